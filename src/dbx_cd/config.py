@@ -1,0 +1,185 @@
+"""`dbx_cd.yml`, the optional file beside `dbt_project.yml`, as one frozen record."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Literal, Self, get_args, get_type_hints
+
+import yaml
+
+from dbx_cd.errors import ConfigError
+from dbx_cd.relations import RelationName
+
+FILE_NAME = "dbx_cd.yml"
+
+_DURATION = re.compile(r"(\d+)\s*([mhd])")
+_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
+
+
+@dataclass(frozen=True)
+class TargetConfig:
+    """One environment, named by its dbt target."""
+
+    gate: Literal["approval"] | None = None
+    defer_to: str | None = None
+
+
+@dataclass(frozen=True)
+class Policies:
+    """What happens where teams differ; every value is one of the words of its type."""
+
+    staging_leak: Literal["ignore", "warn", "error"] = "warn"
+    untagged_changes: Literal["read_staging", "build_in_prod", "error"] = "read_staging"
+    require_rollback_ready: Literal["ignore", "warn", "error"] = "warn"
+    auto_rollback: Literal["never", "contracts", "any"] = "never"
+
+
+@dataclass(frozen=True)
+class Keep:
+    """How many artifact versions a target keeps, and for how many days."""
+
+    versions: int = 30
+    days: int = 180
+
+
+def _default_targets() -> dict[str, TargetConfig]:
+    return {"stg": TargetConfig(), "prod": TargetConfig(gate="approval", defer_to="stg")}
+
+
+@dataclass(frozen=True)
+class CdConfig:
+    """The configuration of one project. Order of precedence: overrides, then the file, then these defaults."""
+
+    artifacts_root: str = "/Volumes/ops/dbt_meta/artifacts"
+    release_log: str = "ops.dbt_meta.release_log"
+    targets: dict[str, TargetConfig] = field(default_factory=_default_targets)
+    smoke_dir: Path = Path("smoke")
+    approvers: str = "dbx_cd_approvers"
+    approval_expires: timedelta = timedelta(hours=72)
+    policies: Policies = Policies()
+    keep: Keep = Keep()
+    project_dir: Path = Path()
+
+    @classmethod
+    def load(cls, project_dir: str | Path, *, overrides: Mapping[str, Any] | None = None) -> Self:
+        """Read `dbx_cd.yml` of a project; without the file, the defaults.
+
+        Args:
+            project_dir: the folder that holds `dbt_project.yml`.
+            overrides: values that win over the file, by the file's own keys; None and "" count as not given.
+
+        Raises:
+            ConfigError: the file is not YAML, or holds an unknown key (the message suggests the nearest one) or a
+                value of the wrong type.
+        """
+        project = Path(project_dir).resolve()
+        path = project / FILE_NAME
+        given = {k: v for k, v in (overrides or {}).items() if v not in (None, "")}
+        values = {**_read_yaml(path), **given}
+        config = _build(cls, values, where=str(path), inside="")
+        for name, target in config.targets.items():
+            if target.defer_to is not None and target.defer_to not in config.targets:
+                raise ConfigError(
+                    f"target {name!r} defers to {target.defer_to!r}, which is not a target",
+                    where=path,
+                    next_step=f"declare it under `targets`, or use one of {', '.join(config.targets)}",
+                )
+        RelationName.parse(config.release_log)
+        object.__setattr__(config, "project_dir", project)
+        object.__setattr__(config, "smoke_dir", project / config.smoke_dir)
+        return config
+
+    def target(self, name: str) -> TargetConfig:
+        """The settings of a target.
+
+        Raises:
+            ConfigError: no such target.
+        """
+        if name not in self.targets:
+            raise ConfigError(
+                f"unknown target {name!r}",
+                where=self.project_dir / FILE_NAME,
+                next_step=f"use one of {', '.join(self.targets)}, or declare it under `targets`",
+            )
+        return self.targets[name]
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    try:
+        loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as exc:
+        raise ConfigError(f"not valid YAML: {exc}", where=path, next_step="mend the file") from exc
+    if loaded is None:
+        return {}
+    if not isinstance(loaded, dict):
+        raise ConfigError("must be a mapping of settings", where=path, next_step="see the README's table of settings")
+    return loaded
+
+
+def _build(cls: type[Any], values: object, *, where: str, inside: str) -> Any:
+    if values is None:
+        values = {}
+    if not isinstance(values, Mapping):
+        raise ConfigError(f"`{inside}` must be a mapping, not {values!r}", where=where)
+    hints = get_type_hints(cls)
+    known = [f.name for f in fields(cls) if f.name != "project_dir"]
+    built: dict[str, Any] = {}
+    for key, value in values.items():
+        label = f"{inside}.{key}" if inside else str(key)
+        if key not in known:
+            near = difflib.get_close_matches(str(key), known, n=1)
+            raise ConfigError(
+                f"unknown key `{label}`",
+                where=where,
+                next_step=f"did you mean `{near[0]}`?" if near else f"known keys: {', '.join(known)}",
+            )
+        built[key] = _convert(hints[key], value, where=where, label=label)
+    return cls(**built)
+
+
+def _convert(hint: Any, value: Any, *, where: str, label: str) -> Any:
+    def wrong(expected: str) -> ConfigError:
+        return ConfigError(f"`{label}` must be {expected}, not {value!r}", where=where, next_step="mend the value")
+
+    if hint == dict[str, TargetConfig]:
+        if not isinstance(value, Mapping) or not value:
+            raise wrong("a mapping of target names")
+        return {str(k): _build(TargetConfig, v, where=where, inside=f"{label}.{k}") for k, v in value.items()}
+    if is_dataclass(hint):
+        return _build(hint, value, where=where, inside=label)  # type: ignore[arg-type]
+    if hint is timedelta:
+        match = _DURATION.fullmatch(str(value))
+        if match is None:
+            raise wrong("a duration such as 72h, 30m or 3d")
+        return timedelta(**{_UNITS[match[2]]: int(match[1])})
+    if hint is int:
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise wrong("a whole number of at least 1")
+        return value
+    choices = _choices(hint)
+    if choices:
+        if value not in choices:
+            raise wrong("one of " + ", ".join(map(str, choices)))
+        return value
+    if value is None and type(None) in get_args(hint):
+        return None
+    if not isinstance(value, str | Path) or not str(value):
+        raise wrong("text")
+    return Path(value) if hint is Path else str(value)
+
+
+def _choices(hint: Any) -> tuple[Any, ...]:
+    """The words of a Literal, or of `Literal[...] | None`; nothing for other types."""
+    if getattr(hint, "__origin__", None) is Literal:
+        return get_args(hint)
+    for inner in get_args(hint):
+        if getattr(inner, "__origin__", None) is Literal:
+            return (*get_args(inner), None)
+    return ()

@@ -1,0 +1,306 @@
+"""What dbt writes: `manifest.json`, `run_results.json`, `sources.json`, `catalog.json`, as small dataclasses.
+
+Only what dbx_cd uses is modelled; `Node.raw` keeps the rest. Format: https://schemas.getdbt.com (manifest v12,
+run-results v6, sources v3), read with tolerance for fields that come and go between versions.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from dbx_cd.errors import ArtifactError
+from dbx_cd.relations import RelationName
+
+BUILT_TYPES = ("model", "seed", "snapshot")
+FAILED_STATUSES = ("error", "fail", "runtime error", "partial success")
+
+
+@dataclass(frozen=True)
+class Node:
+    """A node of the manifest: model, seed, snapshot, test, source, exposure, ..."""
+
+    unique_id: str
+    name: str
+    resource_type: str
+    relation: RelationName | None
+    tags: tuple[str, ...]
+    depends_on: tuple[str, ...]
+    path: str
+    raw: Mapping[str, Any] = field(repr=False, compare=False)
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """The node's resolved config."""
+        config: Mapping[str, Any] = self.raw.get("config") or {}
+        return config
+
+    @property
+    def materialized(self) -> str:
+        """The materialization; "" for what is not materialized."""
+        return str(self.config.get("materialized") or "")
+
+    @property
+    def columns(self) -> Mapping[str, Mapping[str, Any]]:
+        """The columns documented in the project, by name."""
+        columns: Mapping[str, Mapping[str, Any]] = self.raw.get("columns") or {}
+        return columns
+
+    @property
+    def test(self) -> Mapping[str, Any] | None:
+        """`test_metadata` of a generic test: its name and arguments; None for anything else."""
+        return self.raw.get("test_metadata")
+
+    @property
+    def is_ephemeral(self) -> bool:
+        """Whether the model exists only as a CTE in others."""
+        return self.materialized == "ephemeral"
+
+    @property
+    def builds_relation(self) -> bool:
+        """Whether building this node makes or changes a relation."""
+        return self.resource_type in BUILT_TYPES and self.relation is not None and not self.is_ephemeral
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A parsed `manifest.json`."""
+
+    metadata: Mapping[str, Any] = field(repr=False)
+    nodes: Mapping[str, Node] = field(repr=False)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Manifest:
+        """Read a manifest file.
+
+        Raises:
+            ArtifactError: the file is missing or is not a manifest.
+        """
+        return cls.from_json(read_json(path))
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Manifest:
+        """Take a parsed manifest document."""
+        if "nodes" not in document or "metadata" not in document:
+            raise ArtifactError("not a dbt manifest: `nodes` or `metadata` is missing")
+        groups = ("nodes", "sources", "exposures", "unit_tests", "semantic_models", "metrics", "saved_queries")
+        found = (raw for group in groups for raw in (document.get(group) or {}).values())
+        return cls(metadata=document["metadata"], nodes={n.unique_id: n for n in map(_node, found)})
+
+    @property
+    def project_name(self) -> str:
+        """The name of the root project."""
+        return str(self.metadata.get("project_name") or "")
+
+    @cached_property
+    def relations(self) -> Mapping[str, Node]:
+        """The nodes that build a relation, by `RelationName.key`."""
+        return {n.relation.key: n for n in self.nodes.values() if n.builds_relation and n.relation}
+
+    def by_name(self, name: str) -> Node | None:
+        """The model, snapshot or seed of that name; None when there is none."""
+        matches = [n for n in self.nodes.values() if n.name == name and n.resource_type in BUILT_TYPES]
+        return min(matches, key=lambda n: BUILT_TYPES.index(n.resource_type), default=None)
+
+    def select(self, unique_ids: Iterable[str]) -> Iterator[Node]:
+        """The nodes of these ids that the manifest knows, in the order given."""
+        return (self.nodes[i] for i in unique_ids if i in self.nodes)
+
+    def tests_of(self, unique_id: str) -> list[Node]:
+        """The data tests that depend on a node."""
+        return [n for n in self.nodes.values() if n.resource_type == "test" and unique_id in n.depends_on]
+
+
+def _node(raw: Mapping[str, Any]) -> Node:
+    relation = None
+    if raw.get("relation_name"):
+        identifier = raw.get("alias") or raw.get("identifier") or raw["name"]
+        relation = RelationName(str(raw.get("database") or ""), str(raw["schema"]), str(identifier))
+    depends_on = (raw.get("depends_on") or {}).get("nodes") or ()
+    return Node(
+        unique_id=raw["unique_id"],
+        name=raw["name"],
+        resource_type=raw["resource_type"],
+        relation=relation,
+        tags=tuple(raw.get("tags") or ()),
+        depends_on=tuple(depends_on),
+        path=str(raw.get("original_file_path") or ""),
+        raw=raw,
+    )
+
+
+@dataclass(frozen=True)
+class NodeResult:
+    """How one node ended in one dbt invocation; `seconds` is its execution time."""
+
+    unique_id: str
+    status: str
+    seconds: float
+    message: str | None = None
+    failures: int | None = None
+    relation_name: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The node's own name, without type and package."""
+        parts = self.unique_id.split(".")
+        return parts[2] if len(parts) > 2 else self.unique_id
+
+    @property
+    def resource_type(self) -> str:
+        """The first part of the unique id."""
+        return self.unique_id.split(".", 1)[0]
+
+    @property
+    def failed(self) -> bool:
+        """Whether the node failed; a skipped node did not run and did not fail."""
+        return self.status in FAILED_STATUSES
+
+
+@dataclass(frozen=True)
+class RunResults:
+    """A parsed `run_results.json`."""
+
+    command: str
+    results: tuple[NodeResult, ...]
+    args: Mapping[str, Any] = field(repr=False)
+    metadata: Mapping[str, Any] = field(repr=False)
+
+    @classmethod
+    def load(cls, path: str | Path) -> RunResults:
+        """Read a run results file.
+
+        Raises:
+            ArtifactError: the file is missing or is not run results.
+        """
+        document = read_json(path)
+        if "results" not in document:
+            raise ArtifactError("not dbt run results: `results` is missing", where=path)
+        return cls(
+            command=str((document.get("args") or {}).get("which") or ""),
+            results=tuple(_result(r) for r in document["results"]),
+            args=document.get("args") or {},
+            metadata=document.get("metadata") or {},
+        )
+
+    @property
+    def ok(self) -> bool:
+        """Whether no node failed and none was skipped because another failed."""
+        return not any(r.failed or r.status == "skipped" for r in self.results)
+
+    @property
+    def failed(self) -> tuple[NodeResult, ...]:
+        """The nodes that failed."""
+        return tuple(r for r in self.results if r.failed)
+
+
+def _result(raw: Mapping[str, Any]) -> NodeResult:
+    return NodeResult(
+        unique_id=raw["unique_id"],
+        status=str(raw["status"]),
+        seconds=float(raw.get("execution_time") or 0.0),
+        message=raw.get("message"),
+        failures=raw.get("failures"),
+        relation_name=raw.get("relation_name"),
+    )
+
+
+@dataclass(frozen=True)
+class SourceFreshness:
+    """Freshness of one source table as `dbt source freshness` judged it; `age_seconds` since the newest row."""
+
+    unique_id: str
+    status: str
+    age_seconds: float | None = None
+    max_loaded_at: str | None = None
+    criteria: str = ""
+    error: str | None = None
+
+    @property
+    def name(self) -> str:
+        """`source.table`, as a user writes it."""
+        return ".".join(self.unique_id.split(".")[2:])
+
+
+def load_freshness(path: str | Path) -> tuple[SourceFreshness, ...]:
+    """Read `sources.json`.
+
+    Raises:
+        ArtifactError: the file is missing or is not the result of `dbt source freshness`.
+    """
+    document = read_json(path)
+    if "results" not in document:
+        raise ArtifactError("not a dbt sources file: `results` is missing", where=path)
+    return tuple(
+        SourceFreshness(
+            unique_id=r["unique_id"],
+            status=str(r["status"]),
+            age_seconds=r.get("max_loaded_at_time_ago_in_s"),
+            max_loaded_at=r.get("max_loaded_at"),
+            criteria=_criteria(r.get("criteria") or {}),
+            error=None if r.get("error") is None else str(r["error"]),
+        )
+        for r in document["results"]
+    )
+
+
+def _criteria(raw: Mapping[str, Any]) -> str:
+    limits = ((word, raw.get(f"{word}_after") or {}) for word in ("warn", "error"))
+    return ", ".join(f"{word} after {v['count']} {v['period']}" for word, v in limits if v.get("count"))
+
+
+@dataclass(frozen=True)
+class ArtifactDiff:
+    """What changed between two manifests, by unique id."""
+
+    added: tuple[str, ...]
+    removed: tuple[str, ...]
+    modified: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{len(self.added)} added, {len(self.removed)} removed, {len(self.modified)} modified"
+
+
+def diff_manifests(old: Manifest, new: Manifest) -> ArtifactDiff:
+    """Compare two manifests by each node's checksum, config and relation.
+
+    Relations are compared by schema and identifier only: the same project in another environment has another catalog.
+    """
+    a, b = _fingerprints(old), _fingerprints(new)
+    return ArtifactDiff(
+        added=tuple(sorted(b.keys() - a.keys())),
+        removed=tuple(sorted(a.keys() - b.keys())),
+        modified=tuple(sorted(i for i in a.keys() & b.keys() if a[i] != b[i])),
+    )
+
+
+def _fingerprints(manifest: Manifest) -> dict[str, object]:
+    return {
+        n.unique_id: (
+            (n.raw.get("checksum") or {}).get("checksum"),
+            json.dumps({k: v for k, v in n.config.items() if k != "database"}, sort_keys=True, default=str),
+            json.dumps(n.columns, sort_keys=True, default=str),
+        )
+        for n in manifest.nodes.values()
+    }
+
+
+def read_json(path: str | Path) -> dict[str, Any]:
+    """Read a JSON object from a file.
+
+    Raises:
+        ArtifactError: the file is missing, is not JSON, or is not an object.
+    """
+    try:
+        document = json.loads(Path(path).read_bytes())
+    except FileNotFoundError as exc:
+        raise ArtifactError("the file is missing", where=path, next_step="see what the dbt command left") from exc
+    except (OSError, ValueError) as exc:
+        raise ArtifactError(f"not readable as JSON: {exc}", where=path) from exc
+    if not isinstance(document, dict):
+        raise ArtifactError("not a JSON object", where=path)
+    return document

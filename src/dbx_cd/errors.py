@@ -1,0 +1,136 @@
+"""Every error a user of dbx_cd can meet, under one root.
+
+Each message says what failed, where, and the next step. An error that stops a release carries the record of what
+happened (`DbtFailed.result`, `SmokeFailed.report`, ...), so that a notebook can still show it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dbx_cd.records import Record
+
+
+class DbxCdError(Exception):
+    """Root of all errors raised on purpose by dbx_cd.
+
+    Args:
+        what: what failed, as one clause.
+        where: the file, table, release or task concerned.
+        next_step: what the reader should do now.
+    """
+
+    def __init__(self, what: str, *, where: object = None, next_step: str | None = None) -> None:
+        self.what = what
+        self.where = None if where is None else str(where)
+        self.next_step = next_step
+        located = what if self.where is None else f"{what} ({self.where})"
+        super().__init__(located if next_step is None else f"{located}. Next: {next_step}")
+
+
+class ConfigError(DbxCdError):
+    """`dbx_cd.yml`, `profiles.yml` or a parameter is missing, malformed or unknown."""
+
+
+class SetupError(DbxCdError):
+    """The machine lacks something dbx_cd needs, such as Java."""
+
+
+class ArtifactError(DbxCdError):
+    """Artifacts cannot be published, or what is on the Volume is incomplete or not what was published."""
+
+
+class ArtifactNotFound(ArtifactError):
+    """No such artifact version."""
+
+
+class ChecksumMismatch(ArtifactError):
+    """A published file no longer has the checksum recorded when it was published."""
+
+
+class ReleaseError(DbxCdError):
+    """The release log refuses: unknown release, wrong state, or another release is deploying."""
+
+
+class WrongCommit(ReleaseError):
+    """The checkout is not at the release's commit."""
+
+
+class ReleaseSuperseded(ReleaseError):
+    """A newer release has overtaken this one."""
+
+
+class DbtFailed(DbxCdError):
+    """dbt ran and failed, or could not run; `.result` says which nodes and why."""
+
+    def __init__(
+        self, what: str, *, result: Record | None = None, where: object = None, next_step: str | None = None
+    ) -> None:
+        super().__init__(what, where=where, next_step=next_step)
+        self.result = result
+
+
+class SuiteError(DbxCdError):
+    """A smoke suite file is malformed; the message names file and line."""
+
+
+class SmokeFailed(DbxCdError):
+    """At least one smoke check failed or broke; `.report` has every check."""
+
+    def __init__(self, what: str, *, report: Record, where: object = None, next_step: str | None = None) -> None:
+        super().__init__(what, where=where, next_step=next_step)
+        self.report = report
+
+
+class ApprovalRequired(DbxCdError):
+    """Production may not be built: there is no valid approval. Subclasses say why."""
+
+
+class ApprovalPending(ApprovalRequired):
+    """Nobody has decided yet."""
+
+
+class ApprovalRejected(ApprovalRequired):
+    """A data owner rejected the release."""
+
+
+class ApprovalExpired(ApprovalRequired):
+    """The request was not decided in time."""
+
+
+class ApprovalSuperseded(ApprovalRequired):
+    """A newer release has overtaken the one this approval was for."""
+
+
+class ApprovalStale(ApprovalRequired):
+    """What was approved is no longer what would be built; `.changed` names the parts."""
+
+    def __init__(
+        self, what: str, *, changed: Sequence[str], where: object = None, next_step: str | None = None
+    ) -> None:
+        super().__init__(what, where=where, next_step=next_step)
+        self.changed = tuple(changed)
+
+
+class ApprovalNotAllowed(DbxCdError):
+    """This person may not decide about this release."""
+
+
+class RestoreRefused(DbxCdError):
+    """A restore would lose something, or its plan no longer describes the tables."""
+
+
+class RestoreFailed(DbxCdError):
+    """A restore began and did not finish; `.result` says which relations are done."""
+
+    def __init__(
+        self, what: str, *, result: Record | None = None, where: object = None, next_step: str | None = None
+    ) -> None:
+        super().__init__(what, where=where, next_step=next_step)
+        self.result = result
+
+
+class WorkflowError(DbxCdError):
+    """The Jobs API refused, or the job is not the one dbx_cd describes."""
