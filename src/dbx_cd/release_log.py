@@ -1,0 +1,322 @@
+"""The release log: one append-only Delta table of events, the only durable state besides artifacts."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+from dbx_cd import html
+from dbx_cd.errors import ReleaseError
+from dbx_cd.records import Record
+from dbx_cd.relations import RelationName, quote
+from dbx_cd.release_state import Event, ReleaseState, state_of
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+R = TypeVar("R", bound=Record)
+
+_COLUMNS = (
+    "event_id STRING NOT NULL, release_id STRING NOT NULL, kind STRING NOT NULL, at TIMESTAMP NOT NULL, "
+    "actor STRING, format INT, payload STRING"
+)
+# Row tracking keeps the commit version of every row, also through OPTIMIZE, so that order survives the cleaning of
+# the Delta log (30 days by default), which a join with DESCRIBE HISTORY would not.
+_PROPERTIES = (
+    "'delta.appendOnly' = 'true', 'delta.enableRowTracking' = 'true', "
+    "'delta.logRetentionDuration' = 'interval 400 days'"
+)
+_HARMLESS = frozenset(
+    {"WRITE", "OPTIMIZE", "VACUUM START", "VACUUM END", "ANALYZE", "COMPUTE STATS", "SET TBLPROPERTIES"}
+)
+
+
+@dataclass(frozen=True)
+class Release(Record):
+    """One run of the Workflow for one commit."""
+
+    KIND: ClassVar[str] = "opened"
+
+    id: str
+    commit: str
+    run_id: str
+    requester: str
+    opened_at: datetime
+    reason: str | None = None
+
+    def __str__(self) -> str:
+        return f"release {self.id} of commit {self.commit[:12]}"
+
+
+@dataclass(frozen=True)
+class Superseded(Record):
+    """A newer release has overtaken an undecided one."""
+
+    KIND: ClassVar[str] = "superseded"
+
+    by: str
+
+
+@dataclass(frozen=True)
+class Deploying(Record):
+    """A gated target is about to be changed."""
+
+    KIND: ClassVar[str] = "deploying"
+
+    target: str
+
+
+@dataclass(frozen=True)
+class Deployed(Record):
+    """A gated target was built; `project_digest` is the sha256 of the project archive it was built from."""
+
+    KIND: ClassVar[str] = "deployed"
+
+    target: str
+    project_digest: str
+
+
+@dataclass(frozen=True)
+class Failed(Record):
+    """A step failed in a way that ends the deploy."""
+
+    KIND: ClassVar[str] = "failed"
+
+    target: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class ReleaseHistory:
+    """Every release with its state, newest first."""
+
+    rows: tuple[tuple[Release, ReleaseState], ...]
+    spark: SparkSession | None = None
+
+    def __iter__(self) -> Any:
+        return iter(self.rows)
+
+    def __str__(self) -> str:
+        return "\n".join(f"{r.id}  {r.commit[:12]}  {s.phase:<12} {r.requester}" for r, s in self.rows) or "no releases"
+
+    def to_df(self) -> DataFrame:
+        """The history as a DataFrame."""
+        if self.spark is None:
+            raise ReleaseError("this history was made without a Spark session", next_step="use ReleaseLog.history()")
+        schema = (
+            "release_id string, commit string, phase string, since timestamp, requester string, "
+            "decided_by string, reason string"
+        )
+        rows = [(r.id, r.commit, s.phase, s.since, r.requester, s.actor, s.reason or r.reason) for r, s in self.rows]
+        return self.spark.createDataFrame(rows, schema)
+
+    def to_html(self) -> str:
+        """The history as a table."""
+        headers = ("release", "commit", "state", "since", "requested by", "decided by", "reason")
+        rows = [
+            (r.id, r.commit[:12], html.badge(s.phase), f"{s.since:%Y-%m-%d %H:%M}", r.requester, s.actor, s.reason)
+            for r, s in self.rows
+        ]
+        return str(html.section("Releases", html.table(headers, rows)))
+
+    def _repr_html_(self) -> str:
+        return self.to_html()
+
+
+class ReleaseLog:
+    """Reads and appends events.
+
+    Args:
+        spark: a classic or Spark Connect session.
+        table: three-level name; schema and table are created on first use.
+        actor: who appends, as the platform names them.
+    """
+
+    def __init__(self, spark: SparkSession, table: str, *, actor: str = "") -> None:
+        self.spark = spark
+        self.table = RelationName.parse(table)
+        self.actor = actor
+        self._ready = False
+
+    def open(self, commit: str, *, run_id: str, requester: str, reason: str | None = None) -> Release:
+        """Open the release of a Workflow run, or find it again: idempotent per run.
+
+        Older releases that nobody has decided on yet are superseded.
+
+        Args:
+            commit: the full SHA the run was started at.
+            run_id: the job run's id, kept by repairs.
+            requester: who started the run.
+            reason: why, where somebody gave one (a rollback).
+        """
+        known = self._of_run(run_id)
+        if known is not None:
+            return known
+        now = datetime.now(UTC)
+        taken = {event.release_id for event in self.events(kinds=("opened",))}
+        release_id = next(
+            candidate
+            for seconds in range(len(taken) + 1)
+            if (candidate := f"{now + timedelta(seconds=seconds):%Y%m%dT%H%M%SZ}-{commit[:7]}") not in taken
+        )
+        mine = Release(release_id, commit, run_id, requester, now, reason)
+        self.append(mine, mine)
+        opened = self._of_run(run_id)
+        assert opened is not None
+        if opened.id == mine.id:
+            for older, state in self.history():
+                if state.undecided and older.id != mine.id and older.opened_at <= mine.opened_at:
+                    self.append(older, Superseded(by=mine.id))
+        return opened
+
+    def release(self, release_id: str) -> Release:
+        """The release of that id.
+
+        Raises:
+            ReleaseError: there is none.
+        """
+        for event in self.events(release_id, kinds=("opened",)):
+            return Release.read(dict(event.payload))
+        raise ReleaseError(
+            f"unknown release {release_id!r}", where=self.table, next_step="list releases with ReleaseLog.history()"
+        )
+
+    def for_run(self, run_id: str) -> Release:
+        """The release of a Workflow run.
+
+        Raises:
+            ReleaseError: that run has opened none.
+        """
+        release = self._of_run(run_id)
+        if release is None:
+            raise ReleaseError(
+                f"job run {run_id} has no release",
+                where=self.table,
+                next_step="run the Workflow from its first task, stg_build, which opens one",
+            )
+        return release
+
+    def last_good(self, target: str) -> Release:
+        """The newest release that is deployed to a target, not failed since and not rolled back.
+
+        Raises:
+            ReleaseError: there is none.
+        """
+        for release, state in self.history():
+            if state.phase == "deployed" and target in state.deployed_to:
+                return release
+        raise ReleaseError(f"no release is deployed to {target!r}", where=self.table)
+
+    def append(self, release: Release, record: Record) -> Event:
+        """Append one event: one row, one Delta commit, tagged with the event's id."""
+        self._create()
+        payload = record.to_dict()
+        event_id = uuid.uuid4().hex
+        row = (
+            event_id,
+            release.id,
+            record.kind,
+            datetime.now(UTC),
+            self.actor,
+            record.FORMAT,
+            json.dumps(payload, default=str, sort_keys=True),
+        )
+        frame = self.spark.createDataFrame([row], _COLUMNS.replace(" NOT NULL", ""))
+        # The writer option, not a session setting: the latter is for classic compute only (Delta documentation).
+        frame.write.format("delta").mode("append").option("userMetadata", f"dbx_cd {event_id}").saveAsTable(
+            self.table.quoted
+        )
+        return Event(event_id, release.id, record.kind, row[3], self.actor, payload, -1)
+
+    def last(self, release: Release, record_type: type[R]) -> R | None:
+        """The newest record of a type in a release, or None."""
+        records = self.all(release, record_type)
+        return records[-1] if records else None
+
+    def all(self, release: Release, record_type: type[R]) -> list[R]:
+        """The records of a type in a release, in commit order."""
+        kinds = getattr(record_type, "KINDS", (record_type.KIND,))
+        return [record_type.read(dict(e.payload)) for e in self.events(release.id, kinds=kinds)]
+
+    def state(self, release: Release) -> ReleaseState:
+        """Where a release stands."""
+        state = state_of(self.events(release.id))
+        assert state is not None, f"{release} has no opened event"
+        return state
+
+    def history(self) -> ReleaseHistory:
+        """Every release with its state, newest first."""
+        rows = []
+        events = sorted(self.events(), key=lambda e: (e.release_id, e.version))
+        for _, group in groupby(events, key=lambda e: e.release_id):
+            of_release = list(group)
+            state = state_of(of_release)
+            if state is not None:
+                opened = next(e for e in of_release if e.kind == "opened")
+                rows.append((opened.version, Release.read(dict(opened.payload)), state))
+        rows.sort(key=lambda row: row[0], reverse=True)
+        return ReleaseHistory(tuple((release, state) for _, release, state in rows), self.spark)
+
+    def events(self, release_id: str | None = None, *, kinds: Sequence[str] = ()) -> list[Event]:
+        """Events in commit order, of one release or all, of some kinds or all."""
+        if not self._exists():
+            return []
+        frame = self.spark.table(self.table.quoted).selectExpr("*", "_metadata.row_commit_version AS version")
+        if release_id is not None:
+            frame = frame.where(frame["release_id"] == release_id)
+        if kinds:
+            frame = frame.where(frame["kind"].isin(list(kinds)))
+        return sorted(_events(frame.collect()), key=lambda e: e.version)
+
+    def tampering(self) -> tuple[str, ...]:
+        """Commits of the log that are neither its creation, nor appends, nor maintenance, as short descriptions.
+
+        The log is tamper-evident, not tamper-proof: an owner can unset `delta.appendOnly`, and RESTORE ignores it
+        (measured). The gate refuses a log for which this is not empty.
+        """
+        if not self._exists():
+            return ()
+        found = []
+        for row in self.spark.sql(f"DESCRIBE HISTORY {self.table.quoted}").collect():
+            parameters = row["operationParameters"] or {}
+            appended = row["operation"] != "WRITE" or parameters.get("mode") == "Append"
+            created = row["operation"].startswith("CREATE TABLE") and row["version"] == 0
+            unlocked = row["operation"] == "SET TBLPROPERTIES" and "appendOnly" in str(parameters)
+            if not (created or (row["operation"] in _HARMLESS and appended and not unlocked)):
+                found.append(f"version {row['version']}: {row['operation']}")
+        return tuple(found)
+
+    def _of_run(self, run_id: str) -> Release | None:
+        """The first release, in commit order, that this run opened: two tasks racing to open agree on it."""
+        for event in self.events(kinds=("opened",)):
+            if event.payload.get("run_id") == run_id:
+                return Release.read(dict(event.payload))
+        return None
+
+    def _exists(self) -> bool:
+        if not self._ready:
+            self._ready = self.spark.catalog.tableExists(self.table.quoted)
+        return self._ready
+
+    def _create(self) -> None:
+        if self._exists():
+            return
+        schema = f"{quote(self.table.catalog)}.{quote(self.table.schema)}"
+        self.spark.sql(f"CREATE SCHEMA IF NOT EXISTS {schema}")
+        self.spark.sql(
+            f"CREATE TABLE IF NOT EXISTS {self.table.quoted} ({_COLUMNS}) USING delta TBLPROPERTIES ({_PROPERTIES})"
+        )
+        self._ready = True
+
+
+def _events(rows: Iterable[Any]) -> Iterable[Event]:
+    for row in rows:
+        # Spark hands timestamps over as naive local times of this process.
+        at = row["at"].astimezone(UTC)
+        payload = json.loads(row["payload"] or "{}")
+        yield Event(row["event_id"], row["release_id"], row["kind"], at, row["actor"], payload, row["version"])
