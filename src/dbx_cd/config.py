@@ -81,7 +81,7 @@ class CdConfig:
         path = project / FILE_NAME
         given = {k: v for k, v in (overrides or {}).items() if v not in (None, "")}
         values = {**_read_yaml(path), **given}
-        config = _build(cls, values, where=str(path), inside="")
+        config: Self = _build(cls, values, where=str(path), inside="")
         for name, target in config.targets.items():
             if target.defer_to is not None and target.defer_to not in config.targets:
                 raise ConfigError(

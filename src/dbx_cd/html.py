@@ -44,9 +44,7 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> Markup:
     """A table; None becomes an empty cell."""
     head = join(Markup("<th>{}</th>").format(h) for h in headers)
     body = join(
-        Markup("<tr>{}</tr>").format(
-            join(Markup("<td>{}</td>").format("" if cell is None else cell) for cell in row)
-        )
+        Markup("<tr>{}</tr>").format(join(Markup("<td>{}</td>").format("" if cell is None else cell) for cell in row))
         for row in rows
     )
     return Markup("<table><thead><tr>{}</tr></thead><tbody>{}</tbody></table>").format(head, body)

@@ -45,9 +45,7 @@ class RelationName:
                 break
             position += 1
         if len(parts) != 3 or position != len(text):
-            raise DbxCdError(
-                f"not a three-level relation name: {text!r}", next_step="write it as catalog.schema.table"
-            )
+            raise DbxCdError(f"not a three-level relation name: {text!r}", next_step="write it as catalog.schema.table")
         return cls(*parts)
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
@@ -98,7 +98,7 @@ class ReleaseHistory:
     rows: tuple[tuple[Release, ReleaseState], ...]
     spark: SparkSession | None = None
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[tuple[Release, ReleaseState]]:
         return iter(self.rows)
 
     def __str__(self) -> str:
