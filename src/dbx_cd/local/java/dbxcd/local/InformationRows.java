@@ -1,0 +1,276 @@
+package dbxcd.local;
+
+import dbxcd.local.Contents.Address;
+import dbxcd.local.Contents.Key;
+import dbxcd.local.Contents.Namespace;
+import dbxcd.local.Contents.Reference;
+import dbxcd.local.Contents.StoredTable;
+import dbxcd.local.Contents.StoredView;
+import dbxcd.local.Contents.Tag;
+import java.io.File;
+import java.net.URI;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Optional;
+import java.util.stream.Stream;
+import org.apache.spark.sql.SparkSession;
+import org.apache.spark.sql.catalyst.analysis.NoSuchNamespaceException;
+import org.apache.spark.sql.connector.catalog.Column;
+import org.apache.spark.sql.connector.catalog.Identifier;
+import org.apache.spark.sql.connector.catalog.Relation;
+import org.apache.spark.sql.connector.catalog.TableCatalog;
+import org.apache.spark.sql.connector.catalog.View;
+
+/** Computes the rows of the information_schema relations from the registry and Delta's logs. */
+final class InformationRows {
+  /** There is one local user who owns everything; no rights are enforced. */
+  static final String OWNER = "local";
+
+  private final List<String> catalogs;
+  private final RelationFilter filter;
+  private final Registry registry;
+  private final List<Object[]> rows = new ArrayList<>();
+
+  InformationRows(List<String> catalogs, RelationFilter filter) {
+    this.catalogs = catalogs;
+    this.filter = filter;
+    this.registry = Registry.of(SparkSession.active());
+  }
+
+  List<Object[]> of(String relation) {
+    switch (relation) {
+      case "catalogs" -> catalogs.forEach(catalog -> add(catalog, OWNER, null));
+      case "schemata" -> schemas();
+      case "tables", "views", "columns" -> relations(relation);
+      case "table_tags", "column_tags" -> tags(relation.equals("column_tags"));
+      case "table_constraints", "key_column_usage", "referential_constraints" -> keys(relation);
+      default -> {} // column_masks, row_filters: always empty
+    }
+    return rows;
+  }
+
+  private void add(Object... row) {
+    rows.add(row);
+  }
+
+  private void schemas() {
+    for (String catalog : catalogs) {
+      for (Namespace n : registry.namespaces(catalog)) {
+        add(catalog, n.schema(), OWNER, n.comment().isEmpty() ? null : n.comment());
+      }
+      add(catalog, InformationSchema.NAME, OWNER, null);
+    }
+  }
+
+  // ---------------------------------------------------------------- tables, views, columns
+
+  private void relations(String relation) {
+    for (String catalogName : catalogs) {
+      if (!filter.admits(Map.of("table_catalog", catalogName))) {
+        continue;
+      }
+      LocalCatalog catalog =
+          (LocalCatalog)
+              SparkSession.active().sessionState().catalogManager().catalog(catalogName);
+      for (Namespace namespace : registry.namespaces(catalogName)) {
+        if (filter.admits(known(namespace, null))) {
+          relationsOf(catalog, namespace, relation);
+        }
+      }
+    }
+  }
+
+  private static Map<String, String> known(Namespace namespace, String table) {
+    return table == null
+        ? Map.of("table_catalog", namespace.catalog(), "table_schema", namespace.schema())
+        : Map.of(
+            "table_catalog", namespace.catalog(),
+            "table_schema", namespace.schema(),
+            "table_name", table);
+  }
+
+  private void relationsOf(LocalCatalog catalog, Namespace namespace, String relation) {
+    String[] schema = {namespace.schema()};
+    for (Identifier ident : identifiers(catalog, schema, relation)) {
+      if (!filter.admits(known(namespace, ident.name()))) {
+        continue;
+      }
+      Relation loaded;
+      Column[] columns;
+      try {
+        loaded = catalog.loadRelation(ident);
+        columns = loaded.columns();
+      } catch (Exception e) {
+        continue; // another session is creating or dropping it at this moment
+      }
+      switch (relation) {
+        case "views" -> addView(namespace, ident.name(), (View) loaded);
+        case "columns" -> addColumns(namespace, ident.name(), loaded, columns);
+        default -> addTable(namespace, ident.name(), loaded);
+      }
+    }
+  }
+
+  private static List<Identifier> identifiers(
+      LocalCatalog catalog, String[] schema, String relation) {
+    try {
+      Stream<Identifier> views = Stream.of(catalog.listViews(schema));
+      return relation.equals("views")
+          ? views.toList()
+          : Stream.concat(views, Stream.of(catalog.listTables(schema))).toList();
+    } catch (NoSuchNamespaceException e) {
+      return List.of(); // dropped by another session
+    }
+  }
+
+  private void addView(Namespace n, String name, View view) {
+    add(n.catalog(), n.schema(), name, view.queryText(), "NONE", "NO", "NO", null);
+  }
+
+  private void addColumns(Namespace n, String name, Relation relation, Column[] columns) {
+    for (int position = 0; position < columns.length; position++) {
+      Column column = columns[position];
+      String type = column.dataType().sql();
+      add(
+          n.catalog(),
+          n.schema(),
+          name,
+          column.name(),
+          position,
+          column.defaultValue() == null ? null : column.defaultValue().getSql(),
+          isNullable(relation, column) ? "YES" : "NO",
+          type.toLowerCase(Locale.ROOT),
+          type.replaceAll("[(<].*", ""),
+          column.comment());
+    }
+  }
+
+  /** Delta cannot add NOT NULL to an existing column: SET NOT NULL is emulated by a CHECK. */
+  static boolean isNullable(Relation relation, Column column) {
+    String check =
+        Statements.NOT_NULL_CHECK_PROPERTY + column.name().toLowerCase(Locale.ROOT);
+    return column.nullable() && !relation.properties().containsKey(check);
+  }
+
+  private void addTable(Namespace n, String name, Relation relation) {
+    Address address = new Address(n.database(), name);
+    String comment = relation.properties().get(TableCatalog.PROP_COMMENT);
+    if (relation instanceof View) {
+      StoredView view = registry.storedView(address).orElse(null);
+      if (view != null) {
+        addTableRow(n, name, "VIEW", comment, view.created(), view.altered(), null, null);
+      }
+      return;
+    }
+    Optional<StoredTable> stored = registry.table(address);
+    stored.ifPresent(
+        table ->
+            addTableRow(
+                n,
+                name,
+                table.type(),
+                comment,
+                table.createTime(),
+                lastAltered(table),
+                table.provider() == null ? null : table.provider().toUpperCase(Locale.ROOT),
+                table.location()));
+  }
+
+  private void addTableRow(
+      Namespace n,
+      String name,
+      String type,
+      String comment,
+      long created,
+      long altered,
+      String format,
+      String path) {
+    add(
+        n.catalog(),
+        n.schema(),
+        name,
+        type,
+        type.equals("VIEW") ? "NO" : "YES",
+        OWNER,
+        comment,
+        micros(created),
+        OWNER,
+        micros(altered),
+        OWNER,
+        format,
+        path);
+  }
+
+  private static long micros(long millis) {
+    return millis * 1000;
+  }
+
+  /** Every commit adds a file to the log's folder; a table of another format has no such folder. */
+  private static long lastAltered(StoredTable table) {
+    File log = new File(URI.create(table.location()).getPath(), "_delta_log");
+    return log.exists() ? log.lastModified() : table.createTime();
+  }
+
+  // ---------------------------------------------------------------- tags and keys
+
+  private Optional<Namespace> namespaceOf(Address address) {
+    return registry.namespace(address.database()).filter(n -> catalogs.contains(n.catalog()));
+  }
+
+  private void tags(boolean ofColumns) {
+    for (Tag tag : registry.tags()) {
+      Namespace n = namespaceOf(tag.address()).orElse(null);
+      if (n == null || (tag.column() != null) != ofColumns) {
+        continue;
+      }
+      String table = tag.address().name();
+      if (ofColumns) {
+        add(n.catalog(), n.schema(), table, tag.column(), tag.name(), tag.value());
+      } else {
+        add(n.catalog(), n.schema(), table, tag.name(), tag.value());
+      }
+    }
+  }
+
+  private void keys(String relation) {
+    for (Key key : registry.keys()) {
+      Namespace n = namespaceOf(key.address()).orElse(null);
+      if (n == null) {
+        continue;
+      }
+      String[] in = {n.catalog(), n.schema(), key.name()};
+      String table = key.address().name();
+      switch (relation) {
+        case "table_constraints" ->
+            add(
+                in[0], in[1], in[2], in[0], in[1], table,
+                key.isPrimary() ? "PRIMARY KEY" : "FOREIGN KEY", "NO");
+        case "key_column_usage" -> {
+          for (int i = 0; i < key.columns().size(); i++) {
+            add(in[0], in[1], in[2], in[0], in[1], table, key.columns().get(i), i + 1);
+          }
+        }
+        default ->
+            parentKey(key)
+                .ifPresent(
+                    parent ->
+                        add(
+                            in[0], in[1], in[2],
+                            key.references().catalog(), key.references().schema(),
+                            parent.name()));
+      }
+    }
+  }
+
+  /** The primary key that a foreign key points to. */
+  private Optional<Key> parentKey(Key key) {
+    if (key.isPrimary()) {
+      return Optional.empty();
+    }
+    Reference to = key.references();
+    Address parent = new Address(PhysicalNames.database(to.catalog(), to.schema()), to.table());
+    return registry.keys(parent).stream().filter(Key::isPrimary).findFirst();
+  }
+}
