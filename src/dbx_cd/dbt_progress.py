@@ -1,0 +1,133 @@
+"""dbt's structured events, and a live line made from them: nodes done of total, what runs now, time elapsed.
+
+dbt writes one JSON object per line with `--log-format json`: `info` (name, level, msg) and `data`. Node results carry
+`index`, `total`, `status` and `node_info` (read in dbt-core 1.11's `events/types.py`).
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self, TextIO
+
+from tqdm import tqdm
+
+_STARTED = "LogStartLine"
+_SHOWN_AT_ONCE = 3
+
+
+@dataclass(frozen=True)
+class DbtEvent:
+    """One line of dbt's structured log."""
+
+    name: str
+    level: str
+    message: str
+    data: Mapping[str, Any] = field(repr=False)
+
+    @classmethod
+    def parse(cls, line: str) -> DbtEvent:
+        """Read a line; what is not an event (a warning of Python, say) becomes one named "Output"."""
+        try:
+            document = json.loads(line)
+            info = document["info"]
+            return cls(info["name"], info["level"], info.get("msg") or "", document.get("data") or {})
+        except (ValueError, KeyError, TypeError):
+            return cls("Output", "info", line.rstrip("\n"), {})
+
+    @property
+    def node(self) -> str | None:
+        """The name of the node the event is about."""
+        info = self.data.get("node_info") or {}
+        return info.get("node_name") or None
+
+    @property
+    def starts_node(self) -> bool:
+        """Whether a node begins."""
+        return self.name == _STARTED and self.node is not None
+
+    @property
+    def ends_node(self) -> bool:
+        """Whether a node has ended: a result line or a skip."""
+        return self.node is not None and "total" in self.data and self.name not in (_STARTED, "LogHookStartLine")
+
+
+class NodeCounter:
+    """Folds events into how many nodes are done, how many there are, and which run now."""
+
+    def __init__(self) -> None:
+        self.done = 0
+        self.total = 0
+        self.failed: list[str] = []
+        self.current: dict[str, float] = {}
+
+    def take(self, event: DbtEvent) -> None:
+        """Count one event."""
+        if event.node is None:
+            return
+        self.total = max(self.total, int(event.data.get("total") or 0))
+        if event.starts_node:
+            self.current[event.node] = time.monotonic()
+        elif event.ends_node:
+            self.current.pop(event.node, None)
+            self.done = min(self.done + 1, self.total)
+            if event.level == "error":
+                self.failed.append(event.node)
+
+    @property
+    def now(self) -> str:
+        """The nodes that run now, the longest-running first, cut after a few."""
+        names = sorted(self.current, key=self.current.__getitem__)
+        more = len(names) - _SHOWN_AT_ONCE
+        return ", ".join(names[:_SHOWN_AT_ONCE]) + (f" +{more}" if more > 0 else "")
+
+
+class LiveProgress:
+    """Shows a dbt invocation while it runs.
+
+    A terminal and a notebook see one line that moves; a log file, where nothing can move, one line for every node
+    that ends. Failures and warnings are written out as they come.
+    """
+
+    def __init__(self, title: str, *, stream: TextIO | None = None) -> None:
+        self._stream = stream or sys.stderr
+        self._counter = NodeCounter()
+        self._title = title
+        moving = self._stream.isatty() or "ipykernel" in sys.modules
+        self._bar: tqdm[Any] | None = (
+            tqdm(desc=title, total=None, unit="node", file=self._stream, leave=True, dynamic_ncols=True)
+            if moving
+            else None
+        )
+        self._started = time.monotonic()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        if self._bar is not None:
+            self._bar.set_postfix_str("")
+            self._bar.close()
+
+    def take(self, event: DbtEvent) -> None:
+        """Show one event."""
+        self._counter.take(event)
+        if event.level in ("warn", "error"):
+            self._write(event.message)
+        if self._bar is not None:
+            self._bar.total = self._counter.total or None
+            self._bar.n = self._counter.done
+            self._bar.set_postfix_str(self._counter.now, refresh=True)
+        elif event.ends_node:
+            seconds = time.monotonic() - self._started
+            status = event.data.get("status") or event.name
+            self._write(f"{self._counter.done}/{self._counter.total} {event.node}: {status} at {seconds:.0f} s")
+
+    def _write(self, text: str) -> None:
+        if self._bar is not None:
+            tqdm.write(text, file=self._stream)
+        else:
+            print(f"{self._title} | {text}", file=self._stream, flush=True)

@@ -1,0 +1,88 @@
+"""A dbt project on local disk, where dbt may write."""
+
+from __future__ import annotations
+
+import shutil
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+from dbx_cd.errors import ConfigError
+
+ARTIFACT_NAMES = ("manifest.json", "run_results.json", "sources.json", "catalog.json", "index.html")
+PACKAGE_FILES = ("packages.yml", "dependencies.yml")
+_LEFT_OUT = shutil.ignore_patterns(".git", "target", "logs", ".venv", "__pycache__", "node_modules")
+
+
+@dataclass(frozen=True)
+class LocalProject:
+    """A copy of a project below one work folder, with folders for dbt's target, logs and collected artifacts."""
+
+    dir: Path
+    work: Path
+    profiles_dir: Path | None
+
+    @classmethod
+    def prepare(cls, project_dir: str | Path, *, work: Path, profiles_dir: str | Path | None) -> LocalProject:
+        """Copy a project below `work`; a copy that an earlier invocation left there is used again.
+
+        Raises:
+            ConfigError: no dbt project there, or no `profiles.yml` in `profiles_dir`.
+        """
+        source = Path(project_dir).resolve()
+        if not (source / "dbt_project.yml").is_file():
+            raise ConfigError(
+                "no dbt_project.yml", where=source, next_step="give the folder of the dbt project as project_dir"
+            )
+        if profiles_dir and not (Path(profiles_dir) / "profiles.yml").is_file():
+            raise ConfigError(
+                "no profiles.yml", where=Path(profiles_dir).resolve(), next_step="check the parameter profiles_dir"
+            )
+        copy = work.resolve() / "project"
+        if not copy.exists():
+            shutil.copytree(source, copy, ignore=_LEFT_OUT, copy_function=shutil.copyfile, symlinks=False)
+            # copytree takes over the mode of folders, and those of a checkout may be read-only.
+            for folder in (copy, *(p for p in copy.rglob("*") if p.is_dir())):
+                folder.chmod(folder.stat().st_mode | stat.S_IRWXU)
+        own = copy if (copy / "profiles.yml").is_file() else None
+        return cls(copy, work.resolve(), Path(profiles_dir).resolve() if profiles_dir else own)
+
+    @property
+    def files(self) -> Path:
+        """Where the artifacts of the last invocation are collected."""
+        return self.work / "artifacts"
+
+    @property
+    def target_path(self) -> Path:
+        """dbt's `--target-path`."""
+        return self.work / "target"
+
+    def flags(self, target: str, *, paths: bool = True) -> list[str]:
+        """The flags that every dbt command takes; `dbt deps` has no target folder, so none is given without `paths`."""
+        profiles = ["--profiles-dir", str(self.profiles_dir)] if self.profiles_dir else []
+        target_path = ["--target-path", str(self.target_path)] if paths else []
+        log_path = ["--log-path", str(self.work / "logs")]
+        return ["--project-dir", str(self.dir), *profiles, "--target", target, *target_path, *log_path]
+
+    def needs_deps(self) -> bool:
+        """Whether the project names packages that are not installed."""
+        named = any((self.dir / name).is_file() and _lists_packages(self.dir / name) for name in PACKAGE_FILES)
+        return named and not (self.dir / "dbt_packages").is_dir()
+
+    def clear_artifacts(self) -> None:
+        """Remove what an earlier invocation left, so that it cannot pass for this one's."""
+        shutil.rmtree(self.files, ignore_errors=True)
+        self.files.mkdir(parents=True)
+        for name in ARTIFACT_NAMES:
+            (self.target_path / name).unlink(missing_ok=True)
+
+    def collect_artifacts(self) -> None:
+        """Copy the artifacts, and only them, out of dbt's target folder; the log goes with them."""
+        for source in (*(self.target_path / name for name in ARTIFACT_NAMES), self.work / "logs" / "dbt.log"):
+            if source.is_file():
+                shutil.copyfile(source, self.files / source.name)
+
+
+def _lists_packages(path: Path) -> bool:
+    lines = (line.split("#", 1)[0].strip() for line in path.read_text(encoding="utf-8").splitlines())
+    return any(line.startswith("- ") for line in lines)
