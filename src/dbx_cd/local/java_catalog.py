@@ -47,6 +47,7 @@ class JavaCatalog:
 
     @property
     def class_path(self) -> str:
+        """The entries as Java wants them."""
         return os.pathsep.join(str(entry) for entry in (self.classes, *self.delta_jars))
 
 
@@ -131,15 +132,26 @@ def _spark_jars() -> Path:
     return Path(spec.origin).with_name("jars")
 
 
-def _resolve(
-    artifact: str, revision: str, *, into: Path, cache: Path, java: Path, ivy_settings: Path | None
-) -> None:
+def _resolve(artifact: str, revision: str, *, into: Path, cache: Path, java: Path, ivy_settings: Path | None) -> None:
     """Fetch the jars with the Ivy that ships inside PySpark, as spark-submit would, but without starting Spark."""
     ivy = next(_spark_jars().glob("ivy-*.jar"))
     with tempfile.TemporaryDirectory(dir=cache) as scratch:
         module = Path(scratch, "ivy.xml")
         module.write_text(IVY_MODULE.format(artifact=artifact, revision=revision))
-        command = [java, "-jar", ivy, "-ivy", module, "-cache", scratch, "-types", "jar", "-confs", "default", "-error"]
+        command: list[str | Path] = [
+            java,
+            "-jar",
+            ivy,
+            "-ivy",
+            module,
+            "-cache",
+            scratch,
+            "-types",
+            "jar",
+            "-confs",
+            "default",
+            "-error",
+        ]
         if ivy_settings is not None:
             command += ["-settings", ivy_settings]
         command += ["-retrieve", into / "[artifact]-[revision].[ext]"]
@@ -166,7 +178,7 @@ def _classes(cache: Path, jars: tuple[Path, ...]) -> Path:
 
 def _compile(sources: list[Path], jars: tuple[Path, ...], *, into: Path) -> None:
     class_path = os.pathsep.join([str(_spark_jars() / "*"), *map(str, jars)])
-    options = ["-proc:none", "-nowarn", "--release", str(MINIMUM_JAVA), "-cp", class_path, "-d", into]
+    options: list[str | Path] = ["-proc:none", "-nowarn", "--release", str(MINIMUM_JAVA), "-cp", class_path, "-d", into]
     answer = subprocess.run([java_command("javac"), *options, *sources], capture_output=True, text=True, check=False)
     if answer.returncode:
         raise SetupError("the catalog plugin does not compile", where=_last_line(answer.stderr), next_step=INSTALL_JDK)

@@ -6,6 +6,7 @@ import logging
 import re
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from py4j.protocol import Py4JJavaError
 from pyspark import SparkConf, SparkContext
@@ -139,7 +140,7 @@ def _launch_quietly(conf: SparkConf, log_file: Path) -> None:
         return
     with log_file.open("ab") as log:
         try:
-            gateway = launch_gateway(conf=conf, popen_kwargs={"stdout": log, "stderr": log})
+            gateway = launch_gateway(conf=conf, popen_kwargs={"stdout": log, "stderr": log})  # type: ignore[no-untyped-call]
         except PySparkRuntimeError as exc:
             raise SetupError("Spark's JVM did not start", where=log_file, next_step="read that file") from exc
     SparkContext._ensure_initialized(gateway=gateway)
@@ -147,8 +148,9 @@ def _launch_quietly(conf: SparkConf, log_file: Path) -> None:
 
 def _open_catalogs(spark: SparkSession) -> None:
     """Restore the catalogs now, so that a damaged or busy state directory stops the start and not a query."""
+    jvm: Any = spark._jvm
     try:
-        spark._jvm.dbxcd.local.Statements.open(spark._jsparkSession)
+        jvm.dbxcd.local.Statements.open(spark._jsparkSession)
     except Py4JJavaError as exc:
         spark.stop()
         raise SetupError(

@@ -5,19 +5,18 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import dbxcd.local.Contents.Address;
 import dbxcd.local.Contents.Key;
 import dbxcd.local.Contents.Reference;
-import dbxcd.local.Contents.StoredTable;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.stream.Collectors;
 import org.apache.spark.sql.SparkSession;
-import org.apache.spark.sql.catalyst.analysis.NoSuchTableException;
 import org.apache.spark.sql.connector.catalog.CatalogV2Util;
 import org.apache.spark.sql.connector.catalog.Column;
-import org.apache.spark.sql.connector.catalog.Identifier;
 import org.apache.spark.sql.connector.catalog.Relation;
+import org.apache.spark.sql.connector.catalog.Table;
 import org.apache.spark.sql.connector.catalog.TableCatalog;
 import org.apache.spark.sql.connector.catalog.View;
 import org.apache.spark.sql.types.ArrayType;
@@ -47,20 +46,14 @@ final class DescribeAsJson {
     return write(json);
   }
 
+  /** {@code name} must be qualified. */
   static String relation(SparkSession session, List<String> name) {
-    LocalCatalog catalog =
-        (LocalCatalog) session.sessionState().catalogManager().catalog(name.get(0));
-    Relation relation;
-    try {
-      relation = catalog.loadRelation(Identifier.of(new String[] {name.get(1)}, name.get(2)));
-    } catch (NoSuchTableException e) {
-      throw Exceptions.unchecked(e);
-    }
+    Relation relation = Statements.load(session, name);
     Map<String, Object> json = new LinkedHashMap<>();
-    json.put("table_name", name.get(2).toLowerCase(Locale.ROOT));
-    json.put("catalog_name", catalog.name());
-    json.put("namespace", List.of(name.get(1).toLowerCase(Locale.ROOT)));
-    json.put("schema_name", name.get(1).toLowerCase(Locale.ROOT));
+    json.put("table_name", name.get(2));
+    json.put("catalog_name", name.get(0));
+    json.put("namespace", List.of(name.get(1)));
+    json.put("schema_name", name.get(1));
     json.put("columns", columns(relation, relation.columns()));
     json.put("owner", InformationRows.OWNER);
     putIfPresent(json, "comment", relation.properties().get(TableCatalog.PROP_COMMENT));
@@ -78,13 +71,23 @@ final class DescribeAsJson {
   private static void describeTable(
       Map<String, Object> json, SparkSession session, Address address, Relation relation) {
     Registry registry = Registry.of(session);
-    StoredTable table = registry.table(address).orElseThrow();
-    json.put("type", table.type());
-    json.put("provider", table.provider());
-    json.put("location", table.location());
+    registry
+        .table(address)
+        .ifPresent(
+            table -> {
+              json.put("type", table.type());
+              json.put("provider", table.provider());
+              json.put("location", table.location());
+            });
     json.put("table_properties", userProperties(relation.properties()));
-    if (!table.partitionColumns().isEmpty()) {
-      json.put("partition_columns", table.partitionColumns());
+    List<String> partitions =
+        Arrays.stream(((Table) relation).partitioning())
+            .filter(transform -> transform.name().equals("identity"))
+            .flatMap(transform -> Arrays.stream(transform.references()))
+            .map(reference -> String.join(".", reference.fieldNames()))
+            .toList();
+    if (!partitions.isEmpty()) {
+      json.put("partition_columns", partitions);
     }
     List<Key> keys = registry.keys(address);
     if (!keys.isEmpty()) {

@@ -17,6 +17,9 @@ final class PhysicalNames {
   static String database(String catalog, String schema) {
     String c = catalog.toLowerCase(Locale.ROOT);
     String s = schema.toLowerCase(Locale.ROOT);
+    if (c.equals("spark_catalog")) {
+      return s;
+    }
     if (PLAIN.matcher(c).matches() && PLAIN.matcher(s).matches()) {
       return c + "__" + s;
     }

@@ -2,20 +2,31 @@ package dbxcd.local;
 
 import dbxcd.local.Contents.Address;
 import dbxcd.local.Contents.Key;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.NoSuchElementException;
+import java.util.Set;
+import java.util.stream.Collectors;
 import org.apache.spark.sql.SparkSession;
+import org.apache.spark.sql.catalyst.analysis.NoSuchTableException;
+import org.apache.spark.sql.catalyst.util.SparkParserUtils$;
+import org.apache.spark.sql.connector.catalog.CatalogPlugin;
+import org.apache.spark.sql.connector.catalog.Column;
+import org.apache.spark.sql.connector.catalog.Identifier;
+import org.apache.spark.sql.connector.catalog.Relation;
+import org.apache.spark.sql.connector.catalog.RelationCatalog;
+import org.apache.spark.sql.connector.catalog.TableCatalog;
 import org.apache.spark.sql.connector.catalog.View;
-import org.apache.spark.sql.types.Metadata;
-import org.apache.spark.sql.types.MetadataBuilder;
 import org.apache.spark.sql.types.StructField;
 import org.apache.spark.sql.types.StructType;
 
 /**
- * What the emulation of Databricks SQL statements calls from Python. Relations are named by three
- * parts; the session is the one the statement runs in.
+ * What the emulation of Databricks SQL statements calls from Python. A relation is named by one to
+ * three parts; the current catalog and schema of the session fill in the others.
  */
 public final class Statements {
   /** Delta keeps CHECK constraints as table properties; this prefix is for emulated NOT NULL. */
@@ -28,54 +39,115 @@ public final class Statements {
     Registry.of(session);
   }
 
+  /** A name with all three parts, in lower case. */
+  public static List<String> qualify(SparkSession session, List<String> name) {
+    var manager = session.sessionState().catalogManager();
+    List<String> parts = new ArrayList<>();
+    if (name.size() < 3) {
+      parts.add(manager.currentCatalog().name());
+    }
+    if (name.size() < 2) {
+      parts.add(String.join(".", manager.currentNamespace()));
+    }
+    parts.addAll(name);
+    parts.replaceAll(part -> part.toLowerCase(Locale.ROOT));
+    return parts;
+  }
+
+  public static boolean isTemporaryView(SparkSession session, List<String> name) {
+    return name.size() == 1
+        && session.sessionState().catalog().getTempView(name.get(0)).isDefined();
+  }
+
+  public static boolean isView(SparkSession session, List<String> name) {
+    return Registry.of(session).storedView(address(qualify(session, name))).isPresent();
+  }
+
+  /** DESCRIBE TABLE EXTENDED ... AS JSON. */
+  public static String describeAsJson(SparkSession session, List<String> name) {
+    SparkSession.setActiveSession(session);
+    return isTemporaryView(session, name)
+        ? DescribeAsJson.temporaryView(session, name.get(0))
+        : DescribeAsJson.relation(session, qualify(session, name));
+  }
+
+  /** Sets tags of a relation, or of one of its columns when {@code column} is not null. */
   public static void setTags(
       SparkSession session, List<String> name, String column, Map<String, String> tags) {
-    Registry.of(session).setTags(existing(session, name), lower(column), tags);
+    Relation relation = load(session, name);
+    Registry.of(session)
+        .setTags(
+            address(qualify(session, name)), declaredColumn(name, relation, column), tags);
   }
 
   public static void unsetTags(
       SparkSession session, List<String> name, String column, List<String> tags) {
-    Registry.of(session).unsetTags(existing(session, name), lower(column), tags);
+    Relation relation = load(session, name);
+    Registry.of(session)
+        .unsetTags(
+            address(qualify(session, name)), declaredColumn(name, relation, column), tags);
   }
 
   /** Drops a primary or foreign key by its name; false when it is not one of them. */
   public static boolean dropConstraint(
       SparkSession session, List<String> name, String constraint) {
     return Registry.of(session)
-        .dropKeys(address(name), key -> key.name().equalsIgnoreCase(constraint));
+        .dropKeys(
+            address(qualify(session, name)), key -> key.name().equalsIgnoreCase(constraint));
   }
 
   /** Drops the primary key; false when there is none. */
   public static boolean dropPrimaryKey(SparkSession session, List<String> name) {
-    return Registry.of(session).dropKeys(address(name), Key::isPrimary);
+    return Registry.of(session).dropKeys(address(qualify(session, name)), Key::isPrimary);
   }
 
-  public static boolean isView(SparkSession session, List<String> name) {
-    return Registry.of(session).storedView(address(name)).isPresent();
+  /** Drops the foreign keys over these columns; false when there is none. */
+  public static boolean dropForeignKey(
+      SparkSession session, List<String> name, List<String> columns) {
+    Set<String> wanted = lower(columns);
+    return Registry.of(session)
+        .dropKeys(
+            address(qualify(session, name)),
+            key -> !key.isPrimary() && lower(key.columns()).equals(wanted));
   }
 
-  /** Sets the comment of a view's column; null removes it. */
+  /** Sets the comment of a view's column. */
   public static void commentOnViewColumn(
       SparkSession session, List<String> name, String column, String comment) {
     Registry registry = Registry.of(session);
-    View view = registry.view(address(name)).orElseThrow();
+    Address address = address(qualify(session, name));
+    View view = registry.view(address).orElseThrow();
+    String declared = declaredColumn(name, view, column);
     StructField[] fields = view.schema().fields();
-    boolean found = false;
     for (int i = 0; i < fields.length; i++) {
-      if (fields[i].name().equalsIgnoreCase(column)) {
-        fields[i] = commented(fields[i], comment);
-        found = true;
+      if (fields[i].name().equals(declared)) {
+        fields[i] = fields[i].withComment(comment);
       }
     }
-    if (!found) {
-      throw new NoSuchElementException(
-          "[UNRESOLVED_COLUMN] View " + String.join(".", name) + " has no column " + column);
-    }
+    replaceView(registry, address, view, new StructType(fields), view.properties());
+  }
+
+  /** Sets the comment of a view. */
+  public static void commentOnView(SparkSession session, List<String> name, String comment) {
+    Registry registry = Registry.of(session);
+    Address address = address(qualify(session, name));
+    View view = registry.view(address).orElseThrow();
+    Map<String, String> properties = new HashMap<>(view.properties());
+    properties.put(TableCatalog.PROP_COMMENT, comment);
+    replaceView(registry, address, view, view.schema(), properties);
+  }
+
+  private static void replaceView(
+      Registry registry,
+      Address address,
+      View view,
+      StructType schema,
+      Map<String, String> properties) {
     View.Builder builder = new View.Builder();
-    builder.withSchema(new StructType(fields));
-    builder.withProperties(view.properties());
+    builder.withSchema(schema);
+    builder.withProperties(properties);
     registry.replaceView(
-        address(name),
+        address,
         builder
             .withQueryText(view.queryText())
             .withCurrentCatalog(view.currentCatalog())
@@ -86,40 +158,46 @@ public final class Statements {
             .build());
   }
 
-  private static StructField commented(StructField field, String comment) {
-    MetadataBuilder metadata = new MetadataBuilder().withMetadata(field.metadata());
-    Metadata changed =
-        (comment == null ? metadata.remove("comment") : metadata.putString("comment", comment))
-            .build();
-    return new StructField(field.name(), field.dataType(), field.nullable(), changed);
+  /** What a SQL string literal stands for, by the rules of Spark's own parser. */
+  public static String unquote(String literal) {
+    return SparkParserUtils$.MODULE$.unescapeSQLString(literal, false);
   }
 
-  /** DESCRIBE TABLE EXTENDED ... AS JSON of a relation in a catalog. */
-  public static String describeAsJson(SparkSession session, List<String> name) {
-    return DescribeAsJson.relation(session, name);
-  }
-
-  /** The same of a temporary view, of which only the columns are known. */
-  public static String describeTemporaryViewAsJson(SparkSession session, String name) {
-    return DescribeAsJson.temporaryView(session, name);
-  }
-
+  /** {@code name} must be qualified. */
   static Address address(List<String> name) {
-    String database = PhysicalNames.database(name.get(0), name.get(1));
-    return new Address(database, name.get(2).toLowerCase(Locale.ROOT));
+    return new Address(PhysicalNames.database(name.get(0), name.get(1)), name.get(2));
   }
 
-  private static Address existing(SparkSession session, List<String> name) {
-    Address address = address(name);
-    Registry registry = Registry.of(session);
-    if (registry.table(address).isEmpty() && registry.storedView(address).isEmpty()) {
+  static Relation load(SparkSession session, List<String> name) {
+    SparkSession.setActiveSession(session);
+    List<String> qualified = qualify(session, name);
+    CatalogPlugin plugin = session.sessionState().catalogManager().catalog(qualified.get(0));
+    Identifier ident = Identifier.of(new String[] {qualified.get(1)}, qualified.get(2));
+    try {
+      return plugin instanceof RelationCatalog catalog
+          ? catalog.loadRelation(ident)
+          : ((TableCatalog) plugin).loadTable(ident);
+    } catch (NoSuchTableException e) {
       throw new NoSuchElementException(
           "[TABLE_OR_VIEW_NOT_FOUND] There is no table or view " + String.join(".", name));
     }
-    return address;
   }
 
-  private static String lower(String column) {
-    return column == null ? null : column.toLowerCase(Locale.ROOT);
+  private static String declaredColumn(List<String> name, Relation relation, String column) {
+    if (column == null) {
+      return null;
+    }
+    return Arrays.stream(relation.columns())
+        .map(Column::name)
+        .filter(column::equalsIgnoreCase)
+        .findFirst()
+        .orElseThrow(
+            () ->
+                new NoSuchElementException(
+                    "[UNRESOLVED_COLUMN] " + String.join(".", name) + " has no column " + column));
+  }
+
+  private static Set<String> lower(List<String> names) {
+    return names.stream().map(n -> n.toLowerCase(Locale.ROOT)).collect(Collectors.toSet());
   }
 }

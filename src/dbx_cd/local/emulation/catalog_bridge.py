@@ -1,0 +1,38 @@
+"""Calls into the Java catalog: what has no SQL in open-source Spark."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from py4j.protocol import Py4JJavaError
+from pyspark.sql import SparkSession
+
+from dbx_cd.errors import DbxCdError
+
+
+class StatementFailed(DbxCdError):
+    """An emulated statement cannot be carried out; the message begins with Databricks' name of the error."""
+
+
+class CatalogBridge:
+    """The static methods of `dbxcd.local.Statements` for one session, with their errors translated."""
+
+    def __init__(self, spark: SparkSession) -> None:
+        jvm: Any = spark._jvm
+        self._session = spark._jsparkSession
+        self._statements = jvm.dbxcd.local.Statements
+
+    def call(self, method: str, *arguments: Any) -> Any:
+        """Call a method that takes the session first.
+
+        Raises:
+            StatementFailed: the catalog refuses.
+        """
+        try:
+            return getattr(self._statements, method)(self._session, *arguments)
+        except Py4JJavaError as exc:
+            raise StatementFailed(str(exc.java_exception.getMessage())) from exc
+
+    def unquote(self, literal: str) -> str:
+        """The value of a SQL string literal."""
+        return str(self._statements.unquote(literal))

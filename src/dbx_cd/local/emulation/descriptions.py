@@ -1,0 +1,77 @@
+"""Emulated DESCRIBE and SHOW statements."""
+
+from __future__ import annotations
+
+import fnmatch
+
+import pyarrow as pa
+from pyspark.sql import DataFrame
+
+from dbx_cd.local.emulation.statement import Answer, Statement, text_table
+from dbx_cd.relations import RelationName, string_literal
+
+
+def describe_as_json(statement: Statement) -> Answer:
+    """DESCRIBE TABLE EXTENDED ... AS JSON, also of temporary views."""
+    return text_table(("json_metadata",), [[statement.bridge.call("describeAsJson", statement.parts("name"))]])
+
+
+def describe_detail(statement: Statement) -> Answer:
+    """DESCRIBE DETAIL with the three-level name in it."""
+    detail = statement.spark.sql(f"DESCRIBE DETAIL {statement['name']}").toArrow()
+    if "/" in statement["name"]:
+        return detail
+    name = ".".join(statement.bridge.call("qualify", statement.parts("name")))
+    return detail.set_column(detail.schema.get_field_index("name"), "name", pa.array([name], pa.string()))
+
+
+def show_catalogs(statement: Statement) -> Answer:
+    """SHOW CATALOGS: all that exist, not only those in use."""
+    rows = statement.spark.table("system.information_schema.catalogs").collect()
+    names = sorted([*(row.catalog_name for row in rows), "system"])
+    return text_table(("catalog",), [[name] for name in names if fnmatch.fnmatch(name, _pattern(statement))])
+
+
+def show_grants(_statement: Statement) -> Answer:
+    """SHOW GRANTS: no rows."""
+    return text_table(("Principal", "ActionType", "ObjectType", "ObjectKey"), [])
+
+
+def show_table_extended(statement: Statement) -> Answer:
+    """SHOW TABLE EXTENDED IN a schema, in the form that dbt-spark reads."""
+    catalog, schema = statement.bridge.call("qualify", [*statement.parts("name"), "any"])[:2]
+    tables = statement.spark.sql(
+        "SELECT * FROM system.information_schema.tables "
+        f"WHERE table_catalog = {string_literal(catalog)} AND table_schema = {string_literal(schema)} "
+        "ORDER BY table_name"
+    )
+    rows: list[list[str | None]] = []
+    for table in tables.collect():
+        if any(fnmatch.fnmatch(table.table_name, pattern) for pattern in _pattern(statement).split("|")):
+            relation = RelationName(catalog, schema, table.table_name)
+            details = {
+                "Catalog": catalog,
+                "Database": schema,
+                "Table": table.table_name,
+                "Owner": table.table_owner,
+                "Type": table.table_type,
+                "Comment": table.comment,
+                "Provider": table.data_source_format and table.data_source_format.lower(),
+            }
+            text = "".join(f"{key}: {value}\n" for key, value in details.items() if value)
+            rows.append(
+                [schema, table.table_name, "false", text + _schema_tree(statement.spark.table(relation.quoted))]
+            )
+    return text_table(("database", "tableName", "isTemporary", "information"), rows)
+
+
+def _schema_tree(frame: DataFrame) -> str:
+    columns = "".join(
+        f" |-- {field.name}: {field.dataType.simpleString()} (nullable = {str(field.nullable).lower()})\n"
+        for field in frame.schema.fields
+    )
+    return f"Schema: root\n{columns}"
+
+
+def _pattern(statement: Statement) -> str:
+    return statement.bridge.unquote(statement["like"]).lower() if statement["like"] else "*"

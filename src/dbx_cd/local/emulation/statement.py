@@ -1,0 +1,65 @@
+"""What an emulated statement is: a pattern, a function, and the reason it is needed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import pyarrow as pa
+from pyspark.sql import SparkSession
+
+from dbx_cd.local.emulation.catalog_bridge import CatalogBridge
+from dbx_cd.local.emulation.sql_text import split_name
+
+Answer: TypeAlias = "str | pa.Table"
+"""Other SQL to run instead, or the result itself."""
+
+
+@dataclass(frozen=True)
+class Statement:
+    """A statement as its pattern matched it, in the session it runs in; `statement["group"]` is a part's text."""
+
+    spark: SparkSession
+    match: re.Match[str]
+
+    def __getitem__(self, group: str) -> str:
+        return self.match[group] or ""
+
+    def parts(self, group: str) -> list[str]:
+        """The parts of a dotted name, without backticks."""
+        return split_name(self[group])
+
+    def identifier(self, group: str) -> str:
+        """A name of one part, without backticks."""
+        return self.parts(group)[0]
+
+    @property
+    def bridge(self) -> CatalogBridge:
+        """The Java catalog, for this session."""
+        return CatalogBridge(self.spark)
+
+
+@dataclass(frozen=True)
+class Emulated:
+    """One kind of statement. `because` says what open-source Spark 4.2 and Delta 4.4 lack."""
+
+    pattern: re.Pattern[str]
+    run: Callable[[Statement], Answer]
+    because: str
+
+
+def emulated(pattern: str, run: Callable[[Statement], Answer], because: str) -> Emulated:
+    """A blank in the pattern stands for any white space; the pattern must match the whole statement."""
+    return Emulated(re.compile(pattern.replace(" ", r"\s+"), re.IGNORECASE | re.DOTALL), run, because)
+
+
+def nothing(_statement: Statement) -> Answer:
+    """An explicit no-op; its `because` says why doing nothing is right here."""
+    return pa.table({})
+
+
+def text_table(columns: tuple[str, ...], rows: list[list[str | None]]) -> Answer:
+    """A result whose columns are all strings."""
+    return pa.table({name: pa.array([row[i] for row in rows], pa.string()) for i, name in enumerate(columns)})
