@@ -1,0 +1,20 @@
+"""The Databricks SQL Thrift service over a SparkSession, so that unmodified dbt-databricks runs on that session.
+
+Two uses: a job cluster without a SQL warehouse, and the embedded workspace. Only the protocol is here: a statement
+reaches Spark as it came, unless the `rewrite` handed in says otherwise.
+"""
+
+from dbx_cd.sql_endpoint.endpoint import SqlEndpoint
+from dbx_cd.sql_endpoint.executor import StatementRecord
+from dbx_cd.sql_endpoint.profile import ProfileTarget, connection_block, profile_targets, with_connection
+from dbx_cd.sql_endpoint.statement import Rewrite
+
+__all__ = [
+    "ProfileTarget",
+    "Rewrite",
+    "SqlEndpoint",
+    "StatementRecord",
+    "connection_block",
+    "profile_targets",
+    "with_connection",
+]

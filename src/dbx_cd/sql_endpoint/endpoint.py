@@ -1,0 +1,166 @@
+"""`SqlEndpoint`: the service and its HTTP server as one thing to start and stop."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import shutil
+import tempfile
+import threading
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from thrift.protocol.TBinaryProtocol import TBinaryProtocolAccelerated
+from thrift.transport.TTransport import TMemoryBuffer
+
+from dbx_cd.errors import ConfigError, SetupError
+from dbx_cd.sql_endpoint.certificate import serve_loopback, trust_bundle
+from dbx_cd.sql_endpoint.executor import StatementRecord
+from dbx_cd.sql_endpoint.http_server import LOOPBACK, LoopbackServer
+from dbx_cd.sql_endpoint.service import ThriftService
+from dbx_cd.sql_endpoint.statement import Rewrite
+from dbx_cd.sql_endpoint.thrift_api import Processor
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+WAREHOUSE_PATH = "/sql/1.0/warehouses/local"
+
+
+class SqlEndpoint:
+    """The Databricks SQL Thrift service on the loopback address, over one Spark application.
+
+    Each Thrift session gets a Spark session of its own. A result is held in this process's memory, as Arrow, until the
+    client has read or closed it.
+
+    Args:
+        spark: the session whose application runs the statements.
+        rewrite: asked for every statement; returns the SQL to run or the result itself. None: statements run as sent.
+        tokens: the bearer tokens that are accepted; one random token when not given.
+        port: TCP port; 0 takes a free one.
+        http_path: `/sql/1.0/warehouses/<name>`, or `/sql/protocolv1/o/<digits>/<name>` for a cluster: from the former
+            dbt-databricks concludes that the newest runtime answers, for the latter it asks for the version.
+        on_statement: called after each statement, on the thread that ran it.
+
+    Example:
+        >>> with SqlEndpoint(spark) as endpoint:
+        ...     block = connection_block(endpoint)
+    """
+
+    def __init__(
+        self,
+        spark: SparkSession,
+        *,
+        rewrite: Rewrite | None = None,
+        tokens: Collection[str] | None = None,
+        port: int = 0,
+        http_path: str = WAREHOUSE_PATH,
+        on_statement: Callable[[StatementRecord], None] | None = None,
+    ) -> None:
+        if not re.fullmatch(r"/sql/(1\.0/warehouses/[\w.-]+|protocolv1/o/\d+/[\w.-]+)", http_path):
+            raise ConfigError(
+                "not an HTTP path of a SQL warehouse or cluster",
+                where=http_path,
+                next_step=f"use one like {WAREHOUSE_PATH} or /sql/protocolv1/o/0/local",
+            )
+        self.http_path = http_path
+        self._tokens = tuple(tokens) if tokens is not None else (secrets.token_urlsafe(32),)
+        if not self._tokens or not all(self._tokens):
+            raise ConfigError("the SQL endpoint needs at least one token, and none may be empty")
+        self._spark = spark
+        self._rewrite = rewrite
+        self._on_statement = on_statement
+        self._asked_port = port
+        self._server: LoopbackServer | None = None
+
+    @property
+    def token(self) -> str:
+        """The first of the accepted tokens."""
+        return self._tokens[0]
+
+    @property
+    def port(self) -> int:
+        """The TCP port of the running endpoint."""
+        return int(self._running().server_address[1])
+
+    @property
+    def host(self) -> str:
+        """The address over plain HTTP, with the scheme."""
+        return f"http://{LOOPBACK}:{self.port}"
+
+    def start(self) -> Self:
+        """Serve until `stop`; starting twice changes nothing.
+
+        Raises:
+            SetupError: the port is taken.
+        """
+        if self._server is not None:
+            return self
+        self._directory = Path(tempfile.mkdtemp(prefix="dbx-cd-endpoint-"))
+        tls, self._certificate = serve_loopback(self._directory)
+        self._service = ThriftService(self._spark, rewrite=self._rewrite, on_statement=self._on_statement)
+        processor = Processor(self._service)
+
+        def answer(body: bytes) -> bytes:
+            reply = TMemoryBuffer()
+            processor.process(TBinaryProtocolAccelerated(TMemoryBuffer(body)), TBinaryProtocolAccelerated(reply))
+            return bytes(reply.getvalue())
+
+        try:
+            self._server = LoopbackServer(
+                answer, port=self._asked_port, path=self.http_path, tokens=self._tokens, tls=tls
+            )
+        except OSError as exc:
+            shutil.rmtree(self._directory, ignore_errors=True)
+            raise SetupError(
+                f"the SQL endpoint cannot listen: {exc.strerror}",
+                where=f"{LOOPBACK}:{self._asked_port}",
+                next_step="choose another port, or 0 for any free one",
+            ) from exc
+        serve = threading.Thread(target=self._server.serve_forever, args=(0.1,), name="sql-endpoint-http", daemon=True)
+        serve.start()
+        return self
+
+    def stop(self) -> None:
+        """Cancel what runs, close every session and connection, and free the port; the Spark session stays."""
+        server, self._server = self._server, None
+        if server is None:
+            return
+        server.shutdown()
+        server.server_close()
+        self._service.close()
+        server.disconnect_all()
+        shutil.rmtree(self._directory, ignore_errors=True)
+
+    def client_environment(self, environ: Mapping[str, str] | None = None) -> dict[str, str]:
+        """What a client process, such as dbt, needs in its environment on top of `environ` (default: this process's).
+
+        With it the client trusts the endpoint's certificate besides all it trusted before, goes to the loopback address
+        without a proxy, and does not mistake other Databricks credentials in its environment for its own.
+        """
+        self._running()
+        environ = os.environ if environ is None else environ
+        bundle = self._directory / "trusted.pem"
+        bundle.write_bytes(trust_bundle(self._certificate, environ))
+        direct = [environ.get("no_proxy") or environ.get("NO_PROXY") or "", LOOPBACK]
+        no_proxy = ",".join(entry for entry in direct if entry)
+        return {
+            "REQUESTS_CA_BUNDLE": str(bundle),
+            "NO_PROXY": no_proxy,
+            "no_proxy": no_proxy,
+            # databricks-sdk refuses a token next to, say, DATABRICKS_CLIENT_ID unless told which of them to use.
+            "DATABRICKS_AUTH_TYPE": "pat",
+        }
+
+    def _running(self) -> LoopbackServer:
+        if self._server is None:
+            raise SetupError("the SQL endpoint is not running", next_step="call start() first")
+        return self._server
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.stop()

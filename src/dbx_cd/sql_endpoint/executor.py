@@ -1,0 +1,113 @@
+"""Runs operations on threads of their own, within a time limit, and reports the statements that ended."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from dbx_cd.sql_endpoint.operation import Failure, Operation
+from dbx_cd.sql_endpoint.session import EndpointSession, mark_jobs
+from dbx_cd.sql_endpoint.statement import failure_of
+
+logger = logging.getLogger(__name__)
+
+# More wait as PENDING. Threads are kept: each has a Java thread of its own, which costs more than a short statement.
+MAX_RUNNING = 64
+
+
+@dataclass(frozen=True)
+class StatementRecord:
+    """One statement that ended.
+
+    Attributes:
+        sql: the statement as the client sent it.
+        seconds: wall time on its worker.
+        error: what the client was told, or None.
+    """
+
+    sql: str
+    seconds: float
+    error: str | None = None
+
+
+class StatementExecutor:
+    """A pool of at most `MAX_RUNNING` threads."""
+
+    def __init__(self, on_statement: Callable[[StatementRecord], None] | None = None) -> None:
+        self._on_statement = on_statement
+        self._workers = ThreadPoolExecutor(MAX_RUNNING, thread_name_prefix="sql-endpoint")
+
+    def submit(
+        self,
+        session: EndpointSession,
+        operation: Operation,
+        work: Callable[[], pa.Table],
+        *,
+        sql: str | None = None,
+        timeout: float | None = None,
+    ) -> None:
+        """Run `work` for `operation` as soon as a thread is free.
+
+        Args:
+            session: the session it belongs to.
+            operation: what gets the rows or the failure.
+            work: returns the rows.
+            sql: the statement to report when it ended; None reports nothing.
+            timeout: seconds it may run.
+        """
+        session.add(operation)
+        self._workers.submit(self._run, session, operation, work, sql, timeout)
+
+    def close(self) -> None:
+        """Take no more; whoever runs has been cancelled by now."""
+        self._workers.shutdown(wait=False, cancel_futures=True)
+
+    def _run(
+        self,
+        session: EndpointSession,
+        operation: Operation,
+        work: Callable[[], pa.Table],
+        sql: str | None,
+        timeout: float | None,
+    ) -> None:
+        if not operation.begin():
+            return
+        started = time.monotonic()
+        try:
+            mark_jobs(session.spark, operation.group, description=(sql or "metadata")[:200])
+            with _time_limit(session, operation, timeout):
+                operation.finish(work())
+        except Exception as exc:
+            operation.fail(failure_of(exc))
+        if sql is not None:
+            self._report(StatementRecord(sql, time.monotonic() - started, operation.error))
+
+    def _report(self, record: StatementRecord) -> None:
+        if self._on_statement is None:
+            return
+        try:
+            self._on_statement(record)
+        except Exception:
+            logger.exception("on_statement failed")
+
+
+@contextmanager
+def _time_limit(session: EndpointSession, operation: Operation, seconds: float | None) -> Iterator[None]:
+    if not seconds:
+        yield
+        return
+    failure = Failure(f"[STATEMENT_TIMEOUT] the statement took longer than {seconds:g} s", "HYT00")
+    timer = threading.Timer(seconds, session.stop, (operation, failure))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()

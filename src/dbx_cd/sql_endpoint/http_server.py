@@ -1,0 +1,155 @@
+"""HTTP/1.1 on the loopback address: bearer tokens, Thrift messages in POST bodies, TLS and plain HTTP on one port."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import secrets
+import socket
+import ssl
+import threading
+from collections.abc import Callable
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+logger = logging.getLogger(__name__)
+
+LOOPBACK = "127.0.0.1"
+DISCOVERY_PATH = "/.well-known/databricks-config"
+MAX_REQUEST_BYTES = 256 << 20
+IDLE_CONNECTION_SECONDS = 900
+_TLS_HANDSHAKE = b"\x16"
+
+# dbt-databricks takes "unified" for an account-wide host and asks for a workspace id; databricks-sdk wants the others.
+_DISCOVERY = {"host_type": "workspace", "oidc_endpoint": "", "account_id": None, "workspace_id": None}
+
+
+class LoopbackServer(ThreadingHTTPServer):
+    """One thread per connection; `answer` turns the body of an authorized POST to `path` into the reply's body."""
+
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(
+        self,
+        answer: Callable[[bytes], bytes],
+        *,
+        port: int,
+        path: str,
+        tokens: tuple[str, ...],
+        tls: ssl.SSLContext,
+    ) -> None:
+        super().__init__((LOOPBACK, port), _Handler)
+        self.answer = answer
+        self.path = path
+        self.tls = tls
+        self._tokens = [token.encode() for token in tokens]
+        self._connections: set[Any] = set()
+        self._lock = threading.Lock()
+
+    def accepts(self, authorization: str) -> bool:
+        """Whether the Authorization header carries one of the tokens; the time taken does not depend on which."""
+        scheme, _, given = authorization.partition(" ")
+        matches = [secrets.compare_digest(given.strip().encode(), token) for token in self._tokens]
+        return scheme.lower() == "bearer" and any(matches)
+
+    def opened(self, connection: socket.socket) -> None:
+        """Remember a connection, to end it when the server stops."""
+        with self._lock:
+            self._connections.add(connection)
+
+    def closed(self, connection: socket.socket) -> None:
+        """Forget a connection."""
+        with self._lock:
+            self._connections.discard(connection)
+
+    def disconnect_all(self) -> None:
+        """End the connections that clients keep open."""
+        with self._lock:
+            connections = list(self._connections)
+        for connection in connections:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002
+        """Clients that hang up, or do not trust the certificate, are no news."""
+        logger.debug("connection from %s ended", client_address, exc_info=True)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: LoopbackServer
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    timeout = IDLE_CONNECTION_SECONDS
+    wbufsize = -1  # headers and body leave in one packet
+
+    def setup(self) -> None:
+        """Speak TLS to a client that begins with a handshake; the first byte decides."""
+        self.request.settimeout(IDLE_CONNECTION_SECONDS)
+        if self.request.recv(1, socket.MSG_PEEK) == _TLS_HANDSHAKE:
+            self.request = self.server.tls.wrap_socket(self.request, server_side=True)
+        self.server.opened(self.request)
+        super().setup()
+
+    def finish(self) -> None:
+        try:
+            super().finish()
+        finally:
+            self.server.closed(self.request)
+            self.request.close()
+
+    def do_GET(self) -> None:
+        if self.path == DISCOVERY_PATH:
+            self._send(HTTPStatus.OK, json.dumps(_DISCOVERY).encode(), "application/json")
+        else:
+            self._refuse(HTTPStatus.NOT_FOUND, "only the SQL endpoint is here")
+
+    def do_POST(self) -> None:
+        body = self._body()
+        if body is None:
+            return
+        if self.path.partition("?")[0] != self.server.path:
+            self._refuse(HTTPStatus.NOT_FOUND, f"the SQL endpoint is at {self.server.path}")
+        elif not self.server.accepts(self.headers.get("Authorization", "")):
+            self._refuse(HTTPStatus.UNAUTHORIZED, "invalid access token")
+        else:
+            self._answer(body)
+
+    def _answer(self, body: bytes) -> None:
+        try:
+            reply = self.server.answer(body)
+        except Exception as exc:  # not a Thrift message
+            logger.debug("malformed request", exc_info=True)
+            self._refuse(HTTPStatus.BAD_REQUEST, f"not a Thrift message: {type(exc).__name__}")
+        else:
+            self._send(HTTPStatus.OK, reply, "application/x-thrift")
+
+    def _body(self) -> bytes | None:
+        """The request's body; None when the request was refused, after which the connection cannot go on."""
+        length = self.headers.get("Content-Length", "")
+        if not length.isdecimal():
+            self._refuse(HTTPStatus.LENGTH_REQUIRED, "Content-Length is required", hang_up=True)
+        elif int(length) > MAX_REQUEST_BYTES:
+            self._refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "the statement is too large", hang_up=True)
+        else:
+            return self.rfile.read(int(length))
+        return None
+
+    def _refuse(self, status: HTTPStatus, reason: str, *, hang_up: bool = False) -> None:
+        # The connector shows this header to the user and nothing of the body.
+        headers = {"x-databricks-reason-phrase": reason, **({"Connection": "close"} if hang_up else {})}
+        body = json.dumps({"error_code": status.name, "message": reason}).encode()
+        self._send(status, body, "application/json", headers)
+
+    def _send(self, status: HTTPStatus, body: bytes, kind: str, headers: dict[str, str] | None = None) -> None:
+        self.send_response(status)
+        for name, value in {"Content-Type": kind, "Content-Length": str(len(body)), **(headers or {})}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+        self.wfile.flush()
+
+    def log_message(self, *args: Any) -> None:
+        """Requests are no news; statements are reported by `on_statement`."""

@@ -1,0 +1,121 @@
+"""One operation: a statement or metadata call, from submitted to finished, failed or cancelled."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from dbx_cd.sql_endpoint.results import ResultPages
+from dbx_cd.sql_endpoint.thrift_api import T, ThriftFault, success
+
+_STATE = T.TOperationState
+_UNDECIDED = (_STATE.PENDING_STATE, _STATE.RUNNING_STATE)
+
+# What Delta's INSERT, UPDATE, DELETE and MERGE answer with, one row.
+_AFFECTED_ROWS = "num_affected_rows"
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why an operation failed, as the client is told."""
+
+    message: str
+    sql_state: str | None = None
+
+
+class Operation:
+    """The state of one operation. The first end that is reached stays: a cancelled operation never finishes later."""
+
+    def __init__(self, kind: int) -> None:
+        self.id = secrets.token_bytes(16)
+        self.done = threading.Event()
+        self.failure: Failure | None = None
+        self._kind = kind
+        self._state = _STATE.PENDING_STATE
+        self._pages: ResultPages | None = None
+        self._modified_rows: int | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def group(self) -> str:
+        """The name of this operation's Spark job group."""
+        return f"sql-endpoint-{self.id.hex()}"
+
+    @property
+    def error(self) -> str | None:
+        """Why there are no rows, or None."""
+        if self._state == _STATE.CANCELED_STATE:
+            return "cancelled"
+        return None if self.failure is None else self.failure.message
+
+    def begin(self) -> bool:
+        """Whether the operation may run; False when it was cancelled before a worker was free."""
+        with self._lock:
+            if self._state == _STATE.PENDING_STATE:
+                self._state = _STATE.RUNNING_STATE
+            return bool(self._state == _STATE.RUNNING_STATE)
+
+    def finish(self, table: pa.Table) -> None:
+        """Make the rows available."""
+        pages = ResultPages(table)
+        modified = table.column(_AFFECTED_ROWS)[0].as_py() if _reports_modified_rows(table) else None
+        with self._lock:
+            if self._state in _UNDECIDED:
+                self._pages, self._modified_rows = pages, modified
+                self._end(_STATE.FINISHED_STATE)
+
+    def fail(self, failure: Failure) -> None:
+        """Record why there will be no rows."""
+        with self._lock:
+            if self._state in _UNDECIDED:
+                self.failure = failure
+                self._end(_STATE.ERROR_STATE)
+
+    def cancel(self) -> bool:
+        """Give up; whether there was something to give up. The caller cancels the Spark jobs of `group`."""
+        with self._lock:
+            undecided = self._state in _UNDECIDED
+            if undecided:
+                self._end(_STATE.CANCELED_STATE)
+            return undecided
+
+    def _end(self, state: int) -> None:
+        self._state = state
+        self.done.set()
+
+    def handle(self) -> Any:
+        """The Thrift handle by which the client asks about this operation."""
+        return T.TOperationHandle(T.THandleIdentifier(self.id, self.id), self._kind, True)
+
+    def status(self) -> Any:
+        """The Thrift answer about the state."""
+        answer = T.TGetOperationStatusResp(
+            status=success(),
+            operationState=self._state,
+            hasResultSet=self._pages is not None,
+            numModifiedRows=self._modified_rows,
+        )
+        if self.failure is not None:
+            answer.errorMessage = answer.displayMessage = self.failure.message
+            answer.sqlState = self.failure.sql_state
+        return answer
+
+    def pages(self) -> ResultPages:
+        """The rows.
+
+        Raises:
+            ThriftFault: the operation has not finished, or failed.
+        """
+        if self._pages is not None:
+            return self._pages
+        if self.failure is not None:
+            raise ThriftFault(self.failure.message, sql_state=self.failure.sql_state)
+        raise ThriftFault("[NO_RESULT] the operation has no rows: it is running or was cancelled", sql_state="HY010")
+
+
+def _reports_modified_rows(table: pa.Table) -> bool:
+    return table.num_rows == 1 and _AFFECTED_ROWS in table.column_names
