@@ -1,0 +1,76 @@
+"""Who may call the workspace: users, service principals and their tokens."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from dbx_cd.local.api_error import invalid_parameter, permission_denied, unauthenticated
+
+ADMINS = "admins"
+_FIRST_USER_ID = 1
+_FIRST_GROUP_ID = 1_000_000
+
+
+@dataclass(frozen=True)
+class User:
+    """A user or service principal of the workspace, identified by a token."""
+
+    user_name: str
+    token: str = field(repr=False)
+    groups: tuple[str, ...] = ()
+    service_principal: bool = False
+
+
+class Directory:
+    """All users of a workspace and the groups they name."""
+
+    def __init__(self, users: Sequence[User]) -> None:
+        self.users = tuple(users)
+        names = [user.user_name for user in users]
+        if len(set(names)) != len(names) or len({user.token for user in users}) != len(users):
+            raise ValueError("users of a workspace need distinct names and distinct tokens")
+        self.groups = tuple(sorted({ADMINS, *(group for user in users for group in user.groups)}))
+
+    def authenticate(self, authorization: str | None) -> User:
+        """The user whose token an ``Authorization`` header carries.
+
+        Raises:
+            ApiError: 401 without a bearer token, 403 with an unknown one.
+        """
+        scheme, _, token = (authorization or "").partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            raise unauthenticated("Credential was not sent or was of an unsupported type for this API.")
+        for user in self.users:
+            if hmac.compare_digest(user.token.encode(), token.strip().encode()):
+                return user
+        raise permission_denied("Invalid access token.")
+
+    def user(self, user_name: str) -> User:
+        """The user of that name."""
+        for user in self.users:
+            if user.user_name == user_name:
+                return user
+        raise invalid_parameter(f"no user or service principal named '{user_name}' in this workspace")
+
+    def run_as(self, setting: dict[str, Any] | None, default: str) -> str:
+        """The name under which a run's tasks work: the ``run_as`` setting, else ``default``."""
+        for key, service_principal in (("user_name", False), ("service_principal_name", True)):
+            name = (setting or {}).get(key)
+            if name:
+                if self.user(name).service_principal != service_principal:
+                    raise invalid_parameter(f"run_as.{key}: '{name}' is not of that kind")
+                return str(name)
+        if setting:
+            raise invalid_parameter("run_as needs user_name or service_principal_name")
+        return default
+
+    def id_of(self, user: User) -> str:
+        """The user's id in SCIM answers."""
+        return str(_FIRST_USER_ID + self.users.index(user))
+
+    def group_id(self, name: str) -> str:
+        """The group's id in SCIM answers."""
+        return str(_FIRST_GROUP_ID + self.groups.index(name))

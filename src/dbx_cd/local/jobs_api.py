@@ -1,0 +1,148 @@
+"""The Jobs API (2.2, and 2.1 for the same calls): saved jobs. Runs are in ``runs_api``.
+
+Rights, simpler than the platform's: every user of the workspace may see and run every job and repair every run; only a
+job's creator and members of ``admins`` may change or delete it. So a test can show that an approver needs no more than
+the right to manage runs.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, g, request
+
+from dbx_cd.local.api_error import does_not_exist, invalid_parameter, not_implemented, permission_denied
+from dbx_cd.local.identity import ADMINS, Directory, User
+from dbx_cd.local.job_runs import Job, WorkspaceStore, now_ms
+from dbx_cd.local.job_settings import check_job_settings
+from dbx_cd.local.run_view import Json, job_view
+
+_PAGE = 20
+_DEFAULTS = {"format": "MULTI_TASK", "max_concurrent_runs": 1}
+_KEYED_LISTS = {"tasks": "task_key", "job_clusters": "job_cluster_key", "environments": "environment_key"}
+
+
+def jobs_api(store: WorkspaceStore, directory: Directory) -> Blueprint:
+    """Endpoints of saved jobs."""
+    api = Blueprint("jobs", __name__)
+
+    def checked(settings: Json, creator: str) -> Json:
+        settings = {**_DEFAULTS, **settings}
+        check_job_settings(settings)
+        directory.run_as(settings.get("run_as"), creator)
+        return settings
+
+    def view(job: Job) -> Json:
+        return job_view(job, run_as=directory.run_as(job.settings.get("run_as"), job.creator))
+
+    @api.post("/create")
+    def create() -> Json:
+        settings = body()
+        settings.pop("access_control_list", None)  # rights are those described above
+        settings = checked(settings, g.user.user_name)
+        job = Job(store.next_id(), g.user.user_name, now_ms(), settings)
+        store.save_job(job)
+        return {"job_id": job.job_id}
+
+    @api.get("/get")
+    def get() -> Json:
+        return view(find_job(store, required_id(request.args, "job_id")))
+
+    @api.get("/list")
+    def list_jobs() -> Json:
+        name, expand = request.args.get("name"), request.args.get("expand_tasks") == "true"
+        jobs = [j for j in store.jobs.values() if not name or j.settings.get("name", "").lower() == name.lower()]
+        views = [view(job) for job in reversed(jobs)]
+        if not expand:
+            for each in views:
+                each["settings"] = {key: value for key, value in each["settings"].items() if key not in _KEYED_LISTS}
+        return paged(views, "jobs")
+
+    @api.post("/reset")
+    def reset() -> Json:
+        given = body()
+        job = _changeable(store, given, g.user)
+        settings = checked(given.get("new_settings") or {}, job.creator)
+        store.save_job(Job(job.job_id, job.creator, job.created_time, settings))
+        return {}
+
+    @api.post("/update")
+    def update() -> Json:
+        given = body()
+        with store.lock:
+            job = _changeable(store, given, g.user)
+            settings = checked(_updated(job.settings, given), job.creator)
+            store.save_job(Job(job.job_id, job.creator, job.created_time, settings))
+        return {}
+
+    @api.post("/delete")
+    def delete() -> Json:
+        store.delete_job(_changeable(store, body(), g.user).job_id)
+        return {}
+
+    return api
+
+
+def _changeable(store: WorkspaceStore, given: Json, user: User) -> Job:
+    job = find_job(store, required_id(given, "job_id"))
+    if user.user_name != job.creator and ADMINS not in user.groups:
+        raise permission_denied(f"User {user.user_name} does not have Manage permission on job {job.job_id}.")
+    return job
+
+
+def _updated(settings: Json, given: Json) -> Json:
+    """Top-level fields replace; entries of keyed lists are added or replaced by key (documented)."""
+    result = dict(settings)
+    for name, value in (given.get("new_settings") or {}).items():
+        key = _KEYED_LISTS.get(name)
+        if key is None:
+            result[name] = value
+        else:
+            merged = {entry.get(key): entry for entry in result.get(name) or []}
+            merged.update({entry.get(key): entry for entry in value})
+            result[name] = list(merged.values())
+    for path in given.get("fields_to_remove") or []:
+        name, _, entry = path.partition("/")
+        if name not in result:
+            continue
+        if not entry:
+            del result[name]
+        elif name in _KEYED_LISTS:
+            result[name] = [each for each in result[name] if each.get(_KEYED_LISTS[name]) != entry]
+        else:
+            raise not_implemented(f"'{path}' in fields_to_remove")
+    return result
+
+
+def find_job(store: WorkspaceStore, job_id: int) -> Job:
+    """The job of that id, or 404."""
+    job = store.jobs.get(job_id)
+    if job is None:
+        raise does_not_exist(f"Job {job_id} does not exist.")
+    return job
+
+
+def body() -> Json:
+    """The request's JSON object."""
+    content = request.get_json(silent=True)
+    if not isinstance(content, dict):
+        raise invalid_parameter("the request body must be a JSON object")
+    return content
+
+
+def required_id(given: Any, name: str) -> int:
+    """An integer id from a body or a query."""
+    try:
+        return int(given.get(name))
+    except (TypeError, ValueError):
+        raise invalid_parameter(f"{name} is required and must be an integer") from None
+
+
+def paged(items: list[Json], name: str) -> Json:
+    """One page of a list; the page token is the offset of the next page."""
+    start = int(request.args.get("page_token") or request.args.get("offset") or 0)
+    limit = request.args.get("limit", _PAGE, int)
+    view: Json = {name: items[start : start + limit], "has_more": start + limit < len(items)}
+    if view["has_more"]:
+        view["next_page_token"] = str(start + limit)
+    return view

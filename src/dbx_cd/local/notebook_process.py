@@ -1,0 +1,145 @@
+"""Runs one notebook: the child process behind a notebook task (``python -m dbx_cd.local.notebook_process``).
+
+The first line of standard input is the order, as JSON (see ``NotebookOrder``). Standard input then stays open: when it
+ends, the workspace has died and this process ends itself, with everything that it started.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+import traceback
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any, NoReturn
+
+from mashumaro import DataClassDictMixin
+
+from dbx_cd.local.notebook_cells import NotebookCells
+from dbx_cd.local.notebook_dbutils import DBUtils, NotebookExit
+from dbx_cd.local.notebook_page import NotebookPage, capture
+from dbx_cd.local.notebook_spark import NoSpark, attach
+
+
+@dataclass(frozen=True)
+class NotebookOrder(DataClassDictMixin):
+    """What to run, with what, and where to leave the result; paths are absolute."""
+
+    notebook: str
+    title: str
+    task_key: str
+    job_group: str
+    result_file: str
+    page_file: str
+    import_paths: list[str] = field(default_factory=list)
+    parameters: dict[str, str] = field(default_factory=dict)
+    task_values: dict[str, dict[str, Any]] = field(default_factory=dict)
+    gateway_port: int | None = None
+    gateway_secret: str | None = None
+
+
+@dataclass(frozen=True)
+class NotebookResult(DataClassDictMixin):
+    """How it ended; ``error`` is ``None`` if it succeeded, ``error_trace`` starts at the notebook's own frames."""
+
+    exit_value: str | None = None
+    error: str | None = None
+    error_trace: str | None = None
+    values: dict[str, Any] = field(default_factory=dict)
+    displayed: list[str] = field(default_factory=list)
+
+
+class TaskCancelled(BaseException):
+    """The workspace asked this process to end."""
+
+
+def run_notebook(order: NotebookOrder) -> NotebookResult:
+    """Run the cells of a notebook in this process and write its page after each cell."""
+    page = NotebookPage(order.title)
+    capture(page)
+    dbutils = DBUtils(parameters=order.parameters, task_key=order.task_key, task_values=order.task_values)
+    spark: Any = NoSpark()
+    exit_value = error = trace = None
+    try:
+        if order.gateway_port is not None and order.gateway_secret is not None:
+            spark = attach(order.gateway_port, order.gateway_secret, job_group=order.job_group)
+        cells = NotebookCells(Path(order.notebook), page=page, dbutils=dbutils, spark=spark)
+        cells.run(after_each=lambda: page.write(Path(order.page_file)))
+    except NotebookExit as exc:
+        exit_value = exc.value
+        page.add("text", f"Notebook exited: {exc.value}\n")
+    except TaskCancelled:
+        if not isinstance(spark, NoSpark):  # the JVM outlives this process, and so would its Spark jobs
+            spark.sparkContext.cancelJobGroup(order.job_group)
+        raise
+    except (Exception, SystemExit, KeyboardInterrupt) as exc:
+        error, trace = f"{type(exc).__name__}: {exc}", notebook_trace(exc)
+        page.add("error", trace)
+        print(trace, file=sys.__stderr__, flush=True)
+    page.write(Path(order.page_file))
+    return NotebookResult(exit_value, error, trace, dbutils.jobs.taskValues.written, page.displayed)
+
+
+def notebook_trace(exc: BaseException) -> str:
+    """The traceback without the frames of this runner."""
+    frame = exc.__traceback__
+    while frame is not None and Path(frame.tb_frame.f_code.co_filename).parent == Path(__file__).parent:
+        frame = frame.tb_next
+    return "".join(traceback.format_exception(type(exc), exc, frame))
+
+
+def end_with_parent() -> None:
+    """Take standard input away from the notebook, and end this process group when it closes."""
+    orders = os.dup(0)
+    with Path(os.devnull).open("rb") as nothing:
+        os.dup2(nothing.fileno(), 0)
+
+    def watch() -> None:
+        while os.read(orders, 4096):
+            pass
+        os.killpg(os.getpgrp(), signal.SIGKILL)
+
+    threading.Thread(target=watch, name="parent-watch", daemon=True).start()
+
+
+def _cancelled(_signal: int, _frame: FrameType | None) -> NoReturn:
+    raise TaskCancelled
+
+
+def _read_order() -> NotebookOrder:
+    """Read exactly one line, unbuffered: the rest of standard input belongs to ``end_with_parent``."""
+    line = bytearray()
+    while not line.endswith(b"\n"):
+        byte = os.read(0, 1)
+        if not byte:
+            raise EOFError("the order ended early")
+        line += byte
+    return NotebookOrder.from_dict(json.loads(line))
+
+
+def main() -> int:
+    """Run the notebook that standard input orders; the result goes to ``order.result_file``."""
+    signal.signal(signal.SIGTERM, _cancelled)
+    order = _read_order()
+    end_with_parent()
+    sys.path += order.import_paths  # last: a notebook must not shadow a package that has its name
+    try:
+        result = run_notebook(order)
+    except TaskCancelled:
+        return 143
+    target = Path(order.result_file)
+    temporary = target.with_suffix(".part")
+    temporary.write_text(json.dumps(result.to_dict()), encoding="utf-8")
+    temporary.replace(target)
+    return 0 if result.error is None else 1
+
+
+if __name__ == "__main__":
+    code = main()
+    sys.stdout.flush()
+    # Leave at once: closing Spark's Python side could wait for callbacks of a JVM that belongs to the workspace.
+    os._exit(code)

@@ -1,0 +1,54 @@
+"""``spark`` for a notebook process: a new session of the workspace's JVM."""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from dbx_cd.errors import SetupError
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+
+class NoSpark:
+    """Stands for ``spark`` in a workspace that was started without Spark; every use explains that."""
+
+    def __getattr__(self, name: str) -> NoReturn:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        raise SetupError(
+            "This embedded workspace runs without Spark, so the notebook has no `spark`",
+            next_step="start the workspace with Spark",
+        )
+
+
+def attach(port: int, secret: str, *, job_group: str) -> SparkSession:
+    """A new session of the Spark that runs in another process' JVM, reached by its py4j gateway.
+
+    Args:
+        port: loopback port of the gateway.
+        secret: its authentication token.
+        job_group: Spark job group for everything this process starts, so that it can be cancelled alone.
+    """
+    from pyspark import SparkConf, SparkContext
+    from pyspark.java_gateway import launch_gateway
+    from pyspark.sql import SparkSession
+
+    # Spark's own way to hand a running JVM to a Python process; the variables must not reach dbt's subprocesses.
+    os.environ.update(PYSPARK_GATEWAY_PORT=str(port), PYSPARK_GATEWAY_SECRET=secret)
+    try:
+        gateway: Any = launch_gateway()  # type: ignore[no-untyped-call]
+    finally:
+        del os.environ["PYSPARK_GATEWAY_PORT"], os.environ["PYSPARK_GATEWAY_SECRET"]
+    jvm: Any = gateway.jvm
+    default = jvm.org.apache.spark.sql.classic.SparkSession.getDefaultSession().get()
+    java_context = jvm.org.apache.spark.api.java.JavaSparkContext(default.sparkContext())
+    conf = SparkConf(_jconf=java_context.getConf())
+    context = SparkContext(gateway=gateway, jsc=java_context, conf=conf)
+    session = SparkSession(context, default.newSession())
+    for name in ("SQLQueryContextLogger", "DataFrameQueryContextLogger"):  # repeat every raised error as JSON on stderr
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+    context.setJobGroup(job_group, job_group, interruptOnCancel=True)
+    return session

@@ -1,0 +1,165 @@
+"""The REST side of the embedded workspace: what an unmodified ``databricks-sdk`` talks to, on loopback."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from databricks.sdk import WorkspaceClient
+from flask import Flask, Response, g, request
+from werkzeug.exceptions import HTTPException
+from werkzeug.serving import WSGIRequestHandler, make_server
+
+from dbx_cd.local.api_error import ApiError, not_implemented
+from dbx_cd.local.files_api import ABORTED_UPLOAD, files_api
+from dbx_cd.local.git_source import GitCheckouts
+from dbx_cd.local.identity import Directory, User
+from dbx_cd.local.job_runner import JobRunner
+from dbx_cd.local.job_runs import WorkspaceStore
+from dbx_cd.local.jobs_api import jobs_api
+from dbx_cd.local.notifications import Notifications
+from dbx_cd.local.runs_api import runs_api
+from dbx_cd.local.scim_api import scim_api
+from dbx_cd.local.task_process import GatewayInfo
+from dbx_cd.local.task_runner import TaskRunner, WorkspaceSetup
+
+__all__ = ["GatewayInfo", "RestServer", "User"]
+
+_WORKSPACE_ID = "0"
+_HOST_METADATA = "/.well-known/databricks-config"
+_TELEMETRY = "/telemetry-"
+
+
+class _QuietHandler(WSGIRequestHandler):
+    def log(self, type: str, message: str, *args: Any) -> None:
+        """Requests are not logged: the terminal belongs to the tasks' output."""
+
+
+class RestServer:
+    """Jobs, Files and SCIM for the users of one embedded workspace.
+
+    Args:
+        state_dir: where jobs, runs, checkouts, volumes and logs are kept.
+        users: everybody who may call, each with a token.
+        spark_gateway: the workspace's JVM for notebook tasks; ``None`` runs notebooks without ``spark``.
+        repositories: local git repository for each ``git_url``; ``"*"`` serves every other URL.
+        packaged_notebooks: folder of notebooks used where a job's source has none of that name.
+        environment: variables added to the environment of every task.
+        on_output: called with run id, task key and line for everything that tasks print, from many threads.
+        port: TCP port on loopback; 0 takes a free one.
+    """
+
+    def __init__(
+        self,
+        state_dir: Path,
+        *,
+        users: Sequence[User],
+        spark_gateway: GatewayInfo | None = None,
+        repositories: Mapping[str, Path] | None = None,
+        packaged_notebooks: Path | None = None,
+        environment: Mapping[str, str] | None = None,
+        on_output: Callable[[int, str, str], None] | None = None,
+        port: int = 0,
+    ) -> None:
+        self._directory = Directory(users)
+        store = WorkspaceStore(state_dir)
+        app = Flask("dbx_cd.local")
+        self._server = make_server("127.0.0.1", port, app, threaded=True, request_handler=_QuietHandler)
+        self.host = f"http://127.0.0.1:{self._server.port}"
+        setup = WorkspaceSetup(
+            host=self.host,
+            state_dir=state_dir,
+            directory=self._directory,
+            environment=environment or {},
+            spark_gateway=spark_gateway,
+            packaged_notebooks=packaged_notebooks,
+            on_output=on_output or _discard,
+        )
+        self._runner = JobRunner(
+            store,
+            tasks=TaskRunner(setup),
+            checkouts=GitCheckouts(state_dir / "checkouts", repositories or {}),
+            notifications=Notifications(state_dir / "logs" / "notifications.jsonl"),
+        )
+        for api in (jobs_api(store, self._directory), runs_api(store, self._runner, self._directory)):
+            for version in ("2.1", "2.2"):
+                app.register_blueprint(api, url_prefix=f"/api/{version}/jobs", name=f"{api.name} {version}")
+        app.register_blueprint(files_api(state_dir / "Volumes"))
+        app.register_blueprint(scim_api(self._directory))
+        _add_frame(app, self._directory, self.host)
+        self._thread = threading.Thread(target=self._server.serve_forever, name="rest-server", daemon=True)
+
+    def start(self) -> RestServer:
+        """Serve in a thread of its own."""
+        self._thread.start()
+        return self
+
+    def stop(self) -> None:
+        """Kill running tasks, close their runs as interrupted, and stop serving."""
+        self._runner.stop()
+        if self._thread.is_alive():
+            self._server.shutdown()
+            self._thread.join()
+        self._server.server_close()
+
+    def wait(self, run_id: int, *, timeout_seconds: float | None = None) -> bool:
+        """Block until a run is finished, without polling; returns whether it is."""
+        return self._runner.wait(run_id, timeout_seconds=timeout_seconds)
+
+    def client(self, user_name: str) -> WorkspaceClient:
+        """An SDK client that acts as this user."""
+        return WorkspaceClient(host=self.host, token=self._directory.user(user_name).token, auth_type="pat")
+
+    def __enter__(self) -> RestServer:
+        return self.start()
+
+    def __exit__(self, *_exc: object) -> None:
+        self.stop()
+
+
+def _discard(_run_id: int, _task_key: str, _line: str) -> None:
+    """No terminal to follow."""
+
+
+def _add_frame(app: Flask, directory: Directory, host: str) -> None:
+    """What belongs to no single API: identity, errors, discovery, telemetry."""
+
+    @app.before_request
+    def authenticate() -> None:
+        if request.path not in (_HOST_METADATA, ABORTED_UPLOAD) and not request.path.startswith(_TELEMETRY):
+            g.user = directory.authenticate(request.headers.get("Authorization"))
+
+    @app.after_request
+    def name_workspace(response: Response) -> Response:
+        response.headers["X-Databricks-Org-Id"] = _WORKSPACE_ID
+        return response
+
+    @app.get(_HOST_METADATA)
+    def host_metadata() -> dict[str, str]:
+        """The SDK asks this once per client; without an answer it warns and retries."""
+        return {"oidc_endpoint": f"{host}/oidc", "workspace_id": _WORKSPACE_ID}
+
+    @app.post(f"{_TELEMETRY}<kind>")
+    def telemetry(kind: str) -> dict[str, Any]:  # noqa: ARG001
+        """Accepted and dropped."""
+        return {"errors": [], "numProtoSuccess": 0}
+
+    @app.delete(ABORTED_UPLOAD)
+    def aborted_upload() -> str:
+        return ""
+
+    @app.errorhandler(ApiError)
+    def refuse(error: ApiError) -> tuple[dict[str, str], int]:
+        return error.to_dict(), error.status
+
+    @app.errorhandler(HTTPException)
+    def unknown_endpoint(error: HTTPException) -> tuple[dict[str, str], int]:
+        if error.code in (404, 405):
+            return refuse(not_implemented(f"the endpoint {request.method} {request.path}"))
+        return refuse(ApiError(error.code or 500, "BAD_REQUEST", error.description or str(error)))
+
+    @app.errorhandler(Exception)
+    def defect(error: Exception) -> tuple[dict[str, str], int]:
+        return refuse(ApiError(500, "INTERNAL_ERROR", f"{type(error).__name__}: {error}"))

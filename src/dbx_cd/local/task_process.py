@@ -1,0 +1,165 @@
+"""Starts, follows and ends the child process of one notebook task."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import dbx_cd
+from dbx_cd.local.notebook_process import NotebookOrder, NotebookResult
+
+_GRACE_SECONDS = 5.0
+"""How long a cancelled task may clean up before it is killed."""
+
+
+@dataclass(frozen=True)
+class GatewayInfo:
+    """How to reach the workspace's JVM: py4j port on loopback, and its secret."""
+
+    port: int
+    secret: str
+
+
+@dataclass(frozen=True)
+class TaskPlace:
+    """Where a task runs and leaves things: current directory, log file, folder for the result."""
+
+    cwd: Path
+    log_file: Path
+    result_file: Path
+
+
+class TaskProcess:
+    """One child process. ``run`` may be called once; ``cancel`` at any time, from any thread."""
+
+    def __init__(self, order: NotebookOrder, place: TaskPlace, *, environment: Mapping[str, str]) -> None:
+        self._order = order
+        self._place = place
+        self._environment = environment
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[str] | None = None
+        self.cancelled = False
+        self.timed_out = False
+
+    def run(self, *, timeout_seconds: float | None, on_line: Callable[[str], None]) -> NotebookResult:
+        """Run the notebook to its end.
+
+        Args:
+            timeout_seconds: after this time the task is ended and ``timed_out`` is set.
+            on_line: called with every line that the task prints.
+
+        Returns:
+            The notebook's own result, or an error if the process ended without leaving one.
+        """
+        process = self._start()
+        if process is None:
+            return NotebookResult(error="Cancelled")
+        timer = threading.Timer(timeout_seconds or 0, self._time_out)
+        timer.daemon = True
+        if timeout_seconds:
+            timer.start()
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            process.stdin.write(json.dumps(self._order.to_dict()) + "\n")
+            process.stdin.flush()
+        except BrokenPipeError:
+            pass  # the process died at once; its output says why
+        reader = threading.Thread(target=self._copy_output, args=(process.stdout, on_line), daemon=True)
+        reader.start()
+        code = process.wait()
+        timer.cancel()
+        self._end_group(signal.SIGKILL)  # whatever the task left behind, which could also keep the output open
+        reader.join()
+        process.stdin.close()
+        return self._result(code)
+
+    def cancel(self) -> None:
+        """End the process and everything it started."""
+        with self._lock:
+            self.cancelled = True
+        self._end()
+
+    def _copy_output(self, output: IO[str], on_line: Callable[[str], None]) -> None:
+        with self._place.log_file.open("w", encoding="utf-8") as log:
+            for line in output:
+                log.write(line)
+                log.flush()
+                on_line(line.rstrip("\n"))
+
+    def _time_out(self) -> None:
+        self.timed_out = True
+        self._end()
+
+    def _start(self) -> subprocess.Popen[str] | None:
+        with self._lock:
+            if self.cancelled:
+                return None
+            self._process = subprocess.Popen(
+                # -P: the notebook's folder must not shadow modules while this process itself is starting
+                [sys.executable, "-P", "-m", "dbx_cd.local.notebook_process"],
+                cwd=self._place.cwd,
+                env=dict(self._environment),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                encoding="utf-8",
+                errors="replace",
+                start_new_session=True,
+            )
+            return self._process
+
+    def _end(self) -> None:
+        self._end_group(signal.SIGTERM)
+        killer = threading.Timer(_GRACE_SECONDS, self._kill_if_alive)
+        killer.daemon = True
+        killer.start()
+
+    def _kill_if_alive(self) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self._end_group(signal.SIGKILL)
+
+    def _end_group(self, number: signal.Signals) -> None:
+        with self._lock:
+            if self._process is None:
+                return
+            try:
+                os.killpg(self._process.pid, number)
+            except (ProcessLookupError, PermissionError):
+                return  # already gone
+
+    def _result(self, code: int) -> NotebookResult:
+        if self.timed_out:
+            return NotebookResult(error="Timed out")
+        if self.cancelled:
+            return NotebookResult(error="Cancelled")
+        try:
+            return NotebookResult.from_dict(json.loads(self._place.result_file.read_text(encoding="utf-8")))
+        except FileNotFoundError:
+            return NotebookResult(error=f"The notebook's process ended unexpectedly (exit code {code})")
+
+
+def child_environment(*, host: str, token: str, extra: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a task: the run's identity, and nothing of the identity that started the workspace."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("DATABRICKS_")}
+    package_root = str(Path(dbx_cd.__file__).parents[1])
+    paths = [package_root, *filter(None, [inherited.get("PYTHONPATH")])]
+    return {
+        **inherited,
+        "PYTHONPATH": os.pathsep.join(paths),
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",  # checkouts are shared and read-only
+        "PYSPARK_PYTHON": sys.executable,
+        **extra,
+        "DATABRICKS_HOST": host,
+        "DATABRICKS_TOKEN": token,
+    }
