@@ -1,0 +1,227 @@
+"""Smoke tests: load what is to be checked, run it on a build, and say what was found.
+
+Nothing stops at the first failure, and nothing that did not run counts as passed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dbx_cd.dbt_artifacts import SourceFreshness
+from dbx_cd.errors import SuiteError
+from dbx_cd.relations import RelationName
+from dbx_cd.smoke_baseline import NoBaseline, baseline_for, baseline_from
+from dbx_cd.smoke_checks import Check
+from dbx_cd.smoke_contracts import DOMAIN as CONTRACTS
+from dbx_cd.smoke_contracts import contracts_from_manifest, selected_ids
+from dbx_cd.smoke_judge import broken, judge
+from dbx_cd.smoke_metrics import with_bounds
+from dbx_cd.smoke_plan import Build, Planned, Planner
+from dbx_cd.smoke_report import CheckResult, SmokeReport, Status, in_order
+from dbx_cd.smoke_suite import SmokeSuite
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+    from dbx_cd.artifact_version import ArtifactVersion
+    from dbx_cd.restore_point import RestorePoint
+    from dbx_cd.smoke_gx import Answer
+
+__all__ = ["NoBaseline", "SmokeReport", "baseline_for", "contracts_from_manifest", "load_suites", "run_smoke"]
+
+_FRESHNESS: dict[str, Status] = {"pass": "pass", "warn": "warn", "error": "fail", "runtime error": "broken"}
+_EXAMPLES = 20
+
+
+def load_suites(
+    smoke_dir: str | Path, artifacts: ArtifactVersion, *, select: str | Iterable[str] | None = None
+) -> list[SmokeSuite]:
+    """The contracts of a build and every `smoke/*.yml`, in the order of the file names.
+
+    A check that is malformed stays in its suite and is reported as broken, so that the others still run.
+
+    Args:
+        smoke_dir: the folder of suite files; one that does not exist holds none.
+        artifacts: the artifacts of the build under test.
+        select: keep only checks of these models: names, unique ids or `tag:<tag>`, one text or a list. Assertions name
+            no single model and stay.
+
+    Raises:
+        SuiteError: a file as a whole is not a suite, or a selector matches nothing.
+    """
+    manifest = artifacts.manifest()
+    folder = Path(smoke_dir)
+    files = sorted(f for pattern in ("*.yml", "*.yaml") for f in folder.glob(pattern)) if folder.is_dir() else []
+    suites = [SmokeSuite.read(f) for f in files]
+    ids = selected_ids(manifest, select)
+    if ids is not None:
+        names = {n.name for n in manifest.select(ids)} | {None}
+        suites = [SmokeSuite(s.domain, tuple(c for c in s if c.model in names), s.owner) for s in suites]
+    return [contracts_from_manifest(manifest, select=select), *suites]
+
+
+def run_smoke(
+    suites: Sequence[SmokeSuite],
+    *,
+    spark: SparkSession,
+    artifacts: ArtifactVersion,
+    baseline: ArtifactVersion | RestorePoint | NoBaseline | None = None,
+    freshness: Sequence[SourceFreshness] | None = None,
+    tiny: bool = False,
+    recheck: bool = False,
+    check: bool = True,
+) -> SmokeReport:
+    """Run the suites on a build.
+
+    Args:
+        suites: what `load_suites` returned, or suites of your own.
+        spark: a classic or Spark Connect session that sees the build's catalogs.
+        artifacts: the artifacts of the build under test; relations come from its manifest.
+        baseline: what comparisons look back at, from `baseline_for`.
+        freshness: what `dbt source freshness` found; None leaves sources out of the report.
+        tiny: contracts and guardrails only; a domain without a guardrail is reported.
+        recheck: execute contracts too that dbt build has checked in this release.
+        check: raise unless the report is ok.
+
+    Returns:
+        One result for every check, problems first.
+
+    Raises:
+        SmokeFailed: a check failed or broke, or nothing that was due has run; carries the report.
+        ArtifactError: the artifacts hold no readable manifest or run results.
+    """
+    started = time.perf_counter()
+    build = Build(artifacts.manifest(), artifacts.run_results())
+    planner = Planner(build, recheck, exists=_exists(spark), data_type=_data_type(spark))
+    results: list[CheckResult] = []
+    planned: list[Planned] = []
+    for suite in suites:
+        checks, notes = _tiny(suite) if tiny else (suite.checks, [])
+        results += notes
+        for one in checks:
+            plan = planner.plan(one, suite.domain)
+            if isinstance(plan, CheckResult):
+                results.append(plan)
+            else:
+                planned.append(plan)
+    bounded = with_bounds(planned, spark=spark, baseline=baseline_from(baseline))
+    results += [p for p in bounded if isinstance(p, CheckResult)]
+    results += _execute(spark, [p for p in bounded if isinstance(p, Planned)])
+    results += [_fresh(source) for source in freshness or ()]
+    report = SmokeReport(
+        target=artifacts.target,
+        artifacts=artifacts.timestamp,
+        commit=artifacts.commit,
+        release_id=artifacts.release_id,
+        tiny=tiny,
+        seconds=time.perf_counter() - started,
+        checks=in_order(results),
+    )
+    if check:
+        report.raise_if_failed()
+    return report
+
+
+def _tiny(suite: SmokeSuite) -> tuple[tuple[Check, ...], list[CheckResult]]:
+    if suite.domain == CONTRACTS:
+        return suite.checks, []
+    kept = tuple(c for c in suite if c.guardrail or c.KIND == "suite")
+    if any(c.guardrail for c in kept):
+        return kept, []
+    note = CheckResult(
+        name="guardrail",
+        kind="suite",
+        status="warn",
+        domain=suite.domain,
+        where=suite.checks[0].where.partition(":")[0] if suite.checks else suite.domain,
+        owner=suite.owner,
+        reason="no check of this domain is marked `guardrail: true`: nothing of it is tested after the deploy",
+        due=False,
+    )
+    return kept, [note]
+
+
+def _execute(spark: SparkSession, planned: Sequence[Planned]) -> list[CheckResult]:
+    """One validation for each table, and one for each query."""
+    tables: dict[str, list[Planned]] = {}
+    for i, one in enumerate(planned):
+        key = f"query {i}" if one.query else one.relation.key if one.relation else ""
+        tables.setdefault(key, []).append(one)
+    return [result for members in tables.values() for result in _validate(spark, members)]
+
+
+def _validate(spark: SparkSession, members: Sequence[Planned]) -> list[CheckResult]:
+    from dbx_cd import smoke_gx
+
+    first = members[0]
+    started = time.perf_counter()
+    try:
+        frame = spark.sql(first.query) if first.query else spark.table(first.relation.quoted)  # type: ignore[union-attr]
+        _ = frame.columns  # a Connect session looks at the table only when asked for something
+    except Exception as exc:
+        return [broken(one, f"cannot be read: {_first_line(exc)}") for one in members]
+    asks = [smoke_gx.Ask(i, p.type, p.arguments, _example_limit(p)) for i, p in enumerate(members)]
+    answers = smoke_gx.validate(frame, asks)
+    if first.query:
+        answers = {0: _with_rows(frame, first, answers[0], started)}
+    return [judge(one, answers[i]) for i, one in enumerate(members)]
+
+
+def _with_rows(frame: DataFrame, planned: Planned, answer: Answer, started: float) -> Answer:
+    """The answer of a query with its first rows as examples, when there are any."""
+    from dataclasses import replace
+
+    examples: tuple[str, ...] = ()
+    if answer.error is None and answer.observed:
+        shown = [c for c in frame.columns if c.lower() not in planned.hidden and not c.startswith("__")]
+        rows = frame.select(*(f"`{c}`" for c in shown)).limit(_EXAMPLES).collect() if shown else []
+        examples = tuple(", ".join(f"{k}={v}" for k, v in row.asDict().items()) for row in rows)
+    return replace(answer, examples=examples, seconds=time.perf_counter() - started)
+
+
+def _example_limit(planned: Planned) -> int:
+    named: list[Any] = [planned.arguments.get(k) for k in ("column", "column_A", "column_B")]
+    named += planned.arguments.get("column_list") or []
+    return 0 if planned.hidden.intersection(str(n).lower() for n in named) else _EXAMPLES
+
+
+def _fresh(source: SourceFreshness) -> CheckResult:
+    status = _FRESHNESS.get(source.status, "broken")
+    age = source.age_seconds
+    return CheckResult(
+        name=f"freshness of {source.name}",
+        kind="freshness",
+        status=status,
+        domain="freshness",
+        where="dbt source freshness",
+        model=source.name,
+        observed=None if age is None else f"{age / 3600:.1f} hours old",
+        expected=source.criteria or None,
+        reason=source.error,
+    )
+
+
+def _exists(spark: SparkSession) -> Callable[[RelationName], bool]:
+    return lambda relation: bool(spark.catalog.tableExists(relation.quoted))
+
+
+def _data_type(spark: SparkSession) -> Callable[[str], str]:
+    """Spark's own spelling of a data type, such as `bigint` for `long`."""
+    known: dict[str, str] = {}
+
+    def spelled(text: str) -> str:
+        if text not in known:
+            try:
+                known[text] = spark.sql(f"select cast(null as {text}) as c").schema[0].dataType.simpleString()
+            except Exception as exc:
+                raise SuiteError(f"the data type {text!r} of the contract is not one of Spark's") from exc
+        return known[text]
+
+    return spelled
+
+
+def _first_line(exc: Exception) -> str:
+    return next((line.strip() for line in str(exc).splitlines() if line.strip()), type(exc).__name__)[:500]

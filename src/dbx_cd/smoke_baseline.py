@@ -1,0 +1,105 @@
+"""What numbers are compared with: the same model in another environment, or the same table before this release."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from dbx_cd.dbt_artifacts import Manifest
+from dbx_cd.errors import ArtifactNotFound
+from dbx_cd.relations import RelationName
+
+if TYPE_CHECKING:
+    from dbx_cd.artifact_version import ArtifactVersion
+    from dbx_cd.context import Cd
+    from dbx_cd.release_events import Release
+    from dbx_cd.restore_point import RestorePoint
+
+
+@dataclass(frozen=True)
+class NoBaseline:
+    """There is nothing to compare with, and why; comparisons are then skipped with this reason."""
+
+    reason: str
+
+
+class Baseline(Protocol):
+    """Where a model's earlier rows are."""
+
+    def source(self, model: str, relation: RelationName) -> str | NoBaseline:
+        """What to select from for a model whose relation in the build under test is `relation`."""
+
+
+@dataclass(frozen=True)
+class ArtifactsBaseline:
+    """The model of the same name in the environment that these artifacts describe, wherever it lives there."""
+
+    manifest: Manifest
+    label: str
+
+    def source(self, model: str, relation: RelationName) -> str | NoBaseline:  # noqa: ARG002
+        """The relation the other environment's manifest gives the model."""
+        node = self.manifest.by_name(model)
+        if node is None or node.relation is None:
+            return NoBaseline(f"{self.label} has no model {model}")
+        return node.relation.quoted
+
+
+@dataclass(frozen=True)
+class TimeTravelBaseline:
+    """The same table at the version it had before this release."""
+
+    versions: Mapping[str, int | None]
+    kinds: Mapping[str, str]
+
+    def source(self, model: str, relation: RelationName) -> str | NoBaseline:  # noqa: ARG002
+        """The relation at its version in the restore point."""
+        version = self.versions.get(relation.key)
+        if version is not None:
+            return f"{relation.quoted} VERSION AS OF {version}"
+        kind = self.kinds.get(relation.key)
+        if kind is None:
+            return NoBaseline(f"the restore point does not hold {relation}")
+        if kind == "view":
+            return NoBaseline("a view has no earlier versions")
+        return NoBaseline(f"{relation} did not exist before this release")
+
+
+def baseline_from(found: ArtifactVersion | RestorePoint | NoBaseline | Baseline | None) -> Baseline | NoBaseline:
+    """A baseline from what `baseline_for` returns."""
+    if found is None:
+        return NoBaseline("no baseline was given")
+    if isinstance(found, NoBaseline) or hasattr(found, "source"):
+        return found
+    if hasattr(found, "relations"):
+        states = {RelationName.parse(state.name).key: state for state in found.relations}
+        return TimeTravelBaseline(
+            versions={key: state.version for key, state in states.items()},
+            kinds={key: str(state.kind) for key, state in states.items()},
+        )
+    return ArtifactsBaseline(manifest=found.manifest(), label=found.target)
+
+
+def baseline_for(cd: Cd, release: Release, target: str) -> ArtifactVersion | RestorePoint | NoBaseline:
+    """What a build of `target` is compared with.
+
+    A gated target is compared with itself at this release's restore point; any other with the newest artifacts of the
+    target that defers to it, which is where this build will go next.
+
+    Raises:
+        ConfigError: no such target.
+        ChecksumMismatch: the artifacts of the other target are damaged.
+    """
+    from dbx_cd.restore_point import RestorePoint
+
+    if cd.config.target(target).gate is not None:
+        point = cd.log.last(release, RestorePoint)
+        return point if point is not None else NoBaseline(f"release {release.id} has no restore point")
+    following = next((name for name, t in cd.config.targets.items() if t.defer_to == target), None)
+    if following is None:
+        return NoBaseline(f"no target defers to {target}")
+    try:
+        return cd.store.latest(following)
+    except ArtifactNotFound:
+        return NoBaseline(f"{following} has not been built yet")

@@ -1,0 +1,177 @@
+"""Comparisons with a baseline: read its numbers once per table, and set the bounds for the build under test."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from dbx_cd.relations import quote
+from dbx_cd.smoke_baseline import Baseline, NoBaseline
+from dbx_cd.smoke_checks import Bounds, Comparison
+from dbx_cd.smoke_plan import NO_ROWS, Planned, result_of
+from dbx_cd.smoke_report import CheckResult
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+# Spark's names for a relation that is not there: https://spark.apache.org/docs/latest/sql-error-conditions.html
+_MISSING = ("TABLE_OR_VIEW_NOT_FOUND", "SCHEMA_NOT_FOUND", "DELTA_TABLE_NOT_FOUND", "NO_SUCH_CATALOG_EXCEPTION")
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """The baseline should be there but cannot be read."""
+
+    problem: str
+
+
+Number = float | int | NoBaseline | Unreadable
+
+
+def with_bounds(
+    planned: Sequence[Planned], *, spark: SparkSession, baseline: Baseline | NoBaseline
+) -> list[Planned | CheckResult]:
+    """Complete planned comparisons with their baselines; other plans pass through.
+
+    The numbers of one table's metrics are read in one query for each distinct `where`.
+    """
+    found: list[Planned | CheckResult] = []
+    sources = {id(p): _source(p, baseline) for p in planned if _compares(p)}
+    totals = [(p, s) for p in planned if (s := sources.get(id(p))) and isinstance(s, str) and not _check(p).group_by]
+    numbers = _read(spark, totals)
+    for one in planned:
+        source = sources.get(id(one))
+        if not isinstance(one.check, Comparison):
+            found.append(one)
+        elif one.check.group_by:
+            found.append(_by_group(one, source))
+        elif source is None or isinstance(source, NoBaseline):
+            found.append(replace(one, unjudged=source.reason if source else None))
+        else:
+            found.append(_bounded(one, numbers[id(one)]))
+    return found
+
+
+def _check(planned: Planned) -> Comparison:
+    assert isinstance(planned.check, Comparison)
+    return planned.check
+
+
+def _compares(planned: Planned) -> bool:
+    return isinstance(planned.check, Comparison) and planned.check.bounds.relative
+
+
+def _source(planned: Planned, baseline: Baseline | NoBaseline) -> str | NoBaseline:
+    if isinstance(baseline, NoBaseline):
+        return baseline
+    assert planned.relation is not None
+    return baseline.source(planned.check.model or "", planned.relation)
+
+
+def _read(spark: SparkSession, totals: Iterable[tuple[Planned, str]]) -> dict[int, Number]:
+    groups: dict[tuple[str, str | None], list[Planned]] = {}
+    for planned, source in totals:
+        groups.setdefault((source, _check(planned).condition), []).append(planned)
+    numbers: dict[int, Number] = {}
+    for (source, condition), members in groups.items():
+        try:
+            values: Sequence[Number] = _numbers(spark, members, source, condition)
+        except Exception:  # one bad expression spoils the query: each is then read alone, and says what is wrong
+            values = [_number_alone(spark, one, source, condition) for one in members]
+        numbers |= {id(one): value for one, value in zip(members, values, strict=True)}
+    return numbers
+
+
+def _numbers(spark: SparkSession, members: Sequence[Planned], source: str, condition: str | None) -> list[Number]:
+    columns = ", ".join(f"{_check(one).expression} as m{i}" for i, one in enumerate(members))
+    where = f" where {condition}" if condition else ""
+    rows = spark.sql(f"select {columns} from {source}{where}").limit(2).collect()
+    if len(rows) != 1:
+        return [Unreadable("the metric is not an aggregate: its query returns several rows") for _ in members]
+    return [_number(value) for value in rows[0]]
+
+
+def _number_alone(spark: SparkSession, one: Planned, source: str, condition: str | None) -> Number:
+    try:
+        return _numbers(spark, [one], source, condition)[0]
+    except Exception as exc:
+        name = getattr(exc, "getCondition", getattr(exc, "getErrorClass", lambda: None))() or ""
+        if str(name).startswith(_MISSING):
+            return NoBaseline(f"{source} does not exist")
+        return Unreadable(f"the baseline {source} cannot be read: {str(exc).splitlines()[0]}")
+
+
+def _number(value: Any) -> Number:
+    value = float(value) if isinstance(value, Decimal) else value
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return NoBaseline("the baseline is null or not a number")
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return Unreadable(f"the metric is not a number in the baseline: {value!r}")
+    number: float | int = value
+    return number
+
+
+def _bounded(planned: Planned, number: Number) -> Planned | CheckResult:
+    check = _check(planned)
+    if isinstance(number, Unreadable):
+        return result_of(check, planned.domain, "broken", reason=number.problem, expected=planned.expected)
+    if isinstance(number, NoBaseline):
+        return replace(planned, unjudged=number.reason)
+    unjudged = _not_judged(check.bounds, number)
+    low, high = check.bounds.allowed(None if unjudged else float(number))
+    arguments = {**planned.arguments, "min_value": low, "max_value": high}
+    return replace(planned, baseline=number, low=low, high=high, arguments=arguments, unjudged=unjudged)
+
+
+def _not_judged(bounds: Bounds, baseline: float) -> str | None:
+    if bounds.min_baseline is not None and abs(baseline) < bounds.min_baseline:
+        return f"the baseline {baseline:g} is below min_baseline {bounds.min_baseline:g}"
+    return "the baseline is zero, and a percentage of zero says nothing" if baseline == 0 else None
+
+
+def _by_group(planned: Planned, source: str | NoBaseline | None) -> Planned:
+    """The groups out of bounds, as a query that must return no rows; a new group has nothing to compare with."""
+    check = _check(planned)
+    assert planned.relation is not None
+    keys = [quote(column) for column in check.group_by]
+    rows = f" where {check.condition}" if check.condition else ""
+
+    def grouped(relation: str) -> str:
+        return f"select {', '.join(keys)}, {check.expression} as value from {relation}{rows} group by {', '.join(keys)}"
+
+    now = grouped(planned.relation.quoted)
+    broken = _absolute("now.value", check.bounds)
+    if isinstance(source, str):
+        names = ", ".join(f"coalesce(now.{k}, then.{k}) as {k}" for k in keys)
+        joined = " and ".join(f"now.{k} <=> then.{k}" for k in keys)
+        query = (
+            f"select {names}, now.value as now, then.value as baseline from ({now}) as now"
+            f" full join ({grouped(source)}) as then on {joined} where {_relative(check.bounds)}"
+            + (f" or {broken}" if broken else "")
+        )
+        unjudged = None
+    else:
+        query = f"select * from ({now}) as now where {broken or 'false'}"
+        unjudged = source.reason if source else None
+    return replace(planned, type=NO_ROWS, arguments={"value": 0}, query=query, unjudged=unjudged)
+
+
+def _absolute(value: str, bounds: Bounds) -> str:
+    limits: Mapping[str, float | None] = {"<": bounds.min_value, ">": bounds.max_value}
+    return " or ".join(f"{value} {sign} {limit!r}" for sign, limit in limits.items() if limit is not None)
+
+
+def _relative(bounds: Bounds) -> str:
+    drops = [p for p in (bounds.within_pct, bounds.max_drop_pct) if p is not None]
+    rises = [p for p in (bounds.within_pct, bounds.max_rise_pct) if p is not None]
+    # A group that is gone, or whose number is null now, has dropped by everything it had.
+    out = ["now.value is null"] if drops else []
+    out += [f"now.value < then.value - abs(then.value) * {pct!r} / 100" for pct in drops]
+    out += [f"now.value > then.value + abs(then.value) * {pct!r} / 100" for pct in rises]
+    judged = ["then.value is not null", "then.value <> 0"]
+    if bounds.min_baseline is not None:
+        judged.append(f"abs(then.value) >= {bounds.min_baseline!r}")
+    return f"({' and '.join(judged)} and ({' or '.join(out)}))"

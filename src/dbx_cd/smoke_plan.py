@@ -1,0 +1,272 @@
+"""From a check to what is asked of which table, or straight to a result where there is nothing left to ask."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from dbx_cd.dbt_artifacts import BUILT_TYPES, Manifest, Node, NodeResult, RunResults
+from dbx_cd.errors import DbxCdError
+from dbx_cd.relations import RelationName
+from dbx_cd.smoke_checks import Assertion, Check, Comparison, ExpectationCheck, InvalidCheck
+from dbx_cd.smoke_contracts import Contract
+from dbx_cd.smoke_report import CheckResult, Status
+
+NO_ROWS = "expect_table_row_count_to_equal"
+ROW_COUNT = "expect_table_row_count_to_be_between"
+AGGREGATE = "expect_sql_aggregate_to_be_between"
+NOT_BUILT = "not built in this release"
+BY_DBT = "checked by dbt build in this release"
+
+_SENSITIVE = ("sensitive", "pii")
+_FROM_DBT: dict[str, Status] = {"pass": "pass", "success": "pass", "warn": "warn", "fail": "fail"}
+
+
+@dataclass(frozen=True)
+class Planned:
+    """An expectation to validate on a relation, or on the rows of a query.
+
+    `low` and `high` bound a metric; `unjudged` says why its percentages cannot be judged, so that it can fail only by
+    its absolute limits. `hidden` columns never show their values.
+    """
+
+    check: Check
+    domain: str
+    type: str
+    arguments: Mapping[str, Any]
+    expected: str
+    relation: RelationName | None = None
+    query: str | None = None
+    baseline: Any = None
+    low: float | None = None
+    high: float | None = None
+    unjudged: str | None = None
+    hidden: frozenset[str] = field(default=frozenset())
+
+
+class NotBuilt(Exception):
+    """The relation a check needs does not belong to this release."""
+
+
+@dataclass(frozen=True)
+class Build:
+    """The build under test: what it defined and what became of each node."""
+
+    manifest: Manifest
+    run_results: RunResults
+
+    def result(self, unique_id: str | None) -> NodeResult | None:
+        """How a node ended in this build; None when it was not part of it."""
+        return self._by_id.get(unique_id or "")
+
+    @cached_property
+    def _by_id(self) -> Mapping[str, NodeResult]:
+        return {r.unique_id: r for r in self.run_results.results}
+
+    def find(self, model: str) -> Node:
+        """The model, seed or snapshot of that name.
+
+        Raises:
+            DbxCdError: the project has none; the message suggests the nearest name.
+        """
+        node = self.manifest.by_name(model)
+        if node is not None:
+            return node
+        names = [n.name for n in self.manifest.nodes.values() if n.resource_type in BUILT_TYPES]
+        near = difflib.get_close_matches(model, names, n=1)
+        raise DbxCdError(f"the project has no model `{model}`" + (f"; did you mean `{near[0]}`?" if near else ""))
+
+    def built(self, node: Node) -> RelationName:
+        """The relation of a node that this build made, or of a source.
+
+        Raises:
+            NotBuilt: the node was not part of the build.
+            DbxCdError: its build failed, or it has no relation.
+        """
+        if node.relation is None or node.is_ephemeral:
+            raise DbxCdError(f"{node.name} is ephemeral and has no table to look at")
+        if node.resource_type == "source":
+            return node.relation
+        result = self.result(node.unique_id)
+        if result is None:
+            raise NotBuilt
+        if result.failed or result.status == "skipped":
+            raise DbxCdError(f"the build of {node.name} ended with {result.status}")
+        return node.relation
+
+    def referenced(self, node: Node, exists: Callable[[RelationName], bool]) -> RelationName:
+        """The relation that a `ref` to this node meant in this build: its own, or the one it was deferred to.
+
+        dbt prefers an existing relation of the target unless `--favor-state` was given.
+        """
+        try:
+            return self.built(node)
+        except NotBuilt:
+            deferred = (node.raw.get("defer_relation") or {}).get("relation_name")
+            if not deferred or node.relation is None:
+                raise
+            if not self.run_results.args.get("favor_state") and exists(node.relation):
+                return node.relation
+            return RelationName.parse(str(deferred))
+
+
+@dataclass(frozen=True)
+class Planner:
+    """Plans checks for one build. `exists` and `data_type` ask Spark."""
+
+    build: Build
+    recheck: bool
+    exists: Callable[[RelationName], bool]
+    data_type: Callable[[str], str]
+
+    def plan(self, check: Check, domain: str) -> Planned | CheckResult:
+        """What to ask for one check, or its result when that is already known."""
+        try:
+            if isinstance(check, Contract):
+                return self._contract(check, domain)
+            if isinstance(check, ExpectationCheck):
+                return self._expectation(check, domain)
+            if isinstance(check, Comparison):
+                return self._comparison(check, domain)
+            if isinstance(check, Assertion):
+                return self._assertion(check, domain)
+            problem = check.problem if isinstance(check, InvalidCheck) else f"unknown kind of check {check!r}"
+            return result_of(check, domain, "broken", reason=problem)
+        except NotBuilt:
+            return result_of(check, domain, "skipped", reason=NOT_BUILT, due=False)
+        except DbxCdError as exc:
+            return result_of(check, domain, "broken", reason=str(exc))
+
+    def _contract(self, contract: Contract, domain: str) -> Planned | CheckResult:
+        result = self.build.result(contract.checked_by)
+        if result is not None and (contract.untranslated or not self.recheck) and result.status != "skipped":
+            status = _FROM_DBT.get(result.status, "broken")
+            reason = BY_DBT if status != "broken" else f"{BY_DBT}: {result.message or result.status}"
+            observed = f"{result.failures} failures" if result.failures is not None else None
+            return result_of(contract, domain, status, reason=reason, observed=observed, seconds=result.seconds)
+        target = self.build.manifest.nodes.get(contract.target_id)
+        if target is None:
+            raise DbxCdError(f"the manifest has no node {contract.target_id}")
+        if target.is_ephemeral:
+            return result_of(contract, domain, "skipped", reason="an ephemeral model has no table", due=False)
+        relation = self.build.built(target)
+        if contract.untranslated:
+            return result_of(contract, domain, "skipped", reason=contract.untranslated)
+        hidden = sensitive_columns(target)
+        expected = _promise(contract)
+        asked = contract.expectation()
+        if asked is not None:
+            kind, arguments = asked
+            if contract.rule == "columns":
+                arguments = {"data_types": {n: self.data_type(t) for n, t in contract.data_types.items()}}
+            return Planned(contract, domain, kind, arguments, expected, relation=relation, hidden=hidden)
+        parent = None
+        if contract.parent_id is not None:
+            parent_node = self.build.manifest.nodes.get(contract.parent_id)
+            if parent_node is None:
+                raise DbxCdError(f"the manifest has no node {contract.parent_id}")
+            parent = self.build.referenced(parent_node, self.exists).quoted
+        query = contract.failures_query(relation.quoted, parent)
+        kind = ROW_COUNT if contract.counts else NO_ROWS
+        arguments = {"min_value": 0} if contract.counts else {"value": 0}
+        return Planned(contract, domain, kind, arguments, expected, relation=relation, query=query, hidden=hidden)
+
+    def _expectation(self, check: ExpectationCheck, domain: str) -> Planned:
+        node = self.build.find(check.model or "")
+        relation = self.build.built(node)
+        expected = ", ".join(f"{k}={v}" for k, v in check.arguments.items() if k != "column")
+        hidden = sensitive_columns(node)
+        return Planned(check, domain, check.type, check.arguments, expected, relation=relation, hidden=hidden)
+
+    def _comparison(self, check: Comparison, domain: str) -> Planned:
+        relation = self.build.built(self.build.find(check.model or ""))
+        rows = {"row_condition": check.condition, "condition_parser": "spark"} if check.condition else {}
+        low, high = check.bounds.allowed(None)
+        arguments = {"expression": check.expression, "min_value": low, "max_value": high, **rows}
+        return Planned(check, domain, AGGREGATE, arguments, str(check.bounds), relation=relation, low=low, high=high)
+
+    def _assertion(self, check: Assertion, domain: str) -> Planned:
+        sql, nodes = render(check.sql, self.build, self.exists)
+        hidden = frozenset[str]().union(*(sensitive_columns(n) for n in nodes))
+        return Planned(check, domain, NO_ROWS, {"value": 0}, "no rows", query=sql, hidden=hidden)
+
+
+def result_of(check: Check, domain: str, status: Status, **found: Any) -> CheckResult:
+    """A check's result; a failure of a check with severity `warn` becomes a warning, a broken check never does."""
+    if status == "fail" and check.severity == "warn":
+        status = "warn"
+    return CheckResult(
+        name=check.name,
+        kind=check.KIND,
+        status=status,
+        domain=domain,
+        where=check.where,
+        model=check.model,
+        severity=check.severity,
+        owner=check.owner,
+        guardrail=check.guardrail,
+        **found,
+    )
+
+
+def render(sql: str, build: Build, exists: Callable[[RelationName], bool]) -> tuple[str, list[Node]]:
+    """An assertion with its `ref` and `source` calls replaced, and the nodes they name.
+
+    Raises:
+        DbxCdError: the template is malformed or names something the project does not have.
+        NotBuilt: a model it needs is neither built nor deferred in this release.
+    """
+    from jinja2 import StrictUndefined, TemplateError
+    from jinja2.sandbox import SandboxedEnvironment
+
+    nodes: list[Node] = []
+
+    def ref(*names: str) -> str:
+        node = build.find(names[-1])
+        nodes.append(node)
+        return build.referenced(node, exists).quoted
+
+    def source(name: str, table: str) -> str:
+        for node in build.manifest.nodes.values():
+            if (node.resource_type, node.raw.get("source_name"), node.name) == ("source", name, table):
+                nodes.append(node)
+                return build.built(node).quoted
+        raise DbxCdError(f"the project has no source `{name}.{table}`")
+
+    environment = SandboxedEnvironment(undefined=StrictUndefined, autoescape=False)
+    environment.globals.clear()
+    try:
+        return environment.from_string(sql).render(ref=ref, source=source), nodes
+    except (TemplateError, TypeError) as exc:
+        raise DbxCdError(f"the template cannot be rendered: {exc}") from exc
+
+
+def sensitive_columns(node: Node) -> frozenset[str]:
+    """The columns, in lower case, whose tags or meta say that their values must not be shown."""
+    found = set()
+    for name, column in node.columns.items():
+        config = column.get("config") or {}
+        meta = {**(column.get("meta") or {}), **(config.get("meta") or {})}
+        tags = {str(t).lower() for t in (*(column.get("tags") or ()), *(config.get("tags") or ()))}
+        tags |= {str(k).lower() for k in (column.get("databricks_tags") or {})}
+        if tags.intersection(_SENSITIVE) or any(meta.get(word) for word in _SENSITIVE):
+            found.add(name.lower())
+    return frozenset(found)
+
+
+def _promise(contract: Contract) -> str:
+    columns = ", ".join(contract.columns)
+    words = {
+        "unique": f"{columns} is unique",
+        "unique_combination": f"({columns}) is unique",
+        "not_null": f"{columns} is never null",
+        "accepted_values": f"{columns} is one of {', '.join(contract.values)}",
+        "relationships": f"{columns} is in {contract.parent_column} of the parent",
+        "columns": "columns and data types as in the contract",
+        "check": contract.expression,
+    }
+    limits = f", warn if {contract.warn_if}, error if {contract.error_if}" if contract.counts else ""
+    return words.get(contract.rule, contract.rule) + limits

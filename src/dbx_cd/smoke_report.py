@@ -1,0 +1,174 @@
+"""What a smoke run found, check by check."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+from dbx_cd import html
+from dbx_cd.errors import SmokeFailed
+from dbx_cd.records import Record
+
+Status = Literal["pass", "fail", "warn", "skipped", "broken"]
+
+# Problems first: the order of a report.
+_ORDER: dict[str, int] = {"broken": 0, "fail": 1, "warn": 2, "skipped": 3, "pass": 4}
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckResult:
+    """One check and what came of it.
+
+    `kind` is contract, expectation, metric, assertion, freshness or suite (the suite file itself); `where` is the file
+    and line it was written at; `due` is False when the release had nothing for this check to look at: its model was
+    not built, or there is no baseline yet. `low` and `high` are the allowed band of a number.
+    """
+
+    name: str
+    kind: str
+    status: Status
+    domain: str
+    where: str
+    model: str | None = None
+    relation: str | None = None
+    severity: str = "error"
+    owner: str | None = None
+    guardrail: bool = False
+    observed: Any = None
+    expected: str | None = None
+    baseline: Any = None
+    low: float | None = None
+    high: float | None = None
+    reason: str | None = None
+    examples: tuple[str, ...] = ()
+    seconds: float = 0.0
+    due: bool = True
+
+    @property
+    def executed(self) -> bool:
+        """Whether the check itself came to a judgement about data."""
+        return self.kind != "suite" and self.status in ("pass", "fail", "warn")
+
+    def __str__(self) -> str:
+        subject = f"{self.model}: {self.name}" if self.model and self.model not in self.name else self.name
+        told = [f"observed {self.observed}" if self.observed is not None else None]
+        told.append(f"expected {self.expected}" if self.expected and self.status != "pass" else None)
+        told.append(f"baseline {self.baseline}" if self.baseline is not None else None)
+        told.append(self.reason)
+        details = ", ".join(t for t in told if t)
+        return f"{self.status}: {subject}" + (f" ({details})" if details else "")
+
+
+@dataclass(frozen=True)
+class SmokeReport(Record):
+    """All checks of one smoke run on one set of artifacts.
+
+    `ok` means: nothing failed, nothing broke, and, if anything was due in this release, something was executed.
+    A skipped check is never counted as passed.
+    """
+
+    KIND: ClassVar[str] = "smoked"
+
+    target: str
+    artifacts: str
+    commit: str
+    release_id: str | None
+    tiny: bool
+    seconds: float
+    checks: tuple[CheckResult, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether the release may go on."""
+        if any(c.status in ("fail", "broken") for c in self.checks):
+            return False
+        return any(c.executed for c in self.checks) or not any(c.due for c in self.checks)
+
+    @property
+    def failed(self) -> tuple[CheckResult, ...]:
+        """The checks that failed or broke."""
+        return self._with("fail", "broken")
+
+    @property
+    def skipped(self) -> tuple[CheckResult, ...]:
+        """The checks that did not run, each with its reason."""
+        return self._with("skipped")
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many checks have each status, problems first."""
+        found = Counter[str](c.status for c in self.checks)
+        return {status: found[status] for status in _ORDER if found[status]}
+
+    def raise_if_failed(self) -> None:
+        """Stop here unless the report is ok.
+
+        Raises:
+            SmokeFailed: a check failed or broke, or nothing that was due has run; carries this report.
+        """
+        if self.ok:
+            return
+        first = "; ".join(str(c) for c in self.failed[:3])
+        more = f"; and {len(self.failed) - 3} more" if len(self.failed) > 3 else ""
+        raise SmokeFailed(
+            f"{self}: {first}{more}" if first else f"{self}: nothing that was due has run",
+            report=self,
+            next_step="mend the data or the model, or the check if it is wrong, and release again",
+        )
+
+    def __str__(self) -> str:
+        counts = ", ".join(f"{n} {status}" for status, n in self.counts.items()) or "nothing to check"
+        verdict = "ok" if self.ok else "failed"
+        return f"{'tiny ' if self.tiny else ''}smoke of {self.target} {verdict}: {counts}"
+
+    def to_html(self) -> str:
+        """A page part: verdict, problems first, then each domain's checks folded."""
+        problems = [c for c in self.checks if c.status in ("broken", "fail", "warn")]
+        others = [c for c in self.checks if c.status in ("skipped", "pass")]
+        parts: list[object] = [
+            html.paragraph(html.badge("pass" if self.ok else "fail"), " ", str(self)),
+            html.paragraph(f"artifacts {self.artifacts}, commit {self.commit}, {self.seconds:.1f} s"),
+        ]
+        if problems:
+            parts.append(_table(problems))
+        for domain in sorted({c.domain for c in others}):
+            inside = [c for c in others if c.domain == domain]
+            skipped = sum(c.status == "skipped" for c in inside)
+            summary = f"{domain}: {len(inside) - skipped} passed, {skipped} skipped"
+            parts.append(html.fold(summary, _table(inside)))
+        return str(html.section(f"Smoke test of {self.target}", *parts))
+
+    def _with(self, *statuses: Status) -> tuple[CheckResult, ...]:
+        return tuple(c for c in self.checks if c.status in statuses)
+
+
+def in_order(results: Iterable[CheckResult]) -> tuple[CheckResult, ...]:
+    """Problems first, then by domain, model and name."""
+    return tuple(sorted(results, key=lambda c: (_ORDER[c.status], c.domain, c.model or "", c.name)))
+
+
+def _table(results: Iterable[CheckResult]) -> object:
+    headers = ("status", "check", "model", "observed", "expected", "baseline", "owner", "where", "seconds")
+    rows = [
+        (
+            html.badge(c.status),
+            html.join((c.name, html.paragraph(c.reason) if c.reason else "", _examples(c))),
+            c.model,
+            c.observed,
+            c.expected,
+            c.baseline,
+            c.owner,
+            c.where,
+            f"{c.seconds:.2f}",
+        )
+        for c in in_order(results)
+    ]
+    return html.table(headers, rows)
+
+
+def _examples(result: CheckResult) -> object:
+    if not result.examples:
+        return ""
+    return html.fold(f"{len(result.examples)} examples", html.code("\n".join(result.examples)))
