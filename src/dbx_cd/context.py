@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from dbx_cd.artifact_store import ArtifactStore
 from dbx_cd.config import CdConfig
+from dbx_cd.errors import ConfigError
 from dbx_cd.release_log import ReleaseLog
 
 if TYPE_CHECKING:
@@ -44,18 +45,38 @@ def open_cd(
 
     Args:
         spark: a classic or Spark Connect session.
-        project_dir: the folder with `dbt_project.yml` and, optionally, `dbx_cd.yml`.
+        project_dir: the folder with `dbt_project.yml` and, optionally, `dbx_cd.yml`, as `find_project` takes it.
         workspace: a client of the SDK; by default one that authenticates as the SDK does by itself, which in a
             notebook is the notebook's user.
         overrides: settings that win over the file.
 
     Raises:
-        ConfigError: the settings are not valid.
+        ConfigError: there is no such project, or its settings are not valid.
     """
-    config = CdConfig.load(project_dir, overrides=overrides)
+    config = CdConfig.load(find_project(project_dir), overrides=overrides)
     if workspace is None:
         from databricks.sdk import WorkspaceClient
 
         workspace = WorkspaceClient()
     log = ReleaseLog(spark, config.release_log, actor=str(workspace.current_user.me().user_name))
     return Cd(spark, config, ArtifactStore(config.artifacts_root), log, workspace)
+
+
+def find_project(project_dir: str | Path) -> Path:
+    """The folder of the dbt project, seen from the notebook.
+
+    A notebook's working directory is its own folder in the checkout, while `project_dir` is written relative to the
+    root of the repository. So the nearest folder above the notebook that has `<project_dir>/dbt_project.yml` counts.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    here = Path.cwd()
+    for base in (here, *here.parents):
+        if (base / project_dir / "dbt_project.yml").is_file():
+            return (base / project_dir).resolve()
+    raise ConfigError(
+        f"no dbt project at {project_dir!r} in this folder or above it",
+        where=here,
+        next_step="give project_dir relative to the root of the repository",
+    )

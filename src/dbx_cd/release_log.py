@@ -8,12 +8,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from dbx_cd import html
 from dbx_cd.errors import ReleaseError
 from dbx_cd.records import Record
 from dbx_cd.relations import RelationName, quote
+from dbx_cd.release_events import Release, Superseded
 from dbx_cd.release_state import Event, ReleaseState, state_of
 
 if TYPE_CHECKING:
@@ -34,61 +35,6 @@ _PROPERTIES = (
 _HARMLESS = frozenset(
     {"WRITE", "OPTIMIZE", "VACUUM START", "VACUUM END", "ANALYZE", "COMPUTE STATS", "SET TBLPROPERTIES"}
 )
-
-
-@dataclass(frozen=True)
-class Release(Record):
-    """One run of the Workflow for one commit."""
-
-    KIND: ClassVar[str] = "opened"
-
-    id: str
-    commit: str
-    run_id: str
-    requester: str
-    opened_at: datetime
-    reason: str | None = None
-
-    def __str__(self) -> str:
-        return f"release {self.id} of commit {self.commit[:12]}"
-
-
-@dataclass(frozen=True)
-class Superseded(Record):
-    """A newer release has overtaken an undecided one."""
-
-    KIND: ClassVar[str] = "superseded"
-
-    by: str
-
-
-@dataclass(frozen=True)
-class Deploying(Record):
-    """A gated target is about to be changed."""
-
-    KIND: ClassVar[str] = "deploying"
-
-    target: str
-
-
-@dataclass(frozen=True)
-class Deployed(Record):
-    """A gated target was built; `project_digest` is the sha256 of the project archive it was built from."""
-
-    KIND: ClassVar[str] = "deployed"
-
-    target: str
-    project_digest: str
-
-
-@dataclass(frozen=True)
-class Failed(Record):
-    """A step failed in a way that ends the deploy."""
-
-    KIND: ClassVar[str] = "failed"
-
-    target: str
-    reason: str
 
 
 @dataclass(frozen=True)
@@ -215,7 +161,8 @@ class ReleaseLog:
     def append(self, release: Release, record: Record) -> Event:
         """Append one event: one row, one Delta commit, tagged with the event's id."""
         self._create()
-        payload = record.to_dict()
+        # `summary` and `ok` are derived from the record, and written out for those who read the table with SQL.
+        payload = {**record.to_dict(), "summary": str(record), "ok": getattr(record, "ok", None)}
         event_id = uuid.uuid4().hex
         row = (
             event_id,

@@ -1,0 +1,48 @@
+# Every command a developer needs. Each sets up what it needs itself: a virtual environment with the locked packages,
+# the Delta jars, and the compiled catalog of the embedded workspace.
+
+VENV   := .venv
+PYTHON := $(VENV)/bin/python
+READY  := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup lock demo test test-unit lint format bench wheel clean
+
+help:  ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' | column -t -s '|'
+
+$(READY): requirements/dev.lock setup.cfg tools/setup
+	@tools/setup $(VENV)
+
+setup: $(READY)  ## Set everything up: .venv, locked packages, Delta jars, Java catalog
+
+demo: $(READY)  ## Tell the whole story on the example: release, stopped release, approval, rollbacks
+	@$(PYTHON) -m examples.demo
+
+test: $(READY)  ## Run all tests, unit and Spark
+	@$(PYTHON) -m pytest
+
+test-unit: $(READY)  ## Run the tests that start no Spark
+	@$(PYTHON) -m pytest tests/unit
+
+lint: $(READY)  ## Check format, style, types
+	@$(PYTHON) -m ruff format --check src tests benchmarks examples/demo.py
+	@$(PYTHON) -m ruff check src tests benchmarks examples/demo.py
+	@$(PYTHON) -m mypy
+
+format: $(READY)  ## Format the code
+	@$(PYTHON) -m ruff format src tests benchmarks examples/demo.py
+	@$(PYTHON) -m ruff check --fix src tests benchmarks examples/demo.py
+
+bench: $(READY)  ## Print speed and memory ratios, measured side by side in one run
+	@$(PYTHON) -m benchmarks
+
+wheel: $(READY)  ## Build the wheel and install it in a fresh environment without pyspark
+	@tools/wheel $(PYTHON)
+
+lock: $(READY)  ## Resolve requirements/dev.lock anew from setup.cfg
+	@$(PYTHON) -m uv pip compile setup.cfg --extra dev --python-version 3.11 --quiet --no-header \
+		--output-file requirements/dev.lock
+
+clean:  ## Remove what the other targets made
+	rm -rf $(VENV) build dist .dbx_cd .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,29 @@
+# Databricks notebook source
+# MAGIC %md
+# MAGIC # Approval gate
+# MAGIC Asks for the promotion of exactly this build, and fails with "waiting for approval" until somebody has decided.
+# MAGIC Nothing runs and nothing is paid for while it waits: the decision repairs the run from here on.
+
+# COMMAND ----------
+
+from dbx_cd import request_approval, require_approval, start_task
+
+task = start_task(dbutils, spark, target="prod", select="", exclude="", full_refresh=False, project_dir=".")
+target = task.params["target"]
+
+# COMMAND ----------
+
+request = request_approval(
+    task.cd,
+    task.release,
+    target=target,
+    select=task.params["select"],
+    exclude=task.params["exclude"],
+    full_refresh=task.params["full_refresh"],
+)
+task.cd.store.attach(task.release.id, f"approval-{target}.html", request.to_html())
+displayHTML(request.to_html())
+
+# COMMAND ----------
+
+print(require_approval(task.cd, task.release, target=target))

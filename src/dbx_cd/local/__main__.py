@@ -1,0 +1,135 @@
+"""`python -m dbx_cd.local`: the embedded workspace from a terminal."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+from databricks.sdk.service.jobs import RunResultState
+
+from dbx_cd.errors import DbxCdError
+from dbx_cd.local.run import LocalProject, LocalWorkflow, follow, submit_notebook
+from dbx_cd.local.workspace import OWNER, Connection, EmbeddedWorkspace
+
+DEFAULT_STATE = Path(".dbx_cd")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Returns:
+        The exit code: 0 done, 1 the release or command failed, 2 wrong usage (argparse).
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.command(options))
+    except DbxCdError as exc:
+        print(f"{type(exc).__name__}: {exc}", file=sys.stderr)
+        return 1
+
+
+def up(options: argparse.Namespace) -> int:
+    """Start the workspace and serve until interrupted."""
+    project = LocalProject.find(options.project)
+    with _workspace(project, options) as workspace:
+        connection = workspace.connection
+        print(f"workspace  {connection.host}")
+        print(f"SQL        {connection.sql_host}{connection.http_path}")
+        print(f"catalogs   {', '.join(dict.fromkeys(['ops', *project.catalogs]))}")
+        print(f"users      {', '.join(connection.tokens)} (tokens: {workspace.state_dir / 'connection.json'})")
+        LocalWorkflow(workspace, project)
+        print("job        dbx_cd. Stop with Ctrl-C.", flush=True)
+        _until_interrupted()
+    return 0
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the Workflow once at a commit."""
+    project = LocalProject.find(options.project)
+    commit = project.commit(options.commit)
+    with _workspace(project, options) as workspace:
+        workflow = LocalWorkflow(workspace, project)
+        started = workflow.release(commit, reason=options.reason, full_refresh=options.full_refresh)
+        print(started, flush=True)
+        ended = follow(workflow, started, approve_as=options.approve_as, say=lambda text: print(text, flush=True))
+        for task in ended.tasks or ():
+            state = task.state.result_state.value if task.state and task.state.result_state else "NOT RUN"
+            print(f"  {task.task_key:<14} {state}")
+        print(workflow.cd.log.history())
+        print(f"artifacts  {workflow.artifacts_root}")
+        return 0 if ended.state and ended.state.result_state == RunResultState.SUCCESS else 1
+
+
+def approve(options: argparse.Namespace) -> int:
+    """Decide about a release as a user of the running workspace."""
+    connection = Connection.read(options.state_dir)
+    project = LocalProject.find(options.project)
+    root = Path(options.state_dir).resolve() / project.config.artifacts_root.lstrip("/")
+    parameters = {
+        "release_id": options.release_id,
+        "seal": options.seal or "",
+        "reject_because": options.reject_because or "",
+        "project_dir": str(project.repository / project.subfolder),
+        "artifacts_root": str(root),
+    }
+    submit_notebook(connection.client(options.as_user), "approve", parameters)
+    print(f"{options.release_id}: {'rejected' if options.reject_because else 'approved'} by {options.as_user}")
+    return 0
+
+
+def _workspace(project: LocalProject, options: argparse.Namespace) -> EmbeddedWorkspace:
+    def show(_run_id: int, task_key: str, line: str) -> None:
+        print(f"{task_key:<14} | {line}", flush=True)
+
+    return EmbeddedWorkspace(
+        options.state_dir,
+        catalogs=project.catalogs,
+        repositories={"*": project.repository},
+        approvers=project.config.approvers,
+        owners=[options.approve_as] if getattr(options, "approve_as", None) else [],
+        on_output=show,
+    )
+
+
+def _until_interrupted() -> None:
+    stopped = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopped.set())
+    stopped.wait()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m dbx_cd.local", description="The embedded workspace: real Spark and Delta on this machine."
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument("--project", default=".", metavar="DIR", help="folder of the dbt project (default: here)")
+    shared.add_argument(
+        "--state-dir", type=Path, default=DEFAULT_STATE, metavar="DIR",
+        help="tables, Volumes, runs and logs; found again by a later start (default: .dbx_cd)",
+    )  # fmt: skip
+    starting = commands.add_parser("up", parents=[shared], help="start it and serve until Ctrl-C")
+    starting.set_defaults(command=up)
+    running = commands.add_parser("run", parents=[shared], help="run the Workflow once at a commit")
+    running.add_argument("--commit", default="HEAD", metavar="SHA", help="the commit to release (default: HEAD)")
+    running.add_argument("--approve-as", metavar="USER", help=f"approve as this user, e.g. {OWNER}; else wait")
+    running.add_argument("--reason", help="why, for the release log")
+    running.add_argument("--full-refresh", action="store_true", help="rebuild incremental models from nothing")
+    running.set_defaults(command=run)
+    deciding = commands.add_parser("approve", parents=[shared], help="approve or reject a waiting release")
+    deciding.add_argument("release_id", metavar="RELEASE")
+    decision = deciding.add_mutually_exclusive_group(required=True)
+    decision.add_argument("--seal", help="the seal on the request's page: promotes exactly that")
+    decision.add_argument("--reject-because", metavar="REASON", help="reject it instead")
+    deciding.add_argument("--as", dest="as_user", default=OWNER, metavar="USER", help=f"who decides (default: {OWNER})")
+    deciding.set_defaults(command=approve)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,95 @@
+"""The Workflow's definition: the project's own bundle files, else the packaged ones, with variables filled in."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import yaml
+from databricks.sdk.service.jobs import JobSettings
+
+from dbx_cd.errors import ConfigError
+
+BUNDLE_FILE = "databricks.yml"
+JOB_FILE = Path("resources") / "dbx_cd.job.yml"
+_VARIABLE = re.compile(r"\$\{var\.(\w+)\}")
+
+
+def load_job(repository: Path, *, variables: Mapping[str, str], job: str = "dbx_cd") -> JobSettings:
+    """The job's settings as the Jobs API takes them.
+
+    Args:
+        repository: root of the project's repository; its own files win over the packaged ones.
+        variables: values for the bundle's `${var.name}`, over their defaults.
+        job: key of the job below `resources.jobs`.
+
+    Raises:
+        ConfigError: a file is malformed, a variable has no value, or a key is not one of the Jobs API.
+    """
+    packaged = Path(str(resources.files("dbx_cd") / "bundle"))
+    own = (repository / JOB_FILE).is_file()
+    base = repository if own else packaged
+    declared = _mapping(_read(base / BUNDLE_FILE).get("variables") or {}, base / BUNDLE_FILE)
+    values = {name: str((v or {}).get("default", "")) for name, v in declared.items()} | dict(variables)
+    source = base / JOB_FILE
+    try:
+        settings = _read(source)["resources"]["jobs"][job]
+    except (KeyError, TypeError):
+        raise ConfigError(f"no job {job!r} under resources.jobs", where=source) from None
+    filled = _mapping(_fill(settings, values, source), source)
+    parsed = JobSettings.from_dict(filled)
+    unknown = _lost(filled, parsed.as_dict())
+    if unknown:
+        raise ConfigError(
+            f"not keys or values of the Jobs API: {', '.join(unknown)}", where=source, next_step="mend the spelling"
+        )
+    return parsed
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError, UnicodeDecodeError) as exc:
+        raise ConfigError(f"cannot be read as YAML: {exc}", where=path) from exc
+    return _mapping(loaded, path)
+
+
+def _mapping(value: object, where: Path) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ConfigError("must be a mapping", where=where)
+    return value
+
+
+def _fill(value: Any, variables: Mapping[str, str], where: Path) -> Any:
+    def replacement(match: re.Match[str]) -> str:
+        if match[1] not in variables:
+            raise ConfigError(
+                f"no value for ${{var.{match[1]}}}", where=where, next_step=f"declare it in {BUNDLE_FILE}"
+            )
+        return variables[match[1]]
+
+    if isinstance(value, dict):
+        return {k: _fill(v, variables, where) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_fill(v, variables, where) for v in value]
+    return _VARIABLE.sub(replacement, value) if isinstance(value, str) else value
+
+
+def _lost(given: Any, kept: Any, path: str = "") -> list[str]:
+    """What the SDK's own types did not take over: unknown keys and values outside an enum (measured)."""
+    if isinstance(given, dict):
+        kept = kept if isinstance(kept, dict) else {}
+        return [
+            lost
+            for key, value in given.items()
+            if value not in (None, [], {}, False)
+            for lost in _lost(value, kept.get(key), f"{path}.{key}" if path else str(key))
+        ]
+    if isinstance(given, list):
+        pairs = zip(given, kept or [], strict=False)
+        found = [lost for i, (a, b) in enumerate(pairs) for lost in _lost(a, b, f"{path}[{i}]")]
+        return found if len(kept or []) == len(given) else [*found, path]
+    return [] if kept is not None else [path]

@@ -1,0 +1,240 @@
+"""One release of any dbt-databricks project on the embedded workspace, from a commit to production."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+from databricks.sdk.service.jobs import JobSettings, NotebookTask, RunResultState, Source, SubmitTask
+
+from dbx_cd.approval import ApprovalRequest, pending_approvals
+from dbx_cd.config import CdConfig
+from dbx_cd.context import Cd, open_cd
+from dbx_cd.errors import ConfigError, WorkflowError
+from dbx_cd.local.job_bundle import load_job
+from dbx_cd.local.workspace import CI, OWNER, RELEASE_BOT, EmbeddedWorkspace
+from dbx_cd.relations import RelationName
+from dbx_cd.sql_endpoint import profile_targets, with_connection
+from dbx_cd.workflow import ReleaseRun, trigger
+
+if TYPE_CHECKING:
+    from databricks.sdk import WorkspaceClient
+    from databricks.sdk.service.jobs import Run
+
+GIT_URL = "https://git.example.org/project"
+_LOOK_AGAIN_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class LocalProject:
+    """A dbt project in a git repository of this machine.
+
+    `subfolder` is the project's folder relative to `repository`; `profiles_dir` the folder of the `profiles.yml` that
+    it uses.
+    """
+
+    repository: Path
+    subfolder: str
+    profile: str
+    profiles_dir: Path
+    config: CdConfig
+
+    @classmethod
+    def find(cls, project_dir: str | Path) -> LocalProject:
+        """Look at a project's folder.
+
+        Raises:
+            ConfigError: no dbt project, not in a git repository, or no `profiles.yml` to be found.
+        """
+        project = Path(project_dir).resolve()
+        try:
+            settings = yaml.safe_load((project / "dbt_project.yml").read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise ConfigError("no dbt_project.yml", where=project, next_step="give the dbt project's folder") from None
+        except yaml.YAMLError as exc:
+            raise ConfigError(f"dbt_project.yml is not valid YAML: {exc}", where=project) from exc
+        root = _git(project, "rev-parse", "--show-toplevel")
+        if root is None:
+            raise ConfigError(
+                "not in a git repository",
+                where=project,
+                next_step="a release is made of a commit: git init && git commit",
+            )
+        # dbt's own order: the project's folder, then the user's.
+        places = [project, Path(os.environ.get("DBT_PROFILES_DIR") or Path.home() / ".dbt")]
+        profiles = next((p for p in places if (p / "profiles.yml").is_file()), None)
+        if profiles is None:
+            raise ConfigError("no profiles.yml", where=project, next_step="put one beside dbt_project.yml")
+        repository = Path(root)
+        subfolder = project.relative_to(repository).as_posix()
+        return cls(repository, subfolder, str(settings.get("profile") or ""), profiles, CdConfig.load(project))
+
+    @property
+    def catalogs(self) -> list[str]:
+        """The catalogs that the profile's targets, the release log and the Volume of artifacts need."""
+        targets = profile_targets(self.profiles_dir, self.profile)
+        volume = Path(self.config.artifacts_root).parts
+        named = [volume[2]] if volume[:2] == ("/", "Volumes") and len(volume) > 2 else []
+        return [*(t.catalog for t in targets.values()), RelationName.parse(self.config.release_log).catalog, *named]
+
+    def commit(self, revision: str) -> str:
+        """The full SHA of a revision.
+
+        Raises:
+            ConfigError: there is no such commit.
+        """
+        sha = _git(self.repository, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+        if sha is None:
+            raise ConfigError(
+                f"no commit {revision!r}", where=self.repository, next_step="commit first, or see git log"
+            )
+        return sha
+
+
+class LocalWorkflow:
+    """The Workflow of one project on a running embedded workspace."""
+
+    def __init__(self, workspace: EmbeddedWorkspace, project: LocalProject) -> None:
+        self.workspace = workspace
+        self.project = project
+        self.artifacts_root = workspace.volume_path(project.config.artifacts_root)
+        self.cd: Cd = open_cd(
+            workspace.spark,
+            project_dir=project.repository / project.subfolder,
+            workspace=workspace.client(RELEASE_BOT),
+            overrides={"artifacts_root": str(self.artifacts_root)},
+        )
+        self._ci: WorkspaceClient = workspace.client(CI)
+        self.job_id = self._deploy_job()
+
+    def release(self, commit: str, *, reason: str | None = None, full_refresh: bool = False) -> ReleaseRun:
+        """Trigger the Workflow at a commit, as CI does."""
+        sha = self.project.commit(commit)
+        return trigger(self._ci, self.job_id, commit=sha, reason=reason, full_refresh=full_refresh)
+
+    def wait(self, run: ReleaseRun) -> Run:
+        """Wait until the run has ended, or waits for an approval."""
+        self.workspace.rest.wait(run.run_id)
+        return self._ci.jobs.get_run(run.run_id)
+
+    def pending(self, run: ReleaseRun) -> ApprovalRequest | None:
+        """The approval that a run waits for."""
+        waiting = pending_approvals(self.cd)
+        return next((request for request in waiting if request.release.run_id == str(run.run_id)), None)
+
+    def approve(self, request: ApprovalRequest, *, as_user: str) -> None:
+        """Approve as a user: the `approve` notebook, submitted over REST under that user's own token."""
+        submit_notebook(
+            self.workspace.client(as_user),
+            "approve",
+            self.notebook_parameters() | {"release_id": request.release.id, "seal": request.seal},
+        )
+
+    def approve_command(self, request: ApprovalRequest) -> str:
+        """What to type in another terminal to approve."""
+        return (
+            f"{Path(sys.executable).name} -m dbx_cd.local approve {request.release.id} --seal {request.seal} "
+            f"--as {OWNER} --state-dir {self.workspace.state_dir}"
+        )
+
+    def is_to_be_resumed(self, run: ReleaseRun) -> bool:
+        """Whether a run's release is approved, and its run not yet repaired."""
+        release = self.cd.log.for_run(str(run.run_id))
+        history = self._ci.jobs.get_run(run.run_id, include_history=True).repair_history or []
+        return self.cd.log.state(release).phase == "approved" and len(history) < 2
+
+    def notebook_parameters(self) -> dict[str, str]:
+        """What an interactive notebook has to know here."""
+        project = self.project.repository / self.project.subfolder
+        return {"project_dir": str(project), "artifacts_root": str(self.artifacts_root)}
+
+    def _deploy_job(self) -> int:
+        profiles = with_connection(
+            self.project.profiles_dir,
+            self.workspace.profile_connection,
+            out_dir=self.workspace.state_dir / "profiles" / (self.project.profile or "default"),
+        )
+        variables = {
+            "git_url": GIT_URL,
+            "project_dir": self.project.subfolder,
+            "artifacts_root": str(self.artifacts_root),
+            "run_as": RELEASE_BOT,
+        }
+        settings = load_job(self.project.repository, variables=variables)
+        for parameter in settings.parameters or ():
+            if parameter.name == "profiles_dir":
+                parameter.default = str(profiles.parent)
+        named = [j.job_id for j in self._ci.jobs.list(name=settings.name) if j.job_id is not None]
+        if named:
+            self._ci.jobs.reset(named[0], settings)
+            return named[0]
+        created = self._ci.jobs.create(**_create_arguments(settings))
+        return int(created.job_id or 0)
+
+
+def submit_notebook(client: WorkspaceClient, notebook: str, parameters: dict[str, str]) -> str:
+    """Run an interactive notebook as a user, as a one-time run.
+
+    Returns:
+        What the notebook printed or exited with, if anything.
+
+    Raises:
+        WorkflowError: the notebook failed; the message is the notebook's own.
+    """
+    task = SubmitTask(
+        task_key=notebook,
+        notebook_task=NotebookTask(
+            f"/Workspace/notebooks/{notebook}", base_parameters=parameters, source=Source.WORKSPACE
+        ),
+    )
+    run = client.jobs.submit(run_name=notebook, tasks=[task]).result()
+    run_id = (run.tasks or [])[0].run_id or 0
+    output = client.jobs.get_run_output(run_id)
+    if run.state is None or run.state.result_state != RunResultState.SUCCESS:
+        raise WorkflowError(f"the notebook {notebook} failed: {output.error}", where=run.run_page_url)
+    return str(output.notebook_output.result or "") if output.notebook_output else ""
+
+
+def follow(workflow: LocalWorkflow, run: ReleaseRun, *, approve_as: str | None, say: Callable[[str], None]) -> Run:
+    """Follow a release to its end, through its approval.
+
+    Args:
+        workflow: the project's Workflow.
+        run: the run that was triggered.
+        approve_as: the user to approve as; None waits for somebody to approve from another terminal.
+        say: takes what a person should read.
+
+    Returns:
+        The run as it ended.
+    """
+    told = False
+    while True:
+        ended = workflow.wait(run)
+        request = workflow.pending(run)
+        if request is not None and approve_as is not None:
+            say(f"{request}: approving as {approve_as}")
+            workflow.approve(request, as_user=approve_as)
+            return workflow.wait(run)
+        if request is None and not (told and workflow.is_to_be_resumed(run)):
+            return ended
+        if request is not None and not told:
+            told = True
+            say(f"{request}\nwaits for approval. From another terminal:\n  {workflow.approve_command(request)}")
+        time.sleep(_LOOK_AGAIN_SECONDS)
+
+
+def _create_arguments(settings: JobSettings) -> dict[str, Any]:
+    """`jobs.create` takes the fields of the settings one by one."""
+    return {name: value for name, value in vars(settings).items() if value is not None}
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    done = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=False)
+    return done.stdout.strip() if done.returncode == 0 else None

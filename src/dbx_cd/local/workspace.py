@@ -1,0 +1,176 @@
+"""The embedded workspace as one thing to start and stop: Spark, SQL endpoint, REST server, users."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from dbx_cd.config import CdConfig
+from dbx_cd.errors import SetupError
+from dbx_cd.local.emulation import emulate
+from dbx_cd.local.rest_server import GatewayInfo, RestServer, User
+from dbx_cd.local.spark_session import start_spark
+from dbx_cd.sql_endpoint import SqlEndpoint, connection_block
+
+if TYPE_CHECKING:
+    from databricks.sdk import WorkspaceClient
+    from pyspark.sql import SparkSession
+
+CONNECTION_FILE = "connection.json"
+CI = "ci"
+RELEASE_BOT = "dbx-cd-release"
+OWNER = "owner@example.org"
+DEVELOPER = "dev@example.org"
+
+
+@dataclass(frozen=True)
+class Connection:
+    """How to reach a running workspace from another process; the file that holds it is readable by its owner only."""
+
+    host: str
+    sql_host: str
+    http_path: str
+    tokens: Mapping[str, str]
+
+    @classmethod
+    def read(cls, state_dir: Path) -> Self:
+        """The connection of the workspace that runs on a state directory.
+
+        Raises:
+            SetupError: none runs there.
+        """
+        path = state_dir / CONNECTION_FILE
+        try:
+            return cls(**json.loads(path.read_text(encoding="utf-8"))["connection"])
+        except (OSError, ValueError, KeyError, TypeError):
+            raise SetupError(
+                "no embedded workspace runs on this state directory",
+                where=state_dir,
+                next_step=f"start one: python -m dbx_cd.local up --state-dir {state_dir}",
+            ) from None
+
+    def client(self, user_name: str) -> WorkspaceClient:
+        """An SDK client that acts as a user.
+
+        Raises:
+            SetupError: no such user.
+        """
+        from databricks.sdk import WorkspaceClient
+
+        if user_name not in self.tokens:
+            raise SetupError(f"no user {user_name!r} here", next_step=f"be one of {', '.join(self.tokens)}")
+        return WorkspaceClient(host=self.host, token=self.tokens[user_name], auth_type="pat")
+
+
+class EmbeddedWorkspace:
+    """A workspace in this process, on one state directory.
+
+    Args:
+        state_dir: tables, Volumes, checkouts, runs and logs; found again by a later start.
+        catalogs: the catalogs to offer, besides `ops`.
+        repositories: local git repository for each `git_url`, "*" for every other.
+        approvers: the group that may approve; the seeded owner is its member.
+        owners: further users to seed into that group.
+        environment: variables for every task.
+        on_output: called with run id, task key and line for all that tasks print.
+        memory: heap of the JVM.
+    """
+
+    def __init__(
+        self,
+        state_dir: str | Path,
+        *,
+        catalogs: Iterable[str],
+        repositories: Mapping[str, Path] | None = None,
+        approvers: str = CdConfig.approvers,
+        owners: Iterable[str] = (),
+        environment: Mapping[str, str] | None = None,
+        on_output: Callable[[int, str, str], None] | None = None,
+        memory: str = "3g",
+    ) -> None:
+        self.state_dir = Path(state_dir).resolve()
+        self._catalogs = tuple(catalogs)
+        self._repositories = dict(repositories or {})
+        self._users = _users(approvers, owners)
+        self._environment = dict(environment or {})
+        self._on_output = on_output
+        self._memory = memory
+
+    def start(self) -> Self:
+        """Start everything; takes about ten seconds, most of them Spark's.
+
+        Raises:
+            SetupError: Java is missing, or another process uses the state directory.
+        """
+        self.state_dir.mkdir(parents=True, exist_ok=True)
+        self.spark: SparkSession = start_spark(self.state_dir, catalogs=self._catalogs, memory=self._memory)
+        self.endpoint = SqlEndpoint(self.spark, rewrite=emulate).start()
+        self.rest = RestServer(
+            self.state_dir,
+            users=self._users,
+            spark_gateway=_gateway(self.spark),
+            repositories=self._repositories,
+            packaged_notebooks=Path(str(resources.files("dbx_cd") / "bundle" / "notebooks")),
+            environment={**self.endpoint.client_environment(), **self._environment},
+            on_output=self._on_output,
+        ).start()
+        self._write_connection()
+        return self
+
+    def stop(self) -> None:
+        """Stop everything; the state directory stays."""
+        (self.state_dir / CONNECTION_FILE).unlink(missing_ok=True)
+        self.rest.stop()
+        self.endpoint.stop()
+        self.spark.stop()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.stop()
+
+    @property
+    def connection(self) -> Connection:
+        """How other processes reach this workspace."""
+        tokens = {user.user_name: user.token for user in self._users}
+        return Connection(self.rest.host, self.endpoint.host, self.endpoint.http_path, tokens)
+
+    @property
+    def profile_connection(self) -> dict[str, Any]:
+        """The connection keys for an output of `profiles.yml`."""
+        return connection_block(self.endpoint)
+
+    def volume_path(self, path: str) -> Path:
+        """Where a path below `/Volumes` lies on this machine."""
+        return self.state_dir / path.lstrip("/")
+
+    def client(self, user_name: str) -> WorkspaceClient:
+        """An SDK client that acts as a user."""
+        return self.connection.client(user_name)
+
+    def _write_connection(self) -> None:
+        path = self.state_dir / CONNECTION_FILE
+        path.touch(mode=0o600)
+        path.write_text(json.dumps({"connection": vars(self.connection)}), encoding="utf-8")
+
+
+def _users(approvers: str, owners: Iterable[str]) -> list[User]:
+    """CI triggers, the release bot runs, owners decide, a developer may look."""
+    people = dict.fromkeys([OWNER, *owners])
+    return [
+        User(CI, secrets.token_urlsafe(24), groups=("admins",), service_principal=True),
+        User(RELEASE_BOT, secrets.token_urlsafe(24), service_principal=True),
+        *(User(name, secrets.token_urlsafe(24), groups=(approvers,)) for name in people),
+        User(DEVELOPER, secrets.token_urlsafe(24)),
+    ]
+
+
+def _gateway(spark: SparkSession) -> GatewayInfo:
+    parameters = spark.sparkContext._gateway.gateway_parameters  # type: ignore[union-attr]
+    return GatewayInfo(int(parameters.port), str(parameters.auth_token))

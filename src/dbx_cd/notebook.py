@@ -1,0 +1,123 @@
+"""What the notebooks start with: widgets, the release of this job run, and the project to work on."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dbx_cd import project_archive
+from dbx_cd.artifact_version import ArtifactVersion
+from dbx_cd.config import CdConfig
+from dbx_cd.context import Cd, find_project, open_cd
+from dbx_cd.errors import ArtifactNotFound, ConfigError, ReleaseError, ReleaseSuperseded, WrongCommit
+from dbx_cd.release_events import Release
+from dbx_cd.workflow import run_facts
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+# Set by the job itself (resources/dbx_cd.job.yml), the same for every task.
+_JOB_WIDGETS = {"run_id": "", "commit": "", "artifacts_root": "", "reason": ""}
+_BOOLEANS = {"true": True, "false": False, "1": True, "0": False, "yes": True, "no": False, "": False}
+
+
+@dataclass(frozen=True)
+class Task:
+    """One task of the Workflow: its context, its release and its parameters, typed like their defaults."""
+
+    cd: Cd
+    release: Release
+    params: dict[str, Any]
+
+
+def start_task(dbutils: Any, spark: SparkSession, **widgets: str | bool) -> Task:
+    """Begin a notebook task: declare its widgets, open or find the release of this job run, choose the project.
+
+    The first task works on the checkout, which must be at the run's commit. Once a task has archived the project,
+    every later one works on that archive: a repaired run may have checked out something else.
+
+    Args:
+        dbutils: the notebook's `dbutils`.
+        spark: the notebook's session.
+        widgets: the task's parameters with their defaults; text or booleans.
+
+    Returns:
+        The task. `params` holds exactly the widgets asked for.
+
+    Raises:
+        ConfigError: a parameter is not of its type, or the notebook does not run as a task of the Workflow.
+        WrongCommit: the checkout is not at the release's commit.
+        ReleaseSuperseded: a newer release has overtaken this one.
+    """
+    params = read_widgets(dbutils, widgets)
+    job = read_widgets(dbutils, _JOB_WIDGETS)
+    if not job["run_id"] or not job["commit"]:
+        raise ConfigError(
+            "the job parameters run_id and commit are not set",
+            where="notebook widgets",
+            next_step="run this notebook as a task of the Workflow; for a look by hand use open_cd(spark)",
+        )
+    checkout = find_project(str(params.get("project_dir") or "."))
+    cd = open_cd(spark, project_dir=checkout, overrides={"artifacts_root": job["artifacts_root"]})
+    facts = run_facts(cd.workspace, job["run_id"])
+    release = cd.log.open(job["commit"], run_id=job["run_id"], requester=facts.creator, reason=job["reason"] or None)
+    _refuse_overtaken(cd, release)
+    staged = _staged(cd, release)
+    if staged is None:
+        if facts.used_commit not in (None, release.commit):
+            raise WrongCommit(
+                f"the checkout is at {facts.used_commit}, not at the release's commit {release.commit}",
+                where=release,
+                next_step="a later trigger moved the job's commit: let its run go on, or trigger this commit again",
+            )
+    else:
+        checkout = project_archive.unpack(staged, Path(tempfile.mkdtemp(prefix="dbx_cd-")) / "project")
+        config = CdConfig.load(checkout, overrides={"artifacts_root": job["artifacts_root"]})
+        cd = replace(cd, config=config)
+    if "project_dir" in params:
+        params["project_dir"] = str(checkout)
+    return Task(cd, release, params)
+
+
+def read_widgets(dbutils: Any, widgets: Mapping[str, str | bool]) -> dict[str, Any]:
+    """Declare text widgets and read them, each as the type of its default.
+
+    Raises:
+        ConfigError: a boolean widget holds something else than true or false.
+    """
+    values: dict[str, Any] = {}
+    for name, default in widgets.items():
+        text = str(default).lower() if isinstance(default, bool) else default
+        dbutils.widgets.text(name, text)
+        given = str(dbutils.widgets.get(name)).strip()
+        if isinstance(default, bool):
+            if given.lower() not in _BOOLEANS:
+                raise ConfigError(f"must be true or false, not {given!r}", where=f"parameter {name}")
+            values[name] = _BOOLEANS[given.lower()]
+        else:
+            values[name] = given
+    return values
+
+
+def _refuse_overtaken(cd: Cd, release: Release) -> None:
+    state = cd.log.state(release)
+    if state.phase == "superseded":
+        raise ReleaseSuperseded(
+            f"{release} was overtaken by {state.superseded_by}", next_step="nothing to do here: that one goes on"
+        )
+    if state.phase == "rejected":
+        raise ReleaseError(f"{release} was rejected by {state.actor}: {state.reason}", next_step="merge a new change")
+
+
+def _staged(cd: Cd, release: Release) -> ArtifactVersion | None:
+    """The artifacts of this release that hold its project archive; None before its first build."""
+    for target, settings in cd.config.targets.items():
+        if settings.gate is None:
+            try:
+                return cd.store.find(target, release.id)
+            except ArtifactNotFound:
+                continue
+    return None

@@ -1,0 +1,173 @@
+"""The Databricks job behind the Workflow: start it at a commit, resume a waiting run. The only user of the Jobs API."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, ClassVar
+
+from dbx_cd.errors import WorkflowError
+from dbx_cd.records import Record
+
+if TYPE_CHECKING:
+    from databricks.sdk import WorkspaceClient
+    from databricks.sdk.service.jobs import Job, Run, RunNowResponse, RunTask
+
+    from dbx_cd.release_events import Release
+
+JOB_NAME = "dbx_cd"
+GATE_TASK = "approval_gate"
+_SHA = re.compile(r"[0-9a-f]{40}")
+
+
+@dataclass(frozen=True)
+class ReleaseRun(Record):
+    """A run of the Workflow that was started or resumed."""
+
+    KIND: ClassVar[str] = "triggered"
+
+    job_id: int
+    run_id: int
+    commit: str
+    url: str | None = None
+
+    def __str__(self) -> str:
+        return f"run {self.run_id} of job {self.job_id} at commit {self.commit[:12]}"
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """What the platform says about the run a task belongs to."""
+
+    creator: str
+    used_commit: str | None
+
+
+def trigger(
+    workspace: WorkspaceClient, job: str | int, *, commit: str, full_refresh: bool = False, reason: str | None = None
+) -> ReleaseRun:
+    """Run the Workflow at exactly one commit. Code rollback is this, at an earlier commit.
+
+    `run_now` takes no git source, so the commit is pinned in the job's settings first (Jobs API documentation). A
+    later trigger moves the pin; the release it overtakes then says so by `ReleaseSuperseded` or `WrongCommit`.
+
+    Args:
+        workspace: a client with the right to manage the job.
+        job: the job's name or id.
+        commit: the full SHA.
+        full_refresh: rebuild incremental models from nothing.
+        reason: why, for the release log.
+
+    Returns:
+        The run; it may be queued behind one that is under way.
+
+    Raises:
+        WorkflowError: no such job, more than one of that name, no git source in it, or not a full SHA.
+    """
+    from databricks.sdk.service.jobs import JobSettings
+
+    if not _SHA.fullmatch(commit):
+        raise WorkflowError(f"not a full commit SHA: {commit!r}", next_step="give all 40 hexadecimal digits")
+    found = _job(workspace, job)
+    settings = found.settings
+    if settings is None or settings.git_source is None or found.job_id is None:
+        raise WorkflowError(
+            "the job has no git source",
+            where=f"job {job}",
+            next_step="deploy the job from resources/dbx_cd.job.yml, which has one",
+        )
+    source = settings.git_source
+    source.git_commit, source.git_branch, source.git_tag, source.git_snapshot = commit, None, None, None
+    workspace.jobs.update(found.job_id, new_settings=JobSettings(git_source=source))
+    declared = {p.name for p in settings.parameters or ()}
+    wanted = {"commit": commit, "full_refresh": str(full_refresh).lower(), "reason": reason or ""}
+    # One token an attempt: a token per commit would answer with the old run when a commit is deployed again.
+    started = workspace.jobs.run_now(
+        found.job_id,
+        job_parameters={k: v for k, v in wanted.items() if k in declared},
+        idempotency_token=uuid.uuid4().hex,
+    )
+    response: RunNowResponse = started.response
+    run_id = int(response.run_id or 0)
+    run = workspace.jobs.get_run(run_id)
+    return ReleaseRun(found.job_id, run_id, commit, run.run_page_url)
+
+
+def resume(workspace: WorkspaceClient, release: Release) -> ReleaseRun:
+    """Repair a release's run from the approval gate on, after a decision.
+
+    Args:
+        workspace: a client of somebody who may manage runs of the job.
+        release: the release whose run waits.
+
+    Raises:
+        WorkflowError: the run is still under way, or has no gate task.
+    """
+    run = workspace.jobs.get_run(int(release.run_id), include_history=True)
+    if run.job_id is None or (run.state is not None and run.state.result_state is None):
+        raise WorkflowError(
+            "the run is still under way",
+            where=f"run {release.run_id}",
+            next_step="wait until it has stopped at the gate",
+        )
+    repairs = [item for item in run.repair_history or () if item.id is not None and str(item.type).endswith("REPAIR")]
+    workspace.jobs.repair_run(
+        int(release.run_id),
+        rerun_tasks=_from_gate_on(run),
+        latest_repair_id=repairs[-1].id if repairs else None,
+        # A repair forgets overridden parameters (Jobs API documentation).
+        job_parameters={p.name: p.value or p.default or "" for p in run.job_parameters or () if p.name},
+    )
+    return ReleaseRun(run.job_id, int(release.run_id), release.commit, run.run_page_url)
+
+
+def run_facts(workspace: WorkspaceClient, run_id: str) -> RunFacts:
+    """Who started a run, and which commit its checkout is at.
+
+    Raises:
+        WorkflowError: there is no such run, or it may not be read.
+    """
+    from databricks.sdk.errors.base import DatabricksError
+
+    try:
+        run = workspace.jobs.get_run(int(run_id))
+    except (DatabricksError, ValueError) as exc:
+        raise WorkflowError(
+            f"cannot read job run {run_id!r}: {exc}", next_step="give the job's identity the right to view its runs"
+        ) from exc
+    snapshot = run.git_source.git_snapshot if run.git_source else None
+    return RunFacts(run.creator_user_name or "", snapshot.used_commit if snapshot else None)
+
+
+def wait(workspace: WorkspaceClient, run: ReleaseRun, *, timeout: timedelta = timedelta(hours=2)) -> Run:
+    """Wait until a run has ended, well or not.
+
+    Returns:
+        The run as the Jobs API describes it.
+    """
+    return workspace.jobs.wait_get_run_job_terminated_or_skipped(run.run_id, timeout=timeout)
+
+
+def _job(workspace: WorkspaceClient, job: str | int) -> Job:
+    if isinstance(job, int) or job.isdigit():
+        return workspace.jobs.get(int(job))
+    named = [j for j in workspace.jobs.list(name=job) if j.job_id is not None]
+    if len(named) != 1:
+        raise WorkflowError(
+            f"{len(named)} jobs are named {job!r}", next_step="deploy the Workflow, or give the job's id instead"
+        )
+    return workspace.jobs.get(named[0].job_id)  # type: ignore[arg-type]
+
+
+def _from_gate_on(run: Run) -> list[str]:
+    tasks: dict[str, RunTask] = {t.task_key: t for t in run.tasks or () if t.task_key}
+    if GATE_TASK not in tasks:
+        raise WorkflowError(f"the run has no task {GATE_TASK!r}", where=f"run {run.run_id}")
+    chosen = {GATE_TASK}
+    while more := {
+        k for k, t in tasks.items() if k not in chosen and {d.task_key for d in t.depends_on or ()} & chosen
+    }:
+        chosen |= more
+    return [key for key in tasks if key in chosen]
