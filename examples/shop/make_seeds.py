@@ -39,15 +39,48 @@ COUNTRIES = [
     ("PL", "Polska", "Europe"),
     ("TR", "Türkiye", "Asia"),
 ]
-GIVEN_NAMES = ["Anaïs", "Bjørn", "Chloé", "D'Arcy", "Eoin", "François", "Günther", "Hélène", "Łukasz", "Željko", "花子", "Νίκος"]
-FAMILY_NAMES = ["O'Brien", "de l'Étang", "Müller", "Ñáñez", "Øvergård", "Šimůnek", "Smith-Jones", "Null", "山田", "김", "Παππάς", "St. John"]
+GIVEN_NAMES = [
+    "Anaïs",
+    "Bjørn",
+    "Chloé",
+    "D'Arcy",
+    "Eoin",
+    "François",
+    "Günther",
+    "Hélène",
+    "Łukasz",
+    "Željko",
+    "花子",
+    "Νίκος",
+]
+FAMILY_NAMES = [
+    "O'Brien",
+    "de l'Étang",
+    "Müller",
+    "Ñáñez",
+    "Øvergård",
+    "Šimůnek",
+    "Smith-Jones",
+    "Null",
+    "山田",
+    "김",
+    "Παππάς",
+    "St. John",
+]
 CATEGORIES = {
     "books": ["L'Étranger", "Der Prozeß", '"The Raven" & other poems', "El amor en los tiempos", "吾輩は猫である"],
     "paper": ['Notebook 5" x 8"', "Carnet d'adresses", "Grid pad, A4", "Postcards (50 %)", "Washi 和紙"],
     "pens": ["Füller M", "Stylo à bille", "Brush pen 筆", 'Marker "bold"', "Pencil 2B; soft"],
 }
 DESK = ["Lamp — brass", "Ruler 30 cm", "Tape 'n' glue", "Stapler №5", "Clips 📎"]
-NOTES = ["Please don't ring the bell", 'Gift wrap: "with love"', "leave at no. 12, 2nd floor", "お急ぎ便", "c/o O'Brien; côté jardin", "🎁"]
+NOTES = [
+    "Please don't ring the bell",
+    'Gift wrap: "with love"',
+    "leave at no. 12, 2nd floor",
+    "お急ぎ便",
+    "c/o O'Brien; côté jardin",
+    "🎁",
+]
 STATUSES = ["placed", "shipped", "delivered", "returned", "cancelled"]
 STATUS_WEIGHTS = [5, 10, 70, 10, 5]
 
@@ -60,10 +93,12 @@ def moment(rng: random.Random, start: datetime, end: datetime) -> datetime:
 
 
 def countries() -> Table:
+    """The countries the shop delivers to."""
     return ("country_code", "country_name", "region"), list(COUNTRIES)
 
 
 def products(rng: random.Random) -> Table:
+    """Three editions of every name; books have no weight."""
     rows: list[Sequence[object]] = []
     for category, names in {**CATEGORIES, "desk": DESK}.items():
         for name in names:
@@ -71,11 +106,13 @@ def products(rng: random.Random) -> Table:
                 product_id = len(rows) + 1
                 price = Decimal(rng.randrange(95, 8_000)) / 100
                 weight = "" if category == "books" else rng.randrange(5, 900)
-                rows.append((product_id, f"{category[:2].upper()}-{product_id:04}", name + edition, category, price, weight))
+                sku = f"{category[:2].upper()}-{product_id:04}"
+                rows.append((product_id, sku, name + edition, category, price, weight))
     return ("product_id", "sku", "product_name", "category", "unit_price", "weight_grams"), rows
 
 
 def customers(rng: random.Random) -> Table:
+    """Customers who all signed up before the first order; some without email or answer."""
     rows: list[Sequence[object]] = []
     for customer_id in range(1, CUSTOMERS + 1):
         name = f"{rng.choice(GIVEN_NAMES)} {rng.choice(FAMILY_NAMES)}"
@@ -89,6 +126,7 @@ def customers(rng: random.Random) -> Table:
 
 
 def orders(rng: random.Random) -> Table:
+    """Orders of 2025, most of them delivered, each updated within 20 days."""
     rows: list[Sequence[object]] = []
     for order_id in range(1, ORDERS + 1):
         ordered = moment(rng, FIRST_ORDER, END - timedelta(days=20))
@@ -101,6 +139,7 @@ def orders(rng: random.Random) -> Table:
 
 
 def order_lines(rng: random.Random, product_rows: list[Sequence[object]]) -> Table:
+    """One to four products for every order."""
     rows: list[Sequence[object]] = []
     for order_id in range(1, ORDERS + 1):
         for line_number, product in enumerate(rng.sample(product_rows, rng.choice([1, 1, 2, 3, 4])), start=1):
@@ -109,6 +148,7 @@ def order_lines(rng: random.Random, product_rows: list[Sequence[object]]) -> Tab
 
 
 def as_csv(table: Table) -> str:
+    """The table as CSV text, quoted where needed."""
     header, rows = table
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
@@ -135,6 +175,7 @@ def make_files() -> dict[str, str]:
 
 
 def main(arguments: Iterable[str], *, say: Callable[[str], None] = print) -> int:
+    """Write the files, or check them; returns the exit code."""
     files = make_files()
     if "--check" in arguments:
         stale = [n for n, text in files.items() if (SEEDS_DIR / n).read_text(encoding="utf-8") != text]
