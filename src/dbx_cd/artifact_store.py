@@ -8,10 +8,11 @@ of checksums (`artifacts.json`) last, and one small pointer file (`latest.json`)
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -111,13 +112,9 @@ class ArtifactStore:
             ArtifactNotFound: nothing was ever published as latest.
             ChecksumMismatch: a file is not what was published.
         """
-        pointed = self._pointer(target)
-        if pointed is not None:
-            return self._verified(target, pointed, serving=pointed)
-        switched = (self.root / target / "latest").exists()
-        for version in reversed(self._complete(target) if switched else []):
-            if version.ok and version.command in DEPLOYABLE_COMMANDS:
-                return self._verified(target, version.timestamp, serving=version.timestamp)
+        serving = self._serving(target)
+        if serving is not None:
+            return self._verified(target, serving, serving=serving)
         raise ArtifactNotFound(
             f"no artifacts of target {target!r} have been published as latest",
             where=self.root / target,
@@ -131,7 +128,7 @@ class ArtifactStore:
             ArtifactNotFound: there is none, or it was never completed.
             ChecksumMismatch: a file is not what was published.
         """
-        return self._verified(target, timestamp, serving=self._pointer(target))
+        return self._verified(target, timestamp, serving=self._serving_or_none(target))
 
     def list(self, target: str) -> Sequence[ArtifactVersion]:
         """Every complete version, oldest first; files are not verified until one is fetched."""
@@ -204,7 +201,7 @@ class ArtifactStore:
         if keep < 1:
             raise ArtifactError(f"keep must be at least 1, not {keep}", where=self.root / target)
         versions = self._complete(target)
-        serving = self._pointer(target)
+        serving = self._serving(target)
         before = datetime.now(UTC) - older_than
         removed = tuple(
             v.timestamp
@@ -247,6 +244,21 @@ class ArtifactStore:
             self.root / target / POINTER_NAME, {"timestamp": version_dir.name, "sha256": file_digest(record).sha256}
         )
 
+    def _serving(self, target: str) -> str | None:
+        """The timestamp that `latest` serves; None when nothing was ever published as latest."""
+        pointed = self._pointer(target)
+        if pointed is not None or not (self.root / target / "latest").exists():
+            return pointed
+        deployable = (v for v in self._records(target) if v.ok and v.command in DEPLOYABLE_COMMANDS)
+        return max((v.timestamp for v in deployable), default=None)
+
+    def _serving_or_none(self, target: str) -> str | None:
+        """The same, for readers of other versions, which a damaged `latest` does not concern."""
+        try:
+            return self._serving(target)
+        except ArtifactError:
+            return None
+
     def _pointer(self, target: str) -> str | None:
         """The timestamp that `latest.json` names; None when there is no readable pointer."""
         try:
@@ -270,13 +282,16 @@ class ArtifactStore:
         return timestamp
 
     def _complete(self, target: str) -> Sequence[ArtifactVersion]:
+        serving = self._serving_or_none(target)
+        return [replace(v, is_latest=True) if v.timestamp == serving else v for v in self._records(target)]
+
+    def _records(self, target: str) -> Iterator[ArtifactVersion]:
         folder = self.root / target
         names = sorted(p.parent.name for p in folder.glob(f"*/{RECORD_NAME}")) if folder.is_dir() else []
-        try:
-            serving = self._pointer(target)
-        except ArtifactError:
-            serving = None
-        return [read_version(folder / name, serving=serving) for name in names if is_timestamp(name)]
+        for name in filter(is_timestamp, names):
+            # Killed while it wrote the record, a publish leaves a torn one: as incomplete as a version without.
+            with contextlib.suppress(ArtifactError):
+                yield read_version(folder / name, serving=None)
 
     def _verified(self, target: str, timestamp: str, *, serving: str | None) -> ArtifactVersion:
         path = self.root / target / timestamp
