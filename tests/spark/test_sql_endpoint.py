@@ -354,9 +354,10 @@ def test_closing_a_session_stops_its_statements(spark: SparkSession, connect: Co
     _until(lambda: _running_jobs(spark) == 0)
 
 
-def test_statement_longer_than_direct_results_is_polled(cursor: Any) -> None:
-    cursor.execute("SELECT java_method('java.lang.Thread', 'sleep', 6000L) IS NULL AS slept, 5 AS five")
-    assert cursor.fetchone().five == 5
+def test_result_of_a_polled_statement_is_fetched(cursor: Any) -> None:
+    cursor.execute_async("SELECT id AS n FROM range(3)")
+    cursor.get_async_execution_result()
+    assert [row.n for row in cursor.fetchall()] == [0, 1, 2]
 
 
 def test_concurrent_clients_get_their_own_rows(connect: Connect) -> None:

@@ -279,7 +279,10 @@ class ThriftService:
 
 def _started(response: Any, request: Any, session: EndpointSession, operation: Operation) -> Any:
     """The answer to a call that began an operation: with its rows, if they come soon and the client takes them so."""
-    operation.done.wait(DIRECT_RESULT_SECONDS if request.runAsync or request.getDirectResults else None)
+    if request.getDirectResults:
+        operation.done.wait(DIRECT_RESULT_SECONDS)
+    elif not request.runAsync:
+        operation.done.wait()
     answer = response(status=success(), operationHandle=operation.handle())
     if request.getDirectResults and operation.done.is_set():
         answer.directResults = _direct_results(session, operation, request.getDirectResults)
