@@ -12,7 +12,7 @@ from typing import Any, Literal, Self, get_args, get_type_hints
 
 import yaml
 
-from dbx_cd.errors import ConfigError
+from dbx_cd.errors import ConfigError, DbxCdError
 from dbx_cd.relations import RelationName
 
 FILE_NAME = "dbx_cd.yml"
@@ -89,7 +89,10 @@ class CdConfig:
                     where=path,
                     next_step=f"declare it under `targets`, or use one of {', '.join(config.targets)}",
                 )
-        RelationName.parse(config.release_log)
+        try:
+            RelationName.parse(config.release_log)
+        except DbxCdError as exc:
+            raise ConfigError(f"`release_log`: {exc.what}", where=path, next_step=exc.next_step) from exc
         object.__setattr__(config, "project_dir", project)
         object.__setattr__(config, "smoke_dir", project / config.smoke_dir)
         return config

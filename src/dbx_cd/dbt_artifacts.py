@@ -80,13 +80,16 @@ class Manifest:
         Raises:
             ArtifactError: the file is missing or is not a manifest.
         """
-        return cls.from_json(read_json(path))
+        try:
+            return cls.from_json(read_json(path), where=path)
+        except (LookupError, TypeError, AttributeError) as exc:
+            raise ArtifactError(f"not a dbt manifest: {exc!r}", where=path) from exc
 
     @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> Manifest:
-        """Take a parsed manifest document."""
+    def from_json(cls, document: Mapping[str, Any], *, where: object = None) -> Manifest:
+        """Take a parsed manifest document; `where` is named in errors."""
         if "nodes" not in document or "metadata" not in document:
-            raise ArtifactError("not a dbt manifest: `nodes` or `metadata` is missing")
+            raise ArtifactError("not a dbt manifest: `nodes` or `metadata` is missing", where=where)
         groups = ("nodes", "sources", "exposures", "unit_tests", "semantic_models", "metrics", "saved_queries")
         found = (raw for group in groups for raw in (document.get(group) or {}).values())
         return cls(metadata=document["metadata"], nodes={n.unique_id: n for n in map(_node, found)})
@@ -180,12 +183,15 @@ class RunResults:
         document = read_json(path)
         if "results" not in document:
             raise ArtifactError("not dbt run results: `results` is missing", where=path)
-        return cls(
-            command=str((document.get("args") or {}).get("which") or ""),
-            results=tuple(_result(r) for r in document["results"]),
-            args=document.get("args") or {},
-            metadata=document.get("metadata") or {},
-        )
+        try:
+            return cls(
+                command=str((document.get("args") or {}).get("which") or ""),
+                results=tuple(_result(r) for r in document["results"]),
+                args=document.get("args") or {},
+                metadata=document.get("metadata") or {},
+            )
+        except (LookupError, TypeError, AttributeError, ValueError) as exc:
+            raise ArtifactError(f"not dbt run results: {exc!r}", where=path) from exc
 
     @property
     def ok(self) -> bool:

@@ -23,7 +23,7 @@ from dbx_cd import html
 from dbx_cd.dbt_artifacts import NodeResult, RunResults, SourceFreshness, load_freshness
 from dbx_cd.dbt_progress import DbtEvent, LiveProgress
 from dbx_cd.dbt_project import ARTIFACT_NAMES, LocalProject
-from dbx_cd.dbt_selection import WithParents, check_command, selection_flags
+from dbx_cd.dbt_selection import WithParents, check_command, command_name, selection_flags
 from dbx_cd.errors import DbtFailed
 from dbx_cd.records import Record
 from dbx_cd.relations import RelationName
@@ -196,8 +196,9 @@ def _record(command: str, target: str, outcome: DbtOutcome, seconds: float, file
     ok, errors = outcome.success, outcome.errors
     present = {name for name in ARTIFACT_NAMES if (files / name).is_file()}
     results = RunResults.load(files / "run_results.json") if "run_results.json" in present else None
-    nodes = results.results if results is not None and results.command == command.split()[-1] else ()
-    if command in _MUST_SELECT and ok and not nodes:
+    name = command_name(shlex.split(command))
+    nodes = results.results if results is not None and results.command == name.split()[-1] else ()
+    if name in _MUST_SELECT and ok and not nodes:
         ok = False
         errors = ("the selection matched no node: check `select` and `exclude` against `dbt ls`", *errors)
     freshness = load_freshness(files / "sources.json") if "sources.json" in present else None

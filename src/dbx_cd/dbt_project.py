@@ -7,11 +7,14 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
+import yaml
+
 from dbx_cd.errors import ConfigError
 
 ARTIFACT_NAMES = ("manifest.json", "run_results.json", "sources.json", "catalog.json", "index.html")
 PACKAGE_FILES = ("packages.yml", "dependencies.yml")
-_LEFT_OUT = shutil.ignore_patterns(".git", "target", "logs", ".venv", "__pycache__", "node_modules")
+# Only at the top: further down, `logs` may well be a folder of models.
+_LEFT_OUT = frozenset({".git", "target", "logs", ".venv", "__pycache__", "node_modules"})
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,12 @@ class LocalProject:
             )
         copy = work.resolve() / "project"
         if not copy.exists():
-            shutil.copytree(source, copy, ignore=_LEFT_OUT, copy_function=shutil.copyfile, symlinks=False)
+            shutil.copytree(
+                source,
+                copy,
+                ignore=lambda folder, _names: _LEFT_OUT if Path(folder) == source else (),
+                copy_function=shutil.copyfile,
+            )
             # copytree takes over the mode of folders, and those of a checkout may be read-only.
             for folder in (copy, *(p for p in copy.rglob("*") if p.is_dir())):
                 folder.chmod(folder.stat().st_mode | stat.S_IRWXU)
@@ -84,5 +92,8 @@ class LocalProject:
 
 
 def _lists_packages(path: Path) -> bool:
-    lines = (line.split("#", 1)[0].strip() for line in path.read_text(encoding="utf-8").splitlines())
-    return any(line.startswith("- ") for line in lines)
+    try:
+        named = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        return bool(named.get("packages") or named.get("projects"))
+    except (yaml.YAMLError, AttributeError):
+        return True  # Jinja, or a mistake: `dbt deps` renders the one and reports the other.

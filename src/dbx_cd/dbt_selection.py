@@ -24,9 +24,11 @@ def check_command(cmd: str) -> list[str]:
     Raises:
         ConfigError: no such command; the message suggests the nearest one.
     """
-    words = shlex.split(cmd)
-    known = " ".join(words[:2]) in COMMANDS or (bool(words) and words[0] in COMMANDS)
-    if not known:
+    try:
+        words = shlex.split(cmd)
+    except ValueError as exc:
+        raise ConfigError(f"cannot be split into words: {cmd!r} ({exc})", where="parameter cmd") from exc
+    if not command_name(words):
         near = difflib.get_close_matches(cmd, COMMANDS, n=1)
         raise ConfigError(
             f"unknown dbt command {cmd!r}",
@@ -34,6 +36,11 @@ def check_command(cmd: str) -> list[str]:
             next_step=f"did you mean {near[0]!r}?" if near else f"use one of {', '.join(COMMANDS)}",
         )
     return words
+
+
+def command_name(words: list[str]) -> str:
+    """The command itself, without further words such as the macro of a `run-operation`; "" when dbt has none such."""
+    return next((name for name in (" ".join(words[:2]), *words[:1]) if name in COMMANDS), "")
 
 
 def selection_flags(

@@ -18,6 +18,7 @@ from dbx_cd.artifact_version import ArtifactVersion
 from dbx_cd.errors import ArtifactError, ConfigError
 
 ARCHIVE_NAME = "project.tar.gz"
+# Only at the top: further down, `logs` may well be a folder of models.
 _GENERATED = frozenset({".git", "target", "logs", "dbt_packages", ".venv", "__pycache__"})
 
 
@@ -109,5 +110,6 @@ def _tracked(source: Path) -> list[str]:
 
 def _all_files(source: Path) -> Iterator[str]:
     for folder, subfolders, names in os.walk(source):
-        subfolders[:] = [s for s in subfolders if s not in _GENERATED]
+        generated = _GENERATED if Path(folder) == source else {"__pycache__"}
+        subfolders[:] = [s for s in subfolders if s not in generated]
         yield from ((Path(folder) / name).relative_to(source).as_posix() for name in names)
