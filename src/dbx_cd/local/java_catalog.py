@@ -181,7 +181,12 @@ def _compile(sources: list[Path], jars: tuple[Path, ...], *, into: Path) -> None
     options: list[str | Path] = ["-proc:none", "-nowarn", "--release", str(MINIMUM_JAVA), "-cp", class_path, "-d", into]
     answer = subprocess.run([java_command("javac"), *options, *sources], capture_output=True, text=True, check=False)
     if answer.returncode:
-        raise SetupError("the catalog plugin does not compile", where=_last_line(answer.stderr), next_step=INSTALL_JDK)
+        errors = [line for line in answer.stderr.splitlines() if "error:" in line]
+        raise SetupError(
+            "the catalog plugin does not compile",
+            where=errors[0] if errors else _last_line(answer.stderr),
+            next_step="install the versions of pyspark and delta-spark that dbx-cd[local] names",
+        )
 
 
 @contextmanager

@@ -94,6 +94,9 @@ EMULATED: dict[str, tuple[Emulated, ...]] = {
     "create": (emulated(r"create .*", writes.create_without_auto_clustering, _AUTO_CLUSTERING),),
     "grant": (emulated(r"grant .*", nothing, _ONE_USER),),
     "revoke": (emulated(r"revoke .*", nothing, _ONE_USER),),
+    "optimize": (
+        emulated(r"optimize .*", writes.optimize, "PySpark's Arrow conversion refuses a null inside Delta's metrics"),
+    ),
     "undrop": (emulated(r"undrop .*", alterations.undrop, "Delta deletes the files of a managed table at once"),),
 }
 

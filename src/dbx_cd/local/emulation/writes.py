@@ -51,3 +51,8 @@ def _equal_keys(condition: str) -> set[str] | None:
 def create_without_auto_clustering(statement: Statement) -> Answer:
     """CREATE with CLUSTER BY AUTO: the same without the clause."""
     return _AUTO_CLUSTERING.sub(lambda found: found[1] or " ", statement.match[0])
+
+
+def optimize(statement: Statement) -> Answer:
+    """OPTIMIZE with its metrics as JSON text."""
+    return statement.spark.sql(statement.match[0]).selectExpr("path", "to_json(metrics) AS metrics").toArrow()

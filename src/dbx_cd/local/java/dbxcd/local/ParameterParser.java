@@ -7,6 +7,7 @@ import org.apache.spark.sql.catalyst.TableIdentifier;
 import org.apache.spark.sql.catalyst.expressions.Expression;
 import org.apache.spark.sql.catalyst.parser.ParameterContext;
 import org.apache.spark.sql.catalyst.parser.ParameterHandler;
+import org.apache.spark.sql.catalyst.parser.ParseException;
 import org.apache.spark.sql.catalyst.parser.ParserInterface;
 import org.apache.spark.sql.catalyst.plans.logical.LogicalPlan;
 import org.apache.spark.sql.types.DataType;
@@ -29,8 +30,19 @@ public final class ParameterParser extends AbstractFunction1<SparkSessionExtensi
   private record Parser(ParserInterface next) implements ParserInterface {
     @Override
     public LogicalPlan parsePlanWithParameters(String sql, ParameterContext parameters) {
-      return call(
-          () -> next.parsePlan(ParameterHandler.substituteParameters(sql, parameters)._1()));
+      return call(() -> next.parsePlan(substituted(sql, parameters)));
+    }
+
+    /** Statements of Delta's own grammar, such as OPTIMIZE, cannot have parameters. */
+    private static String substituted(String sql, ParameterContext parameters) {
+      try {
+        return ParameterHandler.substituteParameters(sql, parameters)._1();
+      } catch (Exception e) { // Scala does not declare what it throws
+        if (e instanceof ParseException) {
+          return sql;
+        }
+        throw Exceptions.unchecked(e);
+      }
     }
 
     @Override
