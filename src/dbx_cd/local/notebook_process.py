@@ -12,9 +12,9 @@ import signal
 import sys
 import threading
 import traceback
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
 from typing import Any, NoReturn
 
 from mashumaro import DataClassDictMixin
@@ -22,7 +22,7 @@ from mashumaro import DataClassDictMixin
 from dbx_cd.local.notebook_cells import NotebookCells
 from dbx_cd.local.notebook_dbutils import DBUtils, NotebookExit
 from dbx_cd.local.notebook_page import NotebookPage, capture
-from dbx_cd.local.notebook_spark import NoSpark, attach
+from dbx_cd.local.notebook_spark import NoSpark, attach, cancel_jobs
 
 
 @dataclass(frozen=True)
@@ -53,10 +53,6 @@ class NotebookResult(DataClassDictMixin):
     displayed: list[str] = field(default_factory=list)
 
 
-class TaskCancelled(BaseException):
-    """The workspace asked this process to end."""
-
-
 def run_notebook(order: NotebookOrder) -> NotebookResult:
     """Run the cells of a notebook in this process and write its page after each cell."""
     page = NotebookPage(order.title)
@@ -64,18 +60,17 @@ def run_notebook(order: NotebookOrder) -> NotebookResult:
     dbutils = DBUtils(parameters=order.parameters, task_key=order.task_key, task_values=order.task_values)
     spark: Any = NoSpark()
     exit_value = error = trace = None
+    on_cancel = [lambda: page.write(Path(order.page_file))]
+    signal.signal(signal.SIGTERM, lambda *_: _end_cancelled(on_cancel))
     try:
         if order.gateway_port is not None and order.gateway_secret is not None:
             spark = attach(order.gateway_port, order.gateway_secret, job_group=order.job_group)
+            on_cancel.append(lambda: cancel_jobs(spark, order.job_group))
         cells = NotebookCells(Path(order.notebook), page=page, dbutils=dbutils, spark=spark)
         cells.run(after_each=lambda: page.write(Path(order.page_file)))
     except NotebookExit as exc:
         exit_value = exc.value
         page.add("text", f"Notebook exited: {exc.value}\n")
-    except TaskCancelled:
-        if not isinstance(spark, NoSpark):  # the JVM outlives this process, and so would its Spark jobs
-            spark.sparkContext.cancelJobGroup(order.job_group)
-        raise
     except (Exception, SystemExit, KeyboardInterrupt) as exc:
         error, trace = f"{type(exc).__name__}: {exc}", notebook_trace(exc)
         page.add("error", trace)
@@ -106,8 +101,11 @@ def end_with_parent() -> None:
     threading.Thread(target=watch, name="parent-watch", daemon=True).start()
 
 
-def _cancelled(_signal: int, _frame: FrameType | None) -> NoReturn:
-    raise TaskCancelled
+def _end_cancelled(steps: Sequence[Callable[[], None]]) -> NoReturn:
+    """Leave without unwinding: PySpark's own clean-up would wait for the answer of the call that was interrupted."""
+    for step in steps:
+        step()
+    os._exit(143)
 
 
 def _read_order() -> NotebookOrder:
@@ -123,14 +121,10 @@ def _read_order() -> NotebookOrder:
 
 def main() -> int:
     """Run the notebook that standard input orders; the result goes to ``order.result_file``."""
-    signal.signal(signal.SIGTERM, _cancelled)
     order = _read_order()
     end_with_parent()
     sys.path += order.import_paths  # last: a notebook must not shadow a package that has its name
-    try:
-        result = run_notebook(order)
-    except TaskCancelled:
-        return 143
+    result = run_notebook(order)
     target = Path(order.result_file)
     temporary = target.with_suffix(".part")
     temporary.write_text(json.dumps(result.to_dict()), encoding="utf-8")

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from dbx_cd.errors import SetupError
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
+
+
+_CANCEL_SECONDS = 3.0
 
 
 class NoSpark:
@@ -22,6 +26,16 @@ class NoSpark:
             "This embedded workspace runs without Spark, so the notebook has no `spark`",
             next_step="start the workspace with Spark",
         )
+
+
+def cancel_jobs(spark: SparkSession, job_group: str) -> None:
+    """Cancel what this process has running on the JVM, which outlives it.
+
+    Done by a thread of its own: the main thread's connection to the JVM still waits for an interrupted answer.
+    """
+    canceller = threading.Thread(target=spark.sparkContext.cancelJobGroup, args=(job_group,), daemon=True)
+    canceller.start()
+    canceller.join(_CANCEL_SECONDS)
 
 
 def attach(port: int, secret: str, *, job_group: str) -> SparkSession:

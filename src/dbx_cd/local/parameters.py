@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 _REFERENCE = re.compile(r"\{\{\s*([^{}]*?)\s*\}\}")
@@ -63,11 +63,15 @@ def resolve(text: str, facts: RunFacts) -> str:
     return _REFERENCE.sub(replace, text)
 
 
-def task_parameters(base: Mapping[str, str], job: Mapping[str, str], facts: RunFacts) -> dict[str, str]:
-    """What the notebook's widgets get: job parameters, then the task's own, references resolved."""
-    merged = {name: resolve(value, facts) for name, value in base.items()}
-    merged.update(job)
-    return merged
+def with_resolved_job_parameters(facts: RunFacts) -> RunFacts:
+    """Job parameters may themselves be references, such as ``{{job.run_id}}``, but not to each other."""
+    bare = replace(facts, job_parameters={})
+    return replace(facts, job_parameters={name: resolve(v, bare) for name, v in facts.job_parameters.items()})
+
+
+def task_parameters(base: Mapping[str, str], overriding: Mapping[str, str], facts: RunFacts) -> dict[str, str]:
+    """What the notebook's widgets get: the task's own parameters, resolved, then those that override them."""
+    return {**{name: resolve(value, facts) for name, value in base.items()}, **overriding}
 
 
 def _parts(reference: str) -> tuple[str, ...] | None:

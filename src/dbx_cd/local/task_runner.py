@@ -15,7 +15,7 @@ from dbx_cd.local.identity import Directory
 from dbx_cd.local.job_runs import JobRun, TaskRun
 from dbx_cd.local.job_settings import notebook_source
 from dbx_cd.local.notebook_process import NotebookOrder
-from dbx_cd.local.parameters import RunFacts, UnknownReference, resolve, task_parameters
+from dbx_cd.local.parameters import RunFacts, UnknownReference, resolve, task_parameters, with_resolved_job_parameters
 from dbx_cd.local.run_outcome import Outcome
 from dbx_cd.local.task_graph import CANCELED, FAILED, SUCCESS, TIMEDOUT
 from dbx_cd.local.task_process import GatewayInfo, TaskPlace, TaskProcess, child_environment
@@ -94,8 +94,8 @@ class TaskRunner:
     def _notebook(self, run: JobRun, attempt: TaskRun, checkout: Checkout | None, run_dir: Path) -> Outcome:
         setup, task = self._setup, attempt.settings["notebook_task"]
         facts = self._facts(run, attempt)
-        parameters = {**run.notebook_params, **run.job_parameters} if run.notebook_params else run.job_parameters
-        attempt.parameters = task_parameters(task.get("base_parameters") or {}, parameters, facts)
+        overriding = {**run.notebook_params, **facts.job_parameters}
+        attempt.parameters = task_parameters(task.get("base_parameters") or {}, overriding, facts)
         notebook, cwd, root = self._locate(task, run.settings.get("git_source"), checkout)
         page = _fresh_page(run_dir, attempt)
         result_file = run_dir / f"{attempt.run_id}.json"
@@ -165,7 +165,7 @@ class TaskRunner:
 
     def _facts(self, run: JobRun, attempt: TaskRun) -> RunFacts:
         latest = run.latest()
-        return RunFacts(
+        facts = RunFacts(
             job_id=run.job_id or 0,
             job_name=run.name,
             run_id=run.run_id,
@@ -181,6 +181,7 @@ class TaskRunner:
             results={key: other.state.result_state for key, other in latest.items() if other.state.result_state},
             values={key: other.values for key, other in latest.items()},
         )
+        return with_resolved_job_parameters(facts)
 
 
 def _fresh_page(run_dir: Path, attempt: TaskRun) -> Path:

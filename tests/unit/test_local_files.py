@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import requests
+from databricks.sdk.errors import AlreadyExists, BadRequest, DatabricksError, NotFound
+from local_rest import Workspace
+
+ROOT = "/Volumes/ops/dbt_meta/artifacts"
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
+    workspace = Workspace(tmp_path_factory.mktemp("files"))
+    yield workspace
+    workspace.server.stop()
+
+
+def read(workspace: Workspace, path: str) -> bytes:
+    return workspace.owner.files.download(path).contents.read()
+
+
+def test_upload_download_and_metadata(workspace: Workspace) -> None:
+    path = f"{ROOT}/stg/Zoë's file.json"
+    workspace.owner.files.upload(path, io.BytesIO(b"content"))
+    assert read(workspace, path) == b"content"
+    about = workspace.owner.files.get_metadata(path)
+    assert (about.content_length, about.content_type) == (7, "application/octet-stream")
+    assert about.last_modified
+    assert (workspace.state / "Volumes/ops/dbt_meta/artifacts/stg/Zoë's file.json").read_bytes() == b"content"
+
+
+def test_upload_without_overwrite_never_replaces(workspace: Workspace) -> None:
+    path = f"{ROOT}/claim"
+    workspace.owner.files.upload(path, io.BytesIO(b"first"), overwrite=False)
+    with pytest.raises(AlreadyExists):
+        workspace.owner.files.upload(path, io.BytesIO(b"second"), overwrite=False)
+    assert read(workspace, path) == b"first"
+    workspace.owner.files.upload(path, io.BytesIO(b"third"), overwrite=True)
+    assert read(workspace, path) == b"third"
+
+
+def test_of_many_creators_exactly_one_wins(workspace: Workspace) -> None:
+    client = workspace.owner
+
+    def create(number: int) -> bool:
+        try:
+            client.files.upload(f"{ROOT}/race", io.BytesIO(str(number).encode()), overwrite=False)
+        except AlreadyExists:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        won = [number for number, created in enumerate(pool.map(create, range(16))) if created]
+    assert len(won) == 1
+    assert read(workspace, f"{ROOT}/race") == str(won[0]).encode()
+
+
+def test_large_upload_falls_back_to_a_plain_one_quietly(workspace: Workspace, caplog: pytest.LogCaptureFixture) -> None:
+    client = workspace.owner
+    client.config.files_ext_multipart_upload_min_stream_size = 1000
+    content = os.urandom(100_000)
+    client.files.upload(f"{ROOT}/large", io.BytesIO(content))
+    assert read(workspace, f"{ROOT}/large") == content
+    assert [record.message for record in caplog.records if record.levelname == "WARNING"] == []
+    with pytest.raises(AlreadyExists):
+        client.files.upload(f"{ROOT}/large", io.BytesIO(content), overwrite=False)
+
+
+def test_directories_are_created_listed_and_removed(workspace: Workspace) -> None:
+    files = workspace.owner.files
+    files.create_directory(f"{ROOT}/a/b/c")
+    files.create_directory(f"{ROOT}/a/b/c")
+    files.upload(f"{ROOT}/a/b/file", io.BytesIO(b"12"))
+    listed = [
+        (entry.name, entry.path, entry.is_directory, entry.file_size)
+        for entry in files.list_directory_contents(f"{ROOT}/a/b")
+    ]
+    assert listed == [("c", f"{ROOT}/a/b/c", True, None), ("file", f"{ROOT}/a/b/file", False, 2)]
+    assert len(list(files.list_directory_contents(f"{ROOT}/a/b", page_size=1))) == 2
+    files.get_directory_metadata(f"{ROOT}/a/b/c")
+    with pytest.raises(BadRequest, match="not empty"):
+        files.delete_directory(f"{ROOT}/a/b")
+    files.delete_directory(f"{ROOT}/a/b/c")
+    with pytest.raises(NotFound):
+        files.get_directory_metadata(f"{ROOT}/a/b/c")
+
+
+def test_what_does_not_exist_is_not_found(workspace: Workspace) -> None:
+    files = workspace.owner.files
+    for call in (files.download, files.delete, files.get_metadata):
+        with pytest.raises(NotFound):
+            call(f"{ROOT}/nothing")
+    with pytest.raises(NotFound):
+        list(files.list_directory_contents(f"{ROOT}/nothing"))
+
+
+def test_delete_removes_a_file(workspace: Workspace) -> None:
+    workspace.owner.files.upload(f"{ROOT}/gone", io.BytesIO(b"x"))
+    workspace.owner.files.delete(f"{ROOT}/gone")
+    with pytest.raises(NotFound):
+        workspace.owner.files.get_metadata(f"{ROOT}/gone")
+
+
+@pytest.mark.parametrize(
+    "path", ["/Volumes/a/b/c/%2e%2e/%2e%2e/x", "/Volumes/a/b/c/..%2f..%2fx", "/etc/passwd", "/Volumes/a"]
+)
+def test_paths_out_of_a_volume_are_refused(workspace: Workspace, path: str) -> None:
+    headers = {"Authorization": "Bearer token-owner"}
+    answer = requests.put(f"{workspace.server.host}/api/2.0/fs/files{path}", data=b"x", headers=headers, timeout=10)
+    assert (answer.status_code, answer.json()["error_code"]) == (400, "INVALID_PARAMETER_VALUE")
+
+
+def test_symbolic_link_out_of_a_volume_is_refused(workspace: Workspace) -> None:
+    volume = workspace.state / "Volumes/ops/dbt_meta/links"
+    volume.mkdir(parents=True)
+    (volume / "out").symlink_to("/etc")
+    with pytest.raises(DatabricksError, match="leads out"):
+        workspace.owner.files.download("/Volumes/ops/dbt_meta/links/out/passwd")
