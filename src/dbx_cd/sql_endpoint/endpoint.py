@@ -143,7 +143,10 @@ class SqlEndpoint:
         self._running()
         environ = os.environ if environ is None else environ
         bundle = self._directory / "trusted.pem"
-        bundle.write_bytes(trust_bundle(self._certificate, environ))
+        # Replaced as a whole: a client started earlier may be reading it.
+        fresh = self._directory / f"{secrets.token_hex(4)}.pem"
+        fresh.write_bytes(trust_bundle(self._certificate, environ))
+        fresh.replace(bundle)
         direct = [environ.get("no_proxy") or environ.get("NO_PROXY") or "", LOOPBACK]
         no_proxy = ",".join(entry for entry in direct if entry)
         return {

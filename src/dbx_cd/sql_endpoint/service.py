@@ -52,6 +52,13 @@ def _answers(response: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]
     return decorate
 
 
+def _not_supported(call: str, response: Any) -> Callable[..., Any]:
+    def refuse(_service: ThriftService, _request: Any) -> Any:
+        raise ThriftFault(f"[UNSUPPORTED] {call} is not supported by this endpoint", sql_state="0A000")
+
+    return _answers(response)(refuse)
+
+
 class ThriftService:
     """Handler of `TCLIService.Processor`."""
 
@@ -207,35 +214,12 @@ class ThriftService:
         """The SQL types."""
         return self._metadata(T.TGetTypeInfoResp, T.TOperationType.GET_TYPE_INFO, metadata.type_info, request)
 
-    @_answers(T.TGetFunctionsResp)
-    def GetFunctions(self, _request: Any) -> Any:
-        """Not supported."""
-        raise _not_supported("GetFunctions")
-
-    @_answers(T.TGetPrimaryKeysResp)
-    def GetPrimaryKeys(self, _request: Any) -> Any:
-        """Not supported."""
-        raise _not_supported("GetPrimaryKeys")
-
-    @_answers(T.TGetCrossReferenceResp)
-    def GetCrossReference(self, _request: Any) -> Any:
-        """Not supported."""
-        raise _not_supported("GetCrossReference")
-
-    @_answers(T.TGetDelegationTokenResp)
-    def GetDelegationToken(self, _request: Any) -> Any:
-        """Not supported."""
-        raise _not_supported("GetDelegationToken")
-
-    @_answers(T.TCancelDelegationTokenResp)
-    def CancelDelegationToken(self, _request: Any) -> Any:
-        """Not supported."""
-        raise _not_supported("CancelDelegationToken")
-
-    @_answers(T.TRenewDelegationTokenResp)
-    def RenewDelegationToken(self, _request: Any) -> Any:
-        """Not supported."""
-        raise _not_supported("RenewDelegationToken")
+    GetFunctions = _not_supported("GetFunctions", T.TGetFunctionsResp)
+    GetPrimaryKeys = _not_supported("GetPrimaryKeys", T.TGetPrimaryKeysResp)
+    GetCrossReference = _not_supported("GetCrossReference", T.TGetCrossReferenceResp)
+    GetDelegationToken = _not_supported("GetDelegationToken", T.TGetDelegationTokenResp)
+    CancelDelegationToken = _not_supported("CancelDelegationToken", T.TCancelDelegationTokenResp)
+    RenewDelegationToken = _not_supported("RenewDelegationToken", T.TRenewDelegationTokenResp)
 
     # Behind the calls
 
@@ -310,7 +294,3 @@ def _page_answer(page: Any) -> Any:
 def _guid(identifier: Any) -> bytes:
     guid = identifier.guid if identifier is not None else b""
     return guid if isinstance(guid, bytes) else str(guid).encode()
-
-
-def _not_supported(call: str) -> ThriftFault:
-    return ThriftFault(f"[UNSUPPORTED] {call} is not supported by this endpoint", sql_state="0A000")
