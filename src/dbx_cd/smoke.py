@@ -145,10 +145,10 @@ def _tiny(suite: SmokeSuite) -> tuple[tuple[Check, ...], list[CheckResult]]:
 
 
 def _execute(spark: SparkSession, planned: Sequence[Planned]) -> list[CheckResult]:
-    """One validation for each table, and one for each query."""
-    tables: dict[str, list[Planned]] = {}
+    """One validation for each table and each condition on its rows, and one for each query."""
+    tables: dict[object, list[Planned]] = {}
     for i, one in enumerate(planned):
-        key = f"query {i}" if one.query else one.relation.key if one.relation else ""
+        key = i if one.query else (one.relation, one.condition)
         tables.setdefault(key, []).append(one)
     return [result for members in tables.values() for result in _validate(spark, members)]
 
@@ -159,7 +159,7 @@ def _validate(spark: SparkSession, members: Sequence[Planned]) -> list[CheckResu
     first = members[0]
     started = time.perf_counter()
     try:
-        frame = spark.sql(first.query) if first.query else spark.table(first.relation.quoted)  # type: ignore[union-attr]
+        frame = spark.sql(first.query) if first.query else _rows(spark, first)
         _ = frame.columns  # a Connect session looks at the table only when asked for something
     except Exception as exc:
         return [broken(one, f"cannot be read: {_first_line(exc)}") for one in members]
@@ -168,6 +168,12 @@ def _validate(spark: SparkSession, members: Sequence[Planned]) -> list[CheckResu
     if first.query:
         answers = {0: _with_rows(frame, first, answers[0], started)}
     return [judge(one, answers[i]) for i, one in enumerate(members)]
+
+
+def _rows(spark: SparkSession, planned: Planned) -> DataFrame:
+    assert planned.relation is not None
+    table = spark.table(planned.relation.quoted)
+    return table.where(planned.condition) if planned.condition else table
 
 
 def _with_rows(frame: DataFrame, planned: Planned, answer: Answer, started: float) -> Answer:

@@ -62,21 +62,20 @@ class Contract(Check):
         return (self.target_id, self.rule, names, self.condition, self.values, self.expression)
 
     def expectation(self) -> tuple[str, dict[str, Any]] | None:
-        """The expectation that says the same; None when only a query does (`failures_query`)."""
+        """The expectation that says the same of the rows that `condition` keeps; None when only a query does."""
         if self.rule == "columns":
             return "expect_column_data_types", {"data_types": dict(self.data_types)}
         plain = [match[1] for match in map(_IDENTIFIER.fullmatch, self.columns) if match]
         if self.counts or len(plain) != len(self.columns):
             return None
-        rows = {"row_condition": self.condition, "condition_parser": "spark"} if self.condition else {}
         if self.rule == "unique":
-            return "expect_column_values_to_be_unique", {"column": plain[0], **rows}
+            return "expect_column_values_to_be_unique", {"column": plain[0]}
         if self.rule == "not_null":
-            return "expect_column_values_to_not_be_null", {"column": plain[0], **rows}
+            return "expect_column_values_to_not_be_null", {"column": plain[0]}
         if self.rule == "accepted_values" and self.quoted:
-            return "expect_column_values_to_be_in_set", {"column": plain[0], "value_set": list(self.values), **rows}
+            return "expect_column_values_to_be_in_set", {"column": plain[0], "value_set": list(self.values)}
         if self.rule == "unique_combination":
-            arguments = {"column_list": plain, "ignore_row_if": "never", **rows}
+            arguments = {"column_list": plain, "ignore_row_if": "never"}
             return "expect_compound_columns_to_be_unique", arguments
         return None
 

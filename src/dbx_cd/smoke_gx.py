@@ -25,7 +25,11 @@ os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
 import great_expectations as gx
 from great_expectations.core.metric_domain_types import MetricDomainTypes
 from great_expectations.core.metric_function_types import MetricPartialFunctionTypes
-from great_expectations.data_context.types.base import ProgressBarsConfig
+from great_expectations.data_context.types.base import (
+    DataContextConfig,
+    InMemoryStoreBackendDefaults,
+    ProgressBarsConfig,
+)
 from great_expectations.execution_engine.sparkdf_execution_engine import SparkDFExecutionEngine
 from great_expectations.expectations.expectation import (
     BatchExpectation,
@@ -97,11 +101,8 @@ class ExpectSqlAggregateToBeBetween(BatchExpectation):
     expression: str
     min_value: float | None = None
     max_value: float | None = None
-    row_condition: Any = None
-    condition_parser: Any = None
 
     metric_dependencies: ClassVar[tuple[str, ...]] = ("dbx_cd.sql_aggregate",)
-    domain_keys: ClassVar[tuple[str, ...]] = ("batch_id", "row_condition", "condition_parser")
     success_keys: ClassVar[tuple[str, ...]] = ("expression", "min_value", "max_value")
 
     def _validate(
@@ -195,8 +196,7 @@ def _run(frame: DataFrame, expectations: Sequence[Any]) -> dict[int, Answer]:
     # Making a context replaces a process-wide current context; everything after uses this one alone.
     with _CONTEXT_LOCK:
         logging.getLogger("great_expectations").setLevel(logging.CRITICAL)  # it logs what it also returns
-        context = gx.get_context(mode="ephemeral")
-        context.variables.progress_bars = ProgressBarsConfig(globally=False)
+        context = gx.get_context(mode="ephemeral", project_config=_project())
         asset = context.data_sources.add_spark("spark", persist=False).add_dataframe_asset("table")
         batch = asset.add_batch_definition_whole_dataframe("all")
         validator = context.get_validator(batch_request=batch.build_batch_request({"dataframe": frame}))
@@ -206,6 +206,14 @@ def _run(frame: DataFrame, expectations: Sequence[Any]) -> dict[int, Answer]:
     except Exception as exc:
         return {e.meta["key"]: Answer(False, error=_message(exc, e.expectation_type)) for e in expectations}
     return {_key(result): _answer(result) for result in results}
+
+
+def _project() -> DataContextConfig:
+    """Everything in memory; the default would leave a temporary folder for a docs site with each context."""
+    return DataContextConfig(
+        store_backend_defaults=InMemoryStoreBackendDefaults(init_temp_docs_sites=False),
+        progress_bars=ProgressBarsConfig(globally=False),
+    )
 
 
 def _key(result: Any) -> int:

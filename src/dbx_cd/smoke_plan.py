@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -27,7 +27,7 @@ _FROM_DBT: dict[str, Status] = {"pass": "pass", "success": "pass", "warn": "warn
 
 @dataclass(frozen=True)
 class Planned:
-    """An expectation to validate on a relation, or on the rows of a query.
+    """An expectation to validate on a relation, or on its rows that meet a condition, or on the rows of a query.
 
     `low` and `high` bound a metric; `unjudged` says why its percentages cannot be judged, so that it can fail only by
     its absolute limits. `hidden` columns never show their values.
@@ -39,6 +39,7 @@ class Planned:
     arguments: Mapping[str, Any]
     expected: str
     relation: RelationName | None = None
+    condition: str | None = None
     query: str | None = None
     baseline: Any = None
     low: float | None = None
@@ -162,7 +163,8 @@ class Planner:
             kind, arguments = asked
             if contract.rule == "columns":
                 arguments = {"data_types": {n: self.data_type(t) for n, t in contract.data_types.items()}}
-            return Planned(contract, domain, kind, arguments, expected, relation=relation, hidden=hidden)
+            planned = Planned(contract, domain, kind, arguments, expected, relation=relation, hidden=hidden)
+            return replace(planned, condition=contract.condition)
         parent = None
         if contract.parent_id is not None:
             parent_node = self.build.manifest.nodes.get(contract.parent_id)
@@ -183,10 +185,19 @@ class Planner:
 
     def _comparison(self, check: Comparison, domain: str) -> Planned:
         relation = self.build.built(self.build.find(check.model or ""))
-        rows = {"row_condition": check.condition, "condition_parser": "spark"} if check.condition else {}
         low, high = check.bounds.allowed(None)
-        arguments = {"expression": check.expression, "min_value": low, "max_value": high, **rows}
-        return Planned(check, domain, AGGREGATE, arguments, str(check.bounds), relation=relation, low=low, high=high)
+        arguments = {"expression": check.expression, "min_value": low, "max_value": high}
+        return Planned(
+            check,
+            domain,
+            AGGREGATE,
+            arguments,
+            str(check.bounds),
+            relation=relation,
+            condition=check.condition,
+            low=low,
+            high=high,
+        )
 
     def _assertion(self, check: Assertion, domain: str) -> Planned:
         sql, nodes = render(check.sql, self.build, self.exists)

@@ -1,0 +1,446 @@
+"""Smoke tests on real tables with real Great Expectations."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from pyspark.sql import SparkSession
+from smoke_builds import Build, Builds, generic_test, model, source
+
+from dbx_cd.dbt_artifacts import SourceFreshness
+from dbx_cd.errors import SmokeFailed
+from dbx_cd.smoke import NoBaseline, load_suites, run_smoke
+from dbx_cd.smoke_report import CheckResult, SmokeReport
+
+ORDERS = """
+    select id as order_id, id % 50 as customer_id, cast(10 + id % 7 as decimal(12,2)) as amount,
+           if(id % 3 = 0, 'placed', 'shipped') as status, if(id % 10 = 0, null, concat('u', id, '@x.org')) as email,
+           id % 4 = 0 as active
+    from range(200)
+"""
+CUSTOMERS = "select id as customer_id, concat('c''', id) as name, if(id < 20, 'north', 'süd') as region from range(50)"
+
+
+@pytest.fixture(scope="module")
+def shop(spark: SparkSession) -> SparkSession:
+    for catalog, schema in (("stg", "smoke_stg"), ("prod", "smoke_prod")):
+        spark.sql(f"create schema if not exists {catalog}.{schema}")
+        spark.sql(f"create or replace table {catalog}.{schema}.orders as {ORDERS}")
+        spark.sql(f"create or replace table {catalog}.{schema}.customers as {CUSTOMERS}")
+    return spark
+
+
+@pytest.fixture
+def builds(tmp_path: Path) -> Builds:
+    return Builds(tmp_path / "builds")
+
+
+@pytest.fixture
+def smoke_dir(tmp_path: Path) -> Path:
+    folder = tmp_path / "smoke"
+    folder.mkdir()
+    return folder
+
+
+ORDERS_NODE = model("orders", "stg.smoke_stg.orders")
+CUSTOMERS_NODE = model("customers", "stg.smoke_stg.customers")
+PROD_NODES = (model("orders", "prod.smoke_prod.orders"), model("customers", "prod.smoke_prod.customers"))
+
+
+def run(spark: SparkSession, build: Build, smoke_dir: Path | str = "nowhere", **options: Any) -> SmokeReport:
+    options.setdefault("check", False)
+    return run_smoke(load_suites(smoke_dir, build), spark=spark, artifacts=build, **options)
+
+
+def only(report: SmokeReport, name: str) -> CheckResult:
+    (found,) = (c for c in report.checks if c.name == name)
+    return found
+
+
+def table(spark: SparkSession, name: str, query: str) -> dict[str, Any]:
+    spark.sql(f"create or replace table stg.smoke_stg.{name} as {query}")
+    return model(name, f"stg.smoke_stg.{name}")
+
+
+def suite(smoke_dir: Path, text: str, *, name: str = "sales") -> Path:
+    path = smoke_dir / f"{name}.yml"
+    path.write_text(f"domain: {name}\nowner: sales@example.org\n{text.lstrip()}", encoding="utf-8")
+    return path
+
+
+def test_clean_build_passes_every_kind_of_check(shop: SparkSession, builds: Builds, smoke_dir: Path) -> None:
+    build = builds.build(
+        ORDERS_NODE,
+        CUSTOMERS_NODE,
+        generic_test("unique", ORDERS_NODE, column_name="order_id"),
+        generic_test("not_null", ORDERS_NODE, column_name="ORDER_ID"),
+        generic_test("accepted_values", ORDERS_NODE, column_name="status", values=["placed", "shipped"]),
+        generic_test(
+            "relationships",
+            ORDERS_NODE,
+            parent=CUSTOMERS_NODE["unique_id"],
+            column_name="customer_id",
+            to="ref('customers')",
+            field="customer_id",
+        ),
+    )
+    suite(
+        smoke_dir,
+        """
+tables:
+  - model: orders
+    expectations:
+      - expect_column_sum_to_be_between: {column: amount, min_value: 0}
+        guardrail: true
+      - expect_column_values_to_match_regex: {column: email, regex: "@x"}
+    compare:
+      - row_count: {within_pct: 20}
+      - metric: revenue
+        sql: sum(amount)
+        where: status <> 'cancelled'
+        max_drop_pct: 5
+      - metric: revenue_by_status
+        sql: sum(amount)
+        group_by: status
+        within_pct: 5
+assertions:
+  - name: every_order_has_a_customer
+    sql: >
+      select order_id from {{ ref('orders') }} as o left anti join {{ ref('customers') }} as c
+      on o.customer_id = c.customer_id
+""",
+    )
+    report = run(
+        shop,
+        build,
+        smoke_dir,
+        baseline=builds.build(*PROD_NODES, target="prod"),
+        freshness=(SourceFreshness("source.shop.landing.events", "pass", 3600.0),),
+    )
+    assert report.ok, str(report.failed)
+    assert report.counts == {"pass": 11}
+    assert {c.kind for c in report.checks} == {"contract", "expectation", "metric", "assertion", "freshness"}
+    assert only(report, "revenue").observed == only(report, "revenue").baseline
+    assert SmokeReport.from_dict(report.to_dict()) == report
+
+
+@pytest.mark.parametrize(
+    ("test", "query", "kwargs"),
+    [
+        ("unique", "select explode(array(1, 1, 2)) as k", {"column_name": "k"}),
+        ("not_null", "select explode(array(1, null)) as k", {"column_name": "k"}),
+        ("accepted_values", "select explode(array('a', 'b')) as k", {"column_name": "k", "values": ["a"]}),
+        (
+            "accepted_values",
+            "select explode(array(1, 5)) as k",
+            {"column_name": "k", "values": [1, 2], "quote": False},
+        ),
+        (
+            "dbt_utils.unique_combination_of_columns",
+            "select explode(array(1, 1)) as k, 'x' as j",
+            {"combination_of_columns": ["k", "j"]},
+        ),
+    ],
+)
+def test_contract_that_dbt_did_not_run_catches_the_fault_here(
+    shop: SparkSession, builds: Builds, test: str, query: str, kwargs: dict[str, Any]
+) -> None:
+    node = table(shop, "faulty", query)
+    report = run(shop, builds.build(node, generic_test(test, node, **kwargs)))
+    (result,) = report.checks
+    assert (result.status, result.kind, result.relation) == ("fail", "contract", "stg.smoke_stg.faulty")
+    assert not report.ok
+
+
+def test_orphan_is_shown_as_an_example(shop: SparkSession, builds: Builds) -> None:
+    child = table(shop, "child", "select explode(array(1, 99, null)) as customer_id")
+    orphan = generic_test(
+        "relationships", child, parent=CUSTOMERS_NODE["unique_id"], column_name="customer_id", field="customer_id"
+    )
+    (result,) = run(shop, builds.build(child, CUSTOMERS_NODE, orphan)).checks
+    assert (result.status, result.observed, result.examples) == ("fail", "1 rows", ("customer_id=99",))
+
+
+def test_contract_checked_by_dbt_build_is_not_executed_again(shop: SparkSession, builds: Builds) -> None:
+    node = table(shop, "faulty", "select explode(array(1, 1)) as k")
+    unique = generic_test("unique", node, column_name="k")
+    build = builds.build(node, unique, results={unique["unique_id"]: {"status": "pass", "failures": 0}})
+    (result,) = run(shop, build).checks
+    assert (result.status, result.reason) == ("pass", "checked by dbt build in this release")
+    (rechecked,) = run(shop, build, recheck=True).checks
+    assert rechecked.status == "fail"
+
+
+def test_contract_that_dbt_skipped_is_executed_here(shop: SparkSession, builds: Builds) -> None:
+    unique = generic_test("unique", ORDERS_NODE, column_name="order_id")
+    (result,) = run(shop, builds.build(ORDERS_NODE, unique, results={unique["unique_id"]: "skipped"})).checks
+    assert (result.status, result.reason) == ("pass", None)
+
+
+@pytest.mark.parametrize(
+    ("config", "status"),
+    [
+        ({"where": "k > 1"}, "pass"),
+        ({"severity": "WARN"}, "warn"),
+        ({"error_if": "> 1"}, "warn"),
+        ({"error_if": "> 1", "warn_if": "> 1"}, "pass"),
+        ({"severity": "warn", "error_if": "> 0"}, "warn"),
+        ({"where": "{{ var('x') }}"}, "skipped"),
+    ],
+)
+def test_where_severity_and_thresholds_of_a_dbt_test_count(
+    shop: SparkSession, builds: Builds, config: dict[str, Any], status: str
+) -> None:
+    node = table(shop, "faulty", "select explode(array(1, 1, 2)) as k")
+    (result,) = run(shop, builds.build(node, generic_test("unique", node, config=config, column_name="k"))).checks
+    assert result.status == status
+
+
+def test_keys_of_an_enforced_contract_are_verified_although_databricks_only_records_them(
+    shop: SparkSession, builds: Builds
+) -> None:
+    shop.sql("create or replace table stg.smoke_stg.keyed as select explode(array(1, 1, 7)) as k, 1 as parent_id")
+    column = {"name": "k", "data_type": "int", "constraints": [{"type": "primary_key"}, {"type": "not_null"}]}
+    parent = {
+        "name": "parent_id",
+        "data_type": "integer",
+        "constraints": [{"type": "foreign_key", "to": "`stg`.`smoke_stg`.`customers`", "to_columns": ["customer_id"]}],
+    }
+    keyed = model(
+        "keyed",
+        "stg.smoke_stg.keyed",
+        config={"contract": {"enforced": True}},
+        columns={"k": column, "parent_id": parent},
+    )
+    build = builds.build(keyed, CUSTOMERS_NODE)
+    report = run(shop, build)
+    assert {c.name: (c.status, c.reason) for c in report.checks} == {
+        "keyed: primary key (k)": ("fail", None),
+        "keyed: foreign key (parent_id)": ("pass", None),
+        "keyed: columns": ("pass", "checked by dbt build in this release"),
+        "keyed: not null (k)": ("pass", "checked by dbt build in this release"),
+    }
+    assert only(run(shop, build, recheck=True), "keyed: columns").status == "pass"
+    shop.sql("create or replace table stg.smoke_stg.keyed as select 1L as k, 1 as parent_id, 2 as more")
+    changed = only(run(shop, build, recheck=True), "keyed: columns")
+    assert (changed.status, changed.observed) == ("fail", "more is not in the contract; k is bigint, not int")
+
+
+def test_every_fault_is_reported_in_one_run(shop: SparkSession, builds: Builds, smoke_dir: Path) -> None:
+    faulty = table(
+        shop, "faulty", "select explode(array(-5, 1)) as amount, 'x' as label, cast('nan' as double) as ratio"
+    )
+    suite(
+        smoke_dir,
+        """
+tables:
+  - model: faulty
+    expectations:
+      - expect_column_sum_to_be_between: {column: amount, min_value: 0}
+      - expect_column_sum_to_be_between: {column: label, min_value: 0}
+      - expect_column_max_to_be_between: {column: amonut, max_value: 3}
+      - expect_column_values_to_be_between: {column: amount, min_value: 0}
+        severity: warn
+      - expect_column_values_to_be_betwen: {column: amount, min_value: 0}
+      - no_such_package.checks.ExpectNothing: {}
+    compare:
+      - {metric: not_a_number, sql: sum(ratio), min_value: 0}
+      - {metric: no_rows, sql: sum(if(amount > 100, amount, null)), min_value: 0}
+      - {metric: no_such_column, sql: sum(nope), min_value: 0}
+      - {metric: not_an_aggregate, sql: amount, min_value: -100}
+      - {metric: a_word, sql: max(label), min_value: 0}
+      - {metric: fine, sql: count(*), min_value: 2}
+  - model: orders
+    expectations: [expect_table_row_count_to_be_between: {min_value: 1}]
+  - model: customrs
+    expectations: [expect_table_row_count_to_be_between: {min_value: 1}]
+assertions:
+  - {name: bad_sql, sql: "selec 1"}
+  - {name: bad_ref, sql: "select 1 from {{ ref('orderz') }}"}
+  - {name: not_offered, sql: "select {{ range(3) }}"}
+  - {name: two_rows, sql: "select amount from {{ ref('faulty') }}"}
+""",
+    )
+    report = run(shop, builds.build(faulty, ORDERS_NODE, CUSTOMERS_NODE), smoke_dir)
+    found = {c.where: (c.status, c.reason) for c in report.checks}
+    assert found["smoke/sales.yml:6"][0] == "fail"
+    assert found["smoke/sales.yml:7"][0] == "broken"
+    assert "CAST_INVALID_INPUT" in str(found["smoke/sales.yml:7"][1])
+    assert found["smoke/sales.yml:8"] == ("broken", "there is no column `amonut`; did you mean `amount`?")
+    assert found["smoke/sales.yml:9"][0] == "warn"
+    assert "did you mean `expect_column_values_to_be_between`" in str(found["smoke/sales.yml:11"][1])
+    assert found["smoke/sales.yml:12"] == ("broken", "No module named 'no_such_package'")
+    assert found["smoke/sales.yml:14"][0] == "fail"
+    assert "null or not a number" in str(found["smoke/sales.yml:14"][1])
+    assert "null or not a number" in str(found["smoke/sales.yml:15"][1])
+    assert "nope" in str(found["smoke/sales.yml:16"][1])
+    assert (
+        found["smoke/sales.yml:16"][0] == found["smoke/sales.yml:17"][0] == found["smoke/sales.yml:18"][0] == "broken"
+    )
+    assert found["smoke/sales.yml:19"][0] == "pass"
+    assert found["smoke/sales.yml:21"][0] == "pass"
+    assert found["smoke/sales.yml:23"] == ("broken", "the project has no model `customrs`; did you mean `customers`?")
+    assert found["smoke/sales.yml:25"][0] == "broken"
+    assert "did you mean `orders`" in str(found["smoke/sales.yml:26"][1])
+    assert found["smoke/sales.yml:27"][0] == "broken"
+    assert only(report, "two_rows").examples == ("amount=-5", "amount=1")
+    assert len(report.checks) == 19
+    assert not report.ok
+
+
+def test_missing_table_breaks_its_own_checks_only(shop: SparkSession, builds: Builds, smoke_dir: Path) -> None:
+    gone = model("gone", "stg.smoke_stg.gone")
+    row_count = "expectations: [expect_table_row_count_to_be_between: {min_value: 1}]"
+    suite(smoke_dir, f"tables:\n  - model: gone\n    {row_count}\n  - model: orders\n    {row_count}\n")
+    report = run(shop, builds.build(gone, ORDERS_NODE), smoke_dir)
+    assert {c.model: c.status for c in report.checks} == {"gone": "broken", "orders": "pass"}
+    assert "TABLE_OR_VIEW_NOT_FOUND" in str(report.failed[0].reason)
+
+
+def test_row_loss_and_metric_drop_against_prod_are_caught(shop: SparkSession, builds: Builds, smoke_dir: Path) -> None:
+    shop.sql(f"create or replace table stg.smoke_stg.fewer as select * from ({ORDERS}) where order_id < 140")
+    suite(
+        smoke_dir,
+        """
+tables:
+  - model: orders
+    compare:
+      - row_count: {within_pct: 20}
+      - {metric: active_users, sql: count(distinct case when active then customer_id end), max_drop_pct: 20}
+      - {metric: active_orders, sql: count_if(active), max_drop_pct: 20, severity: warn}
+      - {metric: rows_tolerated, sql: count(*), max_drop_pct: 40}
+      - {metric: few, sql: count_if(order_id < 3), min_baseline: 10, within_pct: 1}
+      - {metric: none_at_all, sql: count_if(order_id > 1000), within_pct: 1}
+      - {metric: by_status, sql: count(*), group_by: [status], max_drop_pct: 20}
+""",
+    )
+    orders = model("orders", "stg.smoke_stg.fewer")
+    report = run(shop, builds.build(orders), smoke_dir, baseline=builds.build(*PROD_NODES, target="prod"))
+    row_count = only(report, "row_count")
+    assert (row_count.status, row_count.observed, row_count.baseline, row_count.low) == ("fail", 140, 200, 160)
+    assert row_count.reason == "-30.0% against the baseline"
+    assert only(report, "active_users").status == "pass"
+    assert only(report, "active_orders").status == "warn"
+    assert only(report, "rows_tolerated").status == "pass"
+    assert only(report, "few").reason == "the baseline 3 is below min_baseline 10"
+    assert "zero" in str(only(report, "none_at_all").reason)
+    assert only(report, "by_status").status == "fail"
+    assert len(only(report, "by_status").examples) == 2
+
+
+def test_without_a_baseline_a_comparison_is_skipped_and_never_passes(
+    shop: SparkSession, builds: Builds, smoke_dir: Path
+) -> None:
+    suite(smoke_dir, "tables: [{model: orders, compare: [{row_count: {within_pct: 20}}]}]")
+    report = run(shop, builds.build(ORDERS_NODE), smoke_dir, baseline=NoBaseline("prod has not been built yet"))
+    (result,) = report.checks
+    assert (result.status, result.reason, result.observed) == ("skipped", "prod has not been built yet", 200)
+    assert report.ok
+    missing = builds.build(model("orders", "prod.smoke_prod.not_there"), target="prod")
+    (result,) = run(shop, builds.build(ORDERS_NODE), smoke_dir, baseline=missing).checks
+    assert (result.status, result.reason) == ("skipped", "`prod`.`smoke_prod`.`not_there` does not exist")
+
+
+def test_prod_is_compared_with_itself_at_the_restore_point(shop: SparkSession, builds: Builds, smoke_dir: Path) -> None:
+    name = "prod.smoke_prod.travel"
+    shop.sql(f"create or replace table {name} as select * from range(100)")
+    version = shop.sql(f"describe history {name}").agg({"version": "max"}).collect()[0][0]
+    shop.sql(f"create or replace table {name} as select * from range(60)")
+    point = SimpleNamespace(
+        relations=(
+            SimpleNamespace(name=name, kind="table", version=version),
+            SimpleNamespace(name="prod.smoke_prod.orders", kind="missing", version=None),
+        )
+    )
+    row_count = "compare: [{row_count: {within_pct: 20}}]"
+    suite(smoke_dir, f"tables: [{{model: travel, {row_count}}}, {{model: orders, {row_count}}}]")
+    build = builds.build(model("travel", name), PROD_NODES[0], target="prod")
+    report = run(shop, build, smoke_dir, baseline=point)
+    assert {c.model: (c.status, c.observed, c.baseline) for c in report.checks} == {
+        "travel": ("fail", 60, 100),
+        "orders": ("skipped", 200, None),
+    }
+    assert report.skipped[0].reason == "prod.smoke_prod.orders did not exist before this release"
+
+
+def test_model_outside_the_build_is_skipped_with_its_reason(
+    shop: SparkSession, builds: Builds, smoke_dir: Path
+) -> None:
+    suite(
+        smoke_dir,
+        """
+tables: [{model: heavy, expectations: [expect_table_row_count_to_be_between: {min_value: 1}]}]
+assertions: [{name: about_heavy, sql: "select 1 from {{ ref('heavy') }}"}]
+""",
+    )
+    heavy = model("heavy", "stg.smoke_stg.heavy")
+    report = run(shop, builds.build(ORDERS_NODE, heavy, not_built=["heavy"]), smoke_dir)
+    assert [(c.status, c.reason) for c in report.checks] == [("skipped", "not built in this release")] * 2
+    assert report.ok, "nothing of what was built had a check"
+
+
+def test_parent_that_was_deferred_is_read_where_dbt_read_it(shop: SparkSession, builds: Builds) -> None:
+    child = table(shop, "child", "select 1 as customer_id")
+    deferred = model(
+        "customers",
+        "prod.smoke_prod.no_customers_here",
+        defer_relation={"relation_name": "`stg`.`smoke_stg`.`customers`"},
+    )
+    test = generic_test(
+        "relationships", child, parent=deferred["unique_id"], column_name="customer_id", field="customer_id"
+    )
+    (result,) = run(shop, builds.build(child, deferred, test, not_built=["customers"])).checks
+    assert result.status == "pass"
+
+
+def test_contract_of_a_source_is_executed(shop: SparkSession, builds: Builds) -> None:
+    landing = source("customers", "stg.smoke_stg.customers")
+    (result,) = run(shop, builds.build(landing, generic_test("not_null", landing, column_name="name"))).checks
+    assert (result.status, result.model) == ("pass", "customers")
+
+
+def test_tiny_suite_is_contracts_and_guardrails(shop: SparkSession, builds: Builds, smoke_dir: Path) -> None:
+    row_count = "expect_table_row_count_to_be_between: {min_value: 1}"
+    suite(smoke_dir, f"tables: [{{model: orders, expectations: [{{{row_count}, guardrail: true}}, {row_count}]}}]")
+    suite(smoke_dir, f"tables: [{{model: orders, expectations: [{row_count}]}}]", name="people")
+    build = builds.build(ORDERS_NODE, generic_test("unique", ORDERS_NODE, column_name="order_id"))
+    report = run(shop, build, smoke_dir, tiny=True)
+    assert [(c.kind, c.domain, c.status) for c in report.checks] == [
+        ("suite", "people", "warn"),
+        ("contract", "contracts", "pass"),
+        ("expectation", "sales", "pass"),
+    ]
+    assert report.ok
+
+
+def test_sensitive_columns_never_show_their_values(shop: SparkSession, builds: Builds, smoke_dir: Path) -> None:
+    orders = ORDERS_NODE | {"columns": {"email": {"name": "email", "tags": ["pii"]}}}
+    suite(
+        smoke_dir,
+        """
+tables: [{model: orders, expectations: [expect_column_values_to_match_regex: {column: email, regex: nowhere}]}]
+assertions: [{name: all_rows, sql: "select order_id, email from {{ ref('orders') }} where order_id = 1"}]
+""",
+    )
+    report = run(shop, builds.build(orders), smoke_dir)
+    assert {c.status for c in report.checks} == {"fail"}
+    assert only(report, "all_rows").examples == ("order_id=1",)
+    assert "@x.org" not in str(report.to_dict())
+
+
+def test_raise_if_failed_carries_the_report(shop: SparkSession, builds: Builds, smoke_dir: Path) -> None:
+    suite(smoke_dir, "assertions: [{name: never, sql: select 1 as one}]")
+    build = builds.build(ORDERS_NODE)
+    with pytest.raises(SmokeFailed, match="never") as caught:
+        run(shop, build, smoke_dir, check=True)
+    assert isinstance(caught.value.report, SmokeReport)
+
+
+def test_hostile_names_stay_text_in_the_page(shop: SparkSession, builds: Builds, smoke_dir: Path) -> None:
+    suite(smoke_dir, "assertions: [{name: '<script>alert(1)</script>', sql: \"select '<b>' as x\"}]")
+    page = run(shop, builds.build(ORDERS_NODE), smoke_dir).to_html()
+    assert "<script>" not in page
+    assert "&lt;script&gt;" in page
