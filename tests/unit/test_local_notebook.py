@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +13,7 @@ from local_rest import HEADER, SEPARATOR, source
 from dbx_cd.local.notebook_cells import NotebookCells
 from dbx_cd.local.notebook_dbutils import DBUtils, NotebookExit
 from dbx_cd.local.notebook_page import NotebookPage, Tee
+from dbx_cd.local.notebook_process import NotebookOrder
 from dbx_cd.local.notebook_source import NotebookFormatError, read_notebook
 from dbx_cd.local.notebook_spark import NoSpark
 
@@ -187,9 +191,34 @@ def test_task_values_of_other_tasks_and_defaults(write: Write) -> None:
         Ran(write(f"{get}('up', 'other', debugValue=1)"))
 
 
-def test_output_is_written_through_and_kept(capsys: pytest.CaptureFixture[str]) -> None:
-    import sys
+def test_process_ends_with_its_workspace(write: Write, tmp_path: Path) -> None:
+    notebook = write("import time\nprint('started', flush=True)\ntime.sleep(600)")
+    order = NotebookOrder(
+        notebook=str(notebook),
+        title="test",
+        task_key="t",
+        job_group="g",
+        result_file=str(tmp_path / "result.json"),
+        page_file=str(tmp_path / "page.html"),
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-m", "dbx_cd.local.notebook_process"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(json.dumps(order.to_dict()) + "\n")
+    process.stdin.flush()
+    assert process.stdout.readline() == "started\n"
+    process.stdin.close()  # what the death of the workspace does
+    assert process.wait(timeout=30) == -signal.SIGKILL
+    process.stdout.close()
 
+
+def test_output_is_written_through_and_kept(capsys: pytest.CaptureFixture[str]) -> None:
     page = NotebookPage("test")
     print("line", file=Tee(page, sys.stdout))
     assert capsys.readouterr().out == "line\n"

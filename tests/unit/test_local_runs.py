@@ -24,6 +24,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
         show=source("import json", "dbutils.notebook.exit(json.dumps(dbutils.widgets.getAll()))"),
         give="dbutils.jobs.taskValues.set('rows', 3); dbutils.jobs.taskValues.set('who', 'Zoë')",
         take="dbutils.notebook.exit(str(dbutils.jobs.taskValues.get('give', 'rows') + 1))",
+        page="print('printed')\ndisplayHTML('<b>displayed</b>')",
         large="dbutils.jobs.taskValues.set('big', 'x' * 49152)",
         swallow="try:\n    dbutils.notebook.exit('out')\nexcept Exception:\n    pass\nraise SystemExit(3)",
         whoami="import os, json\nprint('hello')\n"
@@ -194,6 +195,15 @@ def test_task_values_reach_downstream_tasks(workspace: Workspace) -> None:
     assert exit_value(workspace, run, "take") == "4"
 
 
+def test_run_leaves_a_page_and_a_log(workspace: Workspace) -> None:
+    run = workspace.run(workspace.job(task("page")))
+    folder = workspace.state / "runs" / str(run.run_id)
+    assert (folder / "page.log").read_text(encoding="utf-8") == "printed\n"
+    page = (folder / "page.html").read_text(encoding="utf-8")
+    assert page.index("printed\n</pre>") < page.index("<b>displayed</b></template>")
+    assert latest(run)["page"].run_page_url == (folder / "page.html").as_uri()
+
+
 def test_task_value_over_48_kib_is_refused(workspace: Workspace) -> None:
     run = workspace.run(workspace.job(task("large")))
     assert "48 KiB" in workspace.owner.jobs.get_run_output(latest(run)["large"].run_id).error
@@ -286,6 +296,21 @@ def test_cancel_kills_the_process_and_its_children(slow: Slow) -> None:
     assert run.state.result_state == RunResultState.CANCELED
     assert len(slow.pids) == 2
     assert [pid for pid in slow.pids if is_running(pid)] == []
+
+
+def test_cancel_all_ends_running_and_queued_runs_of_a_job(slow: Slow) -> None:
+    job = slow.workspace.job(task("slow"), queue={"enabled": True})
+    running = slow.begin(job)
+    queued = slow.workspace.owner.jobs.run_now(job).run_id
+    slow.workspace.owner.jobs.cancel_all_runs(job_id=job)
+    for run_id in (running, queued):
+        assert slow.workspace.finished(run_id).state.result_state == RunResultState.CANCELED
+
+
+def test_run_time_limit_ends_all_tasks(slow: Slow) -> None:
+    run = slow.workspace.run(slow.workspace.job(task("slow"), task("after", "slow"), timeout_seconds=1))
+    assert run.state.result_state == RunResultState.TIMEDOUT
+    assert results(run) == {"slow": "TIMEDOUT", "after": "TIMEDOUT"}
 
 
 def test_stopping_the_workspace_closes_runs_and_they_can_be_repaired(slow: Slow) -> None:

@@ -51,7 +51,9 @@ def jobs_api(store: WorkspaceStore, directory: Directory) -> Blueprint:
     @api.get("/list")
     def list_jobs() -> Json:
         name, expand = request.args.get("name"), request.args.get("expand_tasks") == "true"
-        jobs = [j for j in store.jobs.values() if not name or j.settings.get("name", "").lower() == name.lower()]
+        jobs = list(store.jobs.values())
+        if name:
+            jobs = [job for job in jobs if job.settings.get("name", "").lower() == name.lower()]
         views = [view(job) for job in reversed(jobs)]
         if not expand:
             for each in views:

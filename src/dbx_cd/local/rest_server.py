@@ -64,6 +64,7 @@ class RestServer:
         port: int = 0,
     ) -> None:
         self._directory = Directory(users)
+        state_dir = state_dir.resolve()
         store = WorkspaceStore(state_dir)
         app = Flask("dbx_cd.local")
         self._server = make_server("127.0.0.1", port, app, threaded=True, request_handler=_QuietHandler)

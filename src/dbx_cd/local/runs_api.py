@@ -195,7 +195,7 @@ def _find(store: WorkspaceStore, run_id: int) -> tuple[JobRun, TaskRun | None]:
     run = store.runs.get(run_id)
     if run is not None:
         return run, None
-    for other in store.runs.values():
+    for other in list(store.runs.values()):
         for attempt in other.attempts:
             if attempt.run_id == run_id:
                 return other, attempt
