@@ -1,0 +1,89 @@
+"""`python -m dbx_cd`: what CI and an SRE do from a terminal. Anything that needs Spark is a notebook."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+
+from dbx_cd.errors import ConfigError, DbxCdError, WorkflowError
+from dbx_cd.workflow import JOB_NAME, trigger, wait
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Returns:
+        The exit code: 0 done, 1 it failed, 2 wrong usage (argparse).
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.command(options))
+    except DbxCdError as exc:
+        print(f"{type(exc).__name__}: {exc}", file=sys.stderr)
+        return 1
+
+
+def init(options: argparse.Namespace) -> int:
+    """Copy the notebooks and the job's definition into a project's repository; nothing there is overwritten."""
+    target = Path(options.directory)
+    if not target.is_dir():
+        raise ConfigError("no such folder", where=target, next_step="give the root of the project's repository")
+    bundle = Path(str(resources.files("dbx_cd") / "bundle"))
+    files = sorted(path.relative_to(bundle) for path in _files(bundle))
+    present = [str(name) for name in files if (target / name).exists()]
+    if present:
+        raise ConfigError(f"already there: {', '.join(present)}", where=target, next_step="remove or keep them by hand")
+    for name in files:
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(bundle / name, target / name)
+        print(target / name)
+    return 0
+
+
+def start(options: argparse.Namespace) -> int:
+    """Trigger the Workflow at a commit."""
+    from databricks.sdk import WorkspaceClient
+
+    workspace = WorkspaceClient()
+    run = trigger(
+        workspace, options.job, commit=options.commit, full_refresh=options.full_refresh, reason=options.reason
+    )
+    print(run, run.url or "", flush=True)
+    if options.wait:
+        ended = wait(workspace, run)
+        state = ended.state.result_state.value if ended.state and ended.state.result_state else "UNKNOWN"
+        if state != "SUCCESS":
+            message = ended.state.state_message if ended.state else ""
+            raise WorkflowError(f"the run ended as {state}: {message}", where=run.url or run)
+        print(state)
+    return 0
+
+
+def _files(folder: Path) -> list[Path]:
+    found: list[Path] = []
+    for path in folder.iterdir():
+        if path.is_dir():
+            found += [] if path.name == "__pycache__" else _files(path)
+        else:
+            found.append(path)
+    return found
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m dbx_cd", description="Safe dbt releases on Databricks.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    copying = commands.add_parser("init", help="copy notebooks and job definition into a project's repository")
+    copying.add_argument("directory", nargs="?", default=".", metavar="DIR")
+    copying.set_defaults(command=init)
+    starting = commands.add_parser("trigger", help="run the Workflow at a commit")
+    starting.add_argument("--commit", required=True, metavar="SHA", help="the full SHA")
+    starting.add_argument("--job", default=JOB_NAME, help=f"name or id of the job (default: {JOB_NAME})")
+    starting.add_argument("--reason", help="why, for the release log")
+    starting.add_argument("--full-refresh", action="store_true", help="rebuild incremental models from nothing")
+    starting.add_argument("--wait", action="store_true", help="wait until the run has ended or waits for approval")
+    starting.set_defaults(command=start)
+    return parser
