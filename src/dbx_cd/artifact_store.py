@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -49,10 +49,15 @@ class ArtifactStore:
     """Publishes and serves artifacts below one root, such as `/Volumes/ops/dbt_meta/artifacts`.
 
     Publishing into one target from two processes at once is not supported: the Workflow runs one release at a time.
+
+    Args:
+        root: the folder that holds one folder for each target.
+        clock: tells the time in UTC, for names of versions and their age.
     """
 
-    def __init__(self, root: str | Path) -> None:
+    def __init__(self, root: str | Path, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self.root = Path(root)
+        self._clock = clock
 
     def publish(
         self, target: str, files_dir: str | Path, *, commit: str, release_id: str | None = None, latest: bool = False
@@ -202,7 +207,7 @@ class ArtifactStore:
             raise ArtifactError(f"keep must be at least 1, not {keep}", where=self.root / target)
         versions = self._complete(target)
         serving = self._serving(target)
-        before = datetime.now(UTC) - older_than
+        before = self._clock() - older_than
         removed = tuple(
             v.timestamp
             for v in versions[:-keep]
@@ -218,7 +223,7 @@ class ArtifactStore:
         return PruneResult(removed, tuple(v.timestamp for v in versions if v.timestamp not in removed), dry_run)
 
     def _new_version_dir(self, target: str) -> Path:
-        now = datetime.now(UTC)
+        now = self._clock()
         while True:
             path = self.root / target / now.strftime(TIMESTAMP_FORMAT)
             try:
