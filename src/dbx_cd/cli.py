@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 
+from dbx_cd.context import current_workspace
 from dbx_cd.errors import ConfigError, DbxCdError, WorkflowError
 from dbx_cd.workflow import JOB_NAME, trigger, wait
 
@@ -46,9 +47,7 @@ def init(options: argparse.Namespace) -> int:
 
 def start(options: argparse.Namespace) -> int:
     """Trigger the Workflow at a commit."""
-    from databricks.sdk import WorkspaceClient
-
-    workspace = WorkspaceClient()
+    workspace = current_workspace()
     run = trigger(
         workspace, options.job, commit=options.commit, full_refresh=options.full_refresh, reason=options.reason
     )

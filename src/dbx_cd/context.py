@@ -51,15 +51,30 @@ def open_cd(
         overrides: settings that win over the file.
 
     Raises:
-        ConfigError: there is no such project, or its settings are not valid.
+        ConfigError: there is no such project, its settings are not valid, or there are no credentials.
     """
     config = CdConfig.load(find_project(project_dir), overrides=overrides)
-    if workspace is None:
-        from databricks.sdk import WorkspaceClient
-
-        workspace = WorkspaceClient()
+    workspace = workspace or current_workspace()
     log = ReleaseLog(spark, config.release_log, actor=str(workspace.current_user.me().user_name))
     return Cd(spark, config, ArtifactStore(config.artifacts_root), log, workspace)
+
+
+def current_workspace() -> WorkspaceClient:
+    """A client that authenticates as the SDK does by itself: in a notebook as its user, elsewhere by the environment.
+
+    Raises:
+        ConfigError: there are no credentials, or they contradict one another.
+    """
+    from databricks.sdk import WorkspaceClient
+
+    try:
+        return WorkspaceClient()
+    except ValueError as exc:
+        raise ConfigError(
+            f"cannot log in to a Databricks workspace: {exc}",
+            where="environment",
+            next_step="set DATABRICKS_HOST and the variables of one way to authenticate",
+        ) from exc
 
 
 def find_project(project_dir: str | Path) -> Path:

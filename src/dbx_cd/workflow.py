@@ -146,8 +146,19 @@ def wait(workspace: WorkspaceClient, run: ReleaseRun, *, timeout: timedelta = ti
 
     Returns:
         The run as the Jobs API describes it.
+
+    Raises:
+        WorkflowError: it has not ended in time.
     """
-    return workspace.jobs.wait_get_run_job_terminated_or_skipped(run.run_id, timeout=timeout)
+    from databricks.sdk.errors import OperationFailed
+
+    try:
+        return workspace.jobs.wait_get_run_job_terminated_or_skipped(run.run_id, timeout=timeout)
+    except OperationFailed:
+        # The SDK raises for INTERNAL_ERROR, which is also how a run ends whose gate waits for an approval.
+        return workspace.jobs.get_run(run.run_id)
+    except TimeoutError as exc:
+        raise WorkflowError(f"{run} has not ended within {timeout}", where=run.url) from exc
 
 
 def _job(workspace: WorkspaceClient, job: str | int) -> Job:

@@ -12,7 +12,7 @@ from pathlib import Path
 from databricks.sdk.service.jobs import RunResultState
 
 from dbx_cd.errors import DbxCdError
-from dbx_cd.local.run import LocalProject, LocalWorkflow, follow, submit_notebook
+from dbx_cd.local.run import LocalProject, LocalWorkflow, follow, results_of, submit_notebook
 from dbx_cd.local.workspace import OWNER, Connection, EmbeddedWorkspace
 
 DEFAULT_STATE = Path(".dbx_cd")
@@ -56,9 +56,8 @@ def run(options: argparse.Namespace) -> int:
         started = workflow.release(commit, reason=options.reason, full_refresh=options.full_refresh)
         print(started, flush=True)
         ended = follow(workflow, started, approve_as=options.approve_as, say=lambda text: print(text, flush=True))
-        for task in ended.tasks or ():
-            state = task.state.result_state.value if task.state and task.state.result_state else "NOT RUN"
-            print(f"  {task.task_key:<14} {state}")
+        for task, result in results_of(ended).items():
+            print(f"  {task:<14} {result}")
         print(workflow.cd.log.history())
         print(f"artifacts  {workflow.artifacts_root}")
         return 0 if ended.state and ended.state.result_state == RunResultState.SUCCESS else 1

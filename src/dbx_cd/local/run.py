@@ -202,6 +202,15 @@ def submit_notebook(client: WorkspaceClient, notebook: str, parameters: dict[str
     return str(output.notebook_output.result or "") if output.notebook_output else ""
 
 
+def results_of(run: Run) -> dict[str, str]:
+    """The result of each task's last attempt, such as SUCCESS or FAILED; NOT RUN where it has none."""
+    # All attempts are listed, oldest first.
+    return {
+        task.task_key or "": task.state.result_state.value if task.state and task.state.result_state else "NOT RUN"
+        for task in run.tasks or ()
+    }
+
+
 def follow(workflow: LocalWorkflow, run: ReleaseRun, *, approve_as: str | None, say: Callable[[str], None]) -> Run:
     """Follow a release to its end, through its approval.
 
