@@ -6,6 +6,7 @@ run-results v6, sources v3), read with tolerance for fields that come and go bet
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -80,10 +81,8 @@ class Manifest:
         Raises:
             ArtifactError: the file is missing or is not a manifest.
         """
-        try:
+        with _reading("a dbt manifest", path):
             return cls.from_json(read_json(path), where=path)
-        except (LookupError, TypeError, AttributeError) as exc:
-            raise ArtifactError(f"not a dbt manifest: {exc!r}", where=path) from exc
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any], *, where: object = None) -> Manifest:
@@ -183,15 +182,13 @@ class RunResults:
         document = read_json(path)
         if "results" not in document:
             raise ArtifactError("not dbt run results: `results` is missing", where=path)
-        try:
+        with _reading("dbt run results", path):
             return cls(
                 command=str((document.get("args") or {}).get("which") or ""),
                 results=tuple(_result(r) for r in document["results"]),
                 args=document.get("args") or {},
                 metadata=document.get("metadata") or {},
             )
-        except (LookupError, TypeError, AttributeError, ValueError) as exc:
-            raise ArtifactError(f"not dbt run results: {exc!r}", where=path) from exc
 
     @property
     def ok(self) -> bool:
@@ -241,17 +238,18 @@ def load_freshness(path: str | Path) -> tuple[SourceFreshness, ...]:
     document = read_json(path)
     if "results" not in document:
         raise ArtifactError("not a dbt sources file: `results` is missing", where=path)
-    return tuple(
-        SourceFreshness(
-            unique_id=r["unique_id"],
-            status=str(r["status"]),
-            age_seconds=r.get("max_loaded_at_time_ago_in_s"),
-            max_loaded_at=r.get("max_loaded_at"),
-            criteria=_criteria(r.get("criteria") or {}),
-            error=None if r.get("error") is None else str(r["error"]),
+    with _reading("a dbt sources file", path):
+        return tuple(
+            SourceFreshness(
+                unique_id=r["unique_id"],
+                status=str(r["status"]),
+                age_seconds=r.get("max_loaded_at_time_ago_in_s"),
+                max_loaded_at=r.get("max_loaded_at"),
+                criteria=_criteria(r.get("criteria") or {}),
+                error=None if r.get("error") is None else str(r["error"]),
+            )
+            for r in document["results"]
         )
-        for r in document["results"]
-    )
 
 
 def _criteria(raw: Mapping[str, Any]) -> str:
@@ -293,6 +291,15 @@ def _fingerprints(manifest: Manifest) -> dict[str, object]:
         )
         for n in manifest.nodes.values()
     }
+
+
+@contextlib.contextmanager
+def _reading(kind: str, path: str | Path) -> Iterator[None]:
+    """Report a field that is missing or of another type as a malformed file."""
+    try:
+        yield
+    except (LookupError, TypeError, AttributeError, ValueError) as exc:
+        raise ArtifactError(f"not {kind}: {exc!r}", where=path) from exc
 
 
 def read_json(path: str | Path) -> dict[str, Any]:
