@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass
+
+import pytest
+
+from dbx_cd import (
+    ApprovalRequired,
+    ApprovalStale,
+    ArtifactError,
+    ArtifactNotFound,
+    DbtFailed,
+    DbxCdError,
+    RestoreFailed,
+    SmokeFailed,
+    errors,
+)
+from dbx_cd.records import Record
+
+
+@dataclass(frozen=True)
+class Outcome(Record):
+    told: str
+
+
+CLASSES = [c for _, c in inspect.getmembers(errors, inspect.isclass) if c.__module__ == "dbx_cd.errors"]
+
+
+def test_message_says_what_where_and_the_next_step() -> None:
+    error = DbxCdError("the file is missing", where="a/b.yml", next_step="write it")
+    assert str(error) == "the file is missing (a/b.yml). Next: write it"
+    assert (error.what, error.where, error.next_step) == ("the file is missing", "a/b.yml", "write it")
+
+
+def test_message_without_place_and_next_step_is_the_clause_alone() -> None:
+    assert str(DbxCdError("it broke")) == "it broke"
+
+
+@pytest.mark.parametrize("error", CLASSES)
+def test_every_error_is_one_of_the_root(error: type[Exception]) -> None:
+    assert issubclass(error, DbxCdError)
+
+
+@pytest.mark.parametrize("error", CLASSES)
+def test_every_error_is_public(error: type[Exception]) -> None:
+    import dbx_cd
+
+    assert error.__name__ in dbx_cd.__all__
+
+
+def test_missing_artifacts_are_caught_as_artifact_errors() -> None:
+    assert issubclass(ArtifactNotFound, ArtifactError)
+
+
+def test_every_reason_against_building_production_is_caught_as_one() -> None:
+    reasons = {c.__name__ for c in ApprovalRequired.__subclasses__()}
+    assert reasons >= {f"Approval{why}" for why in ("Pending", "Rejected", "Expired", "Superseded", "Stale")}
+
+
+@pytest.mark.parametrize("error", [DbtFailed, RestoreFailed])
+def test_failure_carries_its_result(error) -> None:
+    assert error("it broke", result=Outcome("x")).result == Outcome("x")
+
+
+def test_failed_smoke_carries_its_report() -> None:
+    assert SmokeFailed("it broke", report=Outcome("x")).report == Outcome("x")
+
+
+def test_stale_approval_names_what_changed() -> None:
+    assert ApprovalStale("it changed", changed=["commit", "artifacts"]).changed == ("commit", "artifacts")
