@@ -217,7 +217,8 @@ def _from_model(manifest: Manifest, node: Node) -> Iterator[Contract]:
     yield Contract(**shared, name=name, rule="columns", checked_by=node.unique_id, data_types=types)
     for constraint in _constraints(node):
         kind, columns = str(constraint.get("type")), tuple(constraint["columns"])
-        label = f"{node.name}: {kind.replace('_', ' ')} ({', '.join(columns)})"
+        about = ", ".join(columns) or str(constraint.get("name") or constraint.get("expression"))
+        label = f"{node.name}: {kind.replace('_', ' ')} ({about})"
         if kind in ("not_null", "primary_key"):
             for column in columns:
                 yield Contract(

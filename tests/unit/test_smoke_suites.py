@@ -1,0 +1,268 @@
+"""Suites, contracts, bounds and reports: everything of smoke tests that needs no Spark."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from dbx_cd.dbt_artifacts import Manifest
+from dbx_cd.errors import SmokeFailed, SuiteError
+from dbx_cd.smoke import load_suites
+from dbx_cd.smoke_baseline import NoBaseline, baseline_from
+from dbx_cd.smoke_checks import Assertion, Bounds, Comparison, ExpectationCheck
+from dbx_cd.smoke_contracts import Contract, contracts_from_manifest
+from dbx_cd.smoke_report import CheckResult, SmokeReport, in_order
+from dbx_cd.smoke_suite import SmokeSuite
+
+SUITE = """
+domain: sales
+owner: sales@example.org
+tables:
+  - model: orders
+    expectations:
+      - expect_column_sum_to_be_between: {column: amount, min_value: 0}
+        guardrail: true
+        owner: finance@example.org
+    compare:
+      - row_count: {within_pct: 20, min_baseline: 100}
+      - metric: active_users
+        sql: count(distinct case when active then user_id end)
+        max_drop_pct: 20
+        severity: warn
+assertions:
+  - name: no_negative_revenue
+    sql: select 1 from {{ ref('orders') }} where amount < 0
+"""
+
+
+def write(folder: Path, text: str, name: str = "sales.yml") -> Path:
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_suite_keeps_every_check_with_its_line(tmp_path: Path) -> None:
+    suite = SmokeSuite.from_yaml(write(tmp_path, SUITE))
+    expectation, rows, users, assertion = suite.checks
+    file = f"{tmp_path.name}/sales.yml"
+    assert (suite.domain, suite.owner) == ("sales", "sales@example.org")
+    assert expectation == ExpectationCheck(
+        name="expect_column_sum_to_be_between(amount)",
+        where=f"{file}:7",
+        model="orders",
+        owner="finance@example.org",
+        guardrail=True,
+        type="expect_column_sum_to_be_between",
+        arguments={"column": "amount", "min_value": 0},
+    )
+    assert isinstance(rows, Comparison)
+    assert (rows.expression, rows.bounds) == ("count(*)", Bounds(within_pct=20, min_baseline=100))
+    assert isinstance(users, Comparison)
+    assert (users.name, users.severity, users.owner, users.where) == (
+        "active_users",
+        "warn",
+        "sales@example.org",
+        f"{file}:12",
+    )
+    assert isinstance(assertion, Assertion)
+    assert assertion.where == f"{file}:17"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "hint"),
+    [
+        ("expect_column_sum_to_be_between", "expect_column_sum_to_be_betwen", 7, "expect_column_sum_to_be_between"),
+        ("column: amount", "colum: amount", 7, "colum: extra fields not permitted"),
+        ("guardrail: true", "guardrails: true", 8, "did you mean `guardrail`?"),
+        ("guardrail: true", "guardrail: sure", 8, "true or false"),
+        ("severity: warn", "severity: warning", 15, "must be error or warn"),
+        ("max_drop_pct: 20", "max_drop: 20", 14, "did you mean `max_drop_pct`?"),
+        ("within_pct: 20", "within_pct: a lot", 11, "must be a number"),
+        ("within_pct: 20", "within_pct: -1", 11, "must not be negative"),
+        ("within_pct: 20, ", "", 11, "has no limit"),
+        ("model: orders", "modell: orders", 5, "needs `model`"),
+        ("compare:", "compares:", 10, "did you mean `compare`?"),
+        ("assertions:", "asertions:", 16, "did you mean `assertions`?"),
+        ("sql: select", "query: select", 18, "unknown key `query`"),
+        ("owner: sales", "ownr: sales", 3, "did you mean `owner`?"),
+    ],
+)
+def test_problem_names_file_line_and_the_nearest_word(tmp_path: Path, old: str, new: str, line: int, hint: str) -> None:
+    path = write(tmp_path, SUITE.replace(old, new, 1))
+    with pytest.raises(SuiteError) as caught:
+        SmokeSuite.from_yaml(path)
+    assert f"sales.yml:{line}: " in str(caught.value)
+    assert hint in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "hint"),
+    [
+        ("domain: sales\ntables: [", 2, "not valid YAML"),
+        ("domain: sales\nowner: a\ndomain: b\n", 3, "given twice"),
+        ("- just\n- a list\n", 1, "must be a mapping"),
+        ("", 1, "must be a mapping"),
+    ],
+)
+def test_file_that_is_no_suite_is_refused_with_its_line(tmp_path: Path, text: str, line: int, hint: str) -> None:
+    with pytest.raises(SuiteError, match=hint) as caught:
+        SmokeSuite.read(write(tmp_path, text))
+    assert f":{line}" in str(caught.value.where)
+
+
+def test_one_bad_check_leaves_the_others_to_run(tmp_path: Path) -> None:
+    suite = SmokeSuite.read(write(tmp_path, SUITE.replace("severity: warn", "severity: loud")))
+    assert [c.KIND for c in suite] == ["expectation", "metric", "suite", "assertion"]
+
+
+def node(name: str, **more: Any) -> dict[str, Any]:
+    return {
+        "unique_id": f"model.shop.{name}",
+        "name": name,
+        "resource_type": "model",
+        "database": "stg",
+        "schema": "marts",
+        "relation_name": f"`stg`.`marts`.`{name}`",
+        "original_file_path": f"models/{name}.sql",
+        "config": {"materialized": "table"},
+        **more,
+    }
+
+
+def manifest(*nodes: dict[str, Any]) -> Manifest:
+    return Manifest.from_json({"metadata": {}, "nodes": {n["unique_id"]: n for n in nodes}})
+
+
+def unique_test(target: str, column: str = "id", **more: Any) -> dict[str, Any]:
+    return {
+        "unique_id": f"test.shop.unique_{target}_{column}.1",
+        "name": f"unique_{target}_{column}",
+        "resource_type": "test",
+        "schema": "x",
+        "attached_node": f"model.shop.{target}",
+        "test_metadata": {"name": "unique", "kwargs": {"column_name": column}},
+        "depends_on": {"nodes": [f"model.shop.{target}"]},
+        **more,
+    }
+
+
+def test_enforced_contract_repeats_no_test_and_marks_what_databricks_only_records() -> None:
+    customers = node(
+        "customers",
+        config={"materialized": "table", "contract": {"enforced": True}, "meta": {"owner": "crm@example.org"}},
+        columns={
+            "id": {
+                "name": "id",
+                "data_type": "bigint",
+                "constraints": [{"type": "primary_key"}, {"type": "not_null"}],
+            }
+        },
+        constraints=[{"type": "check", "expression": "id > 0"}, {"type": "unique", "columns": ["id", "name"]}],
+    )
+    suite = contracts_from_manifest(manifest(customers, unique_test("customers")))
+    found = {c.name: c.checked_by for c in suite if isinstance(c, Contract)}
+    assert found == {
+        "unique_customers_id": "test.shop.unique_customers_id.1",
+        "customers: columns": "model.shop.customers",
+        "customers: not null (id)": "model.shop.customers",
+        "customers: check (id > 0)": "model.shop.customers",
+        "customers: unique (id, name)": None,
+    }
+    assert {c.owner for c in suite} == {"crm@example.org"}
+
+
+def test_not_null_of_a_view_is_not_enforced_by_delta() -> None:
+    column = {"name": "id", "data_type": "bigint", "constraints": [{"type": "not_null"}]}
+    view = node("v", config={"materialized": "view", "contract": {"enforced": True}}, columns={"id": column})
+    checked = {c.name: c.checked_by for c in contracts_from_manifest(manifest(view)) if isinstance(c, Contract)}
+    assert checked == {"v: columns": "model.shop.v", "v: not null (id)": None}
+
+
+def test_test_without_translation_is_listed_with_its_reason() -> None:
+    custom = unique_test("orders") | {"test_metadata": {"name": "is_even", "namespace": "maths", "kwargs": {}}}
+    (contract,) = contracts_from_manifest(manifest(node("orders"), custom)).checks
+    assert isinstance(contract, Contract)
+    assert contract.untranslated == "the dbt test maths.is_even has no translation; dbt build runs it"
+
+
+@pytest.mark.parametrize("select", ["orders", "tag:deploy", ["model.shop.orders"], "ord*"])
+def test_contracts_of_selected_models_only(select: Any) -> None:
+    nodes = (node("orders", tags=["deploy"]), node("customers"), unique_test("orders"), unique_test("customers"))
+    assert [c.model for c in contracts_from_manifest(manifest(*nodes), select=select)] == ["orders"]
+
+
+def test_selection_that_matches_nothing_is_refused() -> None:
+    with pytest.raises(SuiteError, match="matches no model"):
+        contracts_from_manifest(manifest(node("orders")), select="tag:none")
+
+
+def test_load_suites_puts_contracts_before_the_files_in_order(tmp_path: Path) -> None:
+    write(tmp_path, SUITE, "b.yml")
+    write(tmp_path, SUITE.replace("domain: sales", "domain: people"), "a.yaml")
+    build = SimpleNamespace(manifest=lambda: manifest(node("orders"), node("customers"), unique_test("customers")))
+    assert [s.domain for s in load_suites(tmp_path, build)] == ["contracts", "people", "sales"]  # type: ignore[arg-type]
+    kept = load_suites(tmp_path, build, select="customers")  # type: ignore[arg-type]
+    assert [len(s) for s in kept] == [1, 1, 1], "assertions name no single model and stay"
+    assert [s.domain for s in load_suites(tmp_path / "none", build)] == ["contracts"]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("bounds", "baseline", "allowed"),
+    [
+        (Bounds(within_pct=20), 100, (80, 120)),
+        (Bounds(within_pct=20), -100, (-120, -80)),
+        (Bounds(max_drop_pct=25), 8, (6, None)),
+        (Bounds(max_rise_pct=50, min_value=10), 8, (10, 12)),
+        (Bounds(max_drop_pct=10, min_value=0, max_value=9), None, (0, 9)),
+    ],
+)
+def test_bounds(bounds: Bounds, baseline: float | None, allowed: tuple[float | None, float | None]) -> None:
+    assert bounds.allowed(baseline) == allowed
+
+
+def result(status: Any, *, kind: str = "contract", due: bool = True, **more: Any) -> CheckResult:
+    return CheckResult(name="n", kind=kind, status=status, domain="d", where="f:1", due=due, **more)
+
+
+def report(*checks: CheckResult) -> SmokeReport:
+    return SmokeReport("stg", "20261123T101500.000000Z", "1a2b3c4", None, False, 1.0, in_order(checks))
+
+
+@pytest.mark.parametrize(
+    ("checks", "ok"),
+    [
+        ([result("pass"), result("skipped")], True),
+        ([result("pass"), result("warn")], True),
+        ([result("pass"), result("fail")], False),
+        ([result("pass"), result("broken", severity="warn")], False),
+        ([result("skipped")], False),
+        ([result("skipped", due=False)], True),
+        ([result("warn", kind="suite", due=False)], True),
+        ([], True),
+    ],
+)
+def test_nothing_that_did_not_run_counts_as_passed(checks: list[CheckResult], ok: bool) -> None:
+    assert report(*checks).ok is ok
+
+
+def test_report_puts_problems_first_and_says_so_in_one_line() -> None:
+    found = report(result("pass"), result("skipped", reason="why"), result("broken"), result("fail"), result("warn"))
+    assert [c.status for c in found.checks] == ["broken", "fail", "warn", "skipped", "pass"]
+    assert str(found) == "smoke of stg failed: 1 broken, 1 fail, 1 warn, 1 skipped, 1 pass"
+    with pytest.raises(SmokeFailed, match="broken: n"):
+        found.raise_if_failed()
+
+
+def test_no_baseline_is_a_reason() -> None:
+    assert baseline_from(None) == NoBaseline("no baseline was given")
+
+
+def test_importing_smoke_pulls_in_neither_great_expectations_nor_pyspark() -> None:
+    code = "import sys, dbx_cd.smoke; print([m for m in ('great_expectations', 'pyspark', 'dbt') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
