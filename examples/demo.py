@@ -125,9 +125,7 @@ def main() -> int:
     started = time.monotonic()
     project = LocalProject.find(shop.folder)
     print("Starting the embedded workspace: Spark, Delta, SQL endpoint, Jobs", flush=True)
-    with EmbeddedWorkspace(
-        STATE / "workspace", catalogs=project.catalogs, repositories={"*": project.repository}
-    ) as workspace:
+    with EmbeddedWorkspace(STATE / "workspace", catalogs=project.catalogs) as workspace:
         story(LocalWorkflow(workspace, project), shop, first)
     print(f"\nThe story took {time.monotonic() - started:.0f} s.", flush=True)
     return 0

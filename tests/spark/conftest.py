@@ -1,4 +1,4 @@
-"""One Spark application for all tests of this folder: starting one takes longer than most tests."""
+"""One embedded workspace for all tests of this folder: starting one takes longer than most tests."""
 
 from __future__ import annotations
 
@@ -7,14 +7,19 @@ from collections.abc import Iterator
 import pytest
 from pyspark.sql import SparkSession
 
-from dbx_cd.local.spark_session import start_spark
+from dbx_cd.local.workspace import EmbeddedWorkspace
 
 CATALOGS = ("stg", "prod", "dev_anna")
 
 
 @pytest.fixture(scope="session")
-def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
-    """A session with Delta and the catalogs of `CATALOGS`, `ops` and `system`; tests use schemas of their own."""
-    session = start_spark(tmp_path_factory.mktemp("embedded"), catalogs=CATALOGS)
-    yield session
-    session.stop()
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedWorkspace]:
+    """Spark with Delta, the SQL endpoint and the REST server, with the catalogs of `CATALOGS`, `ops` and `system`."""
+    with EmbeddedWorkspace(tmp_path_factory.mktemp("embedded"), catalogs=CATALOGS) as embedded:
+        yield embedded
+
+
+@pytest.fixture(scope="session")
+def spark(workspace: EmbeddedWorkspace) -> SparkSession:
+    """The workspace's session; tests use schemas of their own."""
+    return workspace.spark

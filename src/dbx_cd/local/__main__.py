@@ -87,7 +87,6 @@ def _workspace(project: LocalProject, options: argparse.Namespace) -> EmbeddedWo
     return EmbeddedWorkspace(
         options.state_dir,
         catalogs=project.catalogs,
-        repositories={"*": project.repository},
         approvers=project.config.approvers,
         owners=[options.approve_as] if getattr(options, "approve_as", None) else [],
         on_output=show,

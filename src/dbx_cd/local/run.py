@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from databricks.sdk import WorkspaceClient
     from databricks.sdk.service.jobs import Run
 
-GIT_URL = "https://git.example.org/project"
 _LOOK_AGAIN_SECONDS = 2.0
 
 
@@ -162,7 +161,7 @@ class LocalWorkflow:
             out_dir=self.workspace.state_dir / "profiles" / (self.project.profile or "default"),
         )
         variables = {
-            "git_url": GIT_URL,
+            "git_url": self.project.repository.as_uri(),
             "project_dir": self.project.subfolder,
             "artifacts_root": str(self.artifacts_root),
             "run_as": RELEASE_BOT,

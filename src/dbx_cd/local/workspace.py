@@ -73,7 +73,6 @@ class EmbeddedWorkspace:
     Args:
         state_dir: tables, Volumes, checkouts, runs and logs; found again by a later start.
         catalogs: the catalogs to offer, besides `ops`.
-        repositories: local git repository for each `git_url`, "*" for every other.
         approvers: the group that may approve; the seeded owner is its member.
         owners: further users to seed into that group.
         environment: variables for every task.
@@ -86,7 +85,6 @@ class EmbeddedWorkspace:
         state_dir: str | Path,
         *,
         catalogs: Iterable[str],
-        repositories: Mapping[str, Path] | None = None,
         approvers: str = CdConfig.approvers,
         owners: Iterable[str] = (),
         environment: Mapping[str, str] | None = None,
@@ -95,7 +93,6 @@ class EmbeddedWorkspace:
     ) -> None:
         self.state_dir = Path(state_dir).resolve()
         self._catalogs = tuple(catalogs)
-        self._repositories = dict(repositories or {})
         self._users = _users(approvers, owners)
         self._environment = dict(environment or {})
         self._on_output = on_output
@@ -114,7 +111,6 @@ class EmbeddedWorkspace:
             self.state_dir,
             users=self._users,
             spark_gateway=_gateway(self.spark),
-            repositories=self._repositories,
             packaged_notebooks=Path(str(resources.files("dbx_cd") / "bundle" / "notebooks")),
             environment={**self.endpoint.client_environment(), **self._environment},
             on_output=self._on_output,
