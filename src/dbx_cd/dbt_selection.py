@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 import shlex
 from pathlib import Path
 from typing import Literal, get_args
@@ -16,6 +17,9 @@ COMMANDS = (
     "build", "clean", "clone", "compile", "debug", "deps", "docs generate", "list", "ls", "parse", "retry", "run",
     "run-operation", "seed", "show", "snapshot", "source freshness", "test",
 )  # fmt: skip
+
+# `a,b` is an intersection; `2+a` and `@a` say already which ancestors.
+_NO_PARENTS_OF = re.compile(r",|^@|^\d+\+")
 
 
 def check_command(cmd: str) -> list[str]:
@@ -90,11 +94,11 @@ def _with_parents(terms: list[str], with_parents: WithParents) -> list[str]:
     if with_parents == "none":
         return terms
     for term in terms:
-        if "," in term:
+        if _NO_PARENTS_OF.search(term):
             raise ConfigError(
-                f"with_parents={with_parents} cannot be combined with the intersection {term!r}",
+                f"with_parents={with_parents} cannot be combined with {term!r}, an intersection or a set of ancestors",
                 where="parameter select",
-                next_step="give the intersection a tag of its own, or write the + operators yourself",
+                next_step="give what you mean a tag of its own, or write the + operators yourself",
             )
     ancestors = [term if term.startswith("+") else f"+{term}" for term in terms]
     if with_parents == "all":

@@ -1,0 +1,347 @@
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from artifact_folders import write
+from fake_dbt import FakeDbt
+
+from dbx_cd import ConfigError, DbtFailed, DbtOutcome, DbtRun, RelationName, run_dbt
+
+SHOP = Path(__file__).parents[2] / "examples" / "shop"
+QUIET = ["--log-format", "json", "--no-use-colors", "--no-send-anonymous-usage-stats"]
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    folder = tmp_path / "shop"
+    (folder / "models").mkdir(parents=True)
+    (folder / "dbt_project.yml").write_text("name: shop\nprofile: shop\n")
+    (folder / "models" / "orders.sql").write_text("select 1 as id")
+    (folder / "profiles.yml").write_text("shop: {}\n")
+    return folder
+
+
+@pytest.fixture
+def run(project: Path, tmp_path: Path):
+    """Runs a command with a given dbt in the project and one work folder."""
+
+    def run(cmd: str = "build", *, dbt: FakeDbt, target: str = "stg", **parameters: Any) -> DbtRun:
+        given = {"project_dir": project, "work_dir": tmp_path / "work", **parameters}
+        return run_dbt(cmd, target=target, runner=dbt, **given)
+
+    return run
+
+
+def everywhere(work: Path, target: str) -> list[str]:
+    """The flags that every command is given."""
+    copy = str(work / "project")
+    return [
+        "--project-dir", copy, "--profiles-dir", copy, "--target", target, "--target-path", str(work / "target"),
+        "--log-path", str(work / "logs"),
+    ]  # fmt: skip
+
+
+def test_staging_build_of_the_workflow_calls_dbt_with_exactly(run, tmp_path: Path) -> None:
+    dbt = FakeDbt(orders="success")
+    run("build", dbt=dbt, target="stg", select="tag:deploy", exclude="tag:heavy", defer=False, with_parents="all")
+    assert dbt.calls == [
+        [
+            "build", *everywhere(tmp_path / "work", "stg"),
+            "--select", "+tag:deploy", "--indirect-selection", "buildable", "--exclude", "tag:heavy", *QUIET,
+        ]
+    ]  # fmt: skip
+
+
+def test_production_build_of_the_workflow_calls_dbt_with_exactly(run, tmp_path: Path) -> None:
+    state = tmp_path / "artifacts" / "stg" / "latest"
+    state.mkdir(parents=True)
+    (state / "manifest.json").write_text("{}")
+    dbt = FakeDbt(orders="success")
+    run("build", dbt=dbt, target="prod", select="tag:deploy", defer=True, state_path=f"{state}/")
+    assert dbt.calls == [
+        [
+            "build", *everywhere(tmp_path / "work", "prod"),
+            "--state", str(state), "--defer", "--select", "tag:deploy", *QUIET,
+        ]
+    ]  # fmt: skip
+
+
+def test_full_refresh_and_variables_are_passed_on(run) -> None:
+    dbt = FakeDbt(orders="success")
+    run(dbt=dbt, full_refresh=True, vars={"day": "2026-01-01", "n": 1})
+    assert "--full-refresh" in dbt.calls[0]
+    assert json.loads(dbt.option("--vars")) == {"day": "2026-01-01", "n": 1}
+
+
+def test_profiles_of_another_folder_are_used(run, tmp_path: Path) -> None:
+    (tmp_path / "profiles").mkdir()
+    (tmp_path / "profiles" / "profiles.yml").write_text("shop: {}\n")
+    dbt = FakeDbt(orders="success")
+    run(dbt=dbt, profiles_dir=tmp_path / "profiles")
+    assert dbt.option("--profiles-dir") == str(tmp_path / "profiles")
+
+
+def test_without_profiles_dbt_looks_for_its_own(run, project: Path) -> None:
+    (project / "profiles.yml").unlink()
+    dbt = FakeDbt(orders="success")
+    run(dbt=dbt)
+    assert "--profiles-dir" not in dbt.calls[0]
+
+
+def test_record_says_what_every_node_did(run) -> None:
+    done = run(dbt=FakeDbt(orders="success", customers="success"))
+    assert (done.ok, done.command, done.target) == (True, "build", "stg")
+    assert [(n.name, n.status) for n in done.nodes] == [("orders", "success"), ("customers", "success")]
+    assert str(done).startswith("dbt build --target stg ok: 2 success in ")
+
+
+def test_record_names_the_relations_that_were_built(run) -> None:
+    class Building(FakeDbt):
+        def results(self, args: list[str]) -> dict[str, Any]:
+            document = super().results(args)
+            for result in document["results"]:
+                result["relation_name"] = f"`stg`.`shop`.`{result['unique_id'].split('.')[-1]}`"
+            return document
+
+    done = run(dbt=Building(orders="success", customers="error"), check=False)
+    assert done.relations == (RelationName("stg", "shop", "orders"),)
+
+
+def test_artifacts_are_collected_and_nothing_else(run) -> None:
+    class Littering(FakeDbt):
+        def __call__(self, args: list[str]) -> DbtOutcome:
+            outcome = super().__call__(args)
+            (Path(self.option("--target-path")) / "partial_parse.msgpack").write_bytes(b"x")
+            return outcome
+
+    done = run(dbt=Littering(orders="success"))
+    assert {p.name for p in done.files_dir.iterdir()} == {"manifest.json", "run_results.json"}
+
+
+def test_failure_raises_with_the_record_and_the_reason(run) -> None:
+    class Failing(FakeDbt):
+        def results(self, args: list[str]) -> dict[str, Any]:
+            document = super().results(args)
+            document["results"][1]["message"] = "Database Error: no such column `amout`"
+            return document
+
+    with pytest.raises(DbtFailed, match=r"dbt build failed: customers: .*amout.*target stg.*Next: ") as raised:
+        run(dbt=Failing(orders="success", customers="error", regions="skipped"))
+    result = raised.value.result
+    assert isinstance(result, DbtRun)
+    assert [n.name for n in result.failed] == ["customers"]
+    assert (result.files_dir / "run_results.json").is_file()
+
+
+def test_failure_without_check_is_a_record(run) -> None:
+    done = run(dbt=FakeDbt(orders="error"), check=False)
+    assert not done.ok
+    assert str(done).startswith("dbt build --target stg failed: 1 error in ")
+
+
+def test_dbt_that_stopped_before_any_node_tells_what_it_said(run) -> None:
+    dbt = FakeDbt(outcome=DbtOutcome(False, ("Compilation Error in model orders",)), leaves=False)
+    with pytest.raises(DbtFailed, match="Compilation Error in model orders"):
+        run(dbt=dbt)
+
+
+def test_dbt_that_said_nothing_fails_all_the_same(run) -> None:
+    with pytest.raises(DbtFailed, match="dbt gave no reason"):
+        run(dbt=FakeDbt(outcome=DbtOutcome(False), leaves=False))
+
+
+@pytest.mark.parametrize("cmd", ["build", "run", "test", "seed", "snapshot", "build --threads 2"])
+def test_selection_that_matches_nothing_fails(run, cmd: str) -> None:
+    with pytest.raises(DbtFailed, match="the selection matched no node"):
+        run(cmd, dbt=FakeDbt(), select="tag:typo")
+
+
+@pytest.mark.parametrize("cmd", ["parse", "source freshness", "docs generate", "run-operation vacuum"])
+def test_command_that_selects_nothing_may_have_no_nodes(run, cmd: str) -> None:
+    assert run(cmd, dbt=FakeDbt()).ok
+
+
+def test_command_with_further_words_has_its_nodes(run) -> None:
+    assert [n.name for n in run("build --threads 2", dbt=FakeDbt(orders="success")).nodes] == ["orders"]
+
+
+def test_unknown_command_is_refused_before_dbt_is_called(run) -> None:
+    dbt = FakeDbt()
+    with pytest.raises(ConfigError, match="did you mean 'build'"):
+        run("biuld", dbt=dbt)
+    assert dbt.calls == []
+
+
+def test_folder_without_a_project_is_refused(run, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"no dbt_project\.yml"):
+        run(dbt=FakeDbt(), project_dir=tmp_path)
+
+
+def test_folder_without_profiles_is_refused(run, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"no profiles\.yml"):
+        run(dbt=FakeDbt(), profiles_dir=tmp_path)
+
+
+PACKAGES = {
+    "a package": ("packages.yml", "packages:\n  - package: dbt-labs/dbt_utils\n    version: 1.3.0\n", True),
+    "packages on one line": ("packages.yml", "packages: [{git: 'https://example.org/x.git'}]\n", True),
+    "a dependency": ("dependencies.yml", "projects:\n  - name: other\n", True),
+    "Jinja": ("packages.yml", "packages:\n{% if true %}\n  - package: a/b\n{% endif %}\n", True),
+    "an empty list": ("packages.yml", "packages: []\n", False),
+    "comments only": ("packages.yml", "# packages:\n#  - package: a/b\n", False),
+}
+
+
+@pytest.mark.parametrize("case", PACKAGES)
+def test_packages_are_installed_only_when_the_project_names_some(run, project: Path, case: str) -> None:
+    name, text, needed = PACKAGES[case]
+    (project / name).write_text(text)
+    dbt = FakeDbt(orders="success")
+    run(dbt=dbt)
+    assert [call[0] for call in dbt.calls] == (["deps", "build"] if needed else ["build"])
+
+
+def test_packages_that_are_installed_are_not_installed_again(run, project: Path) -> None:
+    (project / "packages.yml").write_text(PACKAGES["a package"][1])
+    (project / "dbt_packages").mkdir()
+    dbt = FakeDbt(orders="success")
+    run(dbt=dbt)
+    assert [call[0] for call in dbt.calls] == ["build"]
+
+
+def test_failed_installation_of_packages_is_told_as_such(run, project: Path) -> None:
+    (project / "packages.yml").write_text(PACKAGES["a package"][1])
+    with pytest.raises(DbtFailed, match=r"dbt deps failed: the hub is unreachable"):
+        run(dbt=FakeDbt(outcome=DbtOutcome(False, ("the hub is unreachable",))))
+
+
+def test_project_is_never_written_to(run, project: Path) -> None:
+    before = sorted(p.relative_to(project).as_posix() for p in project.rglob("*"))
+    run(dbt=FakeDbt(orders="success"))
+    assert sorted(p.relative_to(project).as_posix() for p in project.rglob("*")) == before
+
+
+def test_copy_of_a_read_only_project_is_writable(run, project: Path, tmp_path: Path) -> None:
+    entries = [project, *project.rglob("*")]
+    for entry in entries:
+        entry.chmod(0o555 if entry.is_dir() else 0o444)
+    try:
+        run(dbt=FakeDbt(orders="success"))
+    finally:
+        for entry in entries:
+            entry.chmod(0o755 if entry.is_dir() else 0o644)
+    copy = tmp_path / "work" / "project"
+    # The mode bits, because root may write anywhere.
+    assert all(p.stat().st_mode & 0o200 for p in (copy, *copy.rglob("*")))
+    assert (copy / "models" / "orders.sql").read_text() == "select 1 as id"
+
+
+def test_what_dbt_generated_in_the_project_is_not_copied(run, project: Path, tmp_path: Path) -> None:
+    for name in ("target", "logs", "models/logs"):
+        (project / name).mkdir()
+        (project / name / "visits.sql").write_text("select 1")
+    run(dbt=FakeDbt(orders="success"))
+    copy = tmp_path / "work" / "project"
+    assert sorted(p.name for p in copy.iterdir()) == ["dbt_project.yml", "models", "profiles.yml"]
+    assert (copy / "models" / "logs" / "visits.sql").is_file()
+
+
+def test_artifacts_of_an_earlier_invocation_never_pass_for_this_one(run) -> None:
+    run(dbt=FakeDbt(orders="success"))
+    with pytest.raises(DbtFailed) as raised:
+        run(dbt=FakeDbt(outcome=DbtOutcome(False, ("killed",)), leaves=False))
+    assert isinstance(raised.value.result, DbtRun)
+    assert raised.value.result.nodes == ()
+    assert not list(raised.value.result.files_dir.glob("*.json"))
+
+
+def test_run_results_of_another_command_are_not_this_ones(run) -> None:
+    class Parsing(FakeDbt):
+        def results(self, args: list[str]) -> dict[str, Any]:
+            return super().results(["build", "-"])
+
+    assert run("parse", dbt=Parsing(orders="success")).nodes == ()
+
+
+def test_freshness_is_in_the_record(run) -> None:
+    class Freshness(FakeDbt):
+        def __call__(self, args: list[str]) -> DbtOutcome:
+            outcome = super().__call__(args)
+            stale = {"unique_id": "source.shop.web.events", "status": "error"}
+            write(Path(self.option("--target-path")) / "sources.json", {"results": [stale]})
+            return outcome
+
+    done = run("source freshness", dbt=Freshness(outcome=DbtOutcome(False)), check=False)
+    assert done.freshness is not None
+    assert [(f.name, f.status) for f in done.freshness] == [("web.events", "error")]
+
+
+def test_listed_nodes_are_in_the_record(run) -> None:
+    dbt = FakeDbt(outcome=DbtOutcome(True, listed=("model.shop.orders",)))
+    assert run("ls", dbt=dbt, select="tag:deploy").listed == ("model.shop.orders",)
+    assert dbt.option("--output-keys") == "unique_id"
+
+
+def test_record_survives_a_round_trip_through_json(run) -> None:
+    done = run(dbt=FakeDbt(orders="success", customers="error"), check=False)
+    assert DbtRun.read(json.loads(json.dumps(done.to_dict()))) == done
+
+
+def test_html_shows_why_a_node_failed_and_escapes_it(run) -> None:
+    class Failing(FakeDbt):
+        def results(self, args: list[str]) -> dict[str, Any]:
+            document = super().results(args)
+            document["results"][0]["message"] = "<script>no such column</script>"
+            return document
+
+    shown = run(dbt=Failing(orders="error"), check=False).to_html()
+    assert "model.shop.orders" in shown
+    assert "&lt;script&gt;no such column" in shown
+
+
+# From here on dbt itself, without a connection.
+
+
+@pytest.fixture(scope="module")
+def parsed(tmp_path_factory: pytest.TempPathFactory) -> tuple[DbtRun, Path]:
+    work = tmp_path_factory.mktemp("work")
+    return run_dbt("parse", target="stg", project_dir=SHOP, work_dir=work), work
+
+
+def test_parsing_the_example_leaves_its_manifest(parsed: tuple[DbtRun, Path]) -> None:
+    done, _ = parsed
+    assert (done.ok, done.nodes) == (True, ())
+    assert "model.shop.orders" in json.loads((done.files_dir / "manifest.json").read_bytes())["nodes"]
+
+
+def test_listing_the_example_names_what_ships(parsed: tuple[DbtRun, Path]) -> None:
+    _, work = parsed
+    listed = run_dbt("ls", target="stg", select="tag:deploy", exclude="tag:heavy", project_dir=SHOP, work_dir=work)
+    models = {name for name in listed.listed if name.startswith("model.")}
+    assert {"model.shop.orders", "model.shop.customers"} <= models
+    assert not {name for name in models if ".stg_" in name}
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Path:
+    """A project that dbt can parse, small enough to be quick."""
+    folder = tmp_path / "small"
+    (folder / "models").mkdir(parents=True)
+    (folder / "dbt_project.yml").write_text("name: shop\nprofile: shop\nmodel-paths: [models]\n")
+    shutil.copyfile(SHOP / "profiles.yml", folder / "profiles.yml")
+    (folder / "models" / "orders.sql").write_text("select * from {{ ref('oders') }}")
+    return folder
+
+
+def test_compile_error_names_the_model_and_the_reason(shop: Path, tmp_path: Path) -> None:
+    with pytest.raises(DbtFailed, match=r"(?s)orders.*depends on a node named 'oders' which was not found"):
+        run_dbt("parse", target="stg", project_dir=shop, work_dir=tmp_path / "work")
+
+
+def test_missing_target_is_named_with_those_there_are(shop: Path, tmp_path: Path) -> None:
+    with pytest.raises(DbtFailed, match=r"(?s)does not have a target named 'production'.*- stg.*- prod"):
+        run_dbt("parse", target="production", project_dir=shop, work_dir=tmp_path / "work")

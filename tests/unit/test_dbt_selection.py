@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dbx_cd import ConfigError
+from dbx_cd.dbt_selection import COMMANDS, check_command, selection_flags
+
+
+def flags(**given: Any) -> list[str]:
+    defaults: dict[str, Any] = {
+        "select": None, "exclude": None, "defer": False, "state_path": None, "favor_state": False,
+        "with_parents": "none",
+    }  # fmt: skip
+    return selection_flags(**{**defaults, **given})
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Path:
+    (tmp_path / "manifest.json").write_text("{}")
+    return tmp_path
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_of_dbt_is_known(command: str) -> None:
+    assert check_command(command) == command.split()
+
+
+def test_command_may_carry_further_words() -> None:
+    assert check_command("run-operation 'my macro' --args '{a: 1}'") == [
+        "run-operation",
+        "my macro",
+        "--args",
+        "{a: 1}",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("command", "suggestion"),
+    [("biuld", "build"), ("doc generate", "docs generate"), ("source freshnes", "source freshness"), ("tests", "test")],
+)
+def test_unknown_command_suggests_the_nearest_one(command: str, suggestion: str) -> None:
+    with pytest.raises(ConfigError, match=f"unknown dbt command '{command}'.*did you mean '{suggestion}'"):
+        check_command(command)
+
+
+@pytest.mark.parametrize("command", ["", "docs", "source", "rm -rf", "--version", "docs serve; rm"])
+def test_what_is_no_command_is_refused(command: str) -> None:
+    with pytest.raises(ConfigError, match="unknown dbt command"):
+        check_command(command)
+
+
+def test_command_with_an_open_quote_is_refused() -> None:
+    with pytest.raises(ConfigError, match="cannot be split into words"):
+        check_command("run-operation 'macro")
+
+
+@pytest.mark.parametrize("empty", [None, ""])
+def test_nothing_given_means_no_flags(empty: str | None) -> None:
+    assert flags(select=empty, exclude=empty, state_path=empty) == []
+
+
+def test_every_term_of_a_selection_is_an_argument_of_its_own() -> None:
+    assert flags(select="tag:deploy  orders+", exclude="tag:heavy tag:slow") == [
+        "--select", "tag:deploy", "orders+", "--exclude", "tag:heavy", "tag:slow",
+    ]  # fmt: skip
+
+
+def test_with_all_parents_selects_every_ancestor_and_only_buildable_tests() -> None:
+    assert flags(select="tag:deploy +orders customers+", with_parents="all") == [
+        "--select", "+tag:deploy", "+orders", "+customers+", "--indirect-selection", "buildable",
+    ]  # fmt: skip
+
+
+def test_with_changed_parents_adds_ancestors_that_are_modified_or_below_a_modification(state: Path) -> None:
+    assert flags(select="tag:deploy", with_parents="changed", state_path=state) == [
+        "--state", str(state), "--select", "tag:deploy", "+tag:deploy,state:modified+",
+        "--indirect-selection", "buildable",
+    ]  # fmt: skip
+
+
+def test_without_a_selection_there_are_no_parents_to_add() -> None:
+    assert flags(with_parents="all") == []
+
+
+def test_deferring_names_the_state_and_can_favor_it(state: Path) -> None:
+    assert flags(defer=True, state_path=state) == ["--state", str(state), "--defer"]
+    assert flags(defer=True, state_path=state, favor_state=True)[-2:] == ["--defer", "--favor-state"]
+
+
+@pytest.mark.parametrize("given", [{"defer": True}, {"favor_state": True}, {"with_parents": "changed"}])
+def test_what_needs_a_state_is_refused_without_one(given: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match="need state_path"):
+        flags(select="a", **given)
+
+
+def test_state_without_a_manifest_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"no manifest\.json at state_path.*stg/latest/"):
+        flags(defer=True, state_path=tmp_path)
+
+
+def test_unknown_word_for_parents_is_refused() -> None:
+    with pytest.raises(ConfigError, match="with_parents must be one of none, all, changed, not 'some'"):
+        flags(select="a", with_parents="some")
+
+
+@pytest.mark.parametrize("term", ["tag:deploy,tag:sales", "@orders", "2+orders"])
+@pytest.mark.parametrize("parents", ["all", "changed"])
+def test_term_that_has_no_parents_of_its_own_is_refused(state: Path, term: str, parents: str) -> None:
+    with pytest.raises(ConfigError, match=r"cannot be combined with"):
+        flags(select=term, with_parents=parents, state_path=state)
+
+
+def test_intersection_without_parents_is_passed_on() -> None:
+    assert flags(select="tag:deploy,tag:sales") == ["--select", "tag:deploy,tag:sales"]
