@@ -74,18 +74,25 @@ class TableDetail:
     files: int = 0
     size: int = 0
 
+    @property
+    def may_have_deletion_vectors(self) -> bool:
+        """Whether rows can be gone from a file that is still active."""
+        return "deletionVectors" in self.features
+
 
 @dataclass(frozen=True)
 class Fingerprint:
     """The active file set of one version: how many files with rows, how many rows, one hash over all of it.
 
-    Two versions with the same fingerprint hold the same rows, because Delta never changes a data file. Row positions
-    are part of the hash: a deletion vector changes a file's rows without changing the file's name.
+    Two versions with the same fingerprint hold the same rows, because Delta never changes a data file. A deletion
+    vector changes a file's rows without changing its name, so where the version may have deletion vectors the rows'
+    positions are part of the hash (`positions`). Where it cannot have any, the number of rows of each file is enough.
     """
 
     files: int
     rows: int
     digest: int
+    positions: bool = False
 
 
 def in_parallel(function: Any, items: Iterable[T], *, threads: int) -> list[Any]:
@@ -154,23 +161,39 @@ def history(spark: SparkSession, table: RelationName, *, limit: int | None = Non
     return History.of(Commit.read(row.asDict()) for row in rows)
 
 
-def fingerprint(spark: SparkSession, table: RelationName, version: int | None = None) -> Fingerprint:
-    """Read the names and row positions of a version's active files, but none of its columns.
+def fingerprint(
+    spark: SparkSession, table: RelationName, version: int | None = None, *, positions: bool | None = None
+) -> Fingerprint:
+    """Read the names of a version's active files, and how many rows each has, but none of its columns.
 
     This fails when a file of that version is gone, which a row count does not: it is answered from statistics
     (measured).
 
+    Args:
+        spark: a session.
+        table: a Delta table.
+        version: by default the current one.
+        positions: whether to take the rows' positions into the hash; by default if the version offers them. Delta does
+            so only where the version's protocol has deletion vectors (measured).
+
     Raises:
         pyspark.errors.PySparkException: the version, or one of its files, cannot be read any more.
     """
+    from pyspark.errors import AnalysisException
+
+    if positions is None:
+        try:
+            return fingerprint(spark, table, version, positions=True)
+        except AnalysisException:
+            return fingerprint(spark, table, version, positions=False)
     at = "" if version is None else f" VERSION AS OF {int(version)}"
+    of_rows = ", bit_xor(xxhash64(_metadata.row_index))" if positions else ""
     row = spark.sql(
         "SELECT count(*) AS files, coalesce(sum(n), 0) AS n_rows, coalesce(bit_xor(h), 0) AS digest FROM ("
-        "SELECT count(*) AS n, "
-        "xxhash64(_metadata.file_path, count(*), bit_xor(xxhash64(_metadata.row_index))) AS h "
+        f"SELECT count(*) AS n, xxhash64(_metadata.file_path, count(*){of_rows}) AS h "
         f"FROM {table.quoted}{at} GROUP BY _metadata.file_path)"
     ).collect()[0]
-    return Fingerprint(files=row["files"], rows=row["n_rows"], digest=row["digest"])
+    return Fingerprint(files=row["files"], rows=row["n_rows"], digest=row["digest"], positions=positions)
 
 
 def schema_json(spark: SparkSession, table: RelationName, version: int | None = None) -> str:

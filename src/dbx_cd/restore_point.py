@@ -201,7 +201,7 @@ def _state(
         newest = delta_tables.history(spark, relation, limit=1)
         version, committed_at = newest.version, newest.commits[newest.version].at
         if prove:
-            proof, unreadable = prove_readable(spark, relation, version)
+            proof, unreadable = prove_readable(spark, relation, version, positions=detail.may_have_deletion_vectors)
     return RelationState(
         name=written(relation),
         kind=entry.kind,
@@ -219,12 +219,14 @@ def _state(
     )
 
 
-def prove_readable(spark: SparkSession, table: RelationName, version: int) -> tuple[Fingerprint | None, str | None]:
+def prove_readable(
+    spark: SparkSession, table: RelationName, version: int, *, positions: bool | None = None
+) -> tuple[Fingerprint | None, str | None]:
     """The fingerprint of a version, or why it cannot be read: its data files or its log entries are gone."""
     from pyspark.errors import PySparkException
 
     try:
-        return delta_tables.fingerprint(spark, table, version), None
+        return delta_tables.fingerprint(spark, table, version, positions=positions), None
     except PySparkException as exc:
         return None, f"version {version} cannot be read: {exc.getCondition() or str(exc).splitlines()[0]}"
 

@@ -1,0 +1,186 @@
+"""Carry out a restore plan: journaled relation by relation, in parallel, resumable, verified."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from dbx_cd import delta_tables
+from dbx_cd.errors import DbxCdError, RestoreFailed, RestoreRefused
+from dbx_cd.restore_consent import agreed
+from dbx_cd.restore_decision import PlanItem
+from dbx_cd.restore_journal import RestoredRelation
+from dbx_cd.restore_journal import RestoreResult as RestoreResult
+from dbx_cd.restore_plan import RestorePlan, assess, states_before
+from dbx_cd.restore_point import THREADS, RelationState, RestorePoint
+from dbx_cd.restore_statements import RestoreStatements
+from dbx_cd.restore_verify import answers, verify_table, verify_view
+
+if TYPE_CHECKING:
+    from dbx_cd.context import Cd
+    from dbx_cd.release_events import Release
+
+
+def restore(
+    cd: Cd, plan: RestorePlan, *, seal: str, discard_later_writes: bool = False, threads: int = THREADS
+) -> RestoreResult:
+    """Bring every relation of a plan back, prove it, and write it all to the release log.
+
+    A restore that was killed, or that failed, goes on where it was when it is called again, with the same plan or a
+    new one: what already holds the content of its target version gets no further commit.
+
+    Args:
+        cd: the context.
+        plan: from `plan_restore`.
+        seal: the plan's seal, which says that somebody has read this plan.
+        discard_later_writes: erase what others wrote after the release, as the plan lists it.
+        threads: how many tables to restore at the same time.
+
+    Raises:
+        RestoreRefused: the seal is not the plan's, the relations have changed since the plan, others wrote after the
+            release, something cannot be brought back, or a release is deploying. Nothing has been changed.
+        RestoreFailed: a relation is not what it should be; `.result` says which. Call again to go on.
+    """
+    started, clock = datetime.now(UTC), time.monotonic()
+    release = cd.log.release(plan.release_id)
+    _refuse_while_deploying(cd, release, discard_later_writes=discard_later_writes)
+    now = assess(cd, release, only=plan.only or None, to=plan.to, new_tables=plan.new_tables)
+    items = agreed(plan, now, seal=seal, discard_later_writes=discard_later_writes)
+    earlier = cd.log.all(release, RestorePlan)
+    if plan.seal not in {p.seal for p in earlier}:
+        cd.log.append(release, plan)
+    run = _Run(
+        cd=cd,
+        release=release,
+        seal=plan.seal,
+        before={s.name: s for s in states_before(cd.log.all(release, RestorePoint))},
+        journal={r.name: r for r in cd.log.all(release, RestoredRelation) if r.seal == plan.seal and r.ok},
+        statements=RestoreStatements.signed(cd.spark, release_id=release.id),
+        at_point=plan.to is None,
+    )
+    done = run.all(_with_kept_properties(items, earlier), threads=threads)
+    result = RestoreResult(
+        release_id=release.id,
+        seal=plan.seal,
+        relations=tuple(done),
+        complete=all(r.ok for r in done) and not plan.only and plan.to is None,
+        started_at=started,
+        seconds=round(time.monotonic() - clock, 1),
+        discarded_later_writes=discard_later_writes,
+    )
+    cd.log.append(release, result)
+    if not result.ok:
+        raise RestoreFailed(
+            f"{len(result.failed)} of {len(done)} relations are not restored: {result.failed[0]}",
+            result=result,
+            where=release,
+            next_step="read .result; when the cause is gone, plan and restore again: it goes on where it was",
+        )
+    return result
+
+
+@dataclass(frozen=True)
+class _Run:
+    """One attempt to carry out a plan."""
+
+    cd: Cd
+    release: Release
+    seal: str
+    before: Mapping[str, RelationState]
+    journal: Mapping[str, RestoredRelation]
+    statements: RestoreStatements
+    at_point: bool
+
+    def all(self, items: list[PlanItem], *, threads: int) -> list[RestoredRelation]:
+        """Tables that must be undropped, then all tables at once, then views and drops in the plan's order.
+
+        An UNDROP is the step most likely to fail, so it comes before anything is changed.
+        """
+        undropped = [self.one(i) for i in items if i.action == "undrop"]
+        if not all(r.ok for r in undropped):
+            raise RestoreFailed(
+                f"a dropped table does not come back, and nothing else was changed: {undropped[-1].error}",
+                next_step="plan again with skip= for that table, and rebuild it with trigger(..., full_refresh=True)",
+            )
+        tables = [i for i in items if not i.is_view and i.action not in ("undrop", "drop")]
+        rest = [i for i in items if i.is_view or i.action == "drop"]
+        restored = delta_tables.in_parallel(self.one, tables, threads=threads)
+        return [*undropped, *restored, *(self.one(i) for i in rest)]
+
+    def one(self, item: PlanItem) -> RestoredRelation:
+        """Do one item, prove it and journal it; a failure becomes part of the result."""
+        from pyspark.errors import PySparkException
+
+        if item.name in self.journal and not item.changes:
+            return self.journal[item.name]
+        clock = time.monotonic()
+        done = RestoredRelation(
+            item.name, item.action, self.seal, ok=True, from_version=item.from_version, to_version=item.to_version
+        )
+        try:
+            done = self._do(item, done)
+        except (PySparkException, DbxCdError) as exc:
+            reason = str(exc).split("\n\nJVM stacktrace")[0].strip()
+            return replace(done, ok=False, error=reason, seconds=round(time.monotonic() - clock, 1))
+        done = replace(done, seconds=round(time.monotonic() - clock, 1))
+        self.cd.log.append(self.release, done)
+        return done
+
+    def _do(self, item: PlanItem, done: RestoredRelation) -> RestoredRelation:
+        from pyspark.errors import PySparkException
+
+        before, spark = self.before[item.name], self.cd.spark
+        match item.action:
+            case "restore":
+                version = self.statements.restore(item)
+                return replace(done, proof=self._proof(item, before), version_after=version)
+            case "undrop":
+                moved = self.statements.undrop(item)
+                version = self.statements.restore(item)
+                return replace(done, proof=self._proof(item, before), version_after=version, moved_to=moved)
+            case "recreate_view":
+                moved = self.statements.recreate_view(before, kind_now=item.kind_now)
+                return replace(done, proof=verify_view(spark, before), moved_to=moved)
+            case "drop":
+                self.statements.drop(item)
+                return replace(done, proof="dropped")
+        if item.kind_now == "view":
+            try:
+                answers(spark, before)
+            except PySparkException as exc:
+                if before.kind == "view":
+                    raise
+                return replace(done, proof=f"{item.reason}; it does not answer any more: {exc.getCondition()}")
+            return replace(done, proof=f"{item.reason}; it answers")
+        if item.keep_properties:
+            self.statements.keep_properties(item)
+        return replace(done, proof=item.reason, version_after=item.from_version)
+
+    def _proof(self, item: PlanItem, before: RelationState) -> str:
+        return verify_table(self.cd.spark, item, before.properties if self.at_point else None)
+
+
+def _refuse_while_deploying(cd: Cd, release: Release, *, discard_later_writes: bool) -> None:
+    """A restore and a running deploy exclude each other.
+
+    Whether a deploy of this very release still runs, or was killed, the log cannot tell: that is for a person to say.
+    """
+    for other, state in cd.log.history():
+        if state.deploying_to is None:
+            continue
+        if other.id != release.id:
+            raise RestoreRefused(f"{other} is deploying to {state.deploying_to}", next_step="wait until it has ended")
+        if not discard_later_writes:
+            raise RestoreRefused(
+                f"{other} is still deploying to {state.deploying_to}, or its run was killed",
+                next_step="make sure that no run of it is left, then restore with discard_later_writes=True",
+            )
+
+
+def _with_kept_properties(items: list[PlanItem], earlier: list[RestorePlan]) -> list[PlanItem]:
+    """A restore killed between RESTORE and setting retention again left only its plan to say what to set."""
+    planned = {i.name: i.keep_properties for p in earlier for i in p.items if i.keep_properties}
+    return [i if i.keep_properties else replace(i, keep_properties=planned.get(i.name, {})) for i in items]
