@@ -23,7 +23,7 @@ from dbx_cd.artifact_version import (
     ArtifactVersion,
     Contents,
     Outcome,
-    copy_file,
+    copy_files,
     file_digest,
     is_timestamp,
     make_version,
@@ -100,7 +100,7 @@ class ArtifactStore:
             ok=outcome.ok,
             dbt_version=outcome.dbt_version,
             adapter_version=outcome.adapter_version,
-            files={name: copy_file(source / name, version_dir / name) for name in names if name != RECORD_NAME},
+            files=copy_files(source, version_dir, [name for name in names if name != RECORD_NAME]),
         )
         write_json(version_dir / RECORD_NAME, contents.to_dict())
         if latest:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -18,7 +20,8 @@ from dbx_cd.records import Record
 RECORD_NAME = "artifacts.json"
 DEPLOYABLE_COMMANDS = ("build", "run")
 TIMESTAMP_FORMAT = "%Y%m%dT%H%M%S.%fZ"
-_BLOCK = 1 << 20
+_BLOCK = 1 << 18
+_AT_ONCE = 4
 
 
 @dataclass(frozen=True)
@@ -143,14 +146,21 @@ def make_version(path: Path, contents: Contents, *, is_latest: bool) -> Artifact
     )
 
 
-def copy_file(source: Path, destination: Path) -> FileRecord:
-    """Copy a file in one pass, computing its checksum on the way."""
-    digest, size = hashlib.sha256(), 0
-    with source.open("rb") as reader, destination.open("wb") as writer:
-        while block := reader.read(_BLOCK):
-            digest.update(block)
-            writer.write(block)
-            size += len(block)
+def copy_files(source: Path, destination: Path, names: Sequence[str]) -> dict[str, FileRecord]:
+    """Copy files between folders, several at a time, and say what was copied."""
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        copied = pool.map(lambda name: _copy_file(source / name, destination / name), names)
+        return dict(zip(names, copied, strict=True))
+
+
+def _copy_file(source: Path, destination: Path) -> FileRecord:
+    """Copy a file in one pass, sequentially and whole, computing its checksum on the way."""
+    digest, size, buffer = hashlib.sha256(), 0, memoryview(bytearray(_BLOCK))
+    with source.open("rb", buffering=0) as reader, destination.open("wb") as writer:
+        while count := reader.readinto(buffer):
+            digest.update(buffer[:count])
+            writer.write(buffer[:count])
+            size += count
     return FileRecord(digest.hexdigest(), size)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from dbx_cd import project_archive
-from dbx_cd.artifact_version import TIMESTAMP_FORMAT, FileRecord, copy_file, write_json
+from dbx_cd.artifact_version import TIMESTAMP_FORMAT, FileRecord, copy_files, write_json
 from dbx_cd.context import Cd
 from dbx_cd.dbt_invocation import run_dbt
 from dbx_cd.errors import ArtifactError, ReleaseError
@@ -87,7 +87,7 @@ def _publish(cd: Cd, release: Release, target: str, source: Path) -> DocsSite:
     timestamp = datetime.now(UTC).strftime(TIMESTAMP_FORMAT)
     path = cd.store.root / target / "docs" / timestamp
     path.mkdir(parents=True)
-    files = {name: copy_file(source / name, path / name) for name in SITE_FILES if (source / name).is_file()}
+    files = copy_files(source, path, [name for name in SITE_FILES if (source / name).is_file()])
     site = DocsSite(path, target, timestamp, release.id, release.commit, files)
     # The pointer last: until then readers keep the site they have.
     write_json(path.parent.parent / "docs.json", site.to_dict())

@@ -1,0 +1,7 @@
+"""`make bench`: every ratio, as it is measured."""
+
+from benchmarks import dbt_runs, publish
+
+print(publish.measure(), flush=True)
+for ratio in dbt_runs.measure():
+    print(ratio, flush=True)
