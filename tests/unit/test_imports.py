@@ -1,0 +1,162 @@
+"""What importing costs, and which way imports point."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+import dbx_cd
+
+ROOT = Path(dbx_cd.__file__).parent
+LONGEST = 330
+
+
+def fresh(code: str) -> str:
+    """What a fresh interpreter prints."""
+    return subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+
+
+def test_import_takes_less_than_half_a_second() -> None:
+    def seconds() -> float:
+        started = time.perf_counter()
+        fresh("import dbx_cd")
+        return time.perf_counter() - started
+
+    assert min(seconds() for _ in range(3)) < 0.5
+
+
+@pytest.mark.parametrize("package", ["dbt", "great_expectations", "pyspark", "delta", "databricks", "flask", "thrift"])
+def test_import_does_not_load(package: str) -> None:
+    assert package not in json.loads(fresh("import dbx_cd, sys, json; print(json.dumps(sorted(sys.modules)))"))
+
+
+def test_using_the_store_loads_neither_pyspark_nor_dbt_nor_great_expectations() -> None:
+    loaded = json.loads(fresh("import dbx_cd, sys, json; dbx_cd.ArtifactStore; print(json.dumps(sorted(sys.modules)))"))
+    assert not {"pyspark", "dbt", "great_expectations"} & set(loaded)
+
+
+@pytest.mark.parametrize("name", sorted(dbx_cd.__all__))
+def test_public_name_can_be_imported(name: str) -> None:
+    assert getattr(dbx_cd, name) is not None
+
+
+DESIGNED = """
+    ArtifactStore CdConfig ReleaseLog SmokeSuite approve baseline_for build_release capture_restore_point
+    contracts_from_manifest load_suites open_cd pending_approvals plan_restore publish_docs reject request_approval
+    require_approval restore resume run_dbt run_smoke start_task trigger
+"""
+
+
+@pytest.mark.parametrize("name", DESIGNED.split())
+def test_public_api_has(name: str) -> None:
+    assert name in dbx_cd.__all__
+
+
+def modules() -> Iterator[tuple[str, Path]]:
+    for path in sorted(ROOT.rglob("*.py")):
+        inside = path.relative_to(ROOT)
+        if inside.parts[0] != "bundle":  # the notebooks, which are data here
+            yield ".".join(inside.with_suffix("").parts).removesuffix(".__init__"), path
+
+
+KNOWN = {f"dbx_cd.{name}" for name, _ in modules()}
+
+
+def imports(path: Path) -> tuple[set[str], set[str]]:
+    """The modules that a module imports, anywhere in it: when it runs, and for type checking only."""
+    running: set[str] = set()
+    typing: set[str] = set()
+
+    def visit(parent: ast.AST, found: set[str]) -> None:
+        for node in ast.iter_child_nodes(parent):
+            if isinstance(node, ast.Import):
+                found.update(alias.name for alias in node.names)
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                # `from package import module` imports the module; any other name comes from what is named first.
+                inner = {f"{node.module}.{alias.name}" for alias in node.names}
+                found.update(i if i in KNOWN else node.module for i in inner)
+            elif isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+                visit(ast.Module(node.body, []), typing)
+                continue
+            visit(node, found)
+
+    visit(ast.parse(path.read_text(encoding="utf-8")), running)
+    return running, typing
+
+
+IMPORTS = {name: imports(path) for name, path in modules()}
+RUNNING = {name: running for name, (running, _) in IMPORTS.items()}
+ANY = {name: running | typing for name, (running, typing) in IMPORTS.items()}
+
+
+def importers(package: str, graph: dict[str, set[str]]) -> set[str]:
+    """The modules that import a package or anything in it."""
+    return {name for name, found in graph.items() if any(f == package or f.startswith(f"{package}.") for f in found)}
+
+
+def is_local(module: str) -> bool:
+    return module == "local" or module.startswith("local.")
+
+
+def test_only_smoke_gx_imports_great_expectations() -> None:
+    assert importers("great_expectations", ANY) == {"smoke_gx"}
+
+
+def test_nothing_imports_dbt() -> None:
+    assert importers("dbt", ANY) == set()
+
+
+def test_nothing_outside_the_embedded_workspace_imports_it() -> None:
+    assert {name for name in importers("dbx_cd.local", ANY) if not is_local(name)} == set()
+
+
+def test_sql_endpoint_imports_nothing_of_this_project_but_errors() -> None:
+    found = {i for name, names in ANY.items() if name.split(".")[0] == "sql_endpoint" for i in names}
+    own = {i for i in found if i.startswith("dbx_cd.")}
+    assert {i for i in own if not i.startswith(("dbx_cd.sql_endpoint", "dbx_cd.errors"))} == set()
+
+
+def test_only_workflow_uses_the_jobs_api() -> None:
+    by_import = importers("databricks.sdk.service.jobs", ANY)
+    by_attribute = {
+        name
+        for name, path in modules()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute) and node.attr == "jobs"
+    }
+    assert {name for name in by_import | by_attribute if not is_local(name)} == {"workflow"}
+
+
+def test_html_knows_no_record() -> None:
+    assert not {i for i in ANY["html"] if i.startswith("dbx_cd")}
+
+
+@pytest.mark.parametrize("package", ["pyspark", "delta", "pandas"])
+def test_modules_outside_the_embedded_workspace_load_without(package: str) -> None:
+    """On import, that is: a function may import what a cluster has."""
+    at_the_top = {
+        name
+        for name, path in modules()
+        for node in ast.parse(path.read_text(encoding="utf-8")).body
+        if (isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == package)
+        or (isinstance(node, ast.Import) and any(alias.name.split(".")[0] == package for alias in node.names))
+    }
+    assert {name for name in at_the_top if not is_local(name)} == set()
+
+
+def test_imports_of_modules_make_no_circle() -> None:
+    graph = {f"dbx_cd.{name}": (found & KNOWN) - {f"dbx_cd.{name}"} for name, found in RUNNING.items()}
+    assert list(TopologicalSorter(graph).static_order())
+
+
+def test_no_module_is_longer_than_can_be_read_at_once() -> None:
+    lengths = {name: len(path.read_text(encoding="utf-8").splitlines()) for name, path in modules()}
+    assert {name: length for name, length in lengths.items() if length > LONGEST} == {}

@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
+
+from dbx_cd import ConfigError
+from dbx_cd.context import find_project
+from dbx_cd.notebook import read_widgets
+
+
+class Widgets(Protocol):
+    """What the notebooks use of `dbutils.widgets`."""
+
+    def text(self, name: str, defaultValue: str) -> None: ...  # noqa: N803
+
+    def get(self, name: str) -> str: ...
+
+
+class JobWidgets(Widgets):
+    """Widgets as a job fills them: a parameter of the run wins over the default that the notebook declares."""
+
+    def __init__(self, **parameters: str) -> None:
+        self.parameters = parameters
+        self.declared: dict[str, str] = {}
+
+    def text(self, name: str, defaultValue: str) -> None:  # noqa: N803
+        self.declared[name] = defaultValue
+
+    def get(self, name: str) -> str:
+        return self.parameters.get(name, self.declared[name])
+
+
+class Dbutils:
+    def __init__(self, **parameters: str) -> None:
+        self.widgets = JobWidgets(**parameters)
+
+
+def read(widgets: dict[str, str | bool], **parameters: str) -> dict[str, Any]:
+    return read_widgets(Dbutils(**parameters), widgets)
+
+
+def test_parameters_not_given_have_their_defaults_typed_as_they_are() -> None:
+    assert read({"cmd": "build", "select": "", "defer": False, "tiny": True}) == {
+        "cmd": "build", "select": "", "defer": False, "tiny": True,
+    }  # fmt: skip
+
+
+def test_given_parameters_win() -> None:
+    assert read({"cmd": "build", "defer": False}, cmd="run", defer="true") == {"cmd": "run", "defer": True}
+
+
+def test_parameters_not_asked_for_are_not_read() -> None:
+    assert read({"cmd": "build"}, cmd="run", other="x") == {"cmd": "run"}
+
+
+@pytest.mark.parametrize("text", ["true", "True", " TRUE ", "1", "yes"])
+def test_text_that_means_true(text: str) -> None:
+    assert read({"defer": False}, defer=text) == {"defer": True}
+
+
+@pytest.mark.parametrize("text", ["false", "False", "0", "no", ""])
+def test_text_that_means_false(text: str) -> None:
+    assert read({"defer": True}, defer=text) == {"defer": False}
+
+
+@pytest.mark.parametrize("text", ["ture", "2", "{{job.parameters.defer}}", "None", "on"])
+def test_text_that_is_no_boolean_is_refused_by_its_name(text: str) -> None:
+    with pytest.raises(ConfigError, match=r"must be true or false, not .*parameter defer"):
+        read({"defer": False}, defer=text)
+
+
+def test_text_is_freed_of_spaces_around_it() -> None:
+    assert read({"select": ""}, select=" tag:deploy ") == {"select": "tag:deploy"}
+
+
+def test_text_that_looks_like_a_boolean_stays_text() -> None:
+    assert read({"select": ""}, select="true") == {"select": "true"}
+
+
+def test_widgets_are_declared_with_the_defaults_as_text() -> None:
+    dbutils = Dbutils()
+    read_widgets(dbutils, {"cmd": "build", "defer": False})
+    assert dbutils.widgets.declared == {"cmd": "build", "defer": "false"}
+
+
+@pytest.fixture
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A repository with a project in a folder, seen from its notebooks."""
+    for folder in ("notebooks", "dbt"):
+        (tmp_path / "repository" / folder).mkdir(parents=True)
+    (tmp_path / "repository" / "dbt" / "dbt_project.yml").write_text("name: shop\n")
+    monkeypatch.chdir(tmp_path / "repository" / "notebooks")
+    return tmp_path / "repository"
+
+
+def test_project_is_found_from_the_folder_of_the_notebook(repository: Path) -> None:
+    assert find_project("dbt") == repository / "dbt"
+
+
+def test_project_at_the_root_of_the_repository_is_found(repository: Path) -> None:
+    (repository / "dbt_project.yml").write_text("name: shop\n")
+    assert find_project(".") == repository
+
+
+def test_nearest_project_counts(repository: Path) -> None:
+    (repository.parent / "dbt").mkdir()
+    (repository.parent / "dbt" / "dbt_project.yml").write_text("name: other\n")
+    assert find_project("dbt") == repository / "dbt"
+
+
+def test_absolute_path_of_a_project_is_taken_as_it_is(repository: Path) -> None:
+    assert find_project(repository / "dbt") == repository / "dbt"
+
+
+def test_missing_project_says_where_it_was_looked_for(repository: Path) -> None:
+    with pytest.raises(ConfigError, match=r"no dbt project at 'wrong' .*relative to the root") as raised:
+        find_project("wrong")
+    assert raised.value.where == str(repository / "notebooks")
