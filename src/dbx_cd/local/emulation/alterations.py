@@ -16,6 +16,15 @@ def use_catalog(statement: Statement) -> Answer:
     return f"SET CATALOG {quote(name.lower())}"
 
 
+def reference_primary_key(statement: Statement) -> Answer:
+    """A foreign key that names no columns of its parent means the parent's primary key."""
+    columns = statement.bridge.call("primaryKey", statement.parts("parent"))
+    if not columns:
+        raise StatementFailed(f"[CONSTRAINT_DOES_NOT_EXIST] {statement['parent']} has no primary key to refer to")
+    parent_columns = ", ".join(quote(column) for column in columns)
+    return f"{statement['before']} {statement['parent']} ({parent_columns}){statement['options']}"
+
+
 def drop_constraint(statement: Statement) -> Answer:
     """A key is dropped here; anything else is a CHECK, which Delta drops."""
     constraint = statement.identifier("key")

@@ -52,6 +52,12 @@ EMULATED: dict[str, tuple[Emulated, ...]] = {
             "Spark has no tags",
         ),
         emulated(
+            rf"(?P<before>alter table {_NAME} add (?:constraint {IDENTIFIER} )?foreign key\s*\([^)]*\)\s*references) "
+            rf"(?P<parent>{NAME})(?P<options>(?: (?:not enforced|rely|norely))*)",
+            alterations.reference_primary_key,
+            "Spark 4.2's parser fails with a NullPointerException when the parent's columns are left out",
+        ),
+        emulated(
             rf"alter table {_NAME} drop constraint(?P<exists> if exists)? (?P<key>{IDENTIFIER}){_DROP_BEHAVIOR}",
             alterations.drop_constraint,
             "Delta's parser takes the statement and knows CHECK constraints only, and no CASCADE",

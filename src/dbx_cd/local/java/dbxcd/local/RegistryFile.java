@@ -10,11 +10,16 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
+import java.time.Duration;
+import java.util.concurrent.locks.LockSupport;
 
 /** The registry on disk: one JSON file, always whole. A reader sees the old or the new one. */
 final class RegistryFile implements AutoCloseable {
   private static final ObjectMapper JSON =
       new ObjectMapper().enable(SerializationFeature.INDENT_OUTPUT);
+
+  /** The JVM of a killed process lives on for a moment. */
+  private static final Duration PATIENCE = Duration.ofSeconds(15);
 
   private final Path path;
   private final FileChannel lock;
@@ -28,10 +33,21 @@ final class RegistryFile implements AutoCloseable {
             path.resolveSibling(path.getFileName() + ".lock"),
             StandardOpenOption.CREATE,
             StandardOpenOption.WRITE);
-    if (!locked()) {
+    if (!lockedWithin(PATIENCE)) {
       lock.close();
       throw new IOException(path.getParent() + " is in use by another process");
     }
+  }
+
+  private boolean lockedWithin(Duration patience) throws IOException {
+    long deadline = System.nanoTime() + patience.toNanos();
+    while (!locked()) {
+      if (System.nanoTime() > deadline) {
+        return false;
+      }
+      LockSupport.parkNanos(Duration.ofMillis(100).toNanos());
+    }
+    return true;
   }
 
   private boolean locked() throws IOException {

@@ -88,6 +88,15 @@ public final class Statements {
             address(qualify(session, name)), declaredColumn(name, relation, column), tags);
   }
 
+  /** The columns of the primary key; empty when there is none. */
+  public static List<String> primaryKey(SparkSession session, List<String> name) {
+    return Registry.of(session).keys(address(qualify(session, name))).stream()
+        .filter(Key::isPrimary)
+        .findFirst()
+        .map(Key::columns)
+        .orElse(List.of());
+  }
+
   /** Drops a primary or foreign key by its name; false when it is not one of them. */
   public static boolean dropConstraint(
       SparkSession session, List<String> name, String constraint) {
