@@ -1,0 +1,107 @@
+"""The state directory after the process was killed: nothing that was acknowledged is lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+START = """
+import json, sys
+from dbx_cd.local.emulation import emulate
+from dbx_cd.local.spark_session import start_spark
+spark = start_spark(sys.argv[1], catalogs=["stg"], memory="1g")
+run = lambda sql: emulate(spark, sql) if not isinstance(emulate(spark, sql), str) else spark.sql(emulate(spark, sql))
+"""
+
+BEFORE = (
+    START
+    + """
+for sql in (
+    "CREATE SCHEMA stg.shop COMMENT 'a shop'",
+    "CREATE TABLE stg.shop.orders (id BIGINT NOT NULL COMMENT 'key', CONSTRAINT pk PRIMARY KEY (id)) COMMENT 'all'",
+    "INSERT INTO stg.shop.orders VALUES (1), (2)",
+    f"CREATE TABLE stg.shop.outside USING delta LOCATION '{sys.argv[1]}/elsewhere' AS SELECT 1 AS id",
+    "CREATE TABLE stg.shop.renamed_from AS SELECT 1 AS id",
+    "ALTER TABLE stg.shop.renamed_from RENAME TO stg.shop.renamed",
+    "CREATE TABLE stg.shop.gone AS SELECT 1 AS id",
+    "DROP TABLE stg.shop.gone",
+    "USE stg.shop",
+    "CREATE VIEW cheap (id COMMENT 'same key') COMMENT 'a view' TBLPROPERTIES ('a' = 'b') AS SELECT id FROM orders",
+    "ALTER TABLE stg.shop.orders SET TAGS ('owner' = 'sales')",
+):
+    run(sql)
+number = 0
+while True:
+    run(f"CREATE TABLE stg.shop.t{number} AS SELECT {number} AS id")
+    print(number, flush=True)
+    number += 1
+"""
+)
+
+AFTER = (
+    START
+    + """
+rows = lambda sql: [list(row) for row in spark.sql(sql).collect()]
+found = {
+    "comment": rows("SELECT comment FROM stg.information_schema.schemata WHERE schema_name = 'shop'"),
+    "orders": rows("SELECT id FROM stg.shop.cheap ORDER BY id"),
+    "history": len(rows("DESCRIBE HISTORY stg.shop.orders")),
+    "tables": sorted(row[1] for row in rows("SHOW TABLES IN stg.shop")),
+    "types": rows("SELECT table_type FROM stg.information_schema.tables WHERE table_name = 'outside'"),
+    "view": rows("SHOW CREATE TABLE stg.shop.cheap")[0][0],
+    "keys": rows("SELECT constraint_name FROM stg.information_schema.table_constraints"),
+    "tags": rows("SELECT tag_name, tag_value FROM stg.information_schema.table_tags"),
+}
+spark.sql("INSERT INTO stg.shop.orders VALUES (3)")
+spark.sql("DROP TABLE stg.shop.renamed")
+spark.sql("CREATE TABLE stg.shop.renamed AS SELECT 2 AS id")
+found["created again"] = rows("SELECT id FROM stg.shop.renamed")
+print(json.dumps(found))
+"""
+)
+
+
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int]:
+    """A state directory whose process was killed while it created tables, and how many of them it had acknowledged."""
+    state = tmp_path_factory.mktemp("killed")
+    process = subprocess.Popen(
+        [sys.executable, "-c", BEFORE, str(state)], stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
+    assert process.stdout is not None
+    acknowledged = 0
+    for _line in process.stdout:
+        acknowledged += 1
+        if acknowledged == 5:
+            break
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    assert acknowledged == 5
+    return state, acknowledged
+
+
+def test_killed_workspace_is_found_as_it_was(killed: tuple[Path, int]) -> None:
+    state, acknowledged = killed
+    answer = subprocess.run([sys.executable, "-c", AFTER, str(state)], capture_output=True, text=True, check=True)
+    assert answer.stderr == ""
+    found: dict[str, Any] = json.loads(answer.stdout)
+    numbered = {f"t{number}" for number in range(acknowledged)}
+    named = {"orders", "outside", "renamed", "cheap"}
+    assert numbered | named <= set(found["tables"])
+    assert set(found["tables"]) - numbered - named <= {f"t{acknowledged}", f"t{acknowledged + 1}"}
+    assert found["comment"] == [["a shop"]]
+    assert found["orders"] == [[1], [2]]
+    assert found["history"] == 2
+    assert found["types"] == [["EXTERNAL"]]
+    assert "COMMENT 'same key'" in found["view"]
+    assert "'a' = 'b'" in found["view"]
+    assert found["keys"] == [["pk"]]
+    assert found["tags"] == [["owner", "sales"]]
+    assert found["created again"] == [[2]]
