@@ -62,7 +62,7 @@ def test_publish_killed_at_any_step_leaves_latest_whole(over_one: Path) -> None:
         assert contents(version.path) == whole[version.commit], step
         served.append(version.commit)
     switch = served.index("two")
-    assert switch > 40, "too few steps were killed for this test to mean anything"
+    assert switch > 30, "too few steps were killed for this test to mean anything"
     assert served == ["one"] * switch + ["two"] * (len(served) - switch)
 
 
