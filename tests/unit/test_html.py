@@ -50,10 +50,8 @@ def test_hostile_text_stays_text(part: str) -> None:
     assert HOSTILE in seen.text
 
 
-@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("part", ["fold body", "fold summary", "join", "page part", "section part", "table cell"])
 def test_parts_of_parts_are_escaped_once(part: str) -> None:
-    if "title" in part or part in ("badge", "code", "table header"):
-        pytest.skip("takes text only")
     assert HOSTILE in Document(PARTS[part](html.badge(HOSTILE))).text
 
 
