@@ -103,7 +103,7 @@ class DbtRun(Record):
                 f"dbt {self.command} failed: {why.strip() or 'dbt gave no reason'}",
                 result=self,
                 where=f"target {self.target}",
-                next_step=f"mend {'the nodes named here' if names else 'what dbt says'}; its log is in {self.files_dir}",
+                next_step=f"mend {'these nodes' if names else 'what dbt says'}; the log is in {self.files_dir}",
             )
 
 
