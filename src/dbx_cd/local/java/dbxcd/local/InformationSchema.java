@@ -59,8 +59,10 @@ final class InformationSchema {
             + "is_nullable string, full_data_type string, data_type string, comment string");
     relation("table_tags", TAGGED + "tag_name string, tag_value string");
     relation("column_tags", TAGGED + "column_name string, tag_name string, tag_value string");
-    relation("table_constraints", CONSTRAINT + IN_TABLE + "constraint_type string, enforced string");
-    relation("key_column_usage", CONSTRAINT + IN_TABLE + "column_name string, ordinal_position int");
+    relation(
+        "table_constraints", CONSTRAINT + IN_TABLE + "constraint_type string, enforced string");
+    relation(
+        "key_column_usage", CONSTRAINT + IN_TABLE + "column_name string, ordinal_position int");
     relation(
         "referential_constraints",
         CONSTRAINT
