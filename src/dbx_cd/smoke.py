@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,11 +17,10 @@ from dbx_cd.errors import SuiteError
 from dbx_cd.relations import RelationName
 from dbx_cd.smoke_baseline import NoBaseline, baseline_for, baseline_from
 from dbx_cd.smoke_checks import Check
-from dbx_cd.smoke_contracts import DOMAIN as CONTRACTS
-from dbx_cd.smoke_contracts import contracts_from_manifest, selected_ids
+from dbx_cd.smoke_contracts import DOMAIN as CONTRACTS, contracts_from_manifest, selected_ids
 from dbx_cd.smoke_judge import broken, judge
 from dbx_cd.smoke_metrics import with_bounds
-from dbx_cd.smoke_plan import Build, Planned, Planner
+from dbx_cd.smoke_plan import PARALLEL_TABLES, Build, Planned, Planner
 from dbx_cd.smoke_report import CheckResult, SmokeReport, Status, in_order
 from dbx_cd.smoke_suite import SmokeSuite
 
@@ -145,12 +146,14 @@ def _tiny(suite: SmokeSuite) -> tuple[tuple[Check, ...], list[CheckResult]]:
 
 
 def _execute(spark: SparkSession, planned: Sequence[Planned]) -> list[CheckResult]:
-    """One validation for each table and each condition on its rows, and one for each query."""
+    """One validation for each table and each condition on its rows, and one for each query, several at a time."""
     tables: dict[object, list[Planned]] = {}
     for i, one in enumerate(planned):
         key = i if one.query else (one.relation, one.condition)
         tables.setdefault(key, []).append(one)
-    return [result for members in tables.values() for result in _validate(spark, members)]
+    with ThreadPoolExecutor(max_workers=PARALLEL_TABLES) as pool:
+        found = pool.map(partial(_validate, spark), tables.values())
+        return [result for results in found for result in results]
 
 
 def _validate(spark: SparkSession, members: Sequence[Planned]) -> list[CheckResult]:

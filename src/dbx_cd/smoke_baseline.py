@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from dbx_cd.dbt_artifacts import Manifest
-from dbx_cd.errors import ArtifactNotFound
+from dbx_cd.errors import ArtifactError, ArtifactNotFound
 from dbx_cd.relations import RelationName
 
 if TYPE_CHECKING:
@@ -89,13 +89,13 @@ def baseline_for(cd: Cd, release: Release, target: str) -> ArtifactVersion | Res
 
     Raises:
         ConfigError: no such target.
-        ChecksumMismatch: the artifacts of the other target are damaged.
     """
     from dbx_cd.restore_point import RestorePoint
 
     if cd.config.target(target).gate is not None:
-        point = cd.log.last(release, RestorePoint)
-        return point if point is not None else NoBaseline(f"release {release.id} has no restore point")
+        # The first one: a repaired build takes another, of tables that its first attempt has changed already.
+        points = cd.log.all(release, RestorePoint)
+        return points[0] if points else NoBaseline(f"release {release.id} has no restore point")
     following = next((name for name, t in cd.config.targets.items() if t.defer_to == target), None)
     if following is None:
         return NoBaseline(f"no target defers to {target}")
@@ -103,3 +103,6 @@ def baseline_for(cd: Cd, release: Release, target: str) -> ArtifactVersion | Res
         return cd.store.latest(following)
     except ArtifactNotFound:
         return NoBaseline(f"{following} has not been built yet")
+    except ArtifactError as exc:
+        # Damaged artifacts of production must not keep the next release from replacing them.
+        return NoBaseline(str(exc))

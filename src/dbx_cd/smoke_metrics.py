@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from dbx_cd.relations import quote
 from dbx_cd.smoke_baseline import Baseline, NoBaseline
 from dbx_cd.smoke_checks import Bounds, Comparison
-from dbx_cd.smoke_plan import NO_ROWS, Planned, result_of
+from dbx_cd.smoke_plan import NO_ROWS, PARALLEL_TABLES, Planned, result_of
 from dbx_cd.smoke_report import CheckResult
 
 if TYPE_CHECKING:
@@ -75,14 +76,22 @@ def _read(spark: SparkSession, totals: Iterable[tuple[Planned, str]]) -> dict[in
     groups: dict[tuple[str, str | None], list[Planned]] = {}
     for planned, source in totals:
         groups.setdefault((source, _check(planned).condition), []).append(planned)
-    numbers: dict[int, Number] = {}
-    for (source, condition), members in groups.items():
-        try:
-            values: Sequence[Number] = _numbers(spark, members, source, condition)
-        except Exception:  # one bad expression spoils the query: each is then read alone, and says what is wrong
-            values = [_number_alone(spark, one, source, condition) for one in members]
-        numbers |= {id(one): value for one, value in zip(members, values, strict=True)}
-    return numbers
+    with ThreadPoolExecutor(max_workers=PARALLEL_TABLES) as pool:
+        read = pool.map(lambda group: _read_one(spark, *group[0], members=group[1]), groups.items())
+        return {
+            id(one): value
+            for members, values in zip(groups.values(), read, strict=True)
+            for one, value in zip(members, values, strict=True)
+        }
+
+
+def _read_one(
+    spark: SparkSession, source: str, condition: str | None, *, members: Sequence[Planned]
+) -> Sequence[Number]:
+    try:
+        return _numbers(spark, members, source, condition)
+    except Exception:  # one bad expression spoils the query: each is then read alone, and says what is wrong
+        return [_number_alone(spark, one, source, condition) for one in members]
 
 
 def _numbers(spark: SparkSession, members: Sequence[Planned], source: str, condition: str | None) -> list[Number]:

@@ -18,6 +18,7 @@ from dbx_cd.smoke_report import CheckResult, Status
 NO_ROWS = "expect_table_row_count_to_equal"
 ROW_COUNT = "expect_table_row_count_to_be_between"
 AGGREGATE = "expect_sql_aggregate_to_be_between"
+PARALLEL_TABLES = 4
 NOT_BUILT = "not built in this release"
 BY_DBT = "checked by dbt build in this release"
 

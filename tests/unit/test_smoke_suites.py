@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+from importlib import resources
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import jsonschema
 import pytest
+import yaml
 
 from dbx_cd.dbt_artifacts import Manifest
 from dbx_cd.errors import SmokeFailed, SuiteError
@@ -256,6 +260,19 @@ def test_report_puts_problems_first_and_says_so_in_one_line() -> None:
     assert str(found) == "smoke of stg failed: 1 broken, 1 fail, 1 warn, 1 skipped, 1 pass"
     with pytest.raises(SmokeFailed, match="broken: n"):
         found.raise_if_failed()
+
+
+def test_schema_for_editors_accepts_what_the_reader_accepts_and_knows_its_keys() -> None:
+    schema = json.loads(resources.files("dbx_cd").joinpath("smoke_schema.json").read_text(encoding="utf-8"))
+    jsonschema.validate(yaml.safe_load(SUITE), schema)
+    for old, new in (
+        ("guardrail:", "guardrails:"),
+        ("max_drop_pct", "max_drop"),
+        ("warn", "loud"),
+        ("tables:", "table:"),
+    ):
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(yaml.safe_load(SUITE.replace(old, new, 1)), schema)
 
 
 def test_no_baseline_is_a_reason() -> None:
