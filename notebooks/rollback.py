@@ -8,7 +8,7 @@
 
 from dbx_cd import open_cd, plan_restore, restore
 
-for name in ("release_id", "only", "seal", "project_dir", "artifacts_root"):
+for name in ("release_id", "only", "skip", "seal", "project_dir", "artifacts_root"):
     dbutils.widgets.text(name, "")
 dbutils.widgets.dropdown("new_tables", "keep", ["keep", "drop"])
 dbutils.widgets.dropdown("discard_later_writes", "false", ["false", "true"])
@@ -25,8 +25,13 @@ displayHTML(cd.log.history().to_html())
 
 plan = None
 if chosen:
-    only = dbutils.widgets.get("only").split() or None
-    plan = plan_restore(cd, cd.log.release(chosen), only=only, new_tables=dbutils.widgets.get("new_tables"))
+    plan = plan_restore(
+        cd,
+        cd.log.release(chosen),
+        only=dbutils.widgets.get("only").split() or None,
+        skip=dbutils.widgets.get("skip").split(),
+        new_tables=dbutils.widgets.get("new_tables"),
+    )
     displayHTML(plan.to_html())
 else:
     print("Nothing chosen: fill in release_id.")

@@ -1,4 +1,4 @@
-"""Approvals: a request that says exactly what would be built, a person's decision, and the check before building.
+"""Decisions on approval requests, and the check before anything is built into a gated target.
 
 Waiting costs nothing: the gate task fails with "waiting for approval", and a decision is followed by a repair of the
 run. Databricks Jobs has no task type for human approval (none of the SDK's 21).
@@ -6,172 +6,32 @@ run. Databricks Jobs has no task type for human approval (none of the SDK's 21).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import ClassVar, Literal
-
-from dbx_cd import html
+from dbx_cd.approval_request import (
+    ApprovalRequest,
+    Decision,
+    decision_on,
+    expired,
+    expiry,
+    passed_smoke,
+    refuse_ended,
+)
 from dbx_cd.context import Cd
 from dbx_cd.errors import (
-    ApprovalExpired,
     ApprovalNotAllowed,
     ApprovalPending,
-    ApprovalRejected,
     ApprovalRequired,
     ApprovalStale,
-    ApprovalSuperseded,
     DbxCdError,
     ReleaseError,
 )
-from dbx_cd.records import Record
-from dbx_cd.release_events import Built, Deployed, Release
-from dbx_cd.seal import changed_parts, seal_of, sealed_parts
-from dbx_cd.smoke_report import SmokeReport
-
-
-@dataclass(frozen=True)
-class ApprovalRequest(Record):
-    """What a data owner is asked to promote. `sealed` names the parts that the approval is bound to."""
-
-    KIND: ClassVar[str] = "approval_requested"
-
-    release: Release
-    target: str
-    state_target: str
-    state_timestamp: str
-    select: str | None
-    exclude: str | None
-    full_refresh: bool
-    favor_state: bool
-    sealed: dict[str, str]
-    seal: str
-    requested_at: datetime
-    expires_at: datetime
-    job_identity: str
-    smoke: str
-    changes: str
-
-    @property
-    def deploy(self) -> dict[str, object]:
-        """Selection and flags of the build that is asked for."""
-        return _deploy(self.target, self.select, self.exclude, self.full_refresh, self.favor_state)
-
-    def __str__(self) -> str:
-        return f"{self.release} to {self.target}, sealed {self.seal[:12]}, expires {self.expires_at:%Y-%m-%d %H:%M} UTC"
-
-    def to_html(self) -> str:
-        """What is asked, and how to answer."""
-        rows = [
-            ("release", self.release.id),
-            ("commit", self.release.commit),
-            ("requested by", self.release.requester),
-            ("reason", self.release.reason),
-            ("target", self.target),
-            ("selection", self.select),
-            ("excluded", self.exclude),
-            ("full refresh", self.full_refresh),
-            ("upstream refs", f"{self.state_target}/{self.state_timestamp}" + (", favoured" * self.favor_state)),
-            ("staging smoke", self.smoke),
-            (f"changes since {self.target}'s last build", self.changes),
-            ("expires", f"{self.expires_at:%Y-%m-%d %H:%M} UTC"),
-            ("seal", self.seal),
-        ]
-        how = html.paragraph("To decide, open the notebook `approve` and give this release id and seal.")
-        return str(html.section(f"Promote to {self.target}?", html.table(("", ""), rows), how))
-
-
-@dataclass(frozen=True)
-class Decision(Record):
-    """A person's answer to one sealed request; `reuses` names the release whose approval still holds."""
-
-    outcome: Literal["approved", "rejected"]
-    release_id: str
-    seal: str
-    actor: str
-    reason: str | None = None
-    reuses: str | None = None
-
-    KINDS: ClassVar[tuple[str, ...]] = ("approved", "rejected")
-
-    @property
-    def kind(self) -> str:
-        """The event's kind is the outcome."""
-        return self.outcome
-
-    def __str__(self) -> str:
-        why = f": {self.reason}" if self.reason else ""
-        return f"{self.release_id} {self.outcome} by {self.actor}{why}"
-
-
-def request_approval(
-    cd: Cd,
-    release: Release,
-    *,
-    target: str,
-    select: str | None = None,
-    exclude: str | None = None,
-    full_refresh: bool = False,
-) -> ApprovalRequest:
-    """Ask for the promotion of a release. Idempotent: asking again for the same thing returns the same request.
-
-    A release whose very project archive is deployed already, by an approved release that was neither rolled back nor
-    has failed, needs no second approval (code rollback); that is recorded as a decision that reuses the first.
-
-    Args:
-        cd: the context.
-        release: a release with a successful staging build and passed staging smoke tests.
-        target: the gated target.
-        select: what to build; by default what staging was asked to build.
-        exclude: what not to build.
-        full_refresh: rebuild incremental models from nothing.
-
-    Raises:
-        ApprovalRequired: there is nothing to approve yet: no build, no smoke report, or a failed one.
-        ApprovalSuperseded: a newer release has overtaken this one.
-    """
-    _refuse_ended(cd, release)
-    staging = _state_target(cd, target)
-    built = next((b for b in reversed(cd.log.all(release, Built)) if b.target == staging and b.ok), None)
-    if built is None:
-        raise ApprovalRequired(f"{staging} has no successful build", where=release, next_step=f"run {staging}_build")
-    favor_state = cd.config.policies.untagged_changes == "read_staging"
-    deploy = _deploy(target, select or built.select, exclude or None, full_refresh, favor_state)
-    smoke = _passed_smoke(cd, release, staging)
-    staged = cd.store.find(staging, release.id)
-    parts = sealed_parts(release, staged, smoke=smoke, deploy=deploy)
-    asked = cd.log.last(release, ApprovalRequest)
-    if asked is not None and asked.seal == seal_of(parts) and not (_expired(asked) and _decision(cd, asked) is None):
-        return asked
-    now = datetime.now(UTC)
-    request = ApprovalRequest(
-        release=release,
-        target=target,
-        state_target=staging,
-        state_timestamp=staged.timestamp,
-        select=select or built.select,
-        exclude=exclude or None,
-        full_refresh=full_refresh,
-        favor_state=favor_state,
-        sealed=parts,
-        seal=seal_of(parts),
-        requested_at=now,
-        expires_at=now + cd.config.approval_expires,
-        job_identity=cd.user,
-        smoke=str(smoke),
-        changes=_changes(cd, target, staged.timestamp, staging),
-    )
-    cd.log.append(release, request)
-    earlier = _approved_before(cd, request)
-    if earlier is not None and _decision(cd, request) is None:
-        reason = release.reason or "the same project archive is approved and deployed"
-        cd.log.append(release, Decision("approved", release.id, request.seal, cd.user, reason, reuses=earlier.id))
-    return request
+from dbx_cd.release_events import Release
+from dbx_cd.seal import changed_parts, sealed_parts
 
 
 def pending_approvals(cd: Cd) -> list[ApprovalRequest]:
     """The requests that wait for a decision, newest first; expired ones are left out."""
     waiting = [cd.log.last(r, ApprovalRequest) for r, state in cd.log.history() if state.phase == "waiting"]
-    return [request for request in waiting if request is not None and not _expired(request)]
+    return [request for request in waiting if request is not None and not expired(request)]
 
 
 def approve(cd: Cd, request: ApprovalRequest, *, seal: str, comment: str | None = None) -> Decision:
@@ -189,9 +49,9 @@ def approve(cd: Cd, request: ApprovalRequest, *, seal: str, comment: str | None 
         ApprovalExpired, ApprovalSuperseded, ReleaseError: too late, overtaken, or decided already.
     """
     _may_decide(cd, request, seal)
-    if _expired(request):
-        raise _expiry(request)
-    _refuse_ended(cd, request.release)
+    if expired(request):
+        raise expiry(request)
+    refuse_ended(cd, request.release)
     _refuse_stale(cd, request)
     return _decide(cd, Decision("approved", request.release.id, request.seal, cd.user, comment), request)
 
@@ -229,78 +89,30 @@ def approved_request(cd: Cd, release: Release, *, target: str) -> tuple[Approval
             where=cd.log.table,
             next_step="find out who did it; no approval in this log can be relied on",
         )
-    _refuse_ended(cd, release)
+    refuse_ended(cd, release)
     request = cd.log.last(release, ApprovalRequest)
     if request is None or request.target != target:
         raise ApprovalPending(
             f"nobody has been asked to approve {release} for {target}", next_step="run the task approval_gate"
         )
-    decision = _decision(cd, request)
+    decision = decision_on(cd, request)
     if decision is None:
-        if _expired(request):
-            raise _expiry(request)
+        if expired(request):
+            raise expiry(request)
         raise ApprovalPending(
             f"waiting for approval of {release} for {target}",
             where=f"sealed {request.seal[:12]}",
-            next_step=f"somebody of {cd.config.approvers} opens the notebook approve; the run then goes on by itself",
+            next_step=f"somebody of {request.approvers} opens the notebook approve; the run then goes on by itself",
         )
     _refuse_stale(cd, request)
     return request, decision
 
 
-def _deploy(
-    target: str, select: str | None, exclude: str | None, full_refresh: bool, favor_state: bool
-) -> dict[str, object]:
-    return {
-        "target": target,
-        "select": select,
-        "exclude": exclude,
-        "full_refresh": full_refresh,
-        "favor_state": favor_state,
-    }
-
-
-def _state_target(cd: Cd, target: str) -> str:
-    settings = cd.config.target(target)
-    if settings.defer_to is None:
-        raise DbxCdError(
-            f"target {target!r} defers to nothing, so there is no staging build to approve",
-            where="dbx_cd.yml",
-            next_step=f"set targets.{target}.defer_to",
-        )
-    return settings.defer_to
-
-
-def _passed_smoke(cd: Cd, release: Release, staging: str) -> SmokeReport:
-    reports = [r for r in cd.log.all(release, SmokeReport) if r.target == staging]
-    if not reports:
-        raise ApprovalRequired(f"{staging} was not smoke-tested", where=release, next_step=f"run {staging}_smoke")
-    if not reports[-1].ok:
-        raise ApprovalRequired(
-            f"{staging} did not pass its smoke tests: {reports[-1]}", where=release, next_step="mend and merge again"
-        )
-    return reports[-1]
-
-
-def _changes(cd: Cd, target: str, timestamp: str, staging: str) -> str:
-    try:
-        before = cd.store.latest(target)
-    except DbxCdError:
-        return f"first release to {target}"
-    return str(cd.store.diff(before, cd.store.get(staging, timestamp)))
-
-
-def _decision(cd: Cd, request: ApprovalRequest) -> Decision | None:
-    """The first decision on this seal: two people answering at once get one answer, that of the earlier commit."""
-    decisions = cd.log.all(request.release, Decision)
-    return next((d for d in decisions if d.seal == request.seal), None)
-
-
 def _decide(cd: Cd, decision: Decision, request: ApprovalRequest) -> Decision:
-    before = _decision(cd, request)
+    before = decision_on(cd, request)
     if before is None:
         cd.log.append(request.release, decision)
-        before = _decision(cd, request)
+        before = decision_on(cd, request)
     if before != decision:
         raise ReleaseError(f"already decided: {before}", where=request.release)
     return decision
@@ -314,9 +126,9 @@ def _may_decide(cd: Cd, request: ApprovalRequest, seal: str) -> None:
         raise ApprovalNotAllowed(
             f"{person} {role} and may not decide about it", where=request.release, next_step="ask another approver"
         )
-    if cd.config.approvers not in {group.display for group in me.groups or ()}:
+    if request.approvers not in {group.display for group in me.groups or ()}:
         raise ApprovalNotAllowed(
-            f"{person} is not in the group {cd.config.approvers}",
+            f"{person} is not in the group {request.approvers}",
             where=request.release,
             next_step="ask a member of the group, or an administrator to be added",
         )
@@ -333,7 +145,7 @@ def _may_decide(cd: Cd, request: ApprovalRequest, seal: str) -> None:
 def _refuse_stale(cd: Cd, request: ApprovalRequest) -> None:
     release = request.release
     staged = cd.store.find(request.state_target, release.id)
-    smoke = _passed_smoke(cd, release, request.state_target)
+    smoke = passed_smoke(cd, release, request.state_target)
     changed = changed_parts(request.sealed, sealed_parts(release, staged, smoke=smoke, deploy=request.deploy))
     if changed:
         raise ApprovalStale(
@@ -342,55 +154,3 @@ def _refuse_stale(cd: Cd, request: ApprovalRequest) -> None:
             where=release,
             next_step="run approval_gate again, so that the release is asked for as it is now",
         )
-
-
-def _refuse_ended(cd: Cd, release: Release) -> None:
-    """Refuse a release that was rejected, rolled back or overtaken.
-
-    A newer release overtakes an undecided one when it is opened, and an approved one when it is deployed: building
-    the older one then would take production back without anybody having asked for it.
-    """
-    state = cd.log.state(release)
-    if state.phase == "rejected":
-        raise ApprovalRejected(
-            f"{release} was rejected by {state.actor}: {state.reason}", next_step="mend it and merge again"
-        )
-    if state.phase == "superseded":
-        raise ApprovalSuperseded(f"{release} was overtaken by {state.superseded_by}", next_step="approve that one")
-    if state.phase == "rolled_back":
-        raise ApprovalRequired(f"{release} was rolled back", next_step="trigger the Workflow for a new release")
-    for other, other_state in cd.log.history():
-        if other.id == release.id:
-            break
-        if other_state.deployed_to or other_state.deploying_to:
-            raise ApprovalSuperseded(
-                f"{release} was overtaken by {other.id}, which is deployed",
-                next_step="to go back to this commit on purpose, trigger the Workflow at it",
-            )
-
-
-def _approved_before(cd: Cd, request: ApprovalRequest) -> Release | None:
-    """The release that is deployed from the very same project archive, if there is one."""
-    if request.full_refresh:
-        return None
-    for release, state in cd.log.history():
-        deployed = cd.log.last(release, Deployed) if state.phase == "deployed" else None
-        if (
-            deployed is not None
-            and deployed.target == request.target
-            and deployed.project_digest == request.sealed["project archive"]
-        ):
-            return release
-    return None
-
-
-def _expired(request: ApprovalRequest) -> bool:
-    return datetime.now(UTC) > request.expires_at
-
-
-def _expiry(request: ApprovalRequest) -> ApprovalExpired:
-    return ApprovalExpired(
-        f"nobody decided until {request.expires_at:%Y-%m-%d %H:%M} UTC",
-        where=request.release,
-        next_step="repair the run from approval_gate, which asks again",
-    )

@@ -176,6 +176,8 @@ class ArtifactStore:
         Returns:
             The path of the stored page.
         """
+        if Path(name).name != name or Path(release_id).name != release_id:
+            raise ArtifactError(f"not the plain name of a page: {name!r}", where=f"release {release_id}")
         path = self.root / "releases" / release_id / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content.encode() if isinstance(content, str) else content)

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import ClassVar
 
 from dbx_cd import html, project_archive
-from dbx_cd.approval import ApprovalRequest, approved_request
+from dbx_cd.approval import approved_request
+from dbx_cd.approval_request import ApprovalRequest
 from dbx_cd.artifact_version import ArtifactVersion
 from dbx_cd.context import Cd
 from dbx_cd.dbt_artifacts import Manifest
@@ -88,7 +89,7 @@ def build_release(
         ReleaseSuperseded, ReleaseError: the release is over, or another one is deploying.
         DbtFailed: dbt failed; `.result` is the `DbtRun`, whose artifacts are published.
     """
-    gated = cd.config.target(target).gate is not None
+    gated = cd.config.target(target).gate is not None or _was_gated(cd, target)
     asked = _Asked(target, cmd, select or None, exclude or None, with_parents, full_refresh)
     with tempfile.TemporaryDirectory(prefix="dbx_cd-", ignore_cleanup_errors=True) as folder:
         work = Path(folder)
@@ -102,6 +103,11 @@ def build_release(
             )  # fmt: skip
     result.run.raise_if_failed()
     return result
+
+
+def _was_gated(cd: Cd, target: str) -> bool:
+    """Whether a release was ever deployed to a target through its gate; a commit cannot take that gate away."""
+    return any(event.payload.get("target") == target for event in cd.log.events(kinds=(Deploying.KIND,)))
 
 
 @dataclass(frozen=True)

@@ -33,8 +33,7 @@ class TargetConfig:
 class Policies:
     """What happens where teams differ; every value is one of the words of its type."""
 
-    staging_leak: Literal["ignore", "warn", "error"] = "warn"
-    untagged_changes: Literal["read_staging", "build_in_prod", "error"] = "read_staging"
+    untagged_changes: Literal["read_staging", "read_existing"] = "read_staging"
     require_rollback_ready: Literal["ignore", "warn", "error"] = "warn"
     auto_rollback: Literal["never", "contracts", "any"] = "never"
 

@@ -270,9 +270,9 @@ class ArtifactDiff:
 
 
 def diff_manifests(old: Manifest, new: Manifest) -> ArtifactDiff:
-    """Compare two manifests by each node's checksum, config and relation.
+    """Compare two manifests by each node's checksum, config and documented columns.
 
-    Relations are compared by schema and identifier only: the same project in another environment has another catalog.
+    The catalog is left out, so that two environments compare as the same project. A macro's change is not seen.
     """
     a, b = _fingerprints(old), _fingerprints(new)
     return ArtifactDiff(

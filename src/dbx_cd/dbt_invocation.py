@@ -24,7 +24,7 @@ from dbx_cd.dbt_artifacts import NodeResult, RunResults, SourceFreshness, load_f
 from dbx_cd.dbt_progress import DbtEvent, LiveProgress
 from dbx_cd.dbt_project import ARTIFACT_NAMES, LocalProject
 from dbx_cd.dbt_selection import WithParents, check_command, command_name, selection_flags
-from dbx_cd.errors import DbtFailed
+from dbx_cd.errors import ArtifactError, DbtFailed
 from dbx_cd.records import Record
 from dbx_cd.relations import RelationName
 
@@ -195,7 +195,13 @@ _QUIET = ["--log-format", "json", "--no-use-colors", "--no-send-anonymous-usage-
 def _record(command: str, target: str, outcome: DbtOutcome, seconds: float, files: Path) -> DbtRun:
     ok, errors = outcome.success, outcome.errors
     present = {name for name in ARTIFACT_NAMES if (files / name).is_file()}
-    results = RunResults.load(files / "run_results.json") if "run_results.json" in present else None
+    results = None
+    if "run_results.json" in present:
+        try:
+            results = RunResults.load(files / "run_results.json")
+        except ArtifactError as exc:
+            # A dbt that was killed may leave half a file; the failure is told as dbt's, with what is known of it.
+            ok, errors = False, (*errors, str(exc))
     name = command_name(shlex.split(command))
     nodes = results.results if results is not None and results.command == name.split()[-1] else ()
     if name in _MUST_SELECT and ok and not nodes:

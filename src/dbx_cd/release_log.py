@@ -147,15 +147,21 @@ class ReleaseLog:
             )
         return release
 
-    def last_good(self, target: str) -> Release:
+    def last_good(self, target: str, *, before: Release | None = None) -> Release:
         """The newest release that is deployed to a target, not failed since and not rolled back.
+
+        Args:
+            target: the dbt target.
+            before: leave out this release and newer ones; for a bad release that the log still takes for good.
 
         Raises:
             ReleaseError: there is none.
         """
+        older = before is None
         for release, state in self.history():
-            if state.phase == "deployed" and target in state.deployed_to:
+            if older and state.phase == "deployed" and target in state.deployed_to:
                 return release
+            older = older or (before is not None and release.id == before.id)
         raise ReleaseError(f"no release is deployed to {target!r}", where=self.table)
 
     def append(self, release: Release, record: Record) -> Event:

@@ -101,9 +101,10 @@ def _next(state: ReleaseState, event: Event) -> ReleaseState:
         case "built":
             return to("built", reason=None) if payload.get("ok") else to("failed", reason=payload.get("summary"))
         case "smoked":
-            if payload.get("ok"):
-                return state if state.deployed_to else to("smoked", reason=None)
-            return to("failed", reason=payload.get("summary"))
+            if not payload.get("ok"):
+                return to("failed", reason=payload.get("summary"))
+            # After a deploy the smoke test of production was repaired: the release is good after all.
+            return to("deployed" if payload.get("target") in state.deployed_to else "smoked", reason=None)
         case "approval_requested":
             decided = state.phase in ("approved", "deploying", "deployed") and payload.get("seal") == state.seal
             return state if decided else to("waiting", seal=payload.get("seal"), reason=None)
@@ -118,5 +119,6 @@ def _next(state: ReleaseState, event: Event) -> ReleaseState:
             target = str(payload.get("target"))
             return to("deployed", deploying_to=None, deployed_to=tuple(dict.fromkeys((*state.deployed_to, target))))
         case "failed":
-            return to("failed", deploying_to=None, reason=payload.get("reason"))
+            still = tuple(target for target in state.deployed_to if target != payload.get("target"))
+            return to("failed", deploying_to=None, deployed_to=still, reason=payload.get("reason"))
     return state

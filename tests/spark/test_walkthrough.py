@@ -30,7 +30,7 @@ from dbx_cd.local.workspace import CI, DEVELOPER, OWNER, EmbeddedWorkspace
 from dbx_cd.release_events import Built
 
 MART = "prod.shop.daily_revenue"
-ORDER = ["stg_build", "stg_smoke", "approval_gate", "prod_build", "prod_smoke", "docs_refresh"]
+ORDER = ["stg_build", "stg_smoke", "approval_gate", "prod_build", "prod_smoke", "docs_refresh", "auto_rollback"]
 
 
 @dataclass
@@ -121,6 +121,10 @@ def test_tasks_run_in_the_order_of_the_mission_up_to_the_gate(seen: Observed) ->
     assert seen.results["waiting"]["approval_gate"] == "FAILED"
 
 
+def test_auto_rollback_does_nothing_while_an_approval_is_waited_for(seen: Observed) -> None:
+    assert seen.results["waiting"]["auto_rollback"] == "SUCCESS"
+
+
 def test_repairing_prod_build_alone_is_refused_without_an_approval(seen: Observed) -> None:
     assert seen.results["prod_build alone"]["prod_build"] == "FAILED"
     assert "waiting for approval" in seen.errors["prod_build alone"]
@@ -136,7 +140,9 @@ def test_another_seal_than_the_request_s_is_refused(seen: Observed) -> None:
 
 
 def test_production_gets_the_approved_archive_although_the_checkout_moved(seen: Observed) -> None:
-    assert set(seen.results["first"].values()) == {"SUCCESS"}
+    results = seen.results["first"]
+    assert results.pop("auto_rollback") == "EXCLUDED"
+    assert set(results.values()) == {"SUCCESS"}
     archive = seen.workflow.cd.store.find("prod", seen.releases["first"].id).file("project.tar.gz")
     assert archive.read_bytes() == (
         seen.workflow.cd.store.find("stg", seen.releases["first"].id).file("project.tar.gz").read_bytes()

@@ -30,7 +30,6 @@ def test_defaults_are_those_of_the_documentation(load, tmp_path: Path) -> None:
     assert config.smoke_dir == tmp_path / "smoke"
     assert config.approvers == "dbx_cd_approvers"
     assert config.approval_expires == timedelta(hours=72)
-    assert config.policies.staging_leak == "warn"
     assert config.policies.untagged_changes == "read_staging"
     assert config.policies.require_rollback_ready == "warn"
     assert config.policies.auto_rollback == "never"
@@ -52,7 +51,7 @@ targets:
 smoke_dir: checks/smoke
 approvers: owners
 approval_expires: 3d
-policies: {staging_leak: error, untagged_changes: build_in_prod, require_rollback_ready: error, auto_rollback: any}
+policies: {untagged_changes: read_existing, require_rollback_ready: error, auto_rollback: any}
 keep: {versions: 5, days: 7}
 """
 
@@ -64,8 +63,7 @@ def test_every_key_of_the_file_is_read(load, tmp_path: Path) -> None:
     assert (config.target("live").gate, config.target("live").defer_to) == ("approval", "dev")
     assert config.smoke_dir == tmp_path / "checks" / "smoke"
     assert config.approval_expires == timedelta(days=3)
-    assert config.policies.staging_leak == "error"
-    assert config.policies.untagged_changes == "build_in_prod"
+    assert config.policies.untagged_changes == "read_existing"
     assert config.policies.require_rollback_ready == "error"
     assert config.policies.auto_rollback == "any"
     assert (config.keep.versions, config.keep.days) == (5, 7)
@@ -74,7 +72,7 @@ def test_every_key_of_the_file_is_read(load, tmp_path: Path) -> None:
 def test_keys_not_in_the_file_keep_their_defaults(load) -> None:
     config = load("keep: {versions: 5}\npolicies: {auto_rollback: any}\n")
     assert (config.keep.versions, config.keep.days) == (5, 180)
-    assert (config.policies.auto_rollback, config.policies.staging_leak) == ("any", "warn")
+    assert (config.policies.auto_rollback, config.policies.require_rollback_ready) == ("any", "warn")
 
 
 def test_overrides_win_over_the_file_and_the_file_over_defaults(load) -> None:
@@ -98,7 +96,7 @@ def test_unknown_override_is_refused(load) -> None:
     ("text", "unknown", "suggestion"),
     [
         ("aprovers: x", "aprovers", "approvers"),
-        ("policies: {staging_leaks: warn}", "policies.staging_leaks", "staging_leak"),
+        ("policies: {auto_rollbacks: any}", "policies.auto_rollbacks", "auto_rollback"),
         ("keep: {version: 3}", "keep.version", "versions"),
         ("targets: {prod: {gates: approval}}", "targets.prod.gates", "gate"),
     ],
@@ -133,7 +131,7 @@ def test_project_dir_is_no_setting_of_the_file(load) -> None:
         ("keep: {versions: true}", r"`keep\.versions` must be a whole number"),
         ("keep: {days: '7'}", r"`keep\.days` must be a whole number"),
         ("policies: {auto_rollback: always}", r"`policies\.auto_rollback` must be one of never, contracts, any"),
-        ("policies: {staging_leak: {}}", r"`policies\.staging_leak` must be one of ignore, warn, error"),
+        ("policies: {require_rollback_ready: {}}", r"`policies\.require_rollback_ready` must be one of ignore, warn, error"),
         ("release_log: just_a_table", "`release_log`: not a three-level relation name"),
     ],
 )

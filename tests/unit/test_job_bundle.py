@@ -60,10 +60,16 @@ ORDER = ["stg_build", "stg_smoke", "approval_gate", "prod_build", "prod_smoke", 
 
 
 def test_packaged_job_has_the_tasks_of_a_release_in_order(packaged: JobSettings) -> None:
-    assert [t.task_key for t in packaged.tasks or ()] == ORDER
+    assert [t.task_key for t in packaged.tasks or ()] == [*ORDER, "auto_rollback"]
     for before, after in itertools.pairwise(ORDER):
         assert [d.task_key for d in task(packaged, after).depends_on or ()] == [before]
         assert task(packaged, after).run_if in (None, RunIf.ALL_SUCCESS)
+
+
+def test_auto_rollback_runs_after_a_failure_only(packaged: JobSettings) -> None:
+    last = task(packaged, "auto_rollback")
+    assert last.run_if == RunIf.AT_LEAST_ONE_FAILED
+    assert {d.task_key for d in last.depends_on or ()} == {"prod_build", "prod_smoke"}
 
 
 def test_staging_build_has_its_parameters(packaged: JobSettings) -> None:

@@ -15,6 +15,8 @@ from dbx_cd.errors import ConfigError
 
 BUNDLE_FILE = "databricks.yml"
 JOB_FILE = Path("resources") / "dbx_cd.job.yml"
+# Keys of a bundle's job that the Jobs API does not take in its settings (asset bundle reference).
+_BUNDLE_ONLY = ("permissions", "lifecycle")
 _VARIABLE = re.compile(r"\$\{var\.(\w+)\}")
 
 
@@ -40,6 +42,8 @@ def load_job(repository: Path, *, variables: Mapping[str, str], job: str = "dbx_
     except (KeyError, TypeError):
         raise ConfigError(f"no job {job!r} under resources.jobs", where=source) from None
     filled = _mapping(_fill(settings, values, source), source)
+    for key in _BUNDLE_ONLY:
+        filled.pop(key, None)
     parsed = JobSettings.from_dict(filled)
     unknown = _lost(filled, parsed.as_dict())
     if unknown:

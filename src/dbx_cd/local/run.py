@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from databricks.sdk.service.jobs import JobSettings, NotebookTask, RunResultState, Source, SubmitTask
 
-from dbx_cd.approval import ApprovalRequest, pending_approvals
+from dbx_cd.approval import pending_approvals
+from dbx_cd.approval_request import ApprovalRequest
 from dbx_cd.config import CdConfig
 from dbx_cd.context import Cd, open_cd
 from dbx_cd.errors import ConfigError, WorkflowError
@@ -140,7 +141,8 @@ class LocalWorkflow:
         """What to type in another terminal to approve."""
         return (
             f"{Path(sys.executable).name} -m dbx_cd.local approve {request.release.id} --seal {request.seal} "
-            f"--as {OWNER} --state-dir {self.workspace.state_dir}"
+            f"--as {OWNER} --state-dir {self.workspace.state_dir} "
+            f"--project {self.project.repository / self.project.subfolder}"
         )
 
     def is_to_be_resumed(self, run: ReleaseRun) -> bool:

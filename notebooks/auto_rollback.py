@@ -1,0 +1,16 @@
+# Databricks notebook source
+# MAGIC %md
+# MAGIC # Automatic rollback
+# MAGIC Runs after a failed task. Does nothing unless this release was deploying and `policies.auto_rollback` allows it.
+
+# COMMAND ----------
+
+from dbx_cd import auto_rollback, start_task
+
+task = start_task(dbutils, spark, target="prod", project_dir=".")
+
+# COMMAND ----------
+
+outcome = auto_rollback(task.cd, task.release, target=task.params["target"])
+displayHTML(outcome.to_html())
+print(outcome)

@@ -1,0 +1,81 @@
+"""Bring production's data back by itself after a failed deploy, where the policy says so and nothing can be lost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from dbx_cd.context import Cd
+from dbx_cd.errors import RestoreRefused
+from dbx_cd.records import Record
+from dbx_cd.release_events import Built, Release
+from dbx_cd.restore import RestoreResult, restore
+from dbx_cd.restore_plan import plan_restore
+from dbx_cd.restore_point import RestorePoint
+from dbx_cd.smoke_report import SmokeReport
+
+
+@dataclass(frozen=True)
+class NotRolledBack(Record):
+    """Nothing was to be done, and why."""
+
+    KIND: ClassVar[str] = "not_rolled_back"
+
+    reason: str
+
+    def __str__(self) -> str:
+        return f"not rolled back: {self.reason}"
+
+
+def auto_rollback(cd: Cd, release: Release, *, target: str) -> RestoreResult | NotRolledBack:
+    """Undo a release's changes of a target after its build or smoke test failed.
+
+    Acts only when the log says that this release was deploying, and only as `policies.auto_rollback` allows: "any"
+    failure, or "contracts": a failed build, or a smoke test in which a contract failed. What the release created is
+    kept. A task with `run_if: AT_LEAST_ONE_FAILED` also runs when an approval is being waited for; then nothing is
+    done.
+
+    Args:
+        cd: the context.
+        release: the release of this run.
+        target: the gated target.
+
+    Returns:
+        What was restored, or why nothing was.
+
+    Raises:
+        RestoreRefused: something cannot be brought back, or others have written since; the message says what a human
+            has to decide. Nothing has been changed.
+        RestoreFailed: the restore began and did not finish.
+    """
+    policy = cd.config.policies.auto_rollback
+    reason = _reason_not_to(cd, release, target, policy)
+    if reason is not None:
+        return NotRolledBack(reason)
+    plan = plan_restore(cd, release)
+    held = [f"{item.name} ({item.reason})" for item in plan.blocked]
+    held += [f"{item.name} (others wrote: {'; '.join(item.later_writes)})" for item in plan.later_writes]
+    if held:
+        raise RestoreRefused(
+            f"{len(held)} relations need a decision before {release} is rolled back: {', '.join(held)}",
+            where=target,
+            next_step="open the notebook rollback, read its plan, and leave them out with skip or agree to the loss",
+        )
+    return restore(cd, plan, seal=plan.seal)
+
+
+def _reason_not_to(cd: Cd, release: Release, target: str, policy: str) -> str | None:
+    if policy == "never":
+        return "policies.auto_rollback is never"
+    state = cd.log.state(release)
+    if cd.log.last(release, RestorePoint) is None:
+        return f"{release} has changed nothing in {target}"
+    if state.phase not in ("failed", "deploying"):
+        return f"{release} is {state.phase.replace('_', ' ')}"
+    built = next((b for b in reversed(cd.log.all(release, Built)) if b.target == target), None)
+    if policy == "any" or built is None or not built.ok:
+        return None
+    reports = [r for r in cd.log.all(release, SmokeReport) if r.target == target]
+    if reports and any(check.kind == "contract" for check in reports[-1].failed):
+        return None
+    return "policies.auto_rollback is contracts, and no contract failed"

@@ -1,0 +1,70 @@
+"""A release context of a test's own: its log, its artifacts, and a project with staging artifacts but no dbt run."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from pathlib import Path
+
+from dbx_cd import ArtifactStore, Cd, CdConfig, Release, ReleaseLog, SmokeReport
+from dbx_cd.local.workspace import RELEASE_BOT, EmbeddedWorkspace
+from dbx_cd.project_archive import ARCHIVE_NAME, pack
+from dbx_cd.release_events import Built
+
+PROJECT = "name: tiny\nversion: '1.0'\nprofile: tiny\n"
+
+
+class Releases:
+    """Opens contexts as one user or another, on one log and one store."""
+
+    def __init__(self, workspace: EmbeddedWorkspace, folder: Path, settings: str = "") -> None:
+        self._workspace = workspace
+        self.table = f"ops.releases_{uuid.uuid4().hex[:8]}.log"
+        self.project = folder / "project"
+        self.project.mkdir(parents=True)
+        (self.project / "dbt_project.yml").write_text(PROJECT)
+        (self.project / "dbx_cd.yml").write_text(f"release_log: {self.table}\n{settings}")
+        self.root = folder / "artifacts"
+        self._folder = folder
+
+    def cd(self, user: str = RELEASE_BOT) -> Cd:
+        """The context of a user."""
+        config = CdConfig.load(self.project, overrides={"artifacts_root": str(self.root)})
+        client = self._workspace.client(user)
+        log = ReleaseLog(self._workspace.spark, self.table, actor=user)
+        return Cd(self._workspace.spark, config, ArtifactStore(self.root), log, client)
+
+    def staged(self, run_id: str = "1", *, commit: str = "a" * 40, requester: str = "ci", ok: bool = True) -> Release:
+        """A release whose staging build and smoke test are done."""
+        cd = self.cd()
+        release = cd.log.open(commit, run_id=run_id, requester=requester)
+        self.publish(release)
+        cd.log.append(release, self.smoke(release, ok=ok))
+        return release
+
+    def publish(self, release: Release, *, target: str = "stg", model: str = "select 1") -> None:
+        """Publish a successful build of a release."""
+        cd = self.cd()
+        files = self._folder / uuid.uuid4().hex
+        files.mkdir()
+        node = {"unique_id": "model.tiny.m", "name": "m", "resource_type": "model", "raw_code": model}
+        manifest = {"metadata": {"dbt_version": "1.11.0"}, "nodes": {"model.tiny.m": node}}
+        (files / "manifest.json").write_text(json.dumps(manifest))
+        results = {"metadata": {}, "args": {"which": "build"},
+                   "results": [{"unique_id": "model.tiny.m", "status": "success"}]}  # fmt: skip
+        (files / "run_results.json").write_text(json.dumps(results))
+        pack(self.project, files / ARCHIVE_NAME)
+        version = cd.store.publish(target, files, commit=release.commit, release_id=release.id, latest=True)
+        digest = version.files[ARCHIVE_NAME].sha256
+        cd.log.append(release, Built(target, False, True, "built", version.timestamp, digest, select="tag:deploy"))
+
+    @staticmethod
+    def smoke(release: Release, *, ok: bool = True) -> SmokeReport:
+        """A report without checks, or one with a failed check."""
+        from dbx_cd.smoke_report import CheckResult
+
+        failed = CheckResult(name="revenue", kind="metric", status="fail", domain="sales", where="sales.yml:3")
+        return SmokeReport(
+            target="stg", artifacts="", commit=release.commit, release_id=release.id, tiny=False, seconds=0.0,
+            checks=() if ok else (failed,),
+        )  # fmt: skip

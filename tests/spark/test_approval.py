@@ -1,0 +1,221 @@
+"""Approvals on a real log, with real users of the workspace."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from release_context import Releases
+
+from dbx_cd import (
+    ApprovalExpired,
+    ApprovalNotAllowed,
+    ApprovalPending,
+    ApprovalRejected,
+    ApprovalRequired,
+    ApprovalStale,
+    ApprovalSuperseded,
+    DbxCdError,
+    Decision,
+    ReleaseError,
+    approve,
+    pending_approvals,
+    reject,
+    request_approval,
+    require_approval,
+)
+from dbx_cd.local.workspace import DEVELOPER, OWNER, RELEASE_BOT, EmbeddedWorkspace
+from dbx_cd.release_events import Deployed, Deploying
+
+MakeReleases = Callable[..., Releases]
+
+
+@pytest.fixture
+def make(workspace: EmbeddedWorkspace, tmp_path: Path) -> MakeReleases:
+    return lambda settings="": Releases(workspace, tmp_path / "releases", settings)
+
+
+@pytest.fixture
+def releases(make: MakeReleases) -> Releases:
+    return make()
+
+
+def test_an_approved_release_may_be_built(releases: Releases) -> None:
+    release = releases.staged()
+    request = request_approval(releases.cd(), release, target="prod")
+    decision = approve(releases.cd(OWNER), request, seal=request.seal, comment="fine")
+    assert require_approval(releases.cd(), release, target="prod") == decision
+    assert (decision.actor, decision.reason) == (OWNER, "fine")
+
+
+def test_nothing_is_asked_before_staging_was_built_and_tested(releases: Releases) -> None:
+    cd = releases.cd()
+    release = cd.log.open("a" * 40, run_id="1", requester="ci")
+    with pytest.raises(ApprovalRequired, match="no successful build"):
+        request_approval(cd, release, target="prod")
+    releases.publish(release)
+    with pytest.raises(ApprovalRequired, match="not smoke-tested"):
+        request_approval(cd, release, target="prod")
+
+
+def test_a_failed_smoke_test_cannot_be_approved(releases: Releases) -> None:
+    release = releases.staged(ok=False)
+    with pytest.raises(ApprovalRequired, match="did not pass"):
+        request_approval(releases.cd(), release, target="prod")
+
+
+def test_asking_twice_is_one_request(releases: Releases) -> None:
+    release = releases.staged()
+    first = request_approval(releases.cd(), release, target="prod")
+    assert request_approval(releases.cd(), release, target="prod") == first
+    assert pending_approvals(releases.cd()) == [first]
+
+
+def test_without_a_decision_the_release_waits(releases: Releases) -> None:
+    release = releases.staged()
+    request_approval(releases.cd(), release, target="prod")
+    with pytest.raises(ApprovalPending, match="waiting for approval"):
+        require_approval(releases.cd(), release, target="prod")
+
+
+@pytest.mark.parametrize(
+    ("who", "requester"),
+    [(DEVELOPER, "ci"), (RELEASE_BOT, "ci"), (OWNER, OWNER)],
+    ids=["not in the group", "the job's identity", "the one who asked"],
+)
+def test_who_may_not_decide(releases: Releases, who: str, requester: str) -> None:
+    release = releases.staged(requester=requester)
+    request = request_approval(releases.cd(), release, target="prod")
+    for decide in (
+        lambda: approve(releases.cd(who), request, seal=request.seal),
+        lambda: reject(releases.cd(who), request, reason="no"),
+    ):
+        with pytest.raises(ApprovalNotAllowed):
+            decide()
+
+
+def test_a_rejected_release_is_over(releases: Releases) -> None:
+    release = releases.staged()
+    request = request_approval(releases.cd(), release, target="prod")
+    reject(releases.cd(OWNER), request, reason="wrong numbers")
+    for ask in (request_approval, require_approval):
+        with pytest.raises(ApprovalRejected, match="wrong numbers"):
+            ask(releases.cd(), release, target="prod")
+
+
+def test_a_rejection_needs_a_reason(releases: Releases) -> None:
+    request = request_approval(releases.cd(), releases.staged(), target="prod")
+    with pytest.raises(DbxCdError, match="needs a reason"):
+        reject(releases.cd(OWNER), request, reason=" ")
+
+
+def test_the_first_decision_counts(releases: Releases) -> None:
+    request = request_approval(releases.cd(), releases.staged(), target="prod")
+    approve(releases.cd(OWNER), request, seal=request.seal)
+    with pytest.raises((ReleaseError, ApprovalStale)):
+        reject(releases.cd(OWNER), request, reason="changed my mind")
+    assert require_approval(releases.cd(), request.release, target="prod").outcome == "approved"
+
+
+def test_a_seal_that_was_not_read_is_refused(releases: Releases) -> None:
+    request = request_approval(releases.cd(), releases.staged(), target="prod")
+    with pytest.raises(ApprovalStale):
+        approve(releases.cd(OWNER), request, seal="0" * 64)
+
+
+def test_a_second_staging_build_makes_the_approval_stale_and_says_what_changed(releases: Releases) -> None:
+    release = releases.staged()
+    request = request_approval(releases.cd(), release, target="prod")
+    approve(releases.cd(OWNER), request, seal=request.seal)
+    releases.publish(release, model="select 2")
+    with pytest.raises(ApprovalStale) as stale:
+        require_approval(releases.cd(), release, target="prod")
+    assert stale.value.changed == ("artifacts",)
+
+
+def test_artifacts_changed_behind_the_store_s_back_are_not_built(releases: Releases) -> None:
+    release = releases.staged()
+    request = request_approval(releases.cd(), release, target="prod")
+    approve(releases.cd(OWNER), request, seal=request.seal)
+    (releases.root / "stg" / request.state_timestamp / "project.tar.gz").write_bytes(b"something else")
+    with pytest.raises(DbxCdError, match=r"project\.tar\.gz is not what was published"):
+        require_approval(releases.cd(), release, target="prod")
+
+
+def test_a_request_expires(make: MakeReleases) -> None:
+    releases = make("approval_expires: 1m\n")
+    release = releases.staged()
+    cd = releases.cd()
+    request = request_approval(cd, release, target="prod")
+    assert request.expires_at - request.requested_at == timedelta(minutes=1)
+    late = type(request).from_dict(request.to_dict() | {"expires_at": datetime.now(UTC).isoformat()})
+    cd.log.append(release, late)
+    with pytest.raises(ApprovalExpired):
+        require_approval(cd, release, target="prod")
+    with pytest.raises(ApprovalExpired):
+        approve(releases.cd(OWNER), late, seal=late.seal)
+    assert pending_approvals(cd) == []
+    assert request_approval(cd, release, target="prod").expires_at > late.expires_at
+
+
+def test_a_newer_release_supersedes_a_waiting_one(releases: Releases) -> None:
+    older = releases.staged("1")
+    request = request_approval(releases.cd(), older, target="prod")
+    releases.staged("2", commit="b" * 40)
+    with pytest.raises(ApprovalSuperseded):
+        approve(releases.cd(OWNER), request, seal=request.seal)
+
+
+def test_an_approved_release_is_overtaken_by_a_newer_one_that_was_deployed(releases: Releases) -> None:
+    older = releases.staged("1")
+    request = request_approval(releases.cd(), older, target="prod")
+    approve(releases.cd(OWNER), request, seal=request.seal)
+    newer = releases.staged("2", commit="b" * 40)
+    require_approval(releases.cd(), older, target="prod")
+    releases.cd().log.append(newer, Deploying("prod"))
+    with pytest.raises(ApprovalSuperseded):
+        require_approval(releases.cd(), older, target="prod")
+
+
+def test_what_is_deployed_already_needs_no_second_approval(releases: Releases) -> None:
+    cd = releases.cd()
+    first = releases.staged("1")
+    digest = request_approval(cd, first, target="prod").sealed["project archive"]
+    cd.log.append(first, Deployed("prod", digest))
+    again = releases.staged("2")
+    request_approval(cd, again, target="prod")
+    decision = require_approval(cd, again, target="prod")
+    assert decision.reuses == first.id
+    assert cd.log.last(again, Decision) == decision
+
+
+def test_another_project_archive_needs_an_approval_of_its_own(releases: Releases) -> None:
+    cd = releases.cd()
+    first = releases.staged("1")
+    cd.log.append(first, Deployed("prod", request_approval(cd, first, target="prod").sealed["project archive"]))
+    (releases.project / "another_file.sql").write_text("select 1")
+    second = releases.staged("2")
+    request_approval(cd, second, target="prod")
+    with pytest.raises(ApprovalPending):
+        require_approval(cd, second, target="prod")
+
+
+def test_an_altered_log_approves_nothing(releases: Releases) -> None:
+    release = releases.staged()
+    cd = releases.cd()
+    request = request_approval(cd, release, target="prod")
+    approve(releases.cd(OWNER), request, seal=request.seal)
+    cd.spark.sql(f"ALTER TABLE {cd.log.table.quoted} SET TBLPROPERTIES ('delta.appendOnly' = 'false')")
+    cd.spark.sql(f"UPDATE {cd.log.table.quoted} SET actor = 'somebody' WHERE kind = 'approved'")
+    with pytest.raises(ApprovalRequired, match="was altered"):
+        require_approval(cd, release, target="prod")
+
+
+def test_the_request_s_page_says_what_is_asked(releases: Releases) -> None:
+    request = request_approval(releases.cd(), releases.staged(), target="prod")
+    page = request.to_html()
+    assert request.seal in page
+    assert "tag:deploy" in page
+    assert "first release to prod" in page
