@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from pyspark.sql import SparkSession
+from shop_story import Observed, tell
 
 from dbx_cd.local.workspace import EmbeddedWorkspace
 
@@ -23,3 +24,9 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedWork
 def spark(workspace: EmbeddedWorkspace) -> SparkSession:
     """The workspace's session; tests use schemas of their own."""
     return workspace.spark
+
+
+@pytest.fixture(scope="session")
+def story(workspace: EmbeddedWorkspace, tmp_path_factory: pytest.TempPathFactory) -> Observed:
+    """What was seen in the releases of the shop."""
+    return tell(workspace, tmp_path_factory.mktemp("story"))
