@@ -94,7 +94,8 @@ def test_generated_identity_and_default_columns(spark: SparkSession) -> None:
     table = f"{SCHEMA}.generated"
     spark.sql(
         f"CREATE TABLE {table} (key BIGINT GENERATED ALWAYS AS IDENTITY, id INT, "
-        "twice INT GENERATED ALWAYS AS (id * 2), kind STRING DEFAULT 'plain') TBLPROPERTIES ('delta.feature.allowColumnDefaults' = 'supported')"
+        "twice INT GENERATED ALWAYS AS (id * 2), kind STRING DEFAULT 'plain') "
+        "TBLPROPERTIES ('delta.feature.allowColumnDefaults' = 'supported')"
     )
     spark.sql(f"INSERT INTO {table} (id) VALUES (4)")
     assert rows(spark, f"SELECT key, id, twice, kind FROM {table}") == [(1, 4, 8, "plain")]
