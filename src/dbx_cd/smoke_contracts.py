@@ -1,4 +1,4 @@
-"""What the dbt project already promises: its generic tests and enforced model contracts, as smoke checks.
+"""What the dbt project already promises: its data tests and enforced model contracts, as smoke checks.
 
 Generic tests are read from `test_metadata` in the manifest, contracts from the model's `contract`, `columns` and
 `constraints` (https://docs.getdbt.com/reference/resource-properties/constraints). Nobody writes them twice.
@@ -104,7 +104,9 @@ class Contract(Check):
 
 
 def contracts_from_manifest(manifest: Manifest, *, select: str | Iterable[str] | None = None) -> SmokeSuite:
-    """The generic tests and enforced contracts of the selected models and of all sources they are written for.
+    """The data tests and enforced contracts of the selected models and sources.
+
+    Singular tests and generic tests of other packages have no translation; they are listed all the same.
 
     Args:
         manifest: the artifacts' manifest.
@@ -116,7 +118,7 @@ def contracts_from_manifest(manifest: Manifest, *, select: str | Iterable[str] |
     chosen = _selector(manifest, select)
     contracts: list[Contract] = []
     for node in manifest.nodes.values():
-        if node.resource_type == "test" and node.test is not None:
+        if node.resource_type == "test":
             contract = _from_test(manifest, node)
             if chosen(manifest.nodes.get(contract.target_id)):
                 contracts.append(contract)
@@ -176,7 +178,9 @@ def _from_test(manifest: Manifest, node: Node) -> Contract:
     }
     condition = node.config.get("where")
     reason = None
-    if full_name not in TRANSLATED:
+    if node.test is None:
+        full_name, reason = "singular", "a singular test is SQL of its own; dbt build runs it"
+    elif full_name not in TRANSLATED:
         reason = f"the dbt test {full_name} has no translation; dbt build runs it"
     elif condition and "{{" in str(condition):
         reason = "its `where` is a template that only dbt can render"

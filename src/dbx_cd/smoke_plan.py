@@ -99,20 +99,32 @@ class Build:
             raise DbxCdError(f"the build of {node.name} ended with {result.status}")
         return node.relation
 
-    def referenced(self, node: Node, exists: Callable[[RelationName], bool]) -> RelationName:
-        """The relation that a `ref` to this node meant in this build: its own, or the one it was deferred to.
+    def available(self, node: Node, exists: Callable[[RelationName], bool]) -> RelationName:
+        """The relation this build made for a node, or one of its target that is there from before.
 
-        dbt prefers an existing relation of the target unless `--favor-state` was given.
+        Raises:
+            NotBuilt: neither.
         """
         try:
             return self.built(node)
         except NotBuilt:
-            deferred = (node.raw.get("defer_relation") or {}).get("relation_name")
-            if not deferred or node.relation is None:
-                raise
-            if not self.run_results.args.get("favor_state") and exists(node.relation):
+            if node.relation is not None and exists(node.relation):
                 return node.relation
-            return RelationName.parse(str(deferred))
+            raise
+
+    @property
+    def favors_state(self) -> bool:
+        """Whether refs to nodes outside the build meant the state's relations, even where the target has its own."""
+        return bool(self.run_results.args.get("favor_state"))
+
+    def compiled(self, test_id: str | None) -> str | None:
+        """The SQL of a data test as dbt compiled it in this build, if it did."""
+        test = self.manifest.nodes.get(test_id or "")
+        return test.raw.get("compiled_code") if test is not None and test.resource_type == "test" else None
+
+    def reads(self, source: Node) -> bool:
+        """Whether a node of this build reads the source."""
+        return any(source.unique_id in n.depends_on for n in self.manifest.select(self._by_id) if n.builds_relation)
 
 
 @dataclass(frozen=True)
@@ -144,7 +156,8 @@ class Planner:
 
     def _contract(self, contract: Contract, domain: str) -> Planned | CheckResult:
         result = self.build.result(contract.checked_by)
-        if result is not None and (contract.untranslated or not self.recheck) and result.status != "skipped":
+        only_dbt = contract.untranslated and self.build.compiled(contract.checked_by) is None
+        if result is not None and (only_dbt or not self.recheck) and result.status != "skipped":
             status = _FROM_DBT.get(result.status, "broken")
             reason = BY_DBT if status != "broken" else f"{BY_DBT}: {result.message or result.status}"
             observed = f"{result.failures} failures" if result.failures is not None else None
@@ -155,27 +168,44 @@ class Planner:
         if target.is_ephemeral:
             return result_of(contract, domain, "skipped", reason="an ephemeral model has no table", due=False)
         relation = self.build.built(target)
-        if contract.untranslated:
-            return result_of(contract, domain, "skipped", reason=contract.untranslated)
+        if target.resource_type == "source" and not self.build.reads(target) and not self.exists(relation):
+            raise NotBuilt
         hidden = sensitive_columns(target)
         expected = _promise(contract)
-        asked = contract.expectation()
+        asked = None if contract.untranslated else contract.expectation()
         if asked is not None:
             kind, arguments = asked
             if contract.rule == "columns":
                 arguments = {"data_types": {n: self.data_type(t) for n, t in contract.data_types.items()}}
             planned = Planned(contract, domain, kind, arguments, expected, relation=relation, hidden=hidden)
             return replace(planned, condition=contract.condition)
-        parent = None
-        if contract.parent_id is not None:
-            parent_node = self.build.manifest.nodes.get(contract.parent_id)
-            if parent_node is None:
-                raise DbxCdError(f"the manifest has no node {contract.parent_id}")
-            parent = self.build.referenced(parent_node, self.exists).quoted
-        query = contract.failures_query(relation.quoted, parent)
+        query = self._failures_query(contract, relation)
+        if query is None:
+            return result_of(contract, domain, "skipped", reason=contract.untranslated)
         kind = ROW_COUNT if contract.counts else NO_ROWS
         arguments = {"min_value": 0} if contract.counts else {"value": 0}
         return Planned(contract, domain, kind, arguments, expected, relation=relation, query=query, hidden=hidden)
+
+    def _failures_query(self, contract: Contract, relation: RelationName) -> str | None:
+        """The failing rows; where the contract alone does not say how, as dbt compiled the test in this build.
+
+        dbt's own SQL also knows where a parent outside the build was deferred to: artifacts do not record that.
+        """
+        compiled = self.build.compiled(contract.checked_by)
+        if contract.untranslated:
+            return compiled
+        if contract.parent_id is None:
+            return contract.failures_query(relation.quoted)
+        parent = self.build.manifest.nodes.get(contract.parent_id)
+        if parent is None:
+            raise DbxCdError(f"the manifest has no node {contract.parent_id}")
+        try:
+            found = self.build.built(parent) if self.build.favors_state else self.build.available(parent, self.exists)
+        except NotBuilt:
+            if compiled is None:
+                raise
+            return compiled
+        return contract.failures_query(relation.quoted, found.quoted)
 
     def _expectation(self, check: ExpectationCheck, domain: str) -> Planned:
         node = self.build.find(check.model or "")
@@ -229,7 +259,7 @@ def render(sql: str, build: Build, exists: Callable[[RelationName], bool]) -> tu
 
     Raises:
         DbxCdError: the template is malformed or names something the project does not have.
-        NotBuilt: a model it needs is neither built nor deferred in this release.
+        NotBuilt: this release built none of its models, or one of them is not there.
     """
     from jinja2 import StrictUndefined, TemplateError
     from jinja2.sandbox import SandboxedEnvironment
@@ -239,7 +269,7 @@ def render(sql: str, build: Build, exists: Callable[[RelationName], bool]) -> tu
     def ref(*names: str) -> str:
         node = build.find(names[-1])
         nodes.append(node)
-        return build.referenced(node, exists).quoted
+        return build.available(node, exists).quoted
 
     def source(name: str, table: str) -> str:
         for node in build.manifest.nodes.values():
@@ -251,9 +281,12 @@ def render(sql: str, build: Build, exists: Callable[[RelationName], bool]) -> tu
     environment = SandboxedEnvironment(undefined=StrictUndefined, autoescape=False)
     environment.globals.clear()
     try:
-        return environment.from_string(sql).render(ref=ref, source=source), nodes
+        rendered = environment.from_string(sql).render(ref=ref, source=source)
     except (TemplateError, TypeError) as exc:
         raise DbxCdError(f"the template cannot be rendered: {exc}") from exc
+    if nodes and not any(build.result(n.unique_id) or n.resource_type == "source" for n in nodes):
+        raise NotBuilt
+    return rendered, nodes
 
 
 def sensitive_columns(node: Node) -> frozenset[str]:

@@ -383,23 +383,42 @@ assertions: [{name: about_heavy, sql: "select 1 from {{ ref('heavy') }}"}]
 
 
 def test_parent_that_was_deferred_is_read_where_dbt_read_it(shop: SparkSession, builds: Builds) -> None:
-    child = table(shop, "child", "select 1 as customer_id")
-    deferred = model(
-        "customers",
-        "prod.smoke_prod.no_customers_here",
-        defer_relation={"relation_name": "`stg`.`smoke_stg`.`customers`"},
-    )
+    child = table(shop, "child", "select explode(array(1, 99)) as customer_id")
+    parent = model("customers", "prod.smoke_prod.no_customers_here")
     test = generic_test(
-        "relationships", child, parent=deferred["unique_id"], column_name="customer_id", field="customer_id"
+        "relationships", child, parent=parent["unique_id"], column_name="customer_id", field="customer_id"
     )
-    (result,) = run(shop, builds.build(child, deferred, test, not_built=["customers"])).checks
-    assert result.status == "pass"
+    compiled = "select customer_id from stg.smoke_stg.child where customer_id not in (select customer_id from {})"
+    test |= {"compiled_code": compiled.format("stg.smoke_stg.customers")}
+    (result,) = run(shop, builds.build(child, parent, test, not_built=["customers"])).checks
+    assert (result.status, result.examples) == ("fail", ("customer_id=99",))
+    del test["compiled_code"]
+    (result,) = run(shop, builds.build(child, parent, test, not_built=["customers"])).checks
+    assert (result.status, result.reason) == ("skipped", "not built in this release")
+
+
+def test_singular_test_comes_from_dbt_and_is_rechecked_by_its_own_sql(shop: SparkSession, builds: Builds) -> None:
+    node = table(shop, "child", "select 1 as customer_id")
+    singular = generic_test("anything", node) | {"test_metadata": None, "compiled_code": "select 1 as wrong"}
+    build = builds.build(node, singular, results={singular["unique_id"]: "pass"})
+    assert [c.status for c in run(shop, build).checks] == ["pass"]
+    assert [c.status for c in run(shop, build, recheck=True).checks] == ["fail"]
 
 
 def test_contract_of_a_source_is_executed(shop: SparkSession, builds: Builds) -> None:
     landing = source("customers", "stg.smoke_stg.customers")
     (result,) = run(shop, builds.build(landing, generic_test("not_null", landing, column_name="name"))).checks
     assert (result.status, result.model) == ("pass", "customers")
+
+
+def test_source_that_this_build_does_not_read_may_be_missing(shop: SparkSession, builds: Builds) -> None:
+    landing = source("events", "prod.smoke_prod.no_events_here")
+    check = generic_test("not_null", landing, column_name="id")
+    (result,) = run(shop, builds.build(landing, ORDERS_NODE, check)).checks
+    assert (result.status, result.reason) == ("skipped", "not built in this release")
+    reader = ORDERS_NODE | {"depends_on": {"nodes": [landing["unique_id"]]}}
+    (result,) = run(shop, builds.build(landing, reader, check)).checks
+    assert result.status == "broken"
 
 
 def test_tiny_suite_is_contracts_and_guardrails(shop: SparkSession, builds: Builds, smoke_dir: Path) -> None:
