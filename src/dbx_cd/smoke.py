@@ -16,11 +16,12 @@ from dbx_cd.dbt_artifacts import SourceFreshness
 from dbx_cd.errors import SuiteError
 from dbx_cd.relations import RelationName
 from dbx_cd.smoke_baseline import NoBaseline, baseline_for, baseline_from
+from dbx_cd.smoke_build import Build
 from dbx_cd.smoke_checks import Check
 from dbx_cd.smoke_contracts import DOMAIN as CONTRACTS, contracts_from_manifest, selected_ids
 from dbx_cd.smoke_judge import broken, judge
 from dbx_cd.smoke_metrics import with_bounds
-from dbx_cd.smoke_plan import PARALLEL_TABLES, Build, Planned, Planner
+from dbx_cd.smoke_plan import PARALLEL_TABLES, Planned, Planner
 from dbx_cd.smoke_report import CheckResult, SmokeReport, Status, in_order
 from dbx_cd.smoke_suite import SmokeSuite
 

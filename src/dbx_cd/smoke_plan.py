@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import Any
 
-from dbx_cd.dbt_artifacts import BUILT_TYPES, Manifest, Node, NodeResult, RunResults
 from dbx_cd.errors import DbxCdError
 from dbx_cd.relations import RelationName
+from dbx_cd.smoke_build import Build, NotBuilt, render, sensitive_columns
 from dbx_cd.smoke_checks import Assertion, Check, Comparison, ExpectationCheck, InvalidCheck
 from dbx_cd.smoke_contracts import Contract
 from dbx_cd.smoke_report import CheckResult, Status
@@ -22,7 +20,6 @@ PARALLEL_TABLES = 4
 NOT_BUILT = "not built in this release"
 BY_DBT = "checked by dbt build in this release"
 
-_SENSITIVE = ("sensitive", "pii")
 _FROM_DBT: dict[str, Status] = {"pass": "pass", "success": "pass", "warn": "warn", "fail": "fail"}
 
 
@@ -47,84 +44,6 @@ class Planned:
     high: float | None = None
     unjudged: str | None = None
     hidden: frozenset[str] = field(default=frozenset())
-
-
-class NotBuilt(Exception):
-    """The relation a check needs does not belong to this release."""
-
-
-@dataclass(frozen=True)
-class Build:
-    """The build under test: what it defined and what became of each node."""
-
-    manifest: Manifest
-    run_results: RunResults
-
-    def result(self, unique_id: str | None) -> NodeResult | None:
-        """How a node ended in this build; None when it was not part of it."""
-        return self._by_id.get(unique_id or "")
-
-    @cached_property
-    def _by_id(self) -> Mapping[str, NodeResult]:
-        return {r.unique_id: r for r in self.run_results.results}
-
-    def find(self, model: str) -> Node:
-        """The model, seed or snapshot of that name.
-
-        Raises:
-            DbxCdError: the project has none; the message suggests the nearest name.
-        """
-        node = self.manifest.by_name(model)
-        if node is not None:
-            return node
-        names = [n.name for n in self.manifest.nodes.values() if n.resource_type in BUILT_TYPES]
-        near = difflib.get_close_matches(model, names, n=1)
-        raise DbxCdError(f"the project has no model `{model}`" + (f"; did you mean `{near[0]}`?" if near else ""))
-
-    def built(self, node: Node) -> RelationName:
-        """The relation of a node that this build made, or of a source.
-
-        Raises:
-            NotBuilt: the node was not part of the build.
-            DbxCdError: its build failed, or it has no relation.
-        """
-        if node.relation is None or node.is_ephemeral:
-            raise DbxCdError(f"{node.name} is ephemeral and has no table to look at")
-        if node.resource_type == "source":
-            return node.relation
-        result = self.result(node.unique_id)
-        if result is None:
-            raise NotBuilt
-        if result.failed or result.status == "skipped":
-            raise DbxCdError(f"the build of {node.name} ended with {result.status}")
-        return node.relation
-
-    def available(self, node: Node, exists: Callable[[RelationName], bool]) -> RelationName:
-        """The relation this build made for a node, or one of its target that is there from before.
-
-        Raises:
-            NotBuilt: neither.
-        """
-        try:
-            return self.built(node)
-        except NotBuilt:
-            if node.relation is not None and exists(node.relation):
-                return node.relation
-            raise
-
-    @property
-    def favors_state(self) -> bool:
-        """Whether refs to nodes outside the build meant the state's relations, even where the target has its own."""
-        return bool(self.run_results.args.get("favor_state"))
-
-    def compiled(self, test_id: str | None) -> str | None:
-        """The SQL of a data test as dbt compiled it in this build, if it did."""
-        test = self.manifest.nodes.get(test_id or "")
-        return test.raw.get("compiled_code") if test is not None and test.resource_type == "test" else None
-
-    def reads(self, source: Node) -> bool:
-        """Whether a node of this build reads the source."""
-        return any(source.unique_id in n.depends_on for n in self.manifest.select(self._by_id) if n.builds_relation)
 
 
 @dataclass(frozen=True)
@@ -252,54 +171,6 @@ def result_of(check: Check, domain: str, status: Status, **found: Any) -> CheckR
         guardrail=check.guardrail,
         **found,
     )
-
-
-def render(sql: str, build: Build, exists: Callable[[RelationName], bool]) -> tuple[str, list[Node]]:
-    """An assertion with its `ref` and `source` calls replaced, and the nodes they name.
-
-    Raises:
-        DbxCdError: the template is malformed or names something the project does not have.
-        NotBuilt: this release built none of its models, or one of them is not there.
-    """
-    from jinja2 import StrictUndefined, TemplateError
-    from jinja2.sandbox import SandboxedEnvironment
-
-    nodes: list[Node] = []
-
-    def ref(*names: str) -> str:
-        node = build.find(names[-1])
-        nodes.append(node)
-        return build.available(node, exists).quoted
-
-    def source(name: str, table: str) -> str:
-        for node in build.manifest.nodes.values():
-            if (node.resource_type, node.raw.get("source_name"), node.name) == ("source", name, table):
-                nodes.append(node)
-                return build.built(node).quoted
-        raise DbxCdError(f"the project has no source `{name}.{table}`")
-
-    environment = SandboxedEnvironment(undefined=StrictUndefined, autoescape=False)
-    environment.globals.clear()
-    try:
-        rendered = environment.from_string(sql).render(ref=ref, source=source)
-    except (TemplateError, TypeError) as exc:
-        raise DbxCdError(f"the template cannot be rendered: {exc}") from exc
-    if nodes and not any(build.result(n.unique_id) or n.resource_type == "source" for n in nodes):
-        raise NotBuilt
-    return rendered, nodes
-
-
-def sensitive_columns(node: Node) -> frozenset[str]:
-    """The columns, in lower case, whose tags or meta say that their values must not be shown."""
-    found = set()
-    for name, column in node.columns.items():
-        config = column.get("config") or {}
-        meta = {**(column.get("meta") or {}), **(config.get("meta") or {})}
-        tags = {str(t).lower() for t in (*(column.get("tags") or ()), *(config.get("tags") or ()))}
-        tags |= {str(k).lower() for k in (column.get("databricks_tags") or {})}
-        if tags.intersection(_SENSITIVE) or any(meta.get(word) for word in _SENSITIVE):
-            found.add(name.lower())
-    return frozenset(found)
 
 
 def _promise(contract: Contract) -> str:
