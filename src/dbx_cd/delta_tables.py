@@ -95,6 +95,24 @@ class Fingerprint:
     positions: bool = False
 
 
+def sql_errors() -> tuple[type[Exception], ...]:
+    """What a statement can raise: PySpark leaves a plain SparkException of the JVM, such as a missing file, to py4j."""
+    from pyspark.errors import PySparkException
+
+    try:
+        from py4j.protocol import Py4JJavaError
+    except ImportError:  # a pure Spark Connect client
+        return (PySparkException,)
+    return (PySparkException, Py4JJavaError)
+
+
+def explain(error: Exception) -> str:
+    """A statement's error as one line without stack traces."""
+    java = getattr(error, "java_exception", None)
+    text = str(java.getMessage()) if java is not None else str(error)
+    return text.strip().split("\n", 1)[0]
+
+
 def in_parallel(function: Any, items: Iterable[T], *, threads: int) -> list[Any]:
     """The function's results in the order of the items; statements of one session may run at the same time."""
     with ThreadPoolExecutor(max_workers=threads, thread_name_prefix="dbx_cd") as pool:
@@ -213,11 +231,9 @@ def dropped_tables(spark: SparkSession, *, catalog: str, schema: str) -> frozens
 
     `SHOW TABLES DROPPED` is Databricks SQL (documentation); open-source Spark cannot parse it.
     """
-    from pyspark.errors import PySparkException
-
     try:
         rows = spark.sql(f"SHOW TABLES DROPPED IN {quote(catalog)}.{quote(schema)}").collect()
-    except PySparkException:
+    except sql_errors():
         return None
     return frozenset(str(r["tableName"]).lower() for r in rows)
 

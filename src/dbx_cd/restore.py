@@ -12,8 +12,7 @@ from dbx_cd import delta_tables
 from dbx_cd.errors import DbxCdError, RestoreFailed, RestoreRefused
 from dbx_cd.restore_consent import agreed
 from dbx_cd.restore_decision import PlanItem
-from dbx_cd.restore_journal import RestoredRelation
-from dbx_cd.restore_journal import RestoreResult as RestoreResult
+from dbx_cd.restore_journal import RestoredRelation, RestoreResult as RestoreResult
 from dbx_cd.restore_plan import RestorePlan, assess, states_before
 from dbx_cd.restore_point import THREADS, RelationState, RestorePoint
 from dbx_cd.restore_statements import RestoreStatements
@@ -112,26 +111,23 @@ class _Run:
 
     def one(self, item: PlanItem) -> RestoredRelation:
         """Do one item, prove it and journal it; a failure becomes part of the result."""
-        from pyspark.errors import PySparkException
-
         if item.name in self.journal and not item.changes:
             return self.journal[item.name]
         clock = time.monotonic()
         done = RestoredRelation(
             item.name, item.action, self.seal, ok=True, from_version=item.from_version, to_version=item.to_version
         )
+        failures: tuple[type[Exception], ...] = (*delta_tables.sql_errors(), DbxCdError)
         try:
             done = self._do(item, done)
-        except (PySparkException, DbxCdError) as exc:
-            reason = str(exc).split("\n\nJVM stacktrace")[0].strip()
-            return replace(done, ok=False, error=reason, seconds=round(time.monotonic() - clock, 1))
+        except failures as exc:
+            spent = round(time.monotonic() - clock, 1)
+            return replace(done, ok=False, error=delta_tables.explain(exc), seconds=spent)
         done = replace(done, seconds=round(time.monotonic() - clock, 1))
         self.cd.log.append(self.release, done)
         return done
 
     def _do(self, item: PlanItem, done: RestoredRelation) -> RestoredRelation:
-        from pyspark.errors import PySparkException
-
         before, spark = self.before[item.name], self.cd.spark
         match item.action:
             case "restore":
@@ -150,10 +146,10 @@ class _Run:
         if item.kind_now == "view":
             try:
                 answers(spark, before)
-            except PySparkException as exc:
+            except delta_tables.sql_errors() as exc:
                 if before.kind == "view":
                     raise
-                return replace(done, proof=f"{item.reason}; it does not answer any more: {exc.getCondition()}")
+                return replace(done, proof=f"{item.reason}; it does not answer any more: {delta_tables.explain(exc)}")
             return replace(done, proof=f"{item.reason}; it answers")
         if item.keep_properties:
             self.statements.keep_properties(item)

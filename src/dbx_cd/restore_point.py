@@ -223,12 +223,10 @@ def prove_readable(
     spark: SparkSession, table: RelationName, version: int, *, positions: bool | None = None
 ) -> tuple[Fingerprint | None, str | None]:
     """The fingerprint of a version, or why it cannot be read: its data files or its log entries are gone."""
-    from pyspark.errors import PySparkException
-
     try:
         return delta_tables.fingerprint(spark, table, version, positions=positions), None
-    except PySparkException as exc:
-        return None, f"version {version} cannot be read: {exc.getCondition() or str(exc).splitlines()[0]}"
+    except delta_tables.sql_errors() as exc:
+        return None, f"version {version} cannot be read: {delta_tables.explain(exc)}"
 
 
 def written(relation: RelationName) -> str:

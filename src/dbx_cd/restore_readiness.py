@@ -57,7 +57,8 @@ def readiness_of(state: RelationState, taken_at: datetime) -> Readiness:
 def extend_retention(spark: SparkSession, table: RelationName, *, days: int) -> None:
     """Keep what a table was for at least this many days, so that it can be brought back that long.
 
-    Only what is removed from now on is kept longer. Run it before the deploy; files already vacuumed stay gone.
+    Both retention properties are set, because Delta refuses files kept longer than the log (measured). Files already
+    vacuumed stay gone.
 
     Args:
         spark: a session that may alter the table.

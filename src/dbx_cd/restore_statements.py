@@ -40,21 +40,18 @@ class RestoreStatements:
         return cls(own, release_id, is_signed=True)
 
     def restore(self, item: PlanItem) -> int:
-        """RESTORE a table unless it already holds its target version, and set again what that reverts.
+        """RESTORE a table, and set again what that reverts.
 
         Returns:
             The table's version afterwards.
         """
-        from pyspark.errors import PySparkException
-
         assert item.to_version is not None
-        if not self._holds(item):
-            try:
-                self.spark.sql(f"RESTORE TABLE {item.relation.quoted} TO VERSION AS OF {item.to_version}").collect()
-            except PySparkException:
-                # A restore at the same time, or the rest of a killed one, may have been first: that is no failure.
-                if not self._holds(item):
-                    raise
+        try:
+            self.spark.sql(f"RESTORE TABLE {item.relation.quoted} TO VERSION AS OF {item.to_version}").collect()
+        except delta_tables.sql_errors():
+            # A restore at the same time, or the rest of a killed one, may have been first: that is no failure.
+            if not self._holds(item):
+                raise
         self.keep_properties(item)
         return delta_tables.history(self.spark, item.relation, limit=1).version
 
@@ -75,12 +72,10 @@ class RestoreStatements:
         Returns:
             The new name of what stood in the way.
         """
-        from pyspark.errors import PySparkException
-
         moved = self._move_away(item.relation, item.kind_now)
         try:
             self.spark.sql(f"UNDROP TABLE {item.relation.quoted}")
-        except PySparkException:
+        except delta_tables.sql_errors():
             if moved:
                 self._rename(RelationName.parse(moved), item.relation, item.kind_now)
             raise

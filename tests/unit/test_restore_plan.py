@@ -1,0 +1,141 @@
+"""Consent, order and records of a restore, without Spark."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from dbx_cd.delta_tables import Column, create_view_sql
+from dbx_cd.errors import RestoreRefused
+from dbx_cd.relations import RelationName
+from dbx_cd.restore_consent import agreed
+from dbx_cd.restore_decision import PlanItem
+from dbx_cd.restore_plan import RestorePlan
+from dbx_cd.restore_point import RelationState, RestorePoint, written
+from dbx_cd.view_order import dependency_order
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+ORDERS = PlanItem("prod.s.orders", "restore", "1 commit", "table content version 2", "table", "table", 2, 1)
+TOTALS = PlanItem("prod.s.totals", "recreate_view", "another definition", "view abc", "view", "view")
+
+
+def plan(*items: PlanItem) -> RestorePlan:
+    return RestorePlan("20260101T000000Z-abcdef0", NOW, items)
+
+
+def agree(planned: RestorePlan, now: RestorePlan, *, seal: str | None = None, discard: bool = False) -> list[PlanItem]:
+    return agreed(planned, now, seal=planned.seal if seal is None else seal, discard_later_writes=discard)
+
+
+def test_seal_is_the_same_for_the_same_plan_made_again() -> None:
+    again = RestorePlan("20260101T000000Z-abcdef0", datetime(2026, 1, 2, tzinfo=UTC), (TOTALS, ORDERS))
+    assert again.seal == plan(ORDERS, TOTALS).seal
+    assert RestorePlan.from_dict(again.to_dict()).seal == again.seal
+
+
+def test_seal_changes_with_what_a_relation_is_or_becomes() -> None:
+    seals = {
+        plan(item).seal
+        for item in (
+            ORDERS,
+            replace(ORDERS, now="table content version 3"),
+            replace(ORDERS, to_version=0),
+            replace(ORDERS, action="keep"),
+            replace(ORDERS, later_writes=("version 3",)),
+        )
+    }
+    assert len(seals) == 5
+
+
+def test_wrong_seal_is_refused() -> None:
+    with pytest.raises(RestoreRefused, match="the seal is not this plan's"):
+        agree(plan(ORDERS), plan(ORDERS), seal="0" * 64)
+
+
+def test_relation_that_moved_since_the_plan_is_refused() -> None:
+    with pytest.raises(RestoreRefused, match=r"changed since the plan: prod\.s\.orders"):
+        agree(plan(ORDERS), plan(replace(ORDERS, now="table content version 3")))
+
+
+def test_relation_that_the_plan_leaves_alone_must_not_have_moved_either() -> None:
+    kept = replace(ORDERS, action="none")
+    with pytest.raises(RestoreRefused, match="changed since the plan"):
+        agree(plan(kept), plan(replace(kept, now="table content version 3")))
+
+
+def test_what_an_earlier_attempt_has_done_is_no_movement() -> None:
+    done = replace(ORDERS, action="none", now="table content version 1")
+    assert agree(plan(ORDERS, TOTALS), plan(done, TOTALS)) == [done, TOTALS]
+    moved_away = replace(TOTALS, kind_now="missing", now="missing")
+    assert agree(plan(TOTALS), plan(moved_away)) == [moved_away]
+
+
+def test_blocked_items_are_refused_and_named() -> None:
+    lost = replace(ORDERS, action="rebuild", reason="its files are gone")
+    with pytest.raises(RestoreRefused, match=r"prod\.s\.orders \(its files are gone\).*skip="):
+        agree(plan(lost), plan(lost))
+
+
+def test_later_writes_need_the_flag() -> None:
+    written_to = replace(ORDERS, later_writes=("version 3: WRITE by somebody",))
+    with pytest.raises(RestoreRefused, match="by somebody"):
+        agree(plan(written_to), plan(written_to))
+    assert agree(plan(written_to), plan(written_to), discard=True) == [written_to]
+
+
+def test_views_come_after_the_views_they_read() -> None:
+    texts = {
+        "prod.s.top": "select * from `prod`.`s`.`middle` join prod.s.orders using (id)",
+        "prod.s.middle": "select * from PROD.S.Base",
+        "prod.s.base": "select 'prod.s.top is not read' x",
+        "prod.s.orders": "",
+    }
+    order = dependency_order({k: v for k, v in texts.items() if k != "prod.s.base"} | {"prod.s.base": "select 1"})
+    assert order.index("prod.s.base") < order.index("prod.s.middle") < order.index("prod.s.top")
+    assert sorted(dependency_order(texts)) == sorted(texts), "a name in a string may only cost the order"
+
+
+def test_view_is_written_with_its_columns_comment_and_properties() -> None:
+    sql = create_view_sql(
+        RelationName("prod", "s", "v"),
+        text="select 1",
+        columns=(Column("id", "int", comment="it's"), Column("other one", "int")),
+        comment="a view",
+        properties={"k": "v"},
+    )
+    assert sql == (
+        "CREATE OR REPLACE VIEW `prod`.`s`.`v` (`id` COMMENT 'it\\'s', `other one`) COMMENT 'a view' "
+        "TBLPROPERTIES ('k' = 'v') AS select 1"
+    )
+
+
+def test_names_are_recorded_so_that_they_read_back() -> None:
+    for name in (RelationName("prod", "s", "orders"), RelationName("prod", "s", "größe.mit punkt")):
+        assert RelationName.parse(written(name)) == name
+    assert written(RelationName("prod", "s", "orders")) == "prod.s.orders"
+
+
+def test_readiness_says_until_when_and_why_not() -> None:
+    kinds = (
+        RelationState("prod.s.new", "missing"),
+        RelationState("prod.s.secret", "view", table_type="VIEW"),
+        RelationState("prod.s.mv", "other", table_type="MATERIALIZED_VIEW"),
+        RelationState("prod.s.stream", "other", table_type="STREAMING_TABLE"),
+        RelationState("prod.s.lost", "table", version=3, unreadable="version 3 cannot be read"),
+    )
+    point = RestorePoint("20260101T000000Z-abcdef0", NOW, kinds)
+    assert [r.status for r in point.readiness] == ["restorable", "rebuild", "rebuild", "impossible", "rebuild"]
+    assert not point.ok
+    assert "prod.s.stream" in str(point)
+    assert RestorePoint.from_dict(point.to_dict()) == point
+    assert "prod.s.lost" in point.to_html()
+
+
+def test_plan_names_what_stands_in_its_way_first() -> None:
+    lost = replace(ORDERS, name="prod.s.zzz", action="impossible", reason="<b>gone</b>")
+    page = plan(ORDERS, lost).to_html()
+    assert page.index("prod.s.zzz") < page.index("prod.s.orders")
+    assert "<b>gone</b>" not in page
+    assert "1 restore, 1 impossible" in str(plan(ORDERS, lost))
