@@ -131,7 +131,10 @@ def test_project_dir_is_no_setting_of_the_file(load) -> None:
         ("keep: {versions: true}", r"`keep\.versions` must be a whole number"),
         ("keep: {days: '7'}", r"`keep\.days` must be a whole number"),
         ("policies: {auto_rollback: always}", r"`policies\.auto_rollback` must be one of never, contracts, any"),
-        ("policies: {require_rollback_ready: {}}", r"`policies\.require_rollback_ready` must be one of ignore, warn, error"),
+        (
+            "policies: {require_rollback_ready: {}}",
+            r"`policies\.require_rollback_ready` must be one of ignore, warn, error",
+        ),
         ("release_log: just_a_table", "`release_log`: not a three-level relation name"),
     ],
 )
