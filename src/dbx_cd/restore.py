@@ -12,7 +12,7 @@ from dbx_cd import delta_tables
 from dbx_cd.errors import DbxCdError, RestoreFailed, RestoreRefused
 from dbx_cd.restore_consent import agreed
 from dbx_cd.restore_decision import PlanItem
-from dbx_cd.restore_journal import RestoredRelation, RestoreResult as RestoreResult
+from dbx_cd.restore_journal import RestoredRelation, RestoreResult as RestoreResult, unfinished_restore
 from dbx_cd.restore_plan import RestorePlan, assess, states_before
 from dbx_cd.restore_point import THREADS, RelationState, RestorePoint
 from dbx_cd.restore_statements import RestoreStatements
@@ -45,9 +45,12 @@ def restore(
     """
     started, clock = datetime.now(UTC), time.monotonic()
     release = cd.log.release(plan.release_id)
-    _refuse_while_deploying(cd, release, discard_later_writes=discard_later_writes)
+    _refuse_while_others_work(cd, release, discard_later_writes=discard_later_writes)
     now = assess(cd, release, only=plan.only or None, to=plan.to, new_tables=plan.new_tables)
     items = agreed(plan, now, seal=seal, discard_later_writes=discard_later_writes)
+    finished = cd.log.last(release, RestoreResult)
+    if finished is not None and finished.complete and not any(i.changes for i in items):
+        return finished  # two restores of one release are one
     earlier = cd.log.all(release, RestorePlan)
     if plan.seal not in {p.seal for p in earlier}:
         cd.log.append(release, plan)
@@ -100,10 +103,7 @@ class _Run:
         """
         undropped = [self.one(i) for i in items if i.action == "undrop"]
         if not all(r.ok for r in undropped):
-            raise RestoreFailed(
-                f"a dropped table does not come back, and nothing else was changed: {undropped[-1].error}",
-                next_step="plan again with skip= for that table, and rebuild it with trigger(..., full_refresh=True)",
-            )
+            return undropped
         tables = [i for i in items if not i.is_view and i.action not in ("undrop", "drop")]
         rest = [i for i in items if i.is_view or i.action == "drop"]
         restored = delta_tables.in_parallel(self.one, tables, threads=threads)
@@ -159,11 +159,17 @@ class _Run:
         return verify_table(self.cd.spark, item, before.properties if self.at_point else None)
 
 
-def _refuse_while_deploying(cd: Cd, release: Release, *, discard_later_writes: bool) -> None:
-    """A restore and a running deploy exclude each other.
+def _refuse_while_others_work(cd: Cd, release: Release, *, discard_later_writes: bool) -> None:
+    """A restore excludes any deploy, and the restore of another release.
 
     Whether a deploy of this very release still runs, or was killed, the log cannot tell: that is for a person to say.
     """
+    half_done = unfinished_restore(cd.log)
+    if half_done is not None and half_done != release.id:
+        raise RestoreRefused(
+            f"release {half_done} is being restored, or its restore was killed",
+            next_step="finish that restore first: plan and restore it again",
+        )
     for other, state in cd.log.history():
         if state.deploying_to is None:
             continue

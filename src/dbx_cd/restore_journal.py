@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from dbx_cd import html
 from dbx_cd.records import Record
 from dbx_cd.restore_decision import Action
+
+if TYPE_CHECKING:
+    from dbx_cd.release_log import ReleaseLog
 
 
 @dataclass(frozen=True)
@@ -72,3 +75,15 @@ class RestoreResult(Record):
         ]  # fmt: skip
         headers = ("relation", "", "action", "from", "to", "now at", "proof", "what stood there is now", "took")
         return str(html.section("Restore", html.paragraph(str(self)), html.table(headers, rows)))
+
+
+def unfinished_restore(log: ReleaseLog) -> str | None:
+    """The id of a release whose restore has begun and not ended: it runs now, or its process was killed.
+
+    Nothing else may change production then: half of it is the old state. A restore that ended with failures has
+    ended, and said so.
+    """
+    last: dict[str, str] = {}
+    for event in log.events(kinds=("restore_planned", RestoreResult.KIND)):
+        last[event.release_id] = event.kind
+    return next((release_id for release_id, kind in last.items() if kind == "restore_planned"), None)

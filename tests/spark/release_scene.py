@@ -1,0 +1,103 @@
+"""A release that changes relations of one schema, without dbt: what the restore tests share."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from pyspark.errors import AnalysisException
+from pyspark.sql import SparkSession
+
+from dbx_cd import delta_tables
+from dbx_cd.artifact_store import ArtifactStore
+from dbx_cd.config import CdConfig
+from dbx_cd.context import Cd
+from dbx_cd.relations import RelationName
+from dbx_cd.release_events import Release
+from dbx_cd.release_log import ReleaseLog
+from dbx_cd.restore_point import RestorePoint, capture_restore_point, record_versions_after
+
+
+@dataclass(frozen=True)
+class Observed:
+    """What a user sees of one relation; `operations` are those of DESCRIBE HISTORY, newest first."""
+
+    kind: str
+    rows: tuple[Any, ...] = ()
+    schema: str = ""
+    comment: str | None = None
+    properties: tuple[tuple[str, str], ...] = ()
+    operations: tuple[str, ...] = ()
+
+
+@dataclass
+class Scene:
+    """One schema of `prod` and one release log of its own."""
+
+    spark: SparkSession
+    schema: str
+    log: ReleaseLog
+
+    @classmethod
+    def create(cls, spark: SparkSession, schema: str) -> Scene:
+        spark.sql(f"CREATE SCHEMA prod.{schema}")
+        return cls(spark, schema, ReleaseLog(spark, f"ops.{schema}.release_log", actor="tester@example.org"))
+
+    @property
+    def cd(self) -> Cd:
+        return Cd(self.spark, CdConfig(), ArtifactStore("unused"), self.log, None)  # type: ignore[arg-type]
+
+    def name(self, identifier: str) -> RelationName:
+        return RelationName("prod", self.schema, identifier)
+
+    def full(self, identifier: str) -> str:
+        return str(self.name(identifier))
+
+    def sql(self, *statements: str, this: str = "") -> list[Any]:
+        """Run statements in which `@name` stands for a table of the scene and `@@` for `this`."""
+        rows: list[Any] = []
+        for statement in statements:
+            text = statement.replace("@@", self.name(this).quoted).replace("@", f"prod.{self.schema}.")
+            rows = self.spark.sql(text).collect()
+        return rows
+
+    def open(self, label: str = "release") -> Release:
+        commit = hashlib.sha1(label.encode()).hexdigest()
+        return self.log.open(commit, run_id=label, requester="tester@example.org")
+
+    def deploy(
+        self, names: Sequence[str], build: Callable[[], object], *, label: str = "release"
+    ) -> tuple[Release, RestorePoint]:
+        """What build_release does around dbt: restore point, build, versions after."""
+        release = self.open(label)
+        point = capture_restore_point(self.cd, release, [self.name(n) for n in names])
+        build()
+        record_versions_after(self.cd, release, point)
+        return release, point
+
+    def observe(self, *identifiers: str) -> dict[str, Observed]:
+        """What a user sees of each; a view that does not answer has kind "broken view"."""
+        names = {i: self.name(i) for i in identifiers}
+        entries = delta_tables.catalog_entries(self.spark, list(names.values()))
+        with ThreadPoolExecutor(4) as pool:
+            seen = pool.map(lambda name: self._observe(name, entries[name.key]), names.values())
+            return dict(zip(identifiers, seen, strict=True))
+
+    def _observe(self, name: RelationName, entry: delta_tables.CatalogEntry) -> Observed:
+        if entry.kind == "missing":
+            return Observed("missing")
+        try:
+            frame = self.spark.table(name.quoted)
+            rows, schema = tuple(sorted(frame.collect(), key=str)), frame.schema.json()
+        except AnalysisException:
+            return Observed("broken view")
+        operations: tuple[str, ...] = ()
+        if entry.kind == "table":
+            properties = dict(delta_tables.detail(self.spark, name).properties)
+            operations = tuple(c.operation for c in delta_tables.history(self.spark, name).commits.values())
+        else:
+            properties = delta_tables.properties(self.spark, name)
+        return Observed(entry.kind, rows, schema, entry.comment, tuple(sorted(properties.items())), operations)

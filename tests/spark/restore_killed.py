@@ -1,0 +1,63 @@
+"""A process of its own that restores and kills itself with SIGKILL at one journal step; run by test_restore_kill.py."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from dbx_cd.artifact_store import ArtifactStore
+from dbx_cd.config import CdConfig
+from dbx_cd.context import Cd
+from dbx_cd.local.notebook_spark import attach
+from dbx_cd.records import Record
+from dbx_cd.release_events import Release
+from dbx_cd.release_log import ReleaseLog
+from dbx_cd.release_state import Event
+from dbx_cd.restore import restore
+from dbx_cd.restore_journal import RestoredRelation
+from dbx_cd.restore_plan import RestorePlan
+
+
+@dataclass(frozen=True)
+class Order:
+    """What the parent asks for; `at` is a relation, `after` says whether its journal entry is still written."""
+
+    port: int
+    secret: str
+    log_table: str
+    plan: str
+    at: str
+    after: bool
+
+
+class DeadlyLog(ReleaseLog):
+    """A release log whose process dies at one entry."""
+
+    at = ""
+    after = False
+
+    def append(self, release: Release, record: Record) -> Event:
+        deadly = isinstance(record, RestoredRelation) and record.name == self.at
+        if deadly and not self.after:
+            os.kill(os.getpid(), signal.SIGKILL)
+        event = super().append(release, record)
+        if deadly:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return event
+
+
+def main(order: Order) -> None:
+    spark = attach(order.port, order.secret, job_group="killed")
+    log = DeadlyLog(spark, order.log_table, actor="tester@example.org")
+    log.at, log.after = order.at, order.after
+    plan = RestorePlan.from_dict(json.loads(Path(order.plan).read_text()))
+    cd = Cd(spark, CdConfig(), ArtifactStore("unused"), log, None)  # type: ignore[arg-type]
+    restore(cd, plan, seal=plan.seal, threads=1)
+
+
+if __name__ == "__main__":
+    main(Order(**json.loads(sys.argv[1])))

@@ -1,0 +1,228 @@
+"""Restore: consent, selection, later writers, repaired builds, concurrent use, what stays in the log."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+
+import pytest
+from pyspark.sql import SparkSession
+from release_scene import Scene
+
+from dbx_cd import delta_tables
+from dbx_cd.errors import RestoreFailed, RestoreRefused
+from dbx_cd.release_events import Deploying, Failed
+from dbx_cd.restore import restore
+from dbx_cd.restore_journal import RestoredRelation, RestoreResult, unfinished_restore
+from dbx_cd.restore_plan import RestorePlan, plan_restore
+from dbx_cd.restore_point import RestorePoint, VersionsAfter, capture_restore_point
+from dbx_cd.restore_readiness import extend_retention
+
+TABLE = "CREATE OR REPLACE TABLE @@ AS SELECT 1 id"
+WRITE = "INSERT INTO @@ VALUES (9)"
+
+
+@pytest.fixture
+def scene(spark: SparkSession, request: pytest.FixtureRequest) -> Scene:
+    return Scene.create(spark, request.node.name.removeprefix("test_")[:60])
+
+
+def ids(scene: Scene, name: str) -> list[int]:
+    return sorted(r.id for r in scene.sql("SELECT id FROM @@", this=name))
+
+
+def restores(scene: Scene, name: str) -> int:
+    commits = delta_tables.history(scene.spark, scene.name(name)).commits.values()
+    return sum(c.operation == "RESTORE" for c in commits)
+
+
+def test_log_holds_the_whole_story_and_commits_carry_the_release(scene: Scene) -> None:
+    scene.sql(TABLE, this="a")
+    release, point = scene.deploy(["a", "new"], lambda: [scene.sql(WRITE, this="a"), scene.sql(TABLE, this="new")])
+    plan = plan_restore(scene.cd, release)
+    assert scene.log.last(release, RestorePlan) is None, "a plan writes nothing"
+    result = restore(scene.cd, plan, seal=plan.seal)
+    assert [i.action for i in plan.items] == ["restore", "keep"]
+    assert ids(scene, "new") == [1], "new_tables is keep"
+    assert scene.log.all(release, RestorePoint) == [point]
+    assert scene.log.last(release, RestorePlan) == plan
+    assert scene.log.last(release, RestoreResult) == result
+    assert [e.kind for e in scene.log.events(release.id)][-4:] == [
+        "restore_planned",
+        "restored_relation",
+        "restored_relation",
+        "rolled_back",
+    ]
+    newest = next(iter(delta_tables.history(scene.spark, scene.name("a")).commits.values()))
+    assert newest.user_metadata == f"dbx_cd restore {release.id}"
+    scene.sql(WRITE, this="a")
+    newest = next(iter(delta_tables.history(scene.spark, scene.name("a")).commits.values()))
+    assert newest.user_metadata is None, "the signature is not left on the session"
+
+
+def test_restoring_again_changes_nothing(scene: Scene) -> None:
+    scene.sql(TABLE, this="a")
+    release, _ = scene.deploy(["a"], lambda: scene.sql(WRITE, this="a"))
+    first = plan_restore(scene.cd, release)
+    restore(scene.cd, first, seal=first.seal)
+    events = len(scene.log.events(release.id))
+    assert restore(scene.cd, first, seal=first.seal).ok
+    again = plan_restore(scene.cd, release)
+    assert [i.action for i in again.items] == ["none"]
+    assert restore(scene.cd, again, seal=again.seal).ok
+    assert restores(scene, "a") == 1
+    assert len(scene.log.events(release.id)) == events, "two restores of one release are one"
+
+
+def test_two_restores_at_the_same_time_are_one(scene: Scene) -> None:
+    for name in ("a", "b"):
+        scene.sql(TABLE, this=name)
+    release, _ = scene.deploy(["a", "b"], lambda: [scene.sql(WRITE, this=name) for name in ("a", "b")])
+    plan = plan_restore(scene.cd, release)
+    with ThreadPoolExecutor(2) as pool:
+        results = list(pool.map(lambda _: restore(scene.cd, plan, seal=plan.seal), range(2)))
+    assert all(r.ok for r in results)
+    assert (ids(scene, "a"), ids(scene, "b")) == ([1], [1])
+
+
+def test_write_between_plan_and_restore_is_refused_and_kept(scene: Scene) -> None:
+    scene.sql(TABLE, this="a")
+    release, _ = scene.deploy(["a"], lambda: scene.sql(WRITE, this="a"))
+    plan = plan_restore(scene.cd, release)
+    scene.sql("INSERT INTO @@ VALUES (5)", this="a")
+    with pytest.raises(RestoreRefused, match="changed since the plan"):
+        restore(scene.cd, plan, seal=plan.seal, discard_later_writes=True)
+    plan = plan_restore(scene.cd, release)
+    with pytest.raises(RestoreRefused, match="others wrote after the release"):
+        restore(scene.cd, plan, seal=plan.seal)
+    assert ids(scene, "a") == [1, 5, 9]
+
+
+def test_maintenance_between_plan_and_restore_is_no_reason_to_refuse(scene: Scene) -> None:
+    scene.sql(TABLE, this="a")
+    release, _ = scene.deploy(["a"], lambda: scene.sql(WRITE, this="a"))
+    plan = plan_restore(scene.cd, release)
+    scene.sql("OPTIMIZE @@", this="a")
+    restore(scene.cd, plan, seal=plan.seal)
+    assert ids(scene, "a") == [1]
+
+
+def test_selection_restores_only_what_is_named_and_leaves_the_release_open(scene: Scene) -> None:
+    for name in ("orders", "lines"):
+        scene.sql(TABLE, this=name)
+    release, _ = scene.deploy(["orders", "lines"], lambda: [scene.sql(WRITE, this=n) for n in ("orders", "lines")])
+    with pytest.raises(RestoreRefused, match="name one of: orders"):
+        plan_restore(scene.cd, release, only=["ordres"])
+    plan = plan_restore(scene.cd, release, only=["orders"])
+    result = restore(scene.cd, plan, seal=plan.seal)
+    assert not result.complete
+    assert scene.log.state(release).phase != "rolled_back"
+    assert (ids(scene, "orders"), ids(scene, "lines")) == ([1], [1, 9])
+
+
+def test_point_in_time_brings_tables_to_that_time(scene: Scene) -> None:
+    scene.sql(TABLE, WRITE, this="a")
+    moment = datetime.now(UTC)
+    scene.sql("INSERT INTO @@ VALUES (10)", this="a")
+    release, _ = scene.deploy(["a"], lambda: scene.sql("INSERT INTO @@ VALUES (11)", this="a"))
+    plan = plan_restore(scene.cd, release, to=moment)
+    assert (plan.items[0].to_version, len(plan.items[0].later_writes)) == (1, 1)
+    restore(scene.cd, plan, seal=plan.seal, discard_later_writes=True)
+    assert ids(scene, "a") == [1, 9]
+
+
+def test_repaired_build_is_undone_to_before_its_first_attempt(scene: Scene) -> None:
+    scene.sql(TABLE, this="a")
+    scene.deploy(["a"], lambda: scene.sql(WRITE, this="a"))
+    release, _ = scene.deploy(["a"], lambda: scene.sql(WRITE, this="a"))
+    plan = plan_restore(scene.cd, release)
+    assert not plan.later_writes, "both attempts are the release's own"
+    restore(scene.cd, plan, seal=plan.seal)
+    assert ids(scene, "a") == [1]
+
+
+def test_write_between_two_attempts_is_not_the_releases_own(scene: Scene) -> None:
+    scene.sql(TABLE, this="a")
+    scene.deploy(["a"], lambda: scene.sql(WRITE, this="a"))
+    scene.sql("INSERT INTO @@ VALUES (5)", this="a")
+    release, _ = scene.deploy(["a"], lambda: scene.sql(WRITE, this="a"))
+    assert [len(i.later_writes) for i in plan_restore(scene.cd, release).items] == [1]
+
+
+def test_after_a_killed_build_a_person_has_to_say_whose_writes_they_are(scene: Scene) -> None:
+    scene.sql(TABLE, this="a")
+    release = scene.open()
+    scene.log.append(release, Deploying("prod"))
+    capture_restore_point(scene.cd, release, [scene.name("a")])
+    scene.sql(WRITE, this="a")
+    plan = plan_restore(scene.cd, release)
+    assert "not recorded" in plan.items[0].later_writes[0]
+    with pytest.raises(RestoreRefused, match="still deploying to prod, or its run was killed"):
+        restore(scene.cd, plan, seal=plan.seal)
+    assert scene.log.last(release, VersionsAfter) is None
+    restore(scene.cd, plan, seal=plan.seal, discard_later_writes=True)
+    assert ids(scene, "a") == [1]
+
+
+def test_restore_is_refused_while_another_release_deploys(scene: Scene) -> None:
+    scene.sql(TABLE, this="a")
+    release, _ = scene.deploy(["a"], lambda: scene.sql(WRITE, this="a"))
+    plan = plan_restore(scene.cd, release)
+    other = scene.open("other")
+    scene.log.append(other, Deploying("prod"))
+    with pytest.raises(RestoreRefused, match="is deploying to prod"):
+        restore(scene.cd, plan, seal=plan.seal)
+    scene.log.append(other, Failed("prod", "stopped"))
+    assert restore(scene.cd, plan, seal=plan.seal).ok
+
+
+def test_restore_that_was_killed_comes_before_the_restore_of_another_release(scene: Scene) -> None:
+    scene.sql(TABLE, this="a")
+    older, _ = scene.deploy(["a"], lambda: scene.sql(WRITE, this="a"), label="older")
+    newer, _ = scene.deploy(["a"], lambda: scene.sql(WRITE, this="a"), label="newer")
+    begun = plan_restore(scene.cd, newer)
+    scene.log.append(newer, begun)  # all that a restore killed at its first step leaves
+    assert unfinished_restore(scene.log) == newer.id
+    plan = plan_restore(scene.cd, older)
+    with pytest.raises(RestoreRefused, match="is being restored, or its restore was killed"):
+        restore(scene.cd, plan, seal=plan.seal, discard_later_writes=True)
+    restore(scene.cd, begun, seal=begun.seal)
+    plan = plan_restore(scene.cd, older)
+    assert not plan.later_writes, "the newer release is undone, so its writes are gone"
+    restore(scene.cd, plan, seal=plan.seal)
+    assert ids(scene, "a") == [1]
+
+
+def test_release_without_restore_point_cannot_be_undone(scene: Scene) -> None:
+    with pytest.raises(RestoreRefused, match="has no restore point"):
+        plan_restore(scene.cd, scene.open())
+
+
+def test_relation_that_fails_is_named_and_the_others_are_done(scene: Scene) -> None:
+    scene.sql("CREATE TABLE @a AS SELECT 1 id", "CREATE TABLE @b AS SELECT 1 id", "CREATE VIEW @v AS SELECT id FROM @b")
+    release, _ = scene.deploy(
+        ["a", "v"], lambda: scene.sql("INSERT INTO @a VALUES (9)", "CREATE OR REPLACE VIEW @v AS SELECT 'x' x")
+    )
+    scene.sql("DROP TABLE @b")  # not part of the release, so the plan cannot know
+    plan = plan_restore(scene.cd, release)
+    with pytest.raises(RestoreFailed, match="1 of 2 relations are not restored") as failure:
+        restore(scene.cd, plan, seal=plan.seal)
+    result = failure.value.result
+    assert isinstance(result, RestoreResult)
+    assert [r.name for r in result.failed] == [scene.full("v")]
+    assert ids(scene, "a") == [1]
+    scene.sql("CREATE TABLE @b AS SELECT 1 id")
+    assert restore(scene.cd, plan, seal=plan.seal).complete
+    assert [r.name for r in scene.log.all(release, RestoredRelation)] == [scene.full("a"), scene.full("v")]
+
+
+def test_retention_can_be_extended_so_that_a_rollback_stays_possible(scene: Scene) -> None:
+    scene.sql(TABLE, this="a")
+    extend_retention(scene.spark, scene.name("a"), days=60)
+    extend_retention(scene.spark, scene.name("a"), days=30)
+    release, point = scene.deploy(["a"], lambda: scene.sql(WRITE, this="a"))
+    until = point.readiness[0].until
+    assert until is not None
+    assert (until - point.taken_at).days == 60
+    plan = plan_restore(scene.cd, release)
+    assert restore(scene.cd, plan, seal=plan.seal).ok
