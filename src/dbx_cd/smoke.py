@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING, Any
 from dbx_cd.dbt_artifacts import SourceFreshness
 from dbx_cd.errors import SuiteError
 from dbx_cd.relations import RelationName
+from dbx_cd.smoke_answers import Answer, Ask, first_line
 from dbx_cd.smoke_baseline import NoBaseline, baseline_for, baseline_from
 from dbx_cd.smoke_build import Build
 from dbx_cd.smoke_checks import Check
 from dbx_cd.smoke_contracts import DOMAIN as CONTRACTS, contracts_from_manifest, selected_ids
+from dbx_cd.smoke_docs import DataDocsPage, write_data_docs
 from dbx_cd.smoke_judge import broken, judge
 from dbx_cd.smoke_metrics import with_bounds
 from dbx_cd.smoke_plan import PARALLEL_TABLES, Planned, Planner
@@ -30,7 +32,6 @@ if TYPE_CHECKING:
 
     from dbx_cd.artifact_version import ArtifactVersion
     from dbx_cd.restore_point import RestorePoint
-    from dbx_cd.smoke_gx import Answer
 
 __all__ = ["NoBaseline", "SmokeReport", "baseline_for", "contracts_from_manifest", "load_suites", "run_smoke"]
 
@@ -74,6 +75,7 @@ def run_smoke(
     freshness: Sequence[SourceFreshness] | None = None,
     tiny: bool = False,
     recheck: bool = False,
+    docs_dir: Path | None = None,
     check: bool = True,
 ) -> SmokeReport:
     """Run the suites on a build.
@@ -86,6 +88,8 @@ def run_smoke(
         freshness: what `dbt source freshness` found; None leaves sources out of the report.
         tiny: contracts and guardrails only; a domain without a guardrail is reported.
         recheck: execute contracts too that dbt build has checked in this release.
+        docs_dir: a folder for Great Expectations' Data Docs: one page for each table or query, and an index named
+            like the folder.
         check: raise unless the report is ok.
 
     Returns:
@@ -111,7 +115,7 @@ def run_smoke(
                 planned.append(plan)
     bounded = with_bounds(planned, spark=spark, baseline=baseline_from(baseline))
     results += [p for p in bounded if isinstance(p, CheckResult)]
-    results += _execute(spark, [p for p in bounded if isinstance(p, Planned)])
+    results += _execute(spark, [p for p in bounded if isinstance(p, Planned)], docs_dir)
     results += [_fresh(source) for source in freshness or ()]
     report = SmokeReport(
         target=artifacts.target,
@@ -146,18 +150,22 @@ def _tiny(suite: SmokeSuite) -> tuple[tuple[Check, ...], list[CheckResult]]:
     return kept, [note]
 
 
-def _execute(spark: SparkSession, planned: Sequence[Planned]) -> list[CheckResult]:
+def _execute(spark: SparkSession, planned: Sequence[Planned], docs_dir: Path | None) -> list[CheckResult]:
     """One validation for each table and each condition on its rows, and one for each query, several at a time."""
     tables: dict[object, list[Planned]] = {}
     for i, one in enumerate(planned):
         key = i if one.query else (one.relation, one.condition)
         tables.setdefault(key, []).append(one)
     with ThreadPoolExecutor(max_workers=PARALLEL_TABLES) as pool:
-        found = pool.map(partial(_validate, spark), tables.values())
-        return [result for results in found for result in results]
+        found = list(pool.map(partial(_validate, spark, docs=docs_dir is not None), tables.values()))
+    if docs_dir is not None:
+        write_data_docs(docs_dir, [page for _, page in found if page is not None])
+    return [result for results, _ in found for result in results]
 
 
-def _validate(spark: SparkSession, members: Sequence[Planned]) -> list[CheckResult]:
+def _validate(
+    spark: SparkSession, members: Sequence[Planned], *, docs: bool
+) -> tuple[list[CheckResult], DataDocsPage | None]:
     from dbx_cd import smoke_gx
 
     first = members[0]
@@ -166,12 +174,19 @@ def _validate(spark: SparkSession, members: Sequence[Planned]) -> list[CheckResu
         frame = spark.sql(first.query) if first.query else _rows(spark, first)
         _ = frame.columns  # a Connect session looks at the table only when asked for something
     except Exception as exc:
-        return [broken(one, f"cannot be read: {_first_line(exc)}") for one in members]
-    asks = [smoke_gx.Ask(i, p.type, p.arguments, _example_limit(p)) for i, p in enumerate(members)]
-    answers = smoke_gx.validate(frame, asks)
+        return [broken(one, f"cannot be read: {first_line(str(exc))}") for one in members], None
+    asks = [Ask(i, p.type, p.arguments, _example_limit(p)) for i, p in enumerate(members)]
+    validation = smoke_gx.validate(frame, asks)
+    answers = validation.answers
     if first.query:
         answers = {0: _with_rows(frame, first, answers[0], started)}
-    return [judge(one, answers[i]) for i, one in enumerate(members)]
+    page = None
+    if docs and validation.results:
+        title = (
+            first.check.name if first.query else " where ".join(filter(None, (str(first.relation), first.condition)))
+        )
+        page = DataDocsPage(title, smoke_gx.data_docs_page(title, validation.results))
+    return [judge(one, answers[i]) for i, one in enumerate(members)], page
 
 
 def _rows(spark: SparkSession, planned: Planned) -> DataFrame:
@@ -231,7 +246,3 @@ def _data_type(spark: SparkSession) -> Callable[[str], str]:
         return known[text]
 
     return spelled
-
-
-def _first_line(exc: Exception) -> str:
-    return next((line.strip() for line in str(exc).splitlines() if line.strip()), type(exc).__name__)[:500]

@@ -9,18 +9,19 @@ from __future__ import annotations
 
 import difflib
 import logging
-import math
 import os
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from decimal import Decimal
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar
 
 # Releases before 1.24 send usage data unless told not to; a release task must never try the network for that.
 os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
 
+from great_expectations import __version__ as gx_version
+from great_expectations.core.expectation_validation_result import ExpectationSuiteValidationResult
 from great_expectations.core.metric_domain_types import MetricDomainTypes
 from great_expectations.core.metric_function_types import MetricPartialFunctionTypes
 from great_expectations.execution_engine.sparkdf_execution_engine import SparkDFExecutionEngine
@@ -40,9 +41,12 @@ from great_expectations.expectations.registry import (
     get_metric_provider,
     list_registered_expectation_implementations,
 )
+from great_expectations.render.renderer.page_renderer import ValidationResultsPageRenderer
+from great_expectations.render.view.view import DefaultJinjaPageView
 from great_expectations.validator.validator import Validator
 
 from dbx_cd.relations import quote
+from dbx_cd.smoke_answers import Answer, Ask, first_line, is_between, scalar, show, with_real_columns
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -51,29 +55,6 @@ if TYPE_CHECKING:
 logging.captureWarnings(False)
 
 _ROW_WISE = (ColumnMapExpectation, ColumnPairMapExpectation, MulticolumnMapExpectation)
-_COLUMN_ARGUMENTS = ("column", "column_A", "column_B")
-
-
-@dataclass(frozen=True)
-class Ask:
-    """One expectation to validate: `type` by snake-case name or dotted path; `examples` rows at most are fetched."""
-
-    key: int
-    type: str
-    arguments: Mapping[str, Any]
-    examples: int = 20
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What came of it. `error` says why it could not be validated; `unexpected` counts failing rows where known."""
-
-    success: bool
-    observed: Any = None
-    unexpected: int | None = None
-    examples: tuple[str, ...] = field(default=())
-    error: str | None = None
-    seconds: float = 0.0
 
 
 class SqlAggregate(TableMetricProvider):
@@ -110,7 +91,7 @@ class ExpectSqlAggregateToBeBetween(BatchExpectation):
         execution_engine: Any = None,  # noqa: ARG002
     ) -> dict[str, Any]:
         value = metrics["dbx_cd.sql_aggregate"]
-        return {"success": _between(value, self.min_value, self.max_value), "result": {"observed_value": value}}
+        return {"success": is_between(value, self.min_value, self.max_value), "result": {"observed_value": value}}
 
 
 class ExpectColumnDataTypes(BatchExpectation):
@@ -184,7 +165,15 @@ class _QuietValidator(Validator):
         return False
 
 
-def validate(frame: DataFrame, asks: Sequence[Ask]) -> dict[int, Answer]:
+@dataclass(frozen=True)
+class Validation:
+    """The answers by key, and Great Expectations' own results, for Data Docs."""
+
+    answers: Mapping[int, Answer]
+    results: tuple[Any, ...]
+
+
+def validate(frame: DataFrame, asks: Sequence[Ask]) -> Validation:
     """Validate the expectations on one table: all aggregates in one scan, examples only for what failed.
 
     An expectation that raises never hides the others. Safe to call from several threads.
@@ -195,22 +184,27 @@ def validate(frame: DataFrame, asks: Sequence[Ask]) -> dict[int, Answer]:
     columns = list(frame.columns)
     for ask in asks:
         try:
-            arguments = _with_real_columns(ask, columns)
+            arguments = with_real_columns(ask, columns)
             built[ask.key] = _build(ask.type, arguments, meta={"key": ask.key})
         except Exception as exc:
             answers[ask.key] = Answer(False, error=_message(exc, ask.type))
     answers |= _wrong_aggregates(frame, built)
     first = [_first_look(expectation) for key, expectation in built.items() if key not in answers]
-    answers |= _run(frame, first)
+    results = _run(frame, first)
+    answers |= {key: _answer(result) for key, result in results.items()}
     limits = {ask.key: ask.examples for ask in asks}
     again = [
         expectation.copy(update={"result_format": _with_examples(limits[key])})
         for key, expectation in built.items()
         if isinstance(expectation, _ROW_WISE) and not answers[key].success
     ]
-    answers |= _run(frame, again)
+    second = _run(frame, again)
+    answers |= {key: _answer(result) for key, result in second.items()}
     share = (time.perf_counter() - started) / max(len(asks), 1)
-    return {key: replace(answer, seconds=share) for key, answer in answers.items()}
+    return Validation(
+        answers={key: replace(answer, seconds=share) for key, answer in answers.items()},
+        results=tuple(result for result in {**results, **second}.values() if not isinstance(result, Answer)),
+    )
 
 
 def _first_look(expectation: Any) -> Any:
@@ -251,11 +245,12 @@ def _analysed(frame: DataFrame, expression: Any) -> Answer | None:
     try:
         _ = frame.agg(expression).schema
     except Exception as exc:
-        return Answer(False, error=_first_line(str(exc)))
+        return Answer(False, error=first_line(str(exc)))
     return None
 
 
-def _run(frame: DataFrame, expectations: Sequence[Any]) -> dict[int, Answer]:
+def _run(frame: DataFrame, expectations: Sequence[Any]) -> dict[int, Any]:
+    """Great Expectations' result of each expectation by its key, or an `Answer` where there is none."""
     if not expectations:
         return {}
     logging.getLogger("great_expectations").setLevel(logging.CRITICAL)  # it logs what it also returns
@@ -265,7 +260,7 @@ def _run(frame: DataFrame, expectations: Sequence[Any]) -> dict[int, Answer]:
         results = _QuietValidator(execution_engine=engine).graph_validate([e.configuration for e in expectations])
     except Exception as exc:
         return {e.meta["key"]: Answer(False, error=_message(exc, e.expectation_type)) for e in expectations}
-    return {_key(result): _answer(result) for result in results}
+    return {_key(result): result for result in results}
 
 
 def _key(result: Any) -> int:
@@ -273,6 +268,8 @@ def _key(result: Any) -> int:
 
 
 def _answer(result: Any) -> Answer:
+    if isinstance(result, Answer):
+        return result
     error = _raised(result.exception_info)
     if error:
         return Answer(False, error=error)
@@ -281,8 +278,8 @@ def _answer(result: Any) -> Answer:
     observed = found.get("observed_value")
     if unexpected is not None:
         observed = f"{unexpected} of {found.get('element_count')} rows"
-    examples = tuple(_show(value) for value in found.get("partial_unexpected_list") or ())
-    return Answer(bool(result.success), _scalar(observed), unexpected, examples)
+    examples = tuple(show(value) for value in found.get("partial_unexpected_list") or ())
+    return Answer(bool(result.success), scalar(observed), unexpected, examples)
 
 
 def _raised(info: Mapping[str, Any] | None) -> str | None:
@@ -290,12 +287,37 @@ def _raised(info: Mapping[str, Any] | None) -> str | None:
     if not info:
         return None
     if info.get("raised_exception"):
-        return _first_line(str(info.get("exception_message") or "raised without a message"))
+        return first_line(str(info.get("exception_message") or "raised without a message"))
     nested = [value for value in info.values() if isinstance(value, Mapping)]
     for one in nested:
         if one.get("raised_exception", True) and one.get("exception_message"):
-            return _first_line(str(one["exception_message"]))
+            return first_line(str(one["exception_message"]))
     return "raised without a message" if nested else None
+
+
+def data_docs_page(title: str, results: Sequence[Any]) -> str:
+    """Great Expectations' Data Docs page of one table's results. Its styles and scripts come from public CDNs."""
+    successful = sum(bool(result.success) for result in results)
+    suite = ExpectationSuiteValidationResult(
+        suite_name=title,
+        success=successful == len(results),
+        results=list(results),
+        statistics={
+            "evaluated_expectations": len(results),
+            "successful_expectations": successful,
+            "unsuccessful_expectations": len(results) - successful,
+            "success_percent": 100 * successful / max(len(results), 1),
+        },
+        meta={
+            "run_id": {"run_name": title, "run_time": datetime.now(UTC).isoformat()},
+            "great_expectations_version": gx_version,
+            "batch_spec": {},
+            "batch_markers": {},
+            "active_batch_definition": {},
+        },
+    )
+    view: Any = DefaultJinjaPageView()
+    return str(view.render(ValidationResultsPageRenderer().render(suite)))
 
 
 def _build(kind: str, arguments: Mapping[str, Any], **settings: Any) -> Any:
@@ -320,58 +342,9 @@ def _with_examples(limit: int) -> dict[str, Any]:
     return {"result_format": "BASIC", "partial_unexpected_count": limit}
 
 
-def _with_real_columns(ask: Ask, columns: Sequence[str]) -> dict[str, Any]:
-    """The arguments with column names in the table's own case: Spark ignores case, Great Expectations does not.
-
-    Raises:
-        ValueError: the table has no such column.
-    """
-    by_key = {column.lower(): column for column in columns}
-
-    def real(name: Any) -> Any:
-        # A dotted name is a field inside a struct; only its first part is a column.
-        if not isinstance(name, str) or name in columns or "." in name:
-            return name
-        if name.lower() in by_key:
-            return by_key[name.lower()]
-        if ask.type == "expect_column_to_exist":
-            return name
-        near = difflib.get_close_matches(name, columns, n=1)
-        raise ValueError(f"there is no column `{name}`" + (f"; did you mean `{near[0]}`?" if near else ""))
-
-    fixed = {k: real(v) if k in _COLUMN_ARGUMENTS else v for k, v in ask.arguments.items()}
-    if isinstance(fixed.get("column_list"), list):
-        fixed["column_list"] = [real(name) for name in fixed["column_list"]]
-    return fixed
-
-
-def _between(value: Any, low: float | None, high: float | None) -> bool:
-    number = _scalar(value)
-    if isinstance(number, bool) or not isinstance(number, int | float) or math.isnan(number):
-        return False
-    return (low is None or number >= low) and (high is None or number <= high)
-
-
-def _scalar(value: Any) -> Any:
-    """A value fit for JSON: numbers as numbers, everything else as text."""
-    if isinstance(value, Decimal):
-        return float(value)
-    return value if value is None or isinstance(value, bool | int | float | str) else _show(value)
-
-
-def _show(value: Any) -> str:
-    text = str(value)
-    return text if len(text) <= 200 else text[:199] + "…"
-
-
 def _message(exc: Exception, kind: str) -> str:
     errors = getattr(exc, "errors", None)
     if callable(errors) and type(exc).__name__ == "ValidationError":
         parts = [f"{'.'.join(str(p) for p in e['loc'])}: {e['msg']}" for e in errors()]
         return f"{kind}: {'; '.join(parts)}"
-    return _first_line(str(exc) or type(exc).__name__)
-
-
-def _first_line(text: str) -> str:
-    line = next((part.strip() for part in text.splitlines() if part.strip()), "raised without a message")
-    return line if len(line) <= 500 else line[:499] + "…"
+    return first_line(str(exc) or type(exc).__name__)

@@ -13,7 +13,7 @@ from dbx_cd.smoke_plan import Planned, result_of
 from dbx_cd.smoke_report import CheckResult, Status
 
 if TYPE_CHECKING:
-    from dbx_cd.smoke_gx import Answer
+    from dbx_cd.smoke_answers import Answer
 
 _CONDITION = re.compile(r"(==|=|!=|<>|>=|<=|>|<)\s*(\d+)")
 _COMPARE: dict[str, Callable[[int, int], bool]] = {

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from dbx_cd import html
 from dbx_cd.errors import SmokeFailed
 from dbx_cd.records import Record
+from dbx_cd.smoke_picture import band
+
+if TYPE_CHECKING:
+    from dbx_cd.release_events import Release
+    from dbx_cd.release_log import ReleaseLog
 
 Status = Literal["pass", "fail", "warn", "skipped", "broken"]
 
@@ -123,8 +128,12 @@ class SmokeReport(Record):
         verdict = "ok" if self.ok else "failed"
         return f"{'tiny ' if self.tiny else ''}smoke of {self.target} {verdict}: {counts}"
 
-    def to_html(self) -> str:
-        """A page part: verdict, problems first, then each domain's checks folded."""
+    def to_html(self, *, past: Sequence[SmokeReport] = ()) -> str:
+        """A page part: verdict, problems first, then each domain's checks folded; metrics as small pictures.
+
+        Args:
+            past: earlier reports of the same target, oldest first; their numbers become each metric's trend.
+        """
         problems = [c for c in self.checks if c.status in ("broken", "fail", "warn")]
         others = [c for c in self.checks if c.status in ("skipped", "pass")]
         parts: list[object] = [
@@ -132,12 +141,12 @@ class SmokeReport(Record):
             html.paragraph(f"artifacts {self.artifacts}, commit {self.commit}, {self.seconds:.1f} s"),
         ]
         if problems:
-            parts.append(_table(problems))
+            parts.append(_table(problems, past))
         for domain in sorted({c.domain for c in others}):
             inside = [c for c in others if c.domain == domain]
             skipped = sum(c.status == "skipped" for c in inside)
             summary = f"{domain}: {len(inside) - skipped} passed, {skipped} skipped"
-            parts.append(html.fold(summary, _table(inside)))
+            parts.append(html.fold(summary, _table(inside, past)))
         return str(html.section(f"Smoke test of {self.target}", *parts))
 
     def _with(self, *statuses: Status) -> tuple[CheckResult, ...]:
@@ -149,8 +158,24 @@ def in_order(results: Iterable[CheckResult]) -> tuple[CheckResult, ...]:
     return tuple(sorted(results, key=lambda c: (_ORDER[c.status], c.domain, c.model or "", c.name)))
 
 
-def _table(results: Iterable[CheckResult]) -> object:
-    headers = ("status", "check", "model", "observed", "expected", "baseline", "owner", "where", "seconds")
+def past_reports(log: ReleaseLog, target: str, *, before: Release | None = None, last: int = 20) -> list[SmokeReport]:
+    """The newest smoke reports of a target in the release log, oldest first, one for each release.
+
+    Args:
+        log: the release log.
+        target: the dbt target.
+        before: leave out this release.
+        last: how many at most.
+    """
+    found: dict[str, SmokeReport] = {}
+    for event in log.events(kinds=(SmokeReport.KIND,)):
+        if event.payload.get("target") == target and (before is None or event.release_id != before.id):
+            found[event.release_id] = SmokeReport.read(dict(event.payload))
+    return list(found.values())[-last:]
+
+
+def _table(results: Iterable[CheckResult], past: Sequence[SmokeReport]) -> object:
+    headers = ("status", "check", "model", "observed", "expected", "baseline", "", "owner", "where", "seconds")
     rows = [
         (
             html.badge(c.status),
@@ -159,6 +184,7 @@ def _table(results: Iterable[CheckResult]) -> object:
             c.observed,
             c.expected,
             c.baseline,
+            _picture(c, past),
             c.owner,
             c.where,
             f"{c.seconds:.2f}",
@@ -172,3 +198,21 @@ def _examples(result: CheckResult) -> object:
     if not result.examples:
         return ""
     return html.fold(f"{len(result.examples)} examples", html.code("\n".join(result.examples)))
+
+
+def _picture(result: CheckResult, past: Sequence[SmokeReport]) -> object:
+    """The band of a metric and its numbers over past releases."""
+    if result.kind != "metric" or not _is_number(result.observed):
+        return ""
+    same = (c for report in past for c in report.checks if (c.domain, c.model, c.name) == _identity(result))
+    trend = [float(c.observed) for c in same if _is_number(c.observed)]
+    now = band(float(result.observed), baseline=result.baseline, low=result.low, high=result.high)
+    return html.join((now, html.sparkline([*trend, float(result.observed)]) if trend else ""))
+
+
+def _identity(result: CheckResult) -> tuple[str, str | None, str]:
+    return result.domain, result.model, result.name
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -20,6 +20,7 @@ from dbx_cd.smoke import load_suites
 from dbx_cd.smoke_baseline import NoBaseline, baseline_from
 from dbx_cd.smoke_checks import Assertion, Bounds, Comparison, ExpectationCheck
 from dbx_cd.smoke_contracts import Contract, contracts_from_manifest
+from dbx_cd.smoke_picture import band
 from dbx_cd.smoke_report import CheckResult, SmokeReport, in_order
 from dbx_cd.smoke_suite import SmokeSuite
 
@@ -273,6 +274,19 @@ def test_schema_for_editors_accepts_what_the_reader_accepts_and_knows_its_keys()
     ):
         with pytest.raises(jsonschema.ValidationError):
             jsonschema.validate(yaml.safe_load(SUITE.replace(old, new, 1)), schema)
+
+
+def test_metric_is_drawn_in_its_band_with_the_trend_of_past_releases() -> None:
+    metric = result("fail", kind="metric", observed=70, baseline=100, low=80.0, high=120.0)
+    page = report(metric).to_html(past=[report(result("pass", kind="metric", observed=90))])
+    assert "<title>now 70, baseline 100, at least 80, at most 120</title>" in page
+    assert "polyline" in page
+    assert "polyline" not in report(metric).to_html()
+
+
+def test_band_of_one_value_and_open_ends_is_drawn() -> None:
+    assert "<circle" in band(0, baseline=0, low=None, high=None)
+    assert "now 5, at least 1" in band(5, baseline=None, low=1, high=None)
 
 
 def test_no_baseline_is_a_reason() -> None:

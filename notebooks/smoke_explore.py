@@ -1,0 +1,40 @@
+# Databricks notebook source
+# MAGIC %md
+# MAGIC # Explore the data of an environment
+# MAGIC Pick an environment and models: every contract and business check runs again, whatever dbt has checked before.
+# MAGIC With `compare_with` and one model, its rows are set side by side in both environments. Nothing is written.
+
+# COMMAND ----------
+
+from dbx_cd import open_cd
+from dbx_cd.smoke import baseline_for, load_suites, run_smoke
+from dbx_cd.smoke_compare import compare_model
+
+for name, default in (("target", "stg"), ("models", ""), ("compare_with", "prod"), ("key", ""), ("project_dir", ""), ("artifacts_root", "")):
+    dbutils.widgets.text(name, default)
+target, models = dbutils.widgets.get("target"), dbutils.widgets.get("models").split()
+
+cd = open_cd(
+    spark,
+    project_dir=dbutils.widgets.get("project_dir") or ".",
+    overrides={"artifacts_root": dbutils.widgets.get("artifacts_root")},
+)
+built = cd.store.latest(target)
+
+# COMMAND ----------
+
+suites = load_suites(cd.config.smoke_dir, built, select=models or None)
+release = cd.log.release(built.release_id) if built.release_id else None
+baseline = baseline_for(cd, release, target) if release else None
+report = run_smoke(suites, spark=spark, artifacts=built, baseline=baseline, recheck=True, check=False)
+displayHTML(report.to_html())
+
+# COMMAND ----------
+
+other = dbutils.widgets.get("compare_with")
+if other and len(models) == 1:
+    key = dbutils.widgets.get("key").split() or None
+    comparison = compare_model(spark, built, cd.store.latest(other), model=models[0], key=key)
+    displayHTML(comparison.to_html())
+else:
+    print("Nothing to compare: name one model in `models` and an environment in `compare_with`.")

@@ -1,0 +1,86 @@
+"""What is asked of Great Expectations and what it answers, as plain values."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+_COLUMN_ARGUMENTS = ("column", "column_A", "column_B")
+
+
+@dataclass(frozen=True)
+class Ask:
+    """One expectation to validate: `type` by snake-case name or dotted path; `examples` rows at most are fetched."""
+
+    key: int
+    type: str
+    arguments: Mapping[str, Any]
+    examples: int = 20
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came of it. `error` says why it could not be validated; `unexpected` counts failing rows where known."""
+
+    success: bool
+    observed: Any = None
+    unexpected: int | None = None
+    examples: tuple[str, ...] = field(default=())
+    error: str | None = None
+    seconds: float = 0.0
+
+
+def with_real_columns(ask: Ask, columns: Sequence[str]) -> dict[str, Any]:
+    """The arguments with column names in the table's own case: Spark ignores case, Great Expectations does not.
+
+    Raises:
+        ValueError: the table has no such column.
+    """
+    by_key = {column.lower(): column for column in columns}
+
+    def real(name: Any) -> Any:
+        # A dotted name is a field inside a struct; only its first part is a column.
+        if not isinstance(name, str) or name in columns or "." in name:
+            return name
+        if name.lower() in by_key:
+            return by_key[name.lower()]
+        if ask.type == "expect_column_to_exist":
+            return name
+        near = difflib.get_close_matches(name, columns, n=1)
+        raise ValueError(f"there is no column `{name}`" + (f"; did you mean `{near[0]}`?" if near else ""))
+
+    fixed = {k: real(v) if k in _COLUMN_ARGUMENTS else v for k, v in ask.arguments.items()}
+    if isinstance(fixed.get("column_list"), list):
+        fixed["column_list"] = [real(name) for name in fixed["column_list"]]
+    return fixed
+
+
+def is_between(value: Any, low: float | None, high: float | None) -> bool:
+    """Whether a value is a number within the limits; null, NaN and text never are."""
+    number = scalar(value)
+    if isinstance(number, bool) or not isinstance(number, int | float) or math.isnan(number):
+        return False
+    return (low is None or number >= low) and (high is None or number <= high)
+
+
+def scalar(value: Any) -> Any:
+    """A value fit for JSON: numbers as numbers, everything else as text."""
+    if isinstance(value, Decimal):
+        return float(value)
+    return value if value is None or isinstance(value, bool | int | float | str) else show(value)
+
+
+def show(value: Any) -> str:
+    """A value as text of at most 200 characters."""
+    text = str(value)
+    return text if len(text) <= 200 else text[:199] + "…"
+
+
+def first_line(text: str) -> str:
+    """The first line that says something, of at most 500 characters: Spark adds plans, Python tracebacks."""
+    line = next((part.strip() for part in text.splitlines() if part.strip()), "raised without a message")
+    return line if len(line) <= 500 else line[:499] + "…"
