@@ -26,6 +26,11 @@ _COLUMNS = (
     "event_id STRING NOT NULL, release_id STRING NOT NULL, kind STRING NOT NULL, at TIMESTAMP NOT NULL, "
     "actor STRING, format INT, payload STRING"
 )
+# Values as parameters of a query: no Python worker has to start for a single row, as createDataFrame would need.
+_ONE_ROW = (
+    "SELECT :event_id AS event_id, :release_id AS release_id, :kind AS kind, CAST(:at AS TIMESTAMP) AS at, "
+    ":actor AS actor, CAST(:format AS INT) AS format, :payload AS payload"
+)
 # Row tracking keeps the commit version of every row, also through OPTIMIZE, so that order survives the cleaning of
 # the Delta log (30 days by default), which a join with DESCRIBE HISTORY would not.
 _PROPERTIES = (
@@ -169,22 +174,20 @@ class ReleaseLog:
         self._create()
         # `summary` and `ok` are derived from the record, and written out for those who read the table with SQL.
         payload = {**record.to_dict(), "summary": str(record), "ok": getattr(record, "ok", None)}
-        event_id = uuid.uuid4().hex
-        row = (
-            event_id,
-            release.id,
-            record.kind,
-            datetime.now(UTC),
-            self.actor,
-            record.FORMAT,
-            json.dumps(payload, default=str, sort_keys=True),
-        )
-        frame = self.spark.createDataFrame([row], _COLUMNS.replace(" NOT NULL", ""))
+        event_id, at = uuid.uuid4().hex, datetime.now(UTC)
+        values = {
+            "event_id": event_id,
+            "release_id": release.id,
+            "kind": record.kind,
+            "at": at.isoformat(),
+            "actor": self.actor,
+            "format": record.FORMAT,
+            "payload": json.dumps(payload, default=str, sort_keys=True),
+        }
         # The writer option, not a session setting: the latter is for classic compute only (Delta documentation).
-        frame.write.format("delta").mode("append").option("userMetadata", f"dbx_cd {event_id}").saveAsTable(
-            self.table.quoted
-        )
-        return Event(event_id, release.id, record.kind, row[3], self.actor, payload, -1)
+        row = self.spark.sql(_ONE_ROW, args=values).write.format("delta").mode("append")
+        row.option("userMetadata", f"dbx_cd {event_id}").saveAsTable(self.table.quoted)
+        return Event(event_id, release.id, record.kind, at, self.actor, payload, -1)
 
     def last(self, release: Release, record_type: type[R]) -> R | None:
         """The newest record of a type in a release, or None."""

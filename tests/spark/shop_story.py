@@ -14,8 +14,8 @@ from databricks.sdk.service.jobs import GitProvider, GitSource, JobSettings
 from shop_repository import Repository
 
 from dbx_cd import DbxCdError, Release, ReleaseRun, approve, open_cd, pending_approvals
-from dbx_cd.local.run import LocalProject, LocalWorkflow, follow, results_of
-from dbx_cd.local.workspace import CI, DEVELOPER, OWNER, EmbeddedWorkspace
+from dbx_cd.local.run import LocalProject, LocalWorkflow, follow, results_of, submit_notebook
+from dbx_cd.local.workspace import CI, DEVELOPER, OWNER, RELEASE_BOT, EmbeddedWorkspace
 
 MART = "prod.shop.daily_revenue"
 
@@ -28,7 +28,6 @@ class Observed:
     commits: dict[str, str] = field(default_factory=dict)
     releases: dict[str, Release] = field(default_factory=dict)
     results: dict[str, dict[str, str]] = field(default_factory=dict)
-    errors: dict[str, str] = field(default_factory=dict)
     refusals: dict[str, DbxCdError] = field(default_factory=dict)
     production: dict[str, list[tuple[object, ...]]] = field(default_factory=dict)
     columns: dict[str, list[str]] = field(default_factory=dict)
@@ -50,6 +49,7 @@ def tell(workspace: EmbeddedWorkspace, folder: Path) -> Observed:
     seen.results["waiting"] = results_of(workflow.wait(first))
     seen.releases["first"] = workflow.cd.log.for_run(str(first.run_id))
     _repair_prod_build_alone(seen, first)
+    _run_the_build_past_the_gate(seen, first)
     _try_to_approve_without_the_right(seen)
     _move_the_checkout(seen, to=commits["buggy"])
     request = workflow.pending(first)
@@ -79,10 +79,21 @@ def mart_rows(workspace: EmbeddedWorkspace) -> list[tuple[object, ...]]:
 def _repair_prod_build_alone(seen: Observed, run: ReleaseRun) -> None:
     ci = seen.workflow.workspace.client(CI)
     ci.jobs.repair_run(run.run_id, rerun_tasks=["prod_build"], job_parameters=_job_parameters(seen, run))
-    ended = seen.workflow.wait(run)
-    seen.results["prod_build alone"] = results_of(ended)
-    attempt = [task for task in ended.tasks or [] if task.task_key == "prod_build"][-1]
-    seen.errors["prod_build alone"] = str(ci.jobs.get_run_output(attempt.run_id or 0).error)
+    seen.results["prod_build alone"] = results_of(seen.workflow.wait(run))
+
+
+def _run_the_build_past_the_gate(seen: Observed, run: ReleaseRun) -> None:
+    """The notebook of `prod_build`, for the same release, as the job's own identity but outside of the job."""
+    parameters = _job_parameters(seen, run) | {
+        "project_dir": str(seen.workflow.project.repository),
+        "run_id": str(run.run_id),
+        "target": "prod",
+        "select": "tag:deploy",
+        "defer": "true",
+    }
+    with pytest.raises(DbxCdError) as refused:
+        submit_notebook(seen.workflow.workspace.client(RELEASE_BOT), "run_dbt", parameters)
+    seen.refusals["past the gate"] = refused.value
 
 
 def _job_parameters(seen: Observed, run: ReleaseRun) -> dict[str, str]:
