@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from dbx_cd import delta_tables
 from dbx_cd.errors import DbxCdError, RestoreFailed, RestoreRefused
-from dbx_cd.restore_consent import agreed
+from dbx_cd.restore_consent import agreed, require_consent
 from dbx_cd.restore_decision import PlanItem
 from dbx_cd.restore_journal import RestoredRelation, RestoreResult as RestoreResult, unfinished_restore
 from dbx_cd.restore_plan import RestorePlan, assess, states_before
@@ -45,9 +45,10 @@ def restore(
     """
     started, clock = datetime.now(UTC), time.monotonic()
     release = cd.log.release(plan.release_id)
+    require_consent(plan, seal=seal, discard_later_writes=discard_later_writes)
     _refuse_while_others_work(cd, release, discard_later_writes=discard_later_writes)
     now = assess(cd, release, only=plan.only or None, to=plan.to, new_tables=plan.new_tables)
-    items = agreed(plan, now, seal=seal, discard_later_writes=discard_later_writes)
+    items = agreed(plan, now)
     finished = cd.log.last(release, RestoreResult)
     if finished is not None and finished.complete and not any(i.changes for i in items):
         return finished  # two restores of one release are one

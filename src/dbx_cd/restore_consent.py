@@ -9,12 +9,11 @@ from dbx_cd.restore_decision import PlanItem
 from dbx_cd.restore_plan import RestorePlan
 
 
-def agreed(plan: RestorePlan, now: RestorePlan, *, seal: str, discard_later_writes: bool) -> list[PlanItem]:
-    """The items to carry out, as things are now.
+def require_consent(plan: RestorePlan, *, seal: str, discard_later_writes: bool) -> None:
+    """Refuse a plan that was not read, that cannot be carried out, or that loses what nobody agreed to lose.
 
     Args:
         plan: what somebody agreed to.
-        now: the same, assessed now.
         seal: what they gave as the plan's seal.
         discard_later_writes: whether they agreed to erase what others wrote.
 
@@ -37,6 +36,18 @@ def agreed(plan: RestorePlan, now: RestorePlan, *, seal: str, discard_later_writ
             f"others wrote after the release, and a restore would erase it: {listed}",
             next_step="agree with them and give discard_later_writes=True, or leave these tables out with skip=",
         )
+
+
+def agreed(plan: RestorePlan, now: RestorePlan) -> list[PlanItem]:
+    """The items to carry out, as things are now.
+
+    Args:
+        plan: what somebody agreed to.
+        now: the same, assessed now.
+
+    Raises:
+        RestoreRefused: a relation is neither what the plan says nor what an earlier attempt made of it.
+    """
     current = {i.name: i for i in now.items}
     moved = [i.name for i in plan.items if not _still(i, current[i.name])]
     if moved:

@@ -96,8 +96,11 @@ class Scene:
             return Observed("broken view")
         operations: tuple[str, ...] = ()
         if entry.kind == "table":
-            properties = dict(delta_tables.detail(self.spark, name).properties)
             operations = tuple(c.operation for c in delta_tables.history(self.spark, name).commits.values())
-        else:
-            properties = delta_tables.properties(self.spark, name)
+        # The protocol is among a table's properties, and RESTORE does not revert it.
+        properties = {
+            key: value
+            for key, value in delta_tables.properties(self.spark, name).items()
+            if not key.startswith(("delta.feature.", "delta.minReader", "delta.minWriter"))
+        }
         return Observed(entry.kind, rows, schema, entry.comment, tuple(sorted(properties.items())), operations)

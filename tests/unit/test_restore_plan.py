@@ -10,7 +10,7 @@ import pytest
 from dbx_cd.delta_tables import Column, create_view_sql
 from dbx_cd.errors import RestoreRefused
 from dbx_cd.relations import RelationName
-from dbx_cd.restore_consent import agreed
+from dbx_cd.restore_consent import agreed, require_consent
 from dbx_cd.restore_decision import PlanItem
 from dbx_cd.restore_plan import RestorePlan
 from dbx_cd.restore_point import RelationState, RestorePoint, written
@@ -26,7 +26,8 @@ def plan(*items: PlanItem) -> RestorePlan:
 
 
 def agree(planned: RestorePlan, now: RestorePlan, *, seal: str | None = None, discard: bool = False) -> list[PlanItem]:
-    return agreed(planned, now, seal=planned.seal if seal is None else seal, discard_later_writes=discard)
+    require_consent(planned, seal=planned.seal if seal is None else seal, discard_later_writes=discard)
+    return agreed(planned, now)
 
 
 def test_seal_is_the_same_for_the_same_plan_made_again() -> None:
