@@ -56,8 +56,16 @@ abstract class LocalNamespaces implements SupportsNamespaces {
     return Registry.of(SparkSession.active());
   }
 
+  /**
+   * The session catalog, which Spark looks up in the settings of the thread's active session. A thread without one (a
+   * new client thread whose first call is a DataFrame writer) would get Spark's own session catalog instead of Delta's.
+   */
   private CatalogPlugin delta() {
-    return SparkSession.active().sessionState().catalogManager().catalog("spark_catalog");
+    SparkSession session = SparkSession.active();
+    if (SparkSession.getActiveSession().isEmpty()) {
+      SparkSession.setActiveSession(session);
+    }
+    return session.sessionState().catalogManager().catalog("spark_catalog");
   }
 
   StagingTableCatalog tables() {
