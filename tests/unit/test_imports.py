@@ -6,7 +6,6 @@ import ast
 import json
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -22,15 +21,6 @@ LONGEST = 330
 def fresh(code: str) -> str:
     """What a fresh interpreter prints."""
     return subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
-
-
-def test_import_takes_less_than_half_a_second() -> None:
-    def seconds() -> float:
-        started = time.perf_counter()
-        fresh("import dbx_cd")
-        return time.perf_counter() - started
-
-    assert min(seconds() for _ in range(3)) < 0.5
 
 
 @pytest.mark.parametrize("package", ["dbt", "great_expectations", "pyspark", "delta", "databricks", "flask", "thrift"])
