@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -102,16 +103,23 @@ class _Run:
 
         An UNDROP is the step most likely to fail, so it comes before anything is changed.
         """
-        undropped = [self.one(i) for i in items if i.action == "undrop"]
+        undropped = [self._journaled(self._one(i)) for i in items if i.action == "undrop"]
         if not all(r.ok for r in undropped):
             return undropped
         tables = [i for i in items if not i.is_view and i.action not in ("undrop", "drop")]
         rest = [i for i in items if i.is_view or i.action == "drop"]
-        restored = delta_tables.in_parallel(self.one, tables, threads=threads)
-        return [*undropped, *restored, *(self.one(i) for i in rest)]
+        with ThreadPoolExecutor(max_workers=threads, thread_name_prefix="restore") as pool:
+            # The journal is written by this thread alone: appends to one Delta table would only wait for each other.
+            restored = [self._journaled(f.result()) for f in as_completed([pool.submit(self._one, i) for i in tables])]
+        return [*undropped, *restored, *(self._journaled(self._one(i)) for i in rest)]
 
-    def one(self, item: PlanItem) -> RestoredRelation:
-        """Do one item, prove it and journal it; a failure becomes part of the result."""
+    def _journaled(self, done: RestoredRelation) -> RestoredRelation:
+        if done.ok and done is not self.journal.get(done.name):
+            self.cd.log.append(self.release, done)
+        return done
+
+    def _one(self, item: PlanItem) -> RestoredRelation:
+        """Do one item and prove it; a failure becomes part of the result."""
         if item.name in self.journal and not item.changes:
             return self.journal[item.name]
         clock = time.monotonic()
@@ -124,9 +132,7 @@ class _Run:
         except failures as exc:
             spent = round(time.monotonic() - clock, 1)
             return replace(done, ok=False, error=delta_tables.explain(exc), seconds=spent)
-        done = replace(done, seconds=round(time.monotonic() - clock, 1))
-        self.cd.log.append(self.release, done)
-        return done
+        return replace(done, seconds=round(time.monotonic() - clock, 1))
 
     def _do(self, item: PlanItem, done: RestoredRelation) -> RestoredRelation:
         before, spark = self.before[item.name], self.cd.spark
@@ -152,8 +158,9 @@ class _Run:
                     raise
                 return replace(done, proof=f"{item.reason}; it does not answer any more: {delta_tables.explain(exc)}")
             return replace(done, proof=f"{item.reason}; it answers")
-        if item.keep_properties:
-            self.statements.keep_properties(item)
+        self.statements.keep_properties(item)
+        if item.fingerprint is not None:  # an attempt that was killed restored it, and did not get to the proof
+            return replace(done, proof=self._proof(item, before), version_after=item.from_version)
         return replace(done, proof=item.reason, version_after=item.from_version)
 
     def _proof(self, item: PlanItem, before: RelationState) -> str:

@@ -124,6 +124,10 @@ class OwnCommits:
                 return True
         return False
 
+    def created(self) -> bool:
+        """Whether a build of the release may have made a relation that did not exist before."""
+        return any(after is None or after.kind != "missing" for _, after in self.builds)
+
     def changed_view(self) -> bool:
         """Whether a build of the release changed the view, as far as is known."""
         return any(after is None or after.definition != before.definition for before, after in self.builds)
@@ -178,6 +182,8 @@ def decide(
 def _created(item: PlanItem, now: Present, own: OwnCommits, new_tables: NewTables) -> PlanItem:
     if now.kind == "missing":
         return replace(item, reason="did not exist, and does not")
+    if not own.created():
+        return replace(item, action="keep", reason="somebody else created it after the release")
     if new_tables == "keep":
         return replace(item, action="keep", reason="created since the restore point; new_tables is keep")
     return replace(
