@@ -40,18 +40,20 @@ class RestoreStatements:
         return cls(own, release_id, is_signed=True)
 
     def restore(self, item: PlanItem) -> int:
-        """RESTORE a table, and set again what that reverts.
+        """RESTORE a table unless it holds its target version by now, and set again what that reverts.
 
         Returns:
             The table's version afterwards.
         """
         assert item.to_version is not None
-        try:
-            self.spark.sql(f"RESTORE TABLE {item.relation.quoted} TO VERSION AS OF {item.to_version}").collect()
-        except delta_tables.sql_errors():
-            # A restore at the same time, or the rest of a killed one, may have been first: that is no failure.
-            if not self._holds(item):
-                raise
+        # The statement of a killed attempt can outlive its client and commit only now: without the first look the
+        # table would be restored twice. A commit after that look makes Delta refuse ours, and the second look sees why.
+        if not self._holds(item):
+            try:
+                self.spark.sql(f"RESTORE TABLE {item.relation.quoted} TO VERSION AS OF {item.to_version}").collect()
+            except delta_tables.sql_errors():
+                if not self._holds(item):
+                    raise
         self.keep_properties(item)
         return delta_tables.history(self.spark, item.relation, limit=1).version
 
