@@ -7,7 +7,10 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
 
 _COLUMN_ARGUMENTS = ("column", "column_A", "column_B")
 
@@ -84,3 +87,62 @@ def first_line(text: str) -> str:
     """The first line that says something, of at most 500 characters: Spark adds plans, Python tracebacks."""
     line = next((part.strip() for part in text.splitlines() if part.strip()), "raised without a message")
     return line if len(line) <= 500 else line[:499] + "…"
+
+
+def answer_of(result: Any) -> Answer:
+    """The answer in a validation result of Great Expectations, or the answer itself."""
+    if isinstance(result, Answer):
+        return result
+    error = _raised(result.exception_info)
+    if error:
+        return Answer(False, error=error)
+    found = result.result or {}
+    unexpected = found.get("unexpected_count")
+    observed = found.get("observed_value")
+    if unexpected is not None:
+        observed = f"{unexpected} of {found.get('element_count')} rows"
+    examples = tuple(show(value) for value in found.get("partial_unexpected_list") or ())
+    return Answer(bool(result.success), scalar(observed), unexpected, examples)
+
+
+def _raised(info: Mapping[str, Any] | None) -> str | None:
+    """The first message in an exception_info, which is flat or keyed by metric."""
+    if not info:
+        return None
+    if info.get("raised_exception"):
+        return first_line(str(info.get("exception_message") or "raised without a message"))
+    nested = [value for value in info.values() if isinstance(value, Mapping)]
+    for one in nested:
+        if one.get("raised_exception", True) and one.get("exception_message"):
+            return first_line(str(one["exception_message"]))
+    return "raised without a message" if nested else None
+
+
+def message_of(exc: Exception, kind: str) -> str:
+    """What an exception says; of a wrong argument, which one."""
+    errors = getattr(exc, "errors", None)
+    if callable(errors) and type(exc).__name__ == "ValidationError":
+        parts = [f"{'.'.join(str(p) for p in e['loc'])}: {e['msg']}" for e in errors()]
+        return f"{kind}: {'; '.join(parts)}"
+    return first_line(str(exc) or type(exc).__name__)
+
+
+def wrong_aggregates(frame: DataFrame, expressions: Mapping[int, str]) -> dict[int, Answer]:
+    """The SQL aggregates that Spark cannot analyse: found without a job, before they could spoil the others' query."""
+    from pyspark.sql import functions
+
+    columns = {key: functions.expr(text) for key, text in expressions.items()}
+    try:
+        _ = frame.agg(*columns.values()).schema if columns else None
+    except Exception:
+        found = {key: _analysed(frame, column) for key, column in columns.items()}
+        return {key: answer for key, answer in found.items() if answer is not None}
+    return {}
+
+
+def _analysed(frame: DataFrame, expression: Any) -> Answer | None:
+    try:
+        _ = frame.agg(expression).schema
+    except Exception as exc:
+        return Answer(False, error=first_line(str(exc)))
+    return None

@@ -46,7 +46,15 @@ from great_expectations.render.view.view import DefaultJinjaPageView
 from great_expectations.validator.validator import Validator
 
 from dbx_cd.relations import quote
-from dbx_cd.smoke_answers import Answer, Ask, first_line, is_between, scalar, show, with_real_columns
+from dbx_cd.smoke_answers import (
+    Answer,
+    Ask,
+    answer_of,
+    is_between,
+    message_of,
+    with_real_columns,
+    wrong_aggregates,
+)
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -137,7 +145,7 @@ def problem_with(kind: str, arguments: Mapping[str, Any]) -> str | None:
     try:
         _build(kind, arguments)
     except Exception as exc:  # the class may be anybody's
-        return _message(exc, kind)
+        return message_of(exc, kind)
     return None
 
 
@@ -187,11 +195,12 @@ def validate(frame: DataFrame, asks: Sequence[Ask]) -> Validation:
             arguments = with_real_columns(ask, columns)
             built[ask.key] = _build(ask.type, arguments, meta={"key": ask.key})
         except Exception as exc:
-            answers[ask.key] = Answer(False, error=_message(exc, ask.type))
-    answers |= _wrong_aggregates(frame, built)
+            answers[ask.key] = Answer(False, error=message_of(exc, ask.type))
+    aggregates = {k: e.expression for k, e in built.items() if isinstance(e, ExpectSqlAggregateToBeBetween)}
+    answers |= wrong_aggregates(frame, aggregates)
     first = [_first_look(expectation) for key, expectation in built.items() if key not in answers]
     results = _run(frame, first)
-    answers |= {key: _answer(result) for key, result in results.items()}
+    answers |= {key: answer_of(result) for key, result in results.items()}
     limits = {ask.key: ask.examples for ask in asks}
     again = [
         expectation.copy(update={"result_format": _with_examples(limits[key])})
@@ -199,7 +208,7 @@ def validate(frame: DataFrame, asks: Sequence[Ask]) -> Validation:
         if isinstance(expectation, _ROW_WISE) and not answers[key].success
     ]
     second = _run(frame, again)
-    answers |= {key: _answer(result) for key, result in second.items()}
+    answers |= {key: answer_of(result) for key, result in second.items()}
     share = (time.perf_counter() - started) / max(len(asks), 1)
     return Validation(
         answers={key: replace(answer, seconds=share) for key, answer in answers.items()},
@@ -225,30 +234,6 @@ def _first_look(expectation: Any) -> Any:
     return expectation.copy(update={"result_format": "BOOLEAN_ONLY" if row_wise else "BASIC"})
 
 
-def _wrong_aggregates(frame: DataFrame, built: Mapping[int, Any]) -> dict[int, Answer]:
-    """The SQL aggregates that Spark cannot analyse: found without a job, before they could spoil the others' query."""
-    from pyspark.sql import functions
-
-    expressions = {k: functions.expr(e.expression) for k, e in built.items() if _is_aggregate(e)}
-    try:
-        _ = frame.agg(*expressions.values()).schema if expressions else None
-        return {}
-    except Exception:
-        return {key: answer for key, e in expressions.items() if (answer := _analysed(frame, e)) is not None}
-
-
-def _is_aggregate(expectation: Any) -> bool:
-    return isinstance(expectation, ExpectSqlAggregateToBeBetween)
-
-
-def _analysed(frame: DataFrame, expression: Any) -> Answer | None:
-    try:
-        _ = frame.agg(expression).schema
-    except Exception as exc:
-        return Answer(False, error=first_line(str(exc)))
-    return None
-
-
 def _run(frame: DataFrame, expectations: Sequence[Any]) -> dict[int, Any]:
     """Great Expectations' result of each expectation by its key, or an `Answer` where there is none."""
     if not expectations:
@@ -259,40 +244,12 @@ def _run(frame: DataFrame, expectations: Sequence[Any]) -> dict[int, Any]:
         # No runtime configuration: it would override each expectation's own result format.
         results = _QuietValidator(execution_engine=engine).graph_validate([e.configuration for e in expectations])
     except Exception as exc:
-        return {e.meta["key"]: Answer(False, error=_message(exc, e.expectation_type)) for e in expectations}
+        return {e.meta["key"]: Answer(False, error=message_of(exc, e.expectation_type)) for e in expectations}
     return {_key(result): result for result in results}
 
 
 def _key(result: Any) -> int:
     return int(result.expectation_config.meta["key"])
-
-
-def _answer(result: Any) -> Answer:
-    if isinstance(result, Answer):
-        return result
-    error = _raised(result.exception_info)
-    if error:
-        return Answer(False, error=error)
-    found = result.result or {}
-    unexpected = found.get("unexpected_count")
-    observed = found.get("observed_value")
-    if unexpected is not None:
-        observed = f"{unexpected} of {found.get('element_count')} rows"
-    examples = tuple(show(value) for value in found.get("partial_unexpected_list") or ())
-    return Answer(bool(result.success), scalar(observed), unexpected, examples)
-
-
-def _raised(info: Mapping[str, Any] | None) -> str | None:
-    """The first message in an exception_info, which is flat or keyed by metric."""
-    if not info:
-        return None
-    if info.get("raised_exception"):
-        return first_line(str(info.get("exception_message") or "raised without a message"))
-    nested = [value for value in info.values() if isinstance(value, Mapping)]
-    for one in nested:
-        if one.get("raised_exception", True) and one.get("exception_message"):
-            return first_line(str(one["exception_message"]))
-    return "raised without a message" if nested else None
 
 
 def data_docs_page(title: str, results: Sequence[Any]) -> str:
@@ -340,11 +297,3 @@ def _expectation_class(kind: str) -> type[Any]:
 
 def _with_examples(limit: int) -> dict[str, Any]:
     return {"result_format": "BASIC", "partial_unexpected_count": limit}
-
-
-def _message(exc: Exception, kind: str) -> str:
-    errors = getattr(exc, "errors", None)
-    if callable(errors) and type(exc).__name__ == "ValidationError":
-        parts = [f"{'.'.join(str(p) for p in e['loc'])}: {e['msg']}" for e in errors()]
-        return f"{kind}: {'; '.join(parts)}"
-    return first_line(str(exc) or type(exc).__name__)
