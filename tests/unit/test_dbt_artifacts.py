@@ -233,3 +233,13 @@ def test_entry_without_its_id_is_a_malformed_file(tmp_path: Path, loader: str) -
     (tmp_path / "it.json").write_text(json.dumps(document))
     with pytest.raises(ArtifactError, match="unique_id"):
         LOADERS[loader](tmp_path / "it.json")
+
+
+def test_diff_takes_the_bare_checksum_of_a_unit_test() -> None:
+    def with_unit_test(checksum: str) -> Manifest:
+        document = manifest(node("model.shop.orders"))
+        unit_test = node("unit_test.shop.orders") | {"checksum": checksum}
+        return Manifest.from_json(document | {"unit_tests": {unit_test["unique_id"]: unit_test}})
+
+    assert diff_manifests(with_unit_test("a"), with_unit_test("b")).modified == ("unit_test.shop.orders",)
+    assert diff_manifests(with_unit_test("a"), with_unit_test("a")).modified == ()
