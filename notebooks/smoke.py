@@ -5,10 +5,14 @@
 
 # COMMAND ----------
 
-from dbx_cd import baseline_for, load_suites, run_dbt, run_smoke, start_task
+import tempfile
+from pathlib import Path
+
+from dbx_cd import baseline_for, load_suites, past_reports, run_dbt, run_smoke, start_task
 
 task = start_task(dbutils, spark, target="stg", tiny=False, project_dir=".", profiles_dir="")
 target = task.params["target"]
+data_docs = Path(tempfile.mkdtemp()) / f"data-docs-{target}"
 
 # COMMAND ----------
 
@@ -27,14 +31,18 @@ report = run_smoke(
     baseline=baseline_for(task.cd, task.release, target),
     freshness=fresh.freshness,
     tiny=task.params["tiny"],
+    docs_dir=data_docs,
     check=False,
 )
 
 # COMMAND ----------
 
 task.cd.log.append(task.release, report)
-task.cd.store.attach(task.release.id, f"smoke-{target}.html", report.to_html())
-displayHTML(report.to_html())
+page = report.to_html(past=past_reports(task.cd.log, target, before=task.release))
+task.cd.store.attach(task.release.id, f"smoke-{target}.html", page)
+for part in data_docs.glob("*"):
+    task.cd.store.attach(task.release.id, part.name, part.read_bytes())
+displayHTML(page)
 
 # COMMAND ----------
 

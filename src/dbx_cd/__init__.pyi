@@ -110,8 +110,13 @@ from .smoke_baseline import (
 from .smoke_contracts import (
     contracts_from_manifest as contracts_from_manifest,
 )
+from .smoke_compare import (
+    ModelComparison as ModelComparison,
+    compare_model as compare_model,
+)
 from .smoke_report import (
     SmokeReport as SmokeReport,
+    past_reports as past_reports,
 )
 from .smoke_suite import (
     SmokeSuite as SmokeSuite,
