@@ -6,12 +6,12 @@
 
 # COMMAND ----------
 
-from dbx_cd import open_cd
-from dbx_cd.smoke import baseline_for, load_suites, run_smoke
-from dbx_cd.smoke_compare import compare_model
+from dbx_cd import baseline_for, compare_model, load_suites, open_cd, run_smoke
 
-for name, default in (("target", "stg"), ("models", ""), ("compare_with", "prod"), ("key", ""), ("project_dir", ""), ("artifacts_root", "")):
-    dbutils.widgets.text(name, default)
+for name in ("models", "key", "project_dir", "artifacts_root"):
+    dbutils.widgets.text(name, "")
+dbutils.widgets.text("target", "stg")
+dbutils.widgets.text("compare_with", "prod")
 target, models = dbutils.widgets.get("target"), dbutils.widgets.get("models").split()
 
 cd = open_cd(
