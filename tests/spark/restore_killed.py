@@ -12,7 +12,7 @@ from pathlib import Path
 from dbx_cd.artifact_store import ArtifactStore
 from dbx_cd.config import CdConfig
 from dbx_cd.context import Cd
-from dbx_cd.local.notebook_spark import attach
+from dbx_cd.local.notebooks.spark import attach
 from dbx_cd.records import Record
 from dbx_cd.release_events import Release
 from dbx_cd.release_log import ReleaseLog
