@@ -19,7 +19,7 @@ from pyspark.sql import SparkSession
 from benchmarks.measure import Ratio, side_by_side
 from dbx_cd.dbt_artifacts import Manifest, RunResults
 from dbx_cd.local.spark_session import start_spark
-from dbx_cd.smoke import load_suites, run_smoke
+from dbx_cd.smoke.run import load_suites, run_smoke
 
 ROWS, SMALL_TABLES = 5_000_000, 20
 COLUMNS = "id as order_id, id % 1000 as customer_id, cast(id % 97 as decimal(12,2)) as amount, id % 5 as status"

@@ -20,7 +20,7 @@ from dbx_cd import html, plan_restore
 from dbx_cd.local.run import LocalProject, LocalWorkflow, follow, results_of, submit_notebook
 from dbx_cd.local.workspace import OWNER, EmbeddedWorkspace
 from dbx_cd.release_events import Release
-from dbx_cd.smoke_report import SmokeReport
+from dbx_cd.smoke.report import SmokeReport
 
 HERE = Path(__file__).resolve().parent
 STATE = HERE.parent / ".dbx_cd" / "demo"

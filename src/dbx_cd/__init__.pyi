@@ -99,26 +99,26 @@ from .restore_point import (
 from .retention import (
     prune_artifacts as prune_artifacts,
 )
-from .smoke import (
-    load_suites as load_suites,
-    run_smoke as run_smoke,
-)
-from .smoke_baseline import (
+from .smoke.baseline import (
     NoBaseline as NoBaseline,
     baseline_for as baseline_for,
 )
-from .smoke_contracts import (
-    contracts_from_manifest as contracts_from_manifest,
-)
-from .smoke_compare import (
+from .smoke.compare import (
     ModelComparison as ModelComparison,
     compare_model as compare_model,
 )
-from .smoke_report import (
+from .smoke.contracts import (
+    contracts_from_manifest as contracts_from_manifest,
+)
+from .smoke.report import (
     SmokeReport as SmokeReport,
     past_reports as past_reports,
 )
-from .smoke_suite import (
+from .smoke.run import (
+    load_suites as load_suites,
+    run_smoke as run_smoke,
+)
+from .smoke.suite import (
     SmokeSuite as SmokeSuite,
 )
 from .workflow import (

@@ -18,7 +18,7 @@ from dbx_cd.errors import (
 from dbx_cd.records import Record
 from dbx_cd.release_events import Built, Deployed, Release
 from dbx_cd.seal import seal_of, sealed_parts
-from dbx_cd.smoke_report import SmokeReport
+from dbx_cd.smoke.report import SmokeReport
 
 
 @dataclass(frozen=True)

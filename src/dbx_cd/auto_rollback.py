@@ -12,7 +12,7 @@ from dbx_cd.release_events import Built, Release
 from dbx_cd.restore import RestoreResult, restore
 from dbx_cd.restore_plan import plan_restore
 from dbx_cd.restore_point import RestorePoint
-from dbx_cd.smoke_report import SmokeReport
+from dbx_cd.smoke.report import SmokeReport
 
 
 @dataclass(frozen=True)

@@ -61,7 +61,7 @@ class Releases:
     @staticmethod
     def smoke(release: Release, *, ok: bool = True) -> SmokeReport:
         """A report without checks, or one with a failed check."""
-        from dbx_cd.smoke_report import CheckResult
+        from dbx_cd.smoke.report import CheckResult
 
         failed = CheckResult(name="revenue", kind="metric", status="fail", domain="sales", where="sales.yml:3")
         return SmokeReport(

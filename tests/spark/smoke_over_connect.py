@@ -9,7 +9,7 @@ from pathlib import Path
 from pyspark.sql import SparkSession
 from smoke_builds import Build
 
-from dbx_cd.smoke import load_suites, run_smoke
+from dbx_cd.smoke.run import load_suites, run_smoke
 
 if __name__ == "__main__":
     remote, build_path, baseline_path, smoke_dir = sys.argv[1:]

@@ -12,8 +12,8 @@ from smoke_builds import Build, Builds, generic_test, model, source
 
 from dbx_cd.dbt_artifacts import SourceFreshness
 from dbx_cd.errors import SmokeFailed
-from dbx_cd.smoke import NoBaseline, load_suites, run_smoke
-from dbx_cd.smoke_report import CheckResult, SmokeReport
+from dbx_cd.smoke.report import CheckResult, SmokeReport
+from dbx_cd.smoke.run import NoBaseline, load_suites, run_smoke
 
 ORDERS = """
     select id as order_id, id % 50 as customer_id, cast(10 + id % 7 as decimal(12,2)) as amount,

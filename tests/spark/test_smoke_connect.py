@@ -12,7 +12,7 @@ import pytest
 from pyspark.sql import SparkSession
 from smoke_builds import Builds, generic_test, model
 
-from dbx_cd.smoke_report import SmokeReport
+from dbx_cd.smoke.report import SmokeReport
 
 CHILD = Path(__file__).with_name("smoke_over_connect.py")
 SUITE = """

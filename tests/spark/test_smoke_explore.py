@@ -9,8 +9,8 @@ from pyspark.sql import SparkSession
 from smoke_builds import Build, Builds, generic_test, model
 
 from dbx_cd.errors import DbxCdError
-from dbx_cd.smoke import load_suites, run_smoke
-from dbx_cd.smoke_compare import ModelComparison, compare_model
+from dbx_cd.smoke.compare import ModelComparison, compare_model
+from dbx_cd.smoke.run import load_suites, run_smoke
 
 COLUMNS = {"email": {"name": "email", "meta": {"sensitive": True}}}
 

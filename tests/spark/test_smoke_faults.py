@@ -11,8 +11,8 @@ from pyspark.sql import SparkSession
 from smoke_builds import Builds, generic_test, model
 
 from dbx_cd.dbt_artifacts import SourceFreshness
-from dbx_cd.smoke import load_suites, run_smoke
-from dbx_cd.smoke_report import SmokeReport
+from dbx_cd.smoke.report import SmokeReport
+from dbx_cd.smoke.run import load_suites, run_smoke
 
 SCHEMA = "smoke_faults"
 

@@ -10,7 +10,7 @@ from typing import Any
 from databricks.sdk import WorkspaceClient
 from databricks.sdk.service.jobs import Run, RunTask
 
-from dbx_cd.local.rest_server import RestServer, User
+from dbx_cd.local.rest.server import RestServer, User
 
 URL = "https://git.example.org/team/project.git"
 USERS = (

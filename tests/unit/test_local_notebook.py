@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from local_rest import HEADER, SEPARATOR, source
 
-from dbx_cd.local.notebook_cells import NotebookCells
-from dbx_cd.local.notebook_dbutils import DBUtils, NotebookExit
-from dbx_cd.local.notebook_page import NotebookPage, Tee
-from dbx_cd.local.notebook_process import NotebookOrder
-from dbx_cd.local.notebook_source import NotebookFormatError, read_notebook
-from dbx_cd.local.notebook_spark import NoSpark
+from dbx_cd.local.notebooks.cells import NotebookCells
+from dbx_cd.local.notebooks.dbutils import DBUtils, NotebookExit
+from dbx_cd.local.notebooks.page import NotebookPage, Tee
+from dbx_cd.local.notebooks.process import NotebookOrder
+from dbx_cd.local.notebooks.source import NotebookFormatError, read_notebook
+from dbx_cd.local.notebooks.spark import NoSpark
 
 Write = Callable[..., Path]
 
@@ -202,7 +202,7 @@ def test_process_ends_with_its_workspace(write: Write, tmp_path: Path) -> None:
         page_file=str(tmp_path / "page.html"),
     )
     process = subprocess.Popen(
-        [sys.executable, "-m", "dbx_cd.local.notebook_process"],
+        [sys.executable, "-m", "dbx_cd.local.notebooks.process"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

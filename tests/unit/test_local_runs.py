@@ -10,7 +10,7 @@ import pytest
 from databricks.sdk.service.jobs import RunLifeCycleState, RunResultState
 from local_rest import Repository, Workspace, latest, results, source, task
 
-from dbx_cd.local.task_graph import RUN_IF, run_result, skip_reason
+from dbx_cd.local.rest.task_graph import RUN_IF, run_result, skip_reason
 
 FAIL = "raise ValueError('broken')"
 

@@ -16,13 +16,13 @@ import yaml
 
 from dbx_cd.dbt_artifacts import Manifest
 from dbx_cd.errors import SmokeFailed, SuiteError
-from dbx_cd.smoke import load_suites
-from dbx_cd.smoke_baseline import NoBaseline, baseline_from
-from dbx_cd.smoke_checks import Assertion, Bounds, Comparison, ExpectationCheck
-from dbx_cd.smoke_contracts import Contract, contracts_from_manifest
-from dbx_cd.smoke_picture import band
-from dbx_cd.smoke_report import CheckResult, SmokeReport, in_order
-from dbx_cd.smoke_suite import SmokeSuite
+from dbx_cd.smoke.baseline import NoBaseline, baseline_from
+from dbx_cd.smoke.checks import Assertion, Bounds, Comparison, ExpectationCheck
+from dbx_cd.smoke.contracts import Contract, contracts_from_manifest
+from dbx_cd.smoke.picture import band
+from dbx_cd.smoke.report import CheckResult, SmokeReport, in_order
+from dbx_cd.smoke.run import load_suites
+from dbx_cd.smoke.suite import SmokeSuite
 
 SUITE = """
 domain: sales
@@ -264,7 +264,7 @@ def test_report_puts_problems_first_and_says_so_in_one_line() -> None:
 
 
 def test_schema_for_editors_accepts_what_the_reader_accepts_and_knows_its_keys() -> None:
-    schema = json.loads(resources.files("dbx_cd").joinpath("smoke_schema.json").read_text(encoding="utf-8"))
+    schema = json.loads(resources.files("dbx_cd.smoke").joinpath("schema.json").read_text(encoding="utf-8"))
     jsonschema.validate(yaml.safe_load(SUITE), schema)
     for old, new in (
         ("guardrail:", "guardrails:"),
@@ -294,6 +294,8 @@ def test_no_baseline_is_a_reason() -> None:
 
 
 def test_importing_smoke_pulls_in_neither_great_expectations_nor_pyspark() -> None:
-    code = "import sys, dbx_cd.smoke; print([m for m in ('great_expectations', 'pyspark', 'dbt') if m in sys.modules])"
+    code = (
+        "import sys, dbx_cd.smoke.run; print([m for m in ('great_expectations', 'pyspark', 'dbt') if m in sys.modules])"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

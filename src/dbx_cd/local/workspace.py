@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 from dbx_cd.config import CdConfig
 from dbx_cd.errors import SetupError
 from dbx_cd.local.emulation import emulate
-from dbx_cd.local.rest_server import GatewayInfo, RestServer, User
+from dbx_cd.local.rest.server import GatewayInfo, RestServer, User
 from dbx_cd.local.spark_session import start_spark
 from dbx_cd.sql_endpoint import SqlEndpoint, connection_block
 

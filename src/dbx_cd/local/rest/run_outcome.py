@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dbx_cd.local.job_runs import JobRun
-from dbx_cd.local.task_graph import FAILED, SUCCESS, TIMEDOUT, UPSTREAM_FAILED, leaves, run_result
+from dbx_cd.local.rest.job_runs import JobRun
+from dbx_cd.local.rest.task_graph import FAILED, SUCCESS, TIMEDOUT, UPSTREAM_FAILED, leaves, run_result
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from dbx_cd.errors import SuiteError
-from dbx_cd.smoke_checks import Assertion, Bounds, Check, Comparison, ExpectationCheck, InvalidCheck
-from dbx_cd.smoke_yaml import Located, read_located
+from dbx_cd.smoke.checks import Assertion, Bounds, Check, Comparison, ExpectationCheck, InvalidCheck
+from dbx_cd.smoke.yaml_lines import Located, read_located
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ class _Reader:
         self.checks.append(InvalidCheck(name=name, where=where, model=model, owner=self.owner, problem=problem))
 
     def _expectation(self, item: Located, *, model: str) -> Check:
-        from dbx_cd.smoke_gx import expectation_names, problem_with
+        from dbx_cd.smoke.gx import expectation_names, problem_with
 
         types = [key for key in item if key not in _SHARED]
         named = [key for key in types if key.startswith(("expect_", "unexpected_")) or "." in key]

@@ -8,10 +8,10 @@ from typing import Any
 
 from dbx_cd.errors import DbxCdError
 from dbx_cd.relations import RelationName
-from dbx_cd.smoke_build import Build, NotBuilt, render, sensitive_columns
-from dbx_cd.smoke_checks import Assertion, Check, Comparison, ExpectationCheck, InvalidCheck
-from dbx_cd.smoke_contracts import Contract
-from dbx_cd.smoke_report import CheckResult, Status
+from dbx_cd.smoke.build import Build, NotBuilt, render, sensitive_columns
+from dbx_cd.smoke.checks import Assertion, Check, Comparison, ExpectationCheck, InvalidCheck
+from dbx_cd.smoke.contracts import Contract
+from dbx_cd.smoke.report import CheckResult, Status
 
 NO_ROWS = "expect_table_row_count_to_equal"
 ROW_COUNT = "expect_table_row_count_to_be_between"

@@ -14,9 +14,9 @@ from typing import Any
 
 from databricks.sdk.service.jobs import JobSettings
 
-from dbx_cd.local.api_error import invalid_parameter, not_implemented
-from dbx_cd.local.parameters import references
-from dbx_cd.local.task_graph import RUN_IF, dependencies, find_cycle
+from dbx_cd.local.rest.api_error import invalid_parameter, not_implemented
+from dbx_cd.local.rest.parameters import references
+from dbx_cd.local.rest.task_graph import RUN_IF, dependencies, find_cycle
 
 Settings = dict[str, Any]
 

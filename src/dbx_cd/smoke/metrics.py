@@ -10,10 +10,10 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from dbx_cd.relations import quote
-from dbx_cd.smoke_baseline import Baseline, NoBaseline
-from dbx_cd.smoke_checks import Bounds, Comparison
-from dbx_cd.smoke_plan import NO_ROWS, PARALLEL_TABLES, Planned, result_of
-from dbx_cd.smoke_report import CheckResult
+from dbx_cd.smoke.baseline import Baseline, NoBaseline
+from dbx_cd.smoke.checks import Bounds, Comparison
+from dbx_cd.smoke.plan import NO_ROWS, PARALLEL_TABLES, Planned, result_of
+from dbx_cd.smoke.report import CheckResult
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -15,17 +15,17 @@ from typing import TYPE_CHECKING, Any
 from dbx_cd.dbt_artifacts import SourceFreshness
 from dbx_cd.errors import SuiteError
 from dbx_cd.relations import RelationName
-from dbx_cd.smoke_answers import Answer, Ask, first_line
-from dbx_cd.smoke_baseline import NoBaseline, baseline_for, baseline_from
-from dbx_cd.smoke_build import Build
-from dbx_cd.smoke_checks import Check
-from dbx_cd.smoke_contracts import DOMAIN as CONTRACTS, contracts_from_manifest, selected_ids
-from dbx_cd.smoke_docs import DataDocsPage, write_data_docs
-from dbx_cd.smoke_judge import broken, judge
-from dbx_cd.smoke_metrics import with_bounds
-from dbx_cd.smoke_plan import PARALLEL_TABLES, Planned, Planner
-from dbx_cd.smoke_report import CheckResult, SmokeReport, Status, in_order
-from dbx_cd.smoke_suite import SmokeSuite
+from dbx_cd.smoke.answers import Answer, Ask, first_line
+from dbx_cd.smoke.baseline import NoBaseline, baseline_for, baseline_from
+from dbx_cd.smoke.build import Build
+from dbx_cd.smoke.checks import Check
+from dbx_cd.smoke.contracts import DOMAIN as CONTRACTS, contracts_from_manifest, selected_ids
+from dbx_cd.smoke.docs import DataDocsPage, write_data_docs
+from dbx_cd.smoke.judge import broken, judge
+from dbx_cd.smoke.metrics import with_bounds
+from dbx_cd.smoke.plan import PARALLEL_TABLES, Planned, Planner
+from dbx_cd.smoke.report import CheckResult, SmokeReport, Status, in_order
+from dbx_cd.smoke.suite import SmokeSuite
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -166,7 +166,7 @@ def _execute(spark: SparkSession, planned: Sequence[Planned], docs_dir: Path | N
 def _validate(
     spark: SparkSession, members: Sequence[Planned], *, docs: bool
 ) -> tuple[list[CheckResult], DataDocsPage | None]:
-    from dbx_cd import smoke_gx
+    from dbx_cd.smoke import gx
 
     first = members[0]
     started = time.perf_counter()
@@ -176,7 +176,7 @@ def _validate(
     except Exception as exc:
         return [broken(one, f"cannot be read: {first_line(str(exc))}") for one in members], None
     asks = [Ask(i, p.type, p.arguments, _example_limit(p)) for i, p in enumerate(members)]
-    validation = smoke_gx.validate(frame, asks)
+    validation = gx.validate(frame, asks)
     answers = validation.answers
     if first.query:
         answers = {0: _with_rows(frame, first, answers[0], started)}
@@ -185,7 +185,7 @@ def _validate(
         title = (
             first.check.name if first.query else " where ".join(filter(None, (str(first.relation), first.condition)))
         )
-        page = DataDocsPage(title, smoke_gx.data_docs_page(title, validation.results))
+        page = DataDocsPage(title, gx.data_docs_page(title, validation.results))
     return [judge(one, answers[i]) for i, one in enumerate(members)], page
 
 

@@ -6,14 +6,14 @@ from typing import Any
 
 from flask import Blueprint, g, request
 
-from dbx_cd.local.api_error import does_not_exist, invalid_parameter, invalid_state, not_implemented
-from dbx_cd.local.identity import Directory
-from dbx_cd.local.job_runner import JobRunner
-from dbx_cd.local.job_runs import JobRun, TaskRun, WorkspaceStore
-from dbx_cd.local.job_settings import check_submission
-from dbx_cd.local.jobs_api import body, find_job, paged, required_id
-from dbx_cd.local.run_view import Json, output_view, run_view, task_run_view
-from dbx_cd.local.task_graph import UNSUCCESSFUL, dependencies, downstream_of
+from dbx_cd.local.rest.api_error import does_not_exist, invalid_parameter, invalid_state, not_implemented
+from dbx_cd.local.rest.identity import Directory
+from dbx_cd.local.rest.job_runner import JobRunner
+from dbx_cd.local.rest.job_runs import JobRun, TaskRun, WorkspaceStore
+from dbx_cd.local.rest.job_settings import check_submission
+from dbx_cd.local.rest.jobs_api import body, find_job, paged, required_id
+from dbx_cd.local.rest.run_view import Json, output_view, run_view, task_run_view
+from dbx_cd.local.rest.task_graph import UNSUCCESSFUL, dependencies, downstream_of
 
 _RUN_NOW_FIELDS = {"job_id", "job_parameters", "notebook_params", "idempotency_token", "queue"}
 _REPAIR_FIELDS = {

@@ -7,13 +7,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from dbx_cd.errors import DbxCdError
-from dbx_cd.smoke_checks import Comparison
-from dbx_cd.smoke_contracts import Contract
-from dbx_cd.smoke_plan import Planned, result_of
-from dbx_cd.smoke_report import CheckResult, Status
+from dbx_cd.smoke.checks import Comparison
+from dbx_cd.smoke.contracts import Contract
+from dbx_cd.smoke.plan import Planned, result_of
+from dbx_cd.smoke.report import CheckResult, Status
 
 if TYPE_CHECKING:
-    from dbx_cd.smoke_answers import Answer
+    from dbx_cd.smoke.answers import Answer
 
 _CONDITION = re.compile(r"(==|=|!=|<>|>=|<=|>|<)\s*(\d+)")
 _COMPARE: dict[str, Callable[[int, int], bool]] = {

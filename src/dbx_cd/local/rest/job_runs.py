@@ -16,7 +16,7 @@ from typing import Any
 
 from mashumaro import DataClassDictMixin
 
-from dbx_cd.local.task_graph import FAILED
+from dbx_cd.local.rest.task_graph import FAILED
 
 FORMAT = 1
 STOPPED = "the workspace stopped"

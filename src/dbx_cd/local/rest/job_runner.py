@@ -10,12 +10,12 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import Any
 
-from dbx_cd.local.api_error import invalid_state
-from dbx_cd.local.git_source import Checkout, CheckoutFailed, GitCheckouts
-from dbx_cd.local.job_runs import STOPPED, JobRun, Repair, State, TaskRun, WorkspaceStore
-from dbx_cd.local.notifications import Notifications
-from dbx_cd.local.run_outcome import Outcome, close_run
-from dbx_cd.local.task_graph import (
+from dbx_cd.local.rest.api_error import invalid_state
+from dbx_cd.local.rest.git_source import Checkout, CheckoutFailed, GitCheckouts
+from dbx_cd.local.rest.job_runs import STOPPED, JobRun, Repair, State, TaskRun, WorkspaceStore
+from dbx_cd.local.rest.notifications import Notifications
+from dbx_cd.local.rest.run_outcome import Outcome, close_run
+from dbx_cd.local.rest.task_graph import (
     CANCELED,
     FAILED,
     SUCCESS,
@@ -25,7 +25,7 @@ from dbx_cd.local.task_graph import (
     dependencies,
     skip_reason,
 )
-from dbx_cd.local.task_runner import TaskRunner
+from dbx_cd.local.rest.task_runner import TaskRunner
 
 _CANCELLED = "Run cancelled."
 _SKIP_MESSAGES = {UPSTREAM_FAILED: "An upstream task failed.", "UPSTREAM_CANCELED": "An upstream task was cancelled."}

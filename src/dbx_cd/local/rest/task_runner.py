@@ -10,15 +10,21 @@ from pathlib import Path
 from typing import Any
 
 from dbx_cd.errors import DbxCdError
-from dbx_cd.local.git_source import Checkout
-from dbx_cd.local.identity import Directory
-from dbx_cd.local.job_runs import JobRun, TaskRun
-from dbx_cd.local.job_settings import notebook_source
-from dbx_cd.local.notebook_process import NotebookOrder
-from dbx_cd.local.parameters import RunFacts, UnknownReference, resolve, task_parameters, with_resolved_job_parameters
-from dbx_cd.local.run_outcome import Outcome
-from dbx_cd.local.task_graph import CANCELED, FAILED, SUCCESS, TIMEDOUT
-from dbx_cd.local.task_process import GatewayInfo, TaskPlace, TaskProcess, child_environment
+from dbx_cd.local.notebooks.process import NotebookOrder
+from dbx_cd.local.rest.git_source import Checkout
+from dbx_cd.local.rest.identity import Directory
+from dbx_cd.local.rest.job_runs import JobRun, TaskRun
+from dbx_cd.local.rest.job_settings import notebook_source
+from dbx_cd.local.rest.parameters import (
+    RunFacts,
+    UnknownReference,
+    resolve,
+    task_parameters,
+    with_resolved_job_parameters,
+)
+from dbx_cd.local.rest.run_outcome import Outcome
+from dbx_cd.local.rest.task_graph import CANCELED, FAILED, SUCCESS, TIMEDOUT
+from dbx_cd.local.rest.task_process import GatewayInfo, TaskPlace, TaskProcess, child_environment
 
 _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     "EQUAL_TO": operator.eq,

@@ -12,18 +12,18 @@ from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from dbx_cd.local.api_error import ApiError, not_implemented
-from dbx_cd.local.files_api import ABORTED_UPLOAD, files_api
-from dbx_cd.local.git_source import GitCheckouts
-from dbx_cd.local.identity import Directory, User
-from dbx_cd.local.job_runner import JobRunner
-from dbx_cd.local.job_runs import WorkspaceStore
-from dbx_cd.local.jobs_api import jobs_api
-from dbx_cd.local.notifications import Notifications
-from dbx_cd.local.runs_api import runs_api
-from dbx_cd.local.scim_api import scim_api
-from dbx_cd.local.task_process import GatewayInfo
-from dbx_cd.local.task_runner import TaskRunner, WorkspaceSetup
+from dbx_cd.local.rest.api_error import ApiError, not_implemented
+from dbx_cd.local.rest.files_api import ABORTED_UPLOAD, files_api
+from dbx_cd.local.rest.git_source import GitCheckouts
+from dbx_cd.local.rest.identity import Directory, User
+from dbx_cd.local.rest.job_runner import JobRunner
+from dbx_cd.local.rest.job_runs import WorkspaceStore
+from dbx_cd.local.rest.jobs_api import jobs_api
+from dbx_cd.local.rest.notifications import Notifications
+from dbx_cd.local.rest.runs_api import runs_api
+from dbx_cd.local.rest.scim_api import scim_api
+from dbx_cd.local.rest.task_process import GatewayInfo
+from dbx_cd.local.rest.task_runner import TaskRunner, WorkspaceSetup
 
 __all__ = ["GatewayInfo", "RestServer", "User"]
 

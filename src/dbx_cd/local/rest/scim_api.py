@@ -8,8 +8,8 @@ from typing import Any
 
 from flask import Blueprint, g, request
 
-from dbx_cd.local.api_error import does_not_exist, not_implemented
-from dbx_cd.local.identity import Directory, User
+from dbx_cd.local.rest.api_error import does_not_exist, not_implemented
+from dbx_cd.local.rest.identity import Directory, User
 
 _FILTER = re.compile(r'(\w+)\s+eq\s+"?([^"]*)"?', re.IGNORECASE)
 _SCHEMA = "urn:ietf:params:scim:api:messages:2.0:ListResponse"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from dbx_cd.local.job_runs import Job, JobRun, State, TaskRun
+from dbx_cd.local.rest.job_runs import Job, JobRun, State, TaskRun
 
 Json = dict[str, Any]
 

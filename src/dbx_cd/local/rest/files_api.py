@@ -14,7 +14,7 @@ from typing import Any
 
 from flask import Blueprint, Response, request, send_file
 
-from dbx_cd.local.api_error import ApiError, already_exists, invalid_parameter, not_found, not_implemented
+from dbx_cd.local.rest.api_error import ApiError, already_exists, invalid_parameter, not_found, not_implemented
 
 _PAGE = 1000
 _PARTIAL = ".upload-"

@@ -7,7 +7,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from dbx_cd.local.job_runs import JobRun, TaskRun, now_ms
+from dbx_cd.local.rest.job_runs import JobRun, TaskRun, now_ms
 
 
 class Notifications:

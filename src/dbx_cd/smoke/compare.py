@@ -11,9 +11,9 @@ from dbx_cd.dbt_artifacts import Manifest
 from dbx_cd.errors import DbxCdError
 from dbx_cd.records import Record
 from dbx_cd.relations import RelationName, quote
-from dbx_cd.smoke_answers import scalar, show
-from dbx_cd.smoke_build import sensitive_columns
-from dbx_cd.smoke_contracts import Contract, contracts_from_manifest
+from dbx_cd.smoke.answers import scalar, show
+from dbx_cd.smoke.build import sensitive_columns
+from dbx_cd.smoke.contracts import Contract, contracts_from_manifest
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO
 
 import dbx_cd
-from dbx_cd.local.notebook_process import NotebookOrder, NotebookResult
+from dbx_cd.local.notebooks.process import NotebookOrder, NotebookResult
 
 _GRACE_SECONDS = 5.0
 """How long a cancelled task may clean up before it is killed."""
@@ -105,7 +105,7 @@ class TaskProcess:
                 return None
             self._process = subprocess.Popen(
                 # -P: the notebook's folder must not shadow modules while this process itself is starting
-                [sys.executable, "-P", "-m", "dbx_cd.local.notebook_process"],
+                [sys.executable, "-P", "-m", "dbx_cd.local.notebooks.process"],
                 cwd=self._place.cwd,
                 env=dict(self._environment),
                 stdin=subprocess.PIPE,

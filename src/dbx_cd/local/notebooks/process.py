@@ -1,4 +1,4 @@
-"""Runs one notebook: the child process behind a notebook task (``python -m dbx_cd.local.notebook_process``).
+"""Runs one notebook: the child process behind a notebook task (``python -m dbx_cd.local.notebooks.process``).
 
 The first line of standard input is the order, as JSON (see ``NotebookOrder``). Standard input then stays open: when it
 ends, the workspace has died and this process ends itself, with everything that it started.
@@ -19,10 +19,10 @@ from typing import Any, NoReturn
 
 from mashumaro import DataClassDictMixin
 
-from dbx_cd.local.notebook_cells import NotebookCells
-from dbx_cd.local.notebook_dbutils import DBUtils, NotebookExit
-from dbx_cd.local.notebook_page import NotebookPage, capture
-from dbx_cd.local.notebook_spark import NoSpark, attach, cancel_jobs
+from dbx_cd.local.notebooks.cells import NotebookCells
+from dbx_cd.local.notebooks.dbutils import DBUtils, NotebookExit
+from dbx_cd.local.notebooks.page import NotebookPage, capture
+from dbx_cd.local.notebooks.spark import NoSpark, attach, cancel_jobs
 
 
 @dataclass(frozen=True)

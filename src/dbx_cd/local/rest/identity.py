@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from dbx_cd.local.api_error import invalid_parameter, permission_denied, unauthenticated
+from dbx_cd.local.rest.api_error import invalid_parameter, permission_denied, unauthenticated
 
 ADMINS = "admins"
 _FIRST_USER_ID = 1

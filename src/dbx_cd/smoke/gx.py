@@ -46,7 +46,7 @@ from great_expectations.render.view.view import DefaultJinjaPageView
 from great_expectations.validator.validator import Validator
 
 from dbx_cd.relations import quote
-from dbx_cd.smoke_answers import (
+from dbx_cd.smoke.answers import (
     Answer,
     Ask,
     answer_of,

@@ -15,8 +15,8 @@ from typing import Any, ClassVar
 from dbx_cd.dbt_artifacts import BUILT_TYPES, Manifest, Node
 from dbx_cd.errors import SuiteError
 from dbx_cd.relations import quote, string_literal
-from dbx_cd.smoke_checks import Check, Severity
-from dbx_cd.smoke_suite import SmokeSuite
+from dbx_cd.smoke.checks import Check, Severity
+from dbx_cd.smoke.suite import SmokeSuite
 
 DOMAIN = "contracts"
 TRANSLATED = ("unique", "not_null", "relationships", "accepted_values", "dbt_utils.unique_combination_of_columns")

@@ -11,11 +11,11 @@ from typing import Any
 
 from flask import Blueprint, g, request
 
-from dbx_cd.local.api_error import does_not_exist, invalid_parameter, not_implemented, permission_denied
-from dbx_cd.local.identity import ADMINS, Directory, User
-from dbx_cd.local.job_runs import Job, WorkspaceStore, now_ms
-from dbx_cd.local.job_settings import check_job_settings
-from dbx_cd.local.run_view import Json, job_view
+from dbx_cd.local.rest.api_error import does_not_exist, invalid_parameter, not_implemented, permission_denied
+from dbx_cd.local.rest.identity import ADMINS, Directory, User
+from dbx_cd.local.rest.job_runs import Job, WorkspaceStore, now_ms
+from dbx_cd.local.rest.job_settings import check_job_settings
+from dbx_cd.local.rest.run_view import Json, job_view
 
 _PAGE = 20
 _DEFAULTS = {"format": "MULTI_TASK", "max_concurrent_runs": 1}

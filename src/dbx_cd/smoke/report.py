@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from dbx_cd import html
 from dbx_cd.errors import SmokeFailed
 from dbx_cd.records import Record
-from dbx_cd.smoke_picture import band
+from dbx_cd.smoke.picture import band
 
 if TYPE_CHECKING:
     from dbx_cd.release_events import Release

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from dbx_cd.local.notebook_dbutils import DBUtils, RestartPython
-from dbx_cd.local.notebook_page import NotebookPage
-from dbx_cd.local.notebook_source import Cell, read_notebook
+from dbx_cd.local.notebooks.dbutils import DBUtils, RestartPython
+from dbx_cd.local.notebooks.page import NotebookPage
+from dbx_cd.local.notebooks.source import Cell, read_notebook
 
 _SHOWN_ROWS = 100
 _MAX_RUN_DEPTH = 20

@@ -1,0 +1,1 @@
+"""Runs Databricks source-format notebooks, each in a process of its own."""
