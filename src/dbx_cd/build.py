@@ -19,6 +19,7 @@ from dbx_cd.errors import ApprovalStale, ReleaseError, ReleaseSuperseded, Restor
 from dbx_cd.records import Record
 from dbx_cd.relations import RelationName
 from dbx_cd.release_events import Built, Deployed, Deploying, Failed, Release
+from dbx_cd.restore_journal import unfinished_restore
 from dbx_cd.restore_point import RestorePoint, capture_restore_point, record_versions_after
 
 _PROJECT_LOCK = "package-lock.yml"
@@ -222,16 +223,23 @@ def _refuse_other_parameters(asked: _Asked, request: ApprovalRequest) -> None:
 
 
 def _claim(cd: Cd, release: Release, target: str) -> None:
-    """Say in the log that this release deploys; of two that say so at once the earlier commit has the target."""
+    """Say in the log that this release deploys; of two that say so at once the earlier commit has the target.
+
+    A restore looks for `deploying` in the same way before it begins, so that the two exclude each other.
+    """
     cd.log.append(release, Deploying(target))
-    for other, state in cd.log.history():
-        if other.id != release.id and state.deploying_to == target:
-            cd.log.append(release, Failed(target, f"{other.id} is deploying"))
-            raise ReleaseError(
-                f"{other} is deploying to {target}",
-                where=release,
-                next_step="wait for it; if its run has died, repair that run or roll the release back",
-            )
+    others = [r for r, state in cd.log.history() if r.id != release.id and state.deploying_to == target]
+    restoring = unfinished_restore(cd.log)
+    if others:
+        held = f"{others[0]} is deploying to {target}"
+        next_step = "wait for it; if its run has died, repair that run or roll the release back"
+    elif restoring is not None:
+        held = f"release {restoring} is being rolled back"
+        next_step = "wait for it; if it has died, restore again: it goes on where it was"
+    else:
+        return
+    cd.log.append(release, Failed(target, held))
+    raise ReleaseError(held, where=release, next_step=next_step)
 
 
 def _require_readiness(cd: Cd, point: RestorePoint) -> None:
