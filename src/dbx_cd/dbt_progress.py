@@ -52,7 +52,12 @@ class DbtEvent:
     @property
     def ends_node(self) -> bool:
         """Whether a node has ended: a result line or a skip."""
-        return self.node is not None and "total" in self.data and self.name not in (_STARTED, "LogHookStartLine")
+        return self.node is not None and self.total > 0 and self.name not in (_STARTED, "LogHookStartLine")
+
+    @property
+    def total(self) -> int:
+        """How many nodes the invocation has, as results say it: `total`, or `num_models` for tests (dbt-core 1.11)."""
+        return int(self.data.get("total") or self.data.get("num_models") or 0)
 
 
 class NodeCounter:
@@ -68,7 +73,7 @@ class NodeCounter:
         """Count one event."""
         if event.node is None:
             return
-        self.total = max(self.total, int(event.data.get("total") or 0))
+        self.total = max(self.total, event.total)
         if event.starts_node:
             self.current[event.node] = time.monotonic()
         elif event.ends_node:

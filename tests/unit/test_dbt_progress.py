@@ -138,3 +138,9 @@ def test_terminal_sees_a_line_with_nodes_done_total_and_current() -> None:
     assert "dbt build (stg)" in moving
     assert "1/3" in moving
     assert "b" in moving.split("1/3")[-2] + moving.split("1/3")[-1]
+
+
+def test_test_result_which_gives_its_total_as_num_models_is_counted() -> None:
+    counter = NodeCounter()
+    counter.take(DbtEvent.parse(line("LogTestResult", "unique_orders", index=1, num_models=4, status="pass")))
+    assert (counter.done, counter.total) == (1, 4)
