@@ -6,7 +6,7 @@ PYTHON := $(VENV)/bin/python
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock demo test test-unit lint format bench wheel clean
+.PHONY: help setup lock demo test test-deep test-unit lint format bench wheel clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' | column -t -s '|'
@@ -21,6 +21,9 @@ demo: $(READY)  ## Tell the whole story on the example: release, stopped release
 
 test: $(READY)  ## Run all tests, unit and Spark
 	@$(PYTHON) -m pytest
+
+test-deep: $(READY)  ## Run the tests that take many minutes: every restore situation, a kill at every step
+	@$(PYTHON) -m pytest -m deep
 
 test-unit: $(READY)  ## Run the tests that start no Spark
 	@$(PYTHON) -m pytest tests/unit

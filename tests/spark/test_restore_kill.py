@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import restore_killed
 from pyspark.sql import SparkSession
 from release_scene import Scene
@@ -16,6 +17,8 @@ from dbx_cd import delta_tables
 from dbx_cd.restore import restore
 from dbx_cd.restore_journal import RestoredRelation
 from dbx_cd.restore_plan import plan_restore
+
+pytestmark = pytest.mark.deep
 
 TABLES = [f"t{n:02}" for n in range(12)]
 

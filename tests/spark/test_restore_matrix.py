@@ -18,6 +18,8 @@ from dbx_cd.restore_journal import RestoredRelation
 from dbx_cd.restore_plan import RestorePlan, plan_restore
 from dbx_cd.restore_readiness import Readiness
 
+pytestmark = pytest.mark.deep
+
 CHECK = "spark.databricks.delta.retentionDurationCheck.enabled"
 NAMES = [s.name for s in SITUATIONS]
 # Situations that need another relation of the matrix go last, in the order written.
