@@ -19,6 +19,8 @@ from dbx_cd.local.emulation import emulate
 from dbx_cd.sql_endpoint import SqlEndpoint
 from dbx_cd.sql_endpoint.profile import connection_block, with_connection
 
+pytestmark = pytest.mark.deep
+
 PROJECT = Path(__file__).with_name("catalog_project")
 SCHEMA = "stg.catalog_test"
 

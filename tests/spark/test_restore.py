@@ -60,6 +60,7 @@ def test_log_holds_the_whole_story_and_commits_carry_the_release(scene: Scene) -
     assert newest.user_metadata is None, "the signature is not left on the session"
 
 
+@pytest.mark.deep
 def test_restoring_again_changes_nothing(scene: Scene) -> None:
     scene.sql(TABLE, this="a")
     release, _ = scene.deploy(["a"], lambda: scene.sql(WRITE, this="a"))
@@ -74,6 +75,7 @@ def test_restoring_again_changes_nothing(scene: Scene) -> None:
     assert len(scene.log.events(release.id)) == events, "two restores of one release are one"
 
 
+@pytest.mark.deep
 def test_two_restores_at_the_same_time_are_one(scene: Scene) -> None:
     for name in ("a", "b"):
         scene.sql(TABLE, this=name)
@@ -98,6 +100,7 @@ def test_write_between_plan_and_restore_is_refused_and_kept(scene: Scene) -> Non
     assert ids(scene, "a") == [1, 5, 9]
 
 
+@pytest.mark.deep
 def test_maintenance_between_plan_and_restore_is_no_reason_to_refuse(scene: Scene) -> None:
     scene.sql(TABLE, this="a")
     release, _ = scene.deploy(["a"], lambda: scene.sql(WRITE, this="a"))
@@ -120,6 +123,7 @@ def test_selection_restores_only_what_is_named_and_leaves_the_release_open(scene
     assert (ids(scene, "orders"), ids(scene, "lines")) == ([1], [1, 9])
 
 
+@pytest.mark.deep
 def test_point_in_time_brings_tables_to_that_time(scene: Scene) -> None:
     scene.sql(TABLE, WRITE, this="a")
     moment = datetime.now(UTC)
@@ -131,6 +135,7 @@ def test_point_in_time_brings_tables_to_that_time(scene: Scene) -> None:
     assert ids(scene, "a") == [1, 9]
 
 
+@pytest.mark.deep
 def test_repaired_build_is_undone_to_before_its_first_attempt(scene: Scene) -> None:
     scene.sql(TABLE, this="a")
     scene.deploy(["a"], lambda: scene.sql(WRITE, this="a"))
@@ -141,6 +146,7 @@ def test_repaired_build_is_undone_to_before_its_first_attempt(scene: Scene) -> N
     assert ids(scene, "a") == [1]
 
 
+@pytest.mark.deep
 def test_write_between_two_attempts_is_not_the_releases_own(scene: Scene) -> None:
     scene.sql(TABLE, this="a")
     scene.deploy(["a"], lambda: scene.sql(WRITE, this="a"))
@@ -149,6 +155,7 @@ def test_write_between_two_attempts_is_not_the_releases_own(scene: Scene) -> Non
     assert [len(i.later_writes) for i in plan_restore(scene.cd, release).items] == [1]
 
 
+@pytest.mark.deep
 def test_after_a_killed_build_a_person_has_to_say_whose_writes_they_are(scene: Scene) -> None:
     scene.sql(TABLE, this="a")
     release = scene.open()
@@ -176,6 +183,7 @@ def test_restore_is_refused_while_another_release_deploys(scene: Scene) -> None:
     assert restore(scene.cd, plan, seal=plan.seal).ok
 
 
+@pytest.mark.deep
 def test_restore_that_was_killed_comes_before_the_restore_of_another_release(scene: Scene) -> None:
     scene.sql(TABLE, this="a")
     older, _ = scene.deploy(["a"], lambda: scene.sql(WRITE, this="a"), label="older")
@@ -216,6 +224,7 @@ def test_relation_that_fails_is_named_and_the_others_are_done(scene: Scene) -> N
     assert [r.name for r in scene.log.all(release, RestoredRelation)] == [scene.full("a"), scene.full("v")]
 
 
+@pytest.mark.deep
 def test_retention_can_be_extended_so_that_a_rollback_stays_possible(scene: Scene) -> None:
     scene.sql(TABLE, this="a")
     extend_retention(scene.spark, scene.name("a"), days=60)

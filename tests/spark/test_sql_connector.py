@@ -319,7 +319,7 @@ def test_unknown_session_setting_is_refused(connect: Connect) -> None:
 
 
 def test_statement_timeout_ends_a_statement(connect: Connect) -> None:
-    cursor = connect(session_configuration={"STATEMENT_TIMEOUT": "1"}).cursor()
+    cursor = connect(session_configuration={"STATEMENT_TIMEOUT": "5"}).cursor()
     with pytest.raises(sql_errors.Error, match="STATEMENT_TIMEOUT"):
         cursor.execute(SLOW)
     assert cursor.execute("SELECT 1").fetchone()[0] == 1
