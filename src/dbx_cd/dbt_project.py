@@ -11,7 +11,9 @@ import yaml
 
 from dbx_cd.errors import ConfigError
 
-ARTIFACT_NAMES = ("manifest.json", "run_results.json", "sources.json", "catalog.json", "index.html")
+ARTIFACT_NAMES = (
+    "manifest.json", "run_results.json", "sources.json", "catalog.json", "index.html", "static_index.html",
+)  # fmt: skip
 PACKAGE_FILES = ("packages.yml", "dependencies.yml")
 # Only at the top: further down, `logs` may well be a folder of models.
 _LEFT_OUT = frozenset({".git", "target", "logs", ".venv", "__pycache__", "node_modules"})
