@@ -174,7 +174,8 @@ def refuse_ended(cd: Cd, release: Release) -> None:
     A newer release overtakes an undecided one when it is opened, and an approved one when it is deployed: building
     the older one then would take production back without anybody having asked for it.
     """
-    state = cd.log.state(release)
+    history = list(cd.log.history())
+    state = next(state for known, state in history if known.id == release.id)
     if state.phase == "rejected":
         raise ApprovalRejected(
             f"{release} was rejected by {state.actor}: {state.reason}", next_step="mend it and merge again"
@@ -183,7 +184,7 @@ def refuse_ended(cd: Cd, release: Release) -> None:
         raise ApprovalSuperseded(f"{release} was overtaken by {state.superseded_by}", next_step="approve that one")
     if state.phase == "rolled_back":
         raise ApprovalRequired(f"{release} was rolled back", next_step="trigger the Workflow for a new release")
-    for other, other_state in cd.log.history():
+    for other, other_state in history:
         if other.id == release.id:
             break
         if other_state.deployed_to or other_state.deploying_to:

@@ -20,7 +20,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code: 0 done, 1 it failed, 2 wrong usage (argparse).
     """
-    options = _parser().parse_args(arguments)
+    return run_command(_parser(), arguments)
+
+
+def run_command(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> int:
+    """Parse and run the command that the parser has set; an error of dbx_cd becomes one line and exit code 1."""
+    options = parser.parse_args(arguments)
     try:
         return int(options.command(options))
     except DbxCdError as exc:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from databricks.sdk.service.jobs import RunResultState
 
-from dbx_cd.errors import DbxCdError
+from dbx_cd.cli import run_command
 from dbx_cd.local.run import LocalProject, LocalWorkflow, follow, results_of, submit_notebook
 from dbx_cd.local.workspace import OWNER, Connection, EmbeddedWorkspace
 
@@ -24,12 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code: 0 done, 1 the release or command failed, 2 wrong usage (argparse).
     """
-    options = _parser().parse_args(arguments)
-    try:
-        return int(options.command(options))
-    except DbxCdError as exc:
-        print(f"{type(exc).__name__}: {exc}", file=sys.stderr)
-        return 1
+    return run_command(_parser(), arguments)
 
 
 def up(options: argparse.Namespace) -> int:
