@@ -24,6 +24,7 @@ from dbx_cd.errors import (
     DbxCdError,
     ReleaseError,
 )
+from dbx_cd.log_reading import LogReading
 from dbx_cd.release_events import Release
 from dbx_cd.seal import changed_parts, sealed_parts
 
@@ -48,12 +49,13 @@ def approve(cd: Cd, request: ApprovalRequest, *, seal: str, comment: str | None 
         ApprovalStale: the seal is not the request's, or what it covers has changed.
         ApprovalExpired, ApprovalSuperseded, ReleaseError: too late, overtaken, or decided already.
     """
-    _may_decide(cd, request, seal)
+    log = cd.log.read(request.release)
+    _may_decide(cd, log, request, seal)
     if expired(request):
         raise expiry(request)
-    refuse_ended(cd, request.release)
-    _refuse_stale(cd, request)
-    return _decide(cd, Decision("approved", request.release.id, request.seal, cd.user, comment), request)
+    refuse_ended(log)
+    _refuse_stale(cd, log, request)
+    return _decide(cd, log, Decision("approved", request.release.id, request.seal, cd.user, comment), request)
 
 
 def reject(cd: Cd, request: ApprovalRequest, *, reason: str) -> Decision:
@@ -65,8 +67,9 @@ def reject(cd: Cd, request: ApprovalRequest, *, reason: str) -> Decision:
     """
     if not reason.strip():
         raise DbxCdError("a rejection needs a reason", where=request.release, next_step="say what has to change")
-    _may_decide(cd, request, request.seal)
-    return _decide(cd, Decision("rejected", request.release.id, request.seal, cd.user, reason), request)
+    log = cd.log.read(request.release)
+    _may_decide(cd, log, request, request.seal)
+    return _decide(cd, log, Decision("rejected", request.release.id, request.seal, cd.user, reason), request)
 
 
 def require_approval(cd: Cd, release: Release, *, target: str) -> Decision:
@@ -89,13 +92,14 @@ def approved_request(cd: Cd, release: Release, *, target: str) -> tuple[Approval
             where=cd.log.table,
             next_step="find out who did it; no approval in this log can be relied on",
         )
-    refuse_ended(cd, release)
-    request = cd.log.last(release, ApprovalRequest)
+    log = cd.log.read(release)
+    refuse_ended(log)
+    request = log.last(ApprovalRequest)
     if request is None or request.target != target:
         raise ApprovalPending(
             f"nobody has been asked to approve {release} for {target}", next_step="run the task approval_gate"
         )
-    decision = decision_on(cd, request)
+    decision = decision_on(log, request)
     if decision is None:
         if expired(request):
             raise expiry(request)
@@ -104,21 +108,21 @@ def approved_request(cd: Cd, release: Release, *, target: str) -> tuple[Approval
             where=f"sealed {request.seal[:12]}",
             next_step=f"somebody of {request.approvers} opens the notebook approve; the run then goes on by itself",
         )
-    _refuse_stale(cd, request)
+    _refuse_stale(cd, log, request)
     return request, decision
 
 
-def _decide(cd: Cd, decision: Decision, request: ApprovalRequest) -> Decision:
-    before = decision_on(cd, request)
-    if before is None:
+def _decide(cd: Cd, log: LogReading, decision: Decision, request: ApprovalRequest) -> Decision:
+    first = decision_on(log, request)
+    if first is None:
         cd.log.append(request.release, decision)
-        before = decision_on(cd, request)
-    if before != decision:
-        raise ReleaseError(f"already decided: {before}", where=request.release)
+        first = decision_on(cd.log.read(request.release), request)
+    if first != decision:
+        raise ReleaseError(f"already decided: {first}", where=request.release)
     return decision
 
 
-def _may_decide(cd: Cd, request: ApprovalRequest, seal: str) -> None:
+def _may_decide(cd: Cd, log: LogReading, request: ApprovalRequest, seal: str) -> None:
     me = cd.workspace.current_user.me()
     person = str(me.user_name)
     if person in (request.release.requester, request.job_identity):
@@ -132,7 +136,7 @@ def _may_decide(cd: Cd, request: ApprovalRequest, seal: str) -> None:
             where=request.release,
             next_step="ask a member of the group, or an administrator to be added",
         )
-    newest = cd.log.last(request.release, ApprovalRequest)
+    newest = log.last(ApprovalRequest)
     if newest is None or newest.seal != request.seal or seal != request.seal:
         raise ApprovalStale(
             "the seal is not that of the newest request",
@@ -142,10 +146,10 @@ def _may_decide(cd: Cd, request: ApprovalRequest, seal: str) -> None:
         )
 
 
-def _refuse_stale(cd: Cd, request: ApprovalRequest) -> None:
+def _refuse_stale(cd: Cd, log: LogReading, request: ApprovalRequest) -> None:
     release = request.release
     staged = cd.store.find(request.state_target, release.id)
-    smoke = passed_smoke(cd, release, request.state_target)
+    smoke = passed_smoke(log, request.state_target)
     changed = changed_parts(request.sealed, sealed_parts(release, staged, smoke=smoke, deploy=request.deploy))
     if changed:
         raise ApprovalStale(

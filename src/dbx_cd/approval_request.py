@@ -15,6 +15,7 @@ from dbx_cd.errors import (
     ApprovalSuperseded,
     DbxCdError,
 )
+from dbx_cd.log_reading import LogReading
 from dbx_cd.records import Record
 from dbx_cd.release_events import Built, Deployed, Release
 from dbx_cd.seal import seal_of, sealed_parts
@@ -122,18 +123,19 @@ def request_approval(
         ApprovalRequired: there is nothing to approve yet: no build, no smoke report, or a failed one.
         ApprovalSuperseded: a newer release has overtaken this one.
     """
-    refuse_ended(cd, release)
+    log = cd.log.read(release)
+    refuse_ended(log)
     staging = _state_target(cd, target)
-    built = next((b for b in reversed(cd.log.all(release, Built)) if b.target == staging and b.ok), None)
+    built = next((b for b in reversed(log.all(Built)) if b.target == staging and b.ok), None)
     if built is None:
         raise ApprovalRequired(f"{staging} has no successful build", where=release, next_step=f"run {staging}_build")
     favor_state = cd.config.policies.untagged_changes == "read_staging"
     deploy = _deploy(target, select or built.select, exclude or None, full_refresh, favor_state)
-    smoke = passed_smoke(cd, release, staging)
+    smoke = passed_smoke(log, staging)
     staged = cd.store.find(staging, release.id)
     parts = sealed_parts(release, staged, smoke=smoke, deploy=deploy)
-    asked = cd.log.last(release, ApprovalRequest)
-    if asked is not None and asked.seal == seal_of(parts) and not (expired(asked) and decision_on(cd, asked) is None):
+    asked = log.last(ApprovalRequest)
+    if asked is not None and asked.seal == seal_of(parts) and not (expired(asked) and decision_on(log, asked) is None):
         return asked
     now = datetime.now(UTC)
     request = ApprovalRequest(
@@ -155,27 +157,26 @@ def request_approval(
         changes=_changes(cd, target, staged.timestamp, staging),
     )
     cd.log.append(release, request)
-    earlier = _approved_before(cd, request)
-    if earlier is not None and decision_on(cd, request) is None:
+    earlier = _approved_before(log, request)
+    if earlier is not None and decision_on(log, request) is None:
         reason = release.reason or "the same project archive is approved and deployed"
         cd.log.append(release, Decision("approved", release.id, request.seal, cd.user, reason, reuses=earlier.id))
     return request
 
 
-def decision_on(cd: Cd, request: ApprovalRequest) -> Decision | None:
+def decision_on(log: LogReading, request: ApprovalRequest) -> Decision | None:
     """The first decision on this seal: two people answering at once get one answer, that of the earlier commit."""
-    decisions = cd.log.all(request.release, Decision)
-    return next((d for d in decisions if d.seal == request.seal), None)
+    return next((d for d in log.all(Decision) if d.seal == request.seal), None)
 
 
-def refuse_ended(cd: Cd, release: Release) -> None:
+def refuse_ended(log: LogReading) -> None:
     """Refuse a release that was rejected, rolled back or overtaken.
 
     A newer release overtakes an undecided one when it is opened, and an approved one when it is deployed: building
     the older one then would take production back without anybody having asked for it.
     """
-    history = list(cd.log.history())
-    state = next(state for known, state in history if known.id == release.id)
+    release, state = log.release, log.state
+    assert release is not None
     if state.phase == "rejected":
         raise ApprovalRejected(
             f"{release} was rejected by {state.actor}: {state.reason}", next_step="mend it and merge again"
@@ -184,7 +185,7 @@ def refuse_ended(cd: Cd, release: Release) -> None:
         raise ApprovalSuperseded(f"{release} was overtaken by {state.superseded_by}", next_step="approve that one")
     if state.phase == "rolled_back":
         raise ApprovalRequired(f"{release} was rolled back", next_step="trigger the Workflow for a new release")
-    for other, other_state in history:
+    for other, other_state in log.history:
         if other.id == release.id:
             break
         if other_state.deployed_to or other_state.deploying_to:
@@ -217,14 +218,16 @@ def _state_target(cd: Cd, target: str) -> str:
     return settings.defer_to
 
 
-def passed_smoke(cd: Cd, release: Release, staging: str) -> SmokeReport:
+def passed_smoke(log: LogReading, staging: str) -> SmokeReport:
     """The staging smoke report, which must have passed."""
-    reports = [r for r in cd.log.all(release, SmokeReport) if r.target == staging]
+    reports = [r for r in log.all(SmokeReport) if r.target == staging]
     if not reports:
-        raise ApprovalRequired(f"{staging} was not smoke-tested", where=release, next_step=f"run {staging}_smoke")
+        raise ApprovalRequired(f"{staging} was not smoke-tested", where=log.release, next_step=f"run {staging}_smoke")
     if not reports[-1].ok:
         raise ApprovalRequired(
-            f"{staging} did not pass its smoke tests: {reports[-1]}", where=release, next_step="mend and merge again"
+            f"{staging} did not pass its smoke tests: {reports[-1]}",
+            where=log.release,
+            next_step="mend and merge again",
         )
     return reports[-1]
 
@@ -237,17 +240,14 @@ def _changes(cd: Cd, target: str, timestamp: str, staging: str) -> str:
     return str(cd.store.diff(before, cd.store.get(staging, timestamp)))
 
 
-def _approved_before(cd: Cd, request: ApprovalRequest) -> Release | None:
+def _approved_before(log: LogReading, request: ApprovalRequest) -> Release | None:
     """The release that is deployed from the very same project archive, if there is one."""
     if request.full_refresh:
         return None
-    for release, state in cd.log.history():
-        deployed = cd.log.last(release, Deployed) if state.phase == "deployed" else None
-        if (
-            deployed is not None
-            and deployed.target == request.target
-            and deployed.project_digest == request.sealed["project archive"]
-        ):
+    same = Deployed(request.target, request.sealed["project archive"])
+    for release, state in log.history:
+        deployed = log.of(release.id, kinds=(Deployed.KIND,)) if state.phase == "deployed" else []
+        if deployed and Deployed.read(dict(deployed[-1].payload)) == same:
             return release
     return None
 

@@ -12,6 +12,7 @@ import contextlib
 import json
 import shutil
 from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -82,15 +83,17 @@ class ArtifactStore:
         names = sorted(p.name for p in source.iterdir() if p.is_file()) if source.is_dir() else []
         if not names:
             raise ArtifactError("nothing to publish: the folder is empty", where=source, next_step="run dbt first")
-        outcome = Outcome.read(source)
-        if latest and not (outcome.ok and outcome.command in DEPLOYABLE_COMMANDS):
-            raise ArtifactError(
-                f"`latest` must not move to a {'successful' if outcome.ok else 'failed'} "
-                f"dbt {outcome.command or 'invocation'}",
-                where=source,
-                next_step="publish it with latest=False",
-            )
         version_dir = self._new_version_dir(target)
+        try:
+            # Reading the results of a large project takes as long as copying its files, so both are done at once.
+            with ThreadPoolExecutor(1) as pool:
+                copying = pool.submit(copy_files, source, version_dir, [name for name in names if name != RECORD_NAME])
+                outcome = Outcome.read(source)
+            if latest:
+                outcome.require_deployable(source)
+        except ArtifactError:
+            shutil.rmtree(version_dir)
+            raise
         contents = Contents(
             target=target,
             timestamp=version_dir.name,
@@ -100,7 +103,7 @@ class ArtifactStore:
             ok=outcome.ok,
             dbt_version=outcome.dbt_version,
             adapter_version=outcome.adapter_version,
-            files=copy_files(source, version_dir, [name for name in names if name != RECORD_NAME]),
+            files=copying.result(),
         )
         write_json(version_dir / RECORD_NAME, contents.to_dict())
         if latest:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from dbx_cd.dbt_artifacts import Manifest, RunResults, read_json
-from dbx_cd.errors import ArtifactNotFound, ChecksumMismatch
+from dbx_cd.errors import ArtifactError, ArtifactNotFound, ChecksumMismatch
 from dbx_cd.records import Record
 
 RECORD_NAME = "artifacts.json"
@@ -123,6 +123,20 @@ class Outcome:
         results = RunResults.load(folder / "run_results.json")
         complete = results.ok and bool(results.results) and (folder / "manifest.json").is_file()
         return cls(results.command, complete, str(results.metadata.get("dbt_version") or ""), adapter)
+
+    def require_deployable(self, folder: Path) -> None:
+        """Refuse what must never be `latest`.
+
+        Raises:
+            ArtifactError: it is not a successful build or run.
+        """
+        if not (self.ok and self.command in DEPLOYABLE_COMMANDS):
+            raise ArtifactError(
+                f"`latest` must not move to a {'successful' if self.ok else 'failed'} "
+                f"dbt {self.command or 'invocation'}",
+                where=folder,
+                next_step="publish it with latest=False",
+            )
 
 
 def read_version(path: Path, *, serving: str | None) -> ArtifactVersion:

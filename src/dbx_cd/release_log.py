@@ -7,15 +7,15 @@ import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import groupby
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from dbx_cd import html
 from dbx_cd.errors import ReleaseError
+from dbx_cd.log_reading import LogReading
 from dbx_cd.records import Record
-from dbx_cd.relations import RelationName, quote
+from dbx_cd.relations import RelationName, quote, string_literal
 from dbx_cd.release_events import Release, Superseded
-from dbx_cd.release_state import Event, ReleaseState, state_of
+from dbx_cd.release_state import STATE_FIELDS, Event, ReleaseState
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -26,6 +26,8 @@ _COLUMNS = (
     "event_id STRING NOT NULL, release_id STRING NOT NULL, kind STRING NOT NULL, at TIMESTAMP NOT NULL, "
     "actor STRING, format INT, payload STRING"
 )
+_NAMES = tuple(column.split()[0] for column in _COLUMNS.split(", "))
+_BRIEF = f"to_json(from_json(payload, '{', '.join(f'{name} {kind}' for name, kind in STATE_FIELDS.items())}'))"
 # Values as parameters of a query: no Python worker has to start for a single row, as createDataFrame would need.
 _ONE_ROW = (
     "SELECT :event_id AS event_id, :release_id AS release_id, :kind AS kind, CAST(:at AS TIMESTAMP) AS at, "
@@ -105,11 +107,12 @@ class ReleaseLog:
             requester: who started the run.
             reason: why, where somebody gave one (a rollback).
         """
-        known = self._of_run(run_id)
+        before = self.read()
+        known = before.of_run(run_id)
         if known is not None:
             return known
         now = datetime.now(UTC)
-        taken = {event.release_id for event in self.events(kinds=("opened",))}
+        taken = {release.id for release, _ in before.history}
         release_id = next(
             candidate
             for seconds in range(len(taken) + 1)
@@ -117,10 +120,11 @@ class ReleaseLog:
         )
         mine = Release(release_id, commit, run_id, requester, now, reason)
         self.append(mine, mine)
-        opened = self._of_run(run_id)
+        after = self.read()
+        opened = after.of_run(run_id)
         assert opened is not None
         if opened.id == mine.id:
-            for older, state in self.history():
+            for older, state in after.history:
                 if state.undecided and older.id != mine.id and older.opened_at <= mine.opened_at:
                     self.append(older, Superseded(by=mine.id))
         return opened
@@ -143,7 +147,8 @@ class ReleaseLog:
         Raises:
             ReleaseError: that run has opened none.
         """
-        release = self._of_run(run_id)
+        opened = LogReading(tuple(self.events(kinds=(Release.KIND,))))
+        release = opened.of_run(run_id)
         if release is None:
             raise ReleaseError(
                 f"job run {run_id} has no release",
@@ -201,32 +206,47 @@ class ReleaseLog:
 
     def state(self, release: Release) -> ReleaseState:
         """Where a release stands."""
-        state = state_of(self.events(release.id))
-        assert state is not None, f"{release} has no opened event"
-        return state
+        return LogReading(tuple(self.events(release.id, brief=True)), release).state
 
     def history(self) -> ReleaseHistory:
         """Every release with its state, newest first."""
-        rows = []
-        events = sorted(self.events(), key=lambda e: (e.release_id, e.version))
-        for _, group in groupby(events, key=lambda e: e.release_id):
-            of_release = list(group)
-            state = state_of(of_release)
-            if state is not None:
-                opened = next(e for e in of_release if e.kind == "opened")
-                rows.append((opened.version, Release.read(dict(opened.payload)), state))
-        rows.sort(key=lambda row: row[0], reverse=True)
-        return ReleaseHistory(tuple((release, state) for _, release, state in rows), self.spark)
+        return ReleaseHistory(self.read().history, self.spark)
 
-    def events(self, release_id: str | None = None, *, kinds: Sequence[str] = ()) -> list[Event]:
-        """Events in commit order, of one release or all, of some kinds or all."""
+    def read(self, release: Release | None = None) -> LogReading:
+        """The whole log at one moment, in one query: the release's events whole, of every other what its state needs.
+
+        Args:
+            release: the release whose records will be asked for.
+        """
+        return LogReading(tuple(self.events(brief=True, whole=release)), release)
+
+    def events(
+        self,
+        release_id: str | None = None,
+        *,
+        kinds: Sequence[str] = (),
+        brief: bool = False,
+        whole: Release | None = None,
+    ) -> list[Event]:
+        """Events in commit order, of one release or all, of some kinds or all.
+
+        Args:
+            release_id: by default the events of every release.
+            kinds: by default all.
+            brief: of each payload take only the fields that a release's state needs: a restore point of many tables or
+                a smoke report can be large, and a log is long.
+            whole: with `brief`, take the payloads of this release whole.
+        """
         if not self._exists():
             return []
-        frame = self.spark.table(self.table.quoted).selectExpr("*", "_metadata.row_commit_version AS version")
+        columns = [c for c in _NAMES if c != "payload"]
+        frame = self.spark.table(self.table.quoted)
         if release_id is not None:
             frame = frame.where(frame["release_id"] == release_id)
         if kinds:
             frame = frame.where(frame["kind"].isin(list(kinds)))
+        payload = f"CASE WHEN kind = '{Release.KIND}'{_or_release(whole)} THEN payload ELSE {_BRIEF} END AS payload"
+        frame = frame.selectExpr(*columns, payload if brief else "payload", "_metadata.row_commit_version AS version")
         return sorted(_events(frame.collect()), key=lambda e: e.version)
 
     def tampering(self) -> tuple[str, ...]:
@@ -247,13 +267,6 @@ class ReleaseLog:
                 found.append(f"version {row['version']}: {row['operation']}")
         return tuple(found)
 
-    def _of_run(self, run_id: str) -> Release | None:
-        """The first release, in commit order, that this run opened: two tasks racing to open agree on it."""
-        for event in self.events(kinds=("opened",)):
-            if event.payload.get("run_id") == run_id:
-                return Release.read(dict(event.payload))
-        return None
-
     def _exists(self) -> bool:
         if not self._ready:
             self._ready = self.spark.catalog.tableExists(self.table.quoted)
@@ -268,6 +281,10 @@ class ReleaseLog:
             f"CREATE TABLE IF NOT EXISTS {self.table.quoted} ({_COLUMNS}) USING delta TBLPROPERTIES ({_PROPERTIES})"
         )
         self._ready = True
+
+
+def _or_release(release: Release | None) -> str:
+    return "" if release is None else f" OR release_id = {string_literal(release.id)}"
 
 
 def _events(rows: Iterable[Any]) -> Iterable[Event]:

@@ -24,6 +24,20 @@ Phase = Literal[
     "rolled_back",
 ]
 UNDECIDED: tuple[Phase, ...] = ("opened", "built", "smoked", "waiting")
+# What `state_of`, and whoever compares releases, read of an event's payload, with the types of Spark SQL.
+STATE_FIELDS = {
+    "format": "INT",
+    "ok": "BOOLEAN",
+    "gated": "BOOLEAN",
+    "complete": "BOOLEAN",
+    "target": "STRING",
+    "seal": "STRING",
+    "actor": "STRING",
+    "reason": "STRING",
+    "summary": "STRING",
+    "by": "STRING",
+    "project_digest": "STRING",
+}
 
 
 @dataclass(frozen=True)

@@ -84,6 +84,6 @@ def unfinished_restore(log: ReleaseLog) -> str | None:
     ended, and said so.
     """
     last: dict[str, str] = {}
-    for event in log.events(kinds=("restore_planned", RestoreResult.KIND)):
+    for event in log.events(kinds=("restore_planned", RestoreResult.KIND), brief=True):
         last[event.release_id] = event.kind
     return next((release_id for release_id, kind in last.items() if kind == "restore_planned"), None)
