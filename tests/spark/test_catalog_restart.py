@@ -17,7 +17,6 @@ import json, sys
 from dbx_cd.local.emulation import emulate
 from dbx_cd.local.spark_session import start_spark
 
-pytestmark = pytest.mark.deep
 spark = start_spark(sys.argv[1], catalogs=["stg"], memory="1g")
 run = lambda sql: emulate(spark, sql) if not isinstance(emulate(spark, sql), str) else spark.sql(emulate(spark, sql))
 """

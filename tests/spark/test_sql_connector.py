@@ -38,7 +38,15 @@ CLUSTER_PATH = "/sql/protocolv1/o/0/dbx-cd"
 SLOW = "SELECT sum(a.id * b.id % 7) FROM range(20000000) a JOIN range(20000) b"
 
 
-def rewrite(_spark: SparkSession, statement: str) -> str | pa.Table:
+BETWEEN_JOBS, GO_ON = threading.Event(), threading.Event()
+
+
+def rewrite(spark: SparkSession, statement: str) -> str | pa.Table:
+    if statement == "TWO JOBS":
+        spark.range(1).collect()
+        BETWEEN_JOBS.set()
+        GO_ON.wait(30)
+        return SLOW
     if statement == "ANSWER WITH A TABLE":
         return pa.table({"answer": [42]})
     return "SELECT 'rewritten' AS how" if statement == "ANSWER WITH SQL" else statement
@@ -352,6 +360,26 @@ def test_closing_a_session_stops_its_statements(spark: SparkSession, connect: Co
     _until(lambda: _running_jobs(spark) > 0)
     connection.close()
     _until(lambda: _running_jobs(spark) == 0)
+
+
+def test_failed_write_tells_what_went_wrong_with_the_row(spark: SparkSession, cursor: Any) -> None:
+    spark.sql("CREATE SCHEMA IF NOT EXISTS stg.connector")
+    with pytest.raises(sql_errors.Error) as failure:
+        cursor.execute("CREATE TABLE stg.connector.t AS SELECT cast(raise_error('no such day') AS INT) AS day")
+    assert "no such day" in str(failure.value)
+    assert "An error occurred while calling" not in str(failure.value)
+    assert "\tat " not in str(failure.value)
+
+
+def test_cancel_between_two_jobs_of_a_statement_stops_the_second(
+    spark: SparkSession, cursor: Any, log: list[StatementRecord]
+) -> None:
+    cursor.execute_async("TWO JOBS")
+    assert BETWEEN_JOBS.wait(30)
+    cursor.cancel()
+    GO_ON.set()
+    _until(lambda: any(record.sql == "TWO JOBS" for record in log))
+    assert _running_jobs(spark) == 0
 
 
 def test_result_of_a_polled_statement_is_fetched(cursor: Any) -> None:

@@ -86,6 +86,8 @@ class StatementExecutor:
                 operation.finish(work())
         except Exception as exc:
             operation.fail(failure_of(exc))
+        finally:
+            operation.left.set()
         if sql is not None:
             self._report(StatementRecord(sql, time.monotonic() - started, operation.error))
 

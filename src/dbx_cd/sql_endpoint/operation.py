@@ -28,11 +28,19 @@ class Failure:
 
 
 class Operation:
-    """The state of one operation. The first end that is reached stays: a cancelled operation never finishes later."""
+    """The state of one operation. The first end that is reached stays: a cancelled operation never finishes later.
+
+    Attributes:
+        id: the 16 bytes in the client's handle.
+        done: set when the end is reached, which a cancelled operation does at once.
+        left: set when its thread does nothing for it any more, which may be later.
+        failure: why it failed.
+    """
 
     def __init__(self, kind: int) -> None:
         self.id = secrets.token_bytes(16)
         self.done = threading.Event()
+        self.left = threading.Event()
         self.failure: Failure | None = None
         self._kind = kind
         self._state = _STATE.PENDING_STATE
@@ -76,12 +84,12 @@ class Operation:
                 self._end(_STATE.ERROR_STATE)
 
     def cancel(self) -> bool:
-        """Give up; whether there was something to give up. The caller cancels the Spark jobs of `group`."""
+        """Give up; whether it was running. The caller then cancels the Spark jobs of `group`."""
         with self._lock:
-            undecided = self._state in _UNDECIDED
-            if undecided:
+            running = self._state == _STATE.RUNNING_STATE
+            if self._state in _UNDECIDED:
                 self._end(_STATE.CANCELED_STATE)
-            return undecided
+            return bool(running)
 
     def _end(self, state: int) -> None:
         self._state = state

@@ -51,6 +51,18 @@ def failure_of(exc: BaseException) -> Failure:
     """The message, without Java's stack trace, and the SQLSTATE where Spark knows one."""
     if isinstance(exc, ThriftFault):
         return Failure(exc.message, exc.sql_state)
-    message = _JAVA_NOISE.sub("", str(exc)).strip() or type(exc).__name__
+    java = getattr(exc, "java_exception", None)
+    message = _JAVA_NOISE.sub("", str(exc)).strip() if java is None else _messages(java)
     get_state: Callable[[], Any] = getattr(exc, "getSqlState", lambda: None)
-    return Failure(message, get_state())
+    return Failure(message or type(exc).__name__, get_state())
+
+
+def _messages(java: Any) -> str:
+    """What a Java exception and its causes say: the outermost often says no more than that a task failed."""
+    said: list[str] = []
+    while java is not None:
+        message = _JAVA_NOISE.sub("", str(java.getMessage() or "")).strip()
+        if message and not any(message in earlier for earlier in said):
+            said.append(message)
+        java = java.getCause()
+    return "\nCaused by: ".join(said)

@@ -1,0 +1,225 @@
+"""`build_release` when something fails: real dbt on a small project, and what is left afterwards."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from dbx_cd import (
+    ApprovalPending,
+    ArtifactNotFound,
+    ArtifactStore,
+    Cd,
+    CdConfig,
+    DbtFailed,
+    Release,
+    ReleaseError,
+    ReleaseLog,
+    RestorePoint,
+    SmokeReport,
+    approve,
+    build_release,
+    plan_restore,
+    request_approval,
+    restore,
+)
+from dbx_cd.local.workspace import OWNER, RELEASE_BOT, EmbeddedWorkspace
+from dbx_cd.release_events import Deploying, Failed
+
+PROJECT = {"name": "small", "version": "1.0", "profile": "small", "models": {"small": {"+tags": ["deploy"]}}}
+GOOD = "{{ config(materialized='table') }} select 1 as id"
+FAILS_IN_PROD = (
+    "{% set day = \"cast(raise_error('no such day') as int)\" if target.name == 'prod' else 1 %}"
+    "{{ config(materialized='table') }} select id, {{ day }} as day from {{ ref('first') }}"
+)
+
+
+@dataclass
+class Small:
+    """A project of two models, its store and its log, in schemas of its own."""
+
+    workspace: EmbeddedWorkspace
+    folder: Path
+    schema: str
+
+    @classmethod
+    def create(cls, workspace: EmbeddedWorkspace, folder: Path) -> Small:
+        small = cls(workspace, folder, f"small_{uuid.uuid4().hex[:8]}")
+        (small.project / "models").mkdir(parents=True)
+        (small.project / "dbt_project.yml").write_text(yaml.safe_dump(PROJECT))
+        small.connect(workspace.profile_connection)
+        return small
+
+    @property
+    def project(self) -> Path:
+        return self.folder / "project"
+
+    def connect(self, connection: dict[str, Any]) -> None:
+        """Write `profiles.yml` with a connection."""
+        outputs = {
+            target: {"type": "databricks", "catalog": target, "schema": self.schema, "threads": 1, **connection}
+            for target in ("stg", "prod")
+        }
+        (self.project / "profiles.yml").write_text(yaml.safe_dump({"small": {"target": "stg", "outputs": outputs}}))
+
+    def models(self, **texts: str) -> None:
+        for name, text in texts.items():
+            (self.project / "models" / f"{name}.sql").write_text(text)
+
+    def cd(self, user: str = RELEASE_BOT) -> Cd:
+        store = ArtifactStore(self.folder / "artifacts")
+        log = ReleaseLog(self.workspace.spark, f"ops.{self.schema}.log", actor=user)
+        config = CdConfig.load(self.project, overrides={"artifacts_root": str(self.folder / "artifacts")})
+        return Cd(self.workspace.spark, config, store, log, self.workspace.client(user))
+
+    def open(self, run_id: str) -> Release:
+        return self.cd().log.open(run_id * 40, run_id=run_id, requester="ci")
+
+    def staged(self, run_id: str) -> Release:
+        """A release that was built to staging, smoke-tested and approved."""
+        cd, release = self.cd(), self.open(run_id)
+        build_release(cd, release, target="stg", select="tag:deploy", project_dir=self.project)
+        passed = SmokeReport(
+            target="stg", artifacts="", commit=release.commit, release_id=release.id, tiny=False, seconds=0.0, checks=()
+        )
+        cd.log.append(release, passed)
+        request = request_approval(cd, release, target="prod")
+        if request.seal:
+            approve(self.cd(OWNER), request, seal=request.seal)
+        return release
+
+    def rows(self, target: str, model: str) -> list[tuple[object, ...]]:
+        return [tuple(row) for row in self.workspace.spark.table(f"{target}.{self.schema}.{model}").collect()]
+
+
+@pytest.fixture(scope="module")
+def small(workspace: EmbeddedWorkspace, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Small]:
+    before = dict(os.environ)
+    os.environ.update(workspace.endpoint.client_environment())
+    yield Small.create(workspace, tmp_path_factory.mktemp("small"))
+    os.environ.clear()
+    os.environ.update(before)
+
+
+@pytest.fixture(scope="module")
+def deployed(small: Small) -> Release:
+    """A release of a good project, in production."""
+    small.models(first=GOOD)
+    release = small.staged("a")
+    build_release(small.cd(), release, target="prod")
+    return release
+
+
+@pytest.fixture(scope="module")
+def failed(small: Small, deployed: Release) -> Release:
+    """A release whose second model fails in production, after the first was built there."""
+    small.models(first=GOOD.replace("1 as id", "2 as id"), second=FAILS_IN_PROD)
+    release = small.staged("b")
+    with pytest.raises(DbtFailed, match="no such day"):
+        build_release(small.cd(), release, target="prod")
+    return release
+
+
+def test_a_good_release_is_deployed_and_served_as_latest(small: Small, deployed: Release) -> None:
+    cd = small.cd()
+    assert small.rows("prod", "first") == [(1,)]
+    assert "prod" in cd.log.state(deployed).deployed_to
+    assert cd.store.find("prod", deployed.id).ok
+
+
+def test_a_build_that_fails_halfway_is_published_and_latest_stays(
+    small: Small, deployed: Release, failed: Release
+) -> None:
+    cd = small.cd()
+    assert cd.store.latest("prod").release_id == deployed.id
+    (left,) = [version for version in cd.store.list("prod") if version.release_id == failed.id]
+    assert not left.ok
+    assert {result.status for result in left.run_results().results} == {"success", "error"}
+    state = cd.log.state(failed)
+    assert (state.phase, state.deployed_to) == ("failed", ())
+
+
+def test_a_build_that_fails_halfway_can_be_taken_back(small: Small, failed: Release) -> None:
+    cd = small.cd()
+    assert small.rows("prod", "first") == [(2,)]
+    assert cd.log.last(failed, RestorePoint) is not None
+    plan = plan_restore(cd, failed)
+    assert not plan.later_writes, "the versions after the failed build are recorded as well"
+    assert restore(cd, plan, seal=plan.seal).ok
+    assert small.rows("prod", "first") == [(1,)]
+
+
+def test_a_commit_cannot_take_the_gate_of_a_target_away(small: Small, failed: Release) -> None:
+    settings = small.project / "dbx_cd.yml"
+    settings.write_text("targets: {stg: {}, prod: {}}\n")
+    try:
+        with pytest.raises(ApprovalPending, match="nobody has been asked"):
+            build_release(small.cd(), small.open("c"), target="prod", project_dir=small.project)
+    finally:
+        settings.unlink()
+
+
+def test_two_releases_do_not_deploy_at_once(small: Small, failed: Release) -> None:
+    cd, other = small.cd(), small.open("d")
+    cd.log.append(other, Deploying("prod"))
+    small.models(second="select 3 as id")
+    release = small.staged("e")
+    with pytest.raises(ReleaseError, match="is deploying to prod"):
+        build_release(cd, release, target="prod")
+    cd.log.append(other, Failed("prod", "stopped"))
+    assert small.rows("prod", "first") == [(1,)], "nothing was built"
+
+
+def test_a_compile_error_is_published_for_audit_and_latest_stays(small: Small, failed: Release) -> None:
+    cd, release = small.cd(), small.open("f")
+    before = cd.store.latest("stg").timestamp
+    small.models(second="select * from {{ ref('nowhere') }}")
+    with pytest.raises(DbtFailed, match="depends on a node named 'nowhere'"):
+        build_release(cd, release, target="stg", select="tag:deploy", project_dir=small.project)
+    assert cd.store.latest("stg").timestamp == before
+    assert [v.ok for v in cd.store.list("stg") if v.release_id == release.id] == [False]
+    assert cd.log.state(release).phase == "failed"
+
+
+def test_a_selection_that_matches_nothing_fails_and_latest_stays(small: Small, failed: Release) -> None:
+    cd, release = small.cd(), small.open("0")
+    before = cd.store.latest("stg").timestamp
+    small.models(second=GOOD)
+    with pytest.raises(DbtFailed, match="the selection matched no node"):
+        build_release(cd, release, target="stg", select="tag:dploy", project_dir=small.project)
+    assert cd.store.latest("stg").timestamp == before
+
+
+def test_without_staging_artifacts_nothing_can_be_deferred_to(small: Small, failed: Release) -> None:
+    release, state = small.open("1"), small.folder / "artifacts" / "dev" / "latest"
+    with pytest.raises(ArtifactNotFound, match="no artifacts of target 'dev'"):
+        build_release(small.cd(), release, target="stg", defer=True, state_path=state)
+
+
+def test_a_dead_sql_endpoint_fails_the_build_with_the_reason(small: Small, failed: Release) -> None:
+    cd, release = small.cd(), small.open("2")
+    small.models(second=GOOD)
+    small.connect(_to_a_dead_endpoint(small.workspace.profile_connection))
+    try:
+        with pytest.raises(DbtFailed, match=r"(?i)connect") as failure:
+            build_release(cd, release, target="stg", select="tag:deploy", project_dir=small.project)
+    finally:
+        small.connect(small.workspace.profile_connection)
+    assert failure.value.result.failed or failure.value.result.errors
+    assert cd.log.state(release).phase == "failed"
+
+
+def _to_a_dead_endpoint(connection: dict[str, Any]) -> dict[str, Any]:
+    """The workspace answers, and nothing listens where statements go (the port of "discard")."""
+    parameters = connection["connection_parameters"] | {
+        "_connection_uri": "http://127.0.0.1:9/sql/1.0/warehouses/local",
+        "_retry_stop_after_attempts_count": 1,
+    }
+    return connection | {"connection_parameters": parameters, "connect_retries": 0}
