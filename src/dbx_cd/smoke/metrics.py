@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from dbx_cd.relations import quote
 from dbx_cd.smoke.baseline import Baseline, NoBaseline
 from dbx_cd.smoke.checks import Bounds, Comparison
-from dbx_cd.smoke.plan import NO_ROWS, PARALLEL_TABLES, Planned, result_of
+from dbx_cd.smoke.groups import groups_query
+from dbx_cd.smoke.plan import PARALLEL_TABLES, Planned, result_of
 from dbx_cd.smoke.report import CheckResult
 
 if TYPE_CHECKING:
@@ -99,7 +99,8 @@ def _numbers(spark: SparkSession, members: Sequence[Planned], source: str, condi
     where = f" where {condition}" if condition else ""
     rows = spark.sql(f"select {columns} from {source}{where}").limit(2).collect()
     if len(rows) != 1:
-        return [Unreadable("the metric is not an aggregate: its query returns several rows") for _ in members]
+        found = f"the metric is not an aggregate: its query returns {'several' if rows else 'no'} rows"
+        return [Unreadable(found) for _ in members]
     return [_number(value) for value in rows[0]]
 
 
@@ -142,45 +143,7 @@ def _not_judged(bounds: Bounds, baseline: float) -> str | None:
 
 
 def _by_group(planned: Planned, source: str | NoBaseline | None) -> Planned:
-    """The groups out of bounds, as a query that must return no rows; a new group has nothing to compare with."""
     check = _check(planned)
     assert planned.relation is not None
-    keys = [quote(column) for column in check.group_by]
-    rows = f" where {check.condition}" if check.condition else ""
-
-    def grouped(relation: str) -> str:
-        return f"select {', '.join(keys)}, {check.expression} as value from {relation}{rows} group by {', '.join(keys)}"
-
-    now = grouped(planned.relation.quoted)
-    broken = _absolute("now.value", check.bounds)
-    if isinstance(source, str):
-        names = ", ".join(f"coalesce(now.{k}, then.{k}) as {k}" for k in keys)
-        joined = " and ".join(f"now.{k} <=> then.{k}" for k in keys)
-        query = (
-            f"select {names}, now.value as now, then.value as baseline from ({now}) as now"
-            f" full join ({grouped(source)}) as then on {joined} where {_relative(check.bounds)}"
-            + (f" or {broken}" if broken else "")
-        )
-        unjudged = None
-    else:
-        query = f"select * from ({now}) as now where {broken or 'false'}"
-        unjudged = source.reason if source else None
-    return replace(planned, type=NO_ROWS, arguments={"value": 0}, query=query, unjudged=unjudged)
-
-
-def _absolute(value: str, bounds: Bounds) -> str:
-    limits: Mapping[str, float | None] = {"<": bounds.min_value, ">": bounds.max_value}
-    return " or ".join(f"{value} {sign} {limit!r}" for sign, limit in limits.items() if limit is not None)
-
-
-def _relative(bounds: Bounds) -> str:
-    drops = [p for p in (bounds.within_pct, bounds.max_drop_pct) if p is not None]
-    rises = [p for p in (bounds.within_pct, bounds.max_rise_pct) if p is not None]
-    # A group that is gone, or whose number is null now, has dropped by everything it had.
-    out = ["now.value is null"] if drops else []
-    out += [f"now.value < then.value - abs(then.value) * {pct!r} / 100" for pct in drops]
-    out += [f"now.value > then.value + abs(then.value) * {pct!r} / 100" for pct in rises]
-    judged = ["then.value is not null", "then.value <> 0"]
-    if bounds.min_baseline is not None:
-        judged.append(f"abs(then.value) >= {bounds.min_baseline!r}")
-    return f"({' and '.join(judged)} and ({' or '.join(out)}))"
+    query = groups_query(check, planned.relation.quoted, source)
+    return replace(planned, query=query, unjudged=source.reason if isinstance(source, NoBaseline) else None)
