@@ -37,12 +37,10 @@ from great_expectations.expectations.metrics.metric_provider import metric_parti
 from great_expectations.expectations.metrics.table_metric_provider import TableMetricProvider
 from great_expectations.expectations.registry import (
     get_expectation_impl,
-    get_metric_provider,
     list_registered_expectation_implementations,
 )
 from great_expectations.render.renderer.page_renderer import ValidationResultsPageRenderer
 from great_expectations.render.view.view import DefaultJinjaPageView
-from great_expectations.validator.validator import Validator
 
 from dbx_cd.relations import quote
 from dbx_cd.smoke.answers import (
@@ -54,6 +52,7 @@ from dbx_cd.smoke.answers import (
     with_real_columns,
     wrong_aggregates,
 )
+from dbx_cd.smoke.gx_engine import OneScanEngine, QuietValidator
 from dbx_cd.smoke.own_code import load_class
 
 if TYPE_CHECKING:
@@ -151,30 +150,6 @@ def problem_with(kind: str, arguments: Mapping[str, Any], *, code: str | None = 
     return None
 
 
-class _OneScanEngine(SparkDFExecutionEngine):
-    """Postpones aggregates until nothing else is ready, so that all aggregates of a table share one scan.
-
-    Great Expectations resolves metrics in rounds and runs one query for each round; aggregates become ready in
-    different rounds because they wait for the table's columns and row count. The row count goes ahead alone: Delta
-    answers it from its log.
-    """
-
-    def resolve_metrics(
-        self, metrics_to_resolve: Any, metrics: Any = None, runtime_configuration: Any = None
-    ) -> dict[Any, Any]:
-        ready = list(metrics_to_resolve)
-        direct = [metric for metric in ready if get_metric_provider(metric.metric_name, self)[1] is not None]
-        row_counts = [metric for metric in ready if metric.metric_name == "table.row_count"]
-        return super().resolve_metrics(direct or row_counts or ready, metrics, runtime_configuration)
-
-
-class _QuietValidator(Validator):
-    """A validator without a data context: no configuration store, no docs site, no progress bars."""
-
-    def _determine_progress_bars(self) -> bool:
-        return False
-
-
 @dataclass(frozen=True)
 class Validation:
     """The answers by key, and Great Expectations' own results, for Data Docs."""
@@ -246,9 +221,15 @@ def _run(frame: DataFrame, expectations: Sequence[Any]) -> dict[int, Any]:
         return {}
     logging.getLogger("great_expectations").setLevel(logging.CRITICAL)  # it logs what it also returns
     try:
-        engine = _OneScanEngine(spark=frame.sparkSession, persist=False, batch_data_dict={"table": frame})
-        # No runtime configuration: it would override each expectation's own result format.
-        results = _QuietValidator(execution_engine=engine).graph_validate([e.configuration for e in expectations])
+        configurations = [e.configuration for e in expectations]
+        for postpone in (True, False):
+            engine = OneScanEngine(
+                postpone=postpone, spark=frame.sparkSession, persist=False, batch_data_dict={"table": frame}
+            )
+            # No runtime configuration: it would override each expectation's own result format.
+            results = QuietValidator(execution_engine=engine).graph_validate(configurations)
+            if not engine.postponed:
+                break  # else nothing but the row count was asked for, and it is still only promised
     except Exception as exc:
         return {e.meta["key"]: Answer(False, error=message_of(exc, e.expectation_type)) for e in expectations}
     return {_key(result): result for result in results}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 # Spark's names for a relation that is not there: https://spark.apache.org/docs/latest/sql-error-conditions.html
 _MISSING = ("TABLE_OR_VIEW_NOT_FOUND", "SCHEMA_NOT_FOUND", "DELTA_TABLE_NOT_FOUND", "NO_SUCH_CATALOG_EXCEPTION")
 
+# Parts of one query: enough for most projects, and few enough for Spark to plan quickly.
+_PARTS = 50
+_NUMERIC = ("tinyint", "smallint", "int", "bigint", "float", "double", "decimal")
+
 
 @dataclass(frozen=True)
 class Unreadable:
@@ -37,7 +41,7 @@ def with_bounds(
 ) -> list[Planned | CheckResult]:
     """Complete planned comparisons with their baselines; other plans pass through.
 
-    The numbers of one table's metrics are read in one query for each distinct `where`.
+    The numbers of all tables are read in one query, each table once for each distinct `where`.
     """
     found: list[Planned | CheckResult] = []
     sources = {id(p): _source(p, baseline) for p in planned if _compares(p)}
@@ -72,32 +76,71 @@ def _source(planned: Planned, baseline: Baseline | NoBaseline) -> str | NoBaseli
     return baseline.source(planned.check.model or "", planned.relation)
 
 
+_Group = tuple[str, str | None]
+_Numbers = dict[_Group, list[Number]]
+
+
 def _read(spark: SparkSession, totals: Iterable[tuple[Planned, str]]) -> dict[int, Number]:
-    groups: dict[tuple[str, str | None], list[Planned]] = {}
+    groups: dict[_Group, list[Planned]] = {}
     for planned, source in totals:
         groups.setdefault((source, _check(planned).condition), []).append(planned)
+    keys = list(groups)
+    parts = [{key: groups[key] for key in keys[i : i + _PARTS]} for i in range(0, len(keys), _PARTS)]
     with ThreadPoolExecutor(max_workers=PARALLEL_TABLES) as pool:
-        read = pool.map(lambda group: _read_one(spark, *group[0], members=group[1]), groups.items())
-        return {
-            id(one): value
-            for members, values in zip(groups.values(), read, strict=True)
-            for one, value in zip(members, values, strict=True)
-        }
+        read = list(pool.map(lambda part: _read_together(spark, part), parts))
+        # One bad expression or missing table spoils the query of many: then each table is read by itself, and where
+        # that fails too, each number, which says what is wrong.
+        alone = [key for part, numbers in zip(parts, read, strict=True) if numbers is None for key in part]
+        apart = pool.map(lambda key: _read_one(spark, *key, members=groups[key]), alone)
+        found = {k: v for numbers in read if numbers is not None for k, v in numbers.items()}
+        found |= dict(zip(alone, apart, strict=True))
+    return {id(one): number for key, members in groups.items() for one, number in zip(members, found[key], strict=True)}
 
 
-def _read_one(
-    spark: SparkSession, source: str, condition: str | None, *, members: Sequence[Planned]
-) -> Sequence[Number]:
+def _read_together(spark: SparkSession, groups: Mapping[_Group, Sequence[Planned]]) -> _Numbers | None:
+    """The numbers of several tables in one query, as text with their types; None if it cannot be run."""
+    parts = []
+    for i, ((source, condition), members) in enumerate(groups.items()):
+        names = [f"m{j}" for j in range(len(members))]
+        texts, types = (", ".join(f"{function}({name})" for name in names) for function in ("string", "typeof"))
+        select = _select(members, source, condition)
+        parts.append(f"select {i} as part, array({texts}) as texts, array({types}) as types from ({select} limit 2)")
+    try:
+        rows = spark.sql(" union all ".join(parts)).collect()
+    except Exception:
+        return None
+    found: _Numbers = {}
+    for i, (group, members) in enumerate(groups.items()):
+        values = [[_typed(*pair) for pair in zip(row.texts, row.types, strict=True)] for row in rows if row.part == i]
+        found[group] = _one_row(values, members)
+    return found
+
+
+def _typed(text: str | None, data_type: str) -> Any:
+    kind = data_type.partition("(")[0]
+    if text is None or kind not in _NUMERIC:
+        return text
+    return int(text) if kind.endswith("int") else float(text)
+
+
+def _read_one(spark: SparkSession, source: str, condition: str | None, *, members: Sequence[Planned]) -> list[Number]:
     try:
         return _numbers(spark, members, source, condition)
-    except Exception:  # one bad expression spoils the query: each is then read alone, and says what is wrong
+    except Exception:
         return [_number_alone(spark, one, source, condition) for one in members]
 
 
 def _numbers(spark: SparkSession, members: Sequence[Planned], source: str, condition: str | None) -> list[Number]:
+    rows = spark.sql(_select(members, source, condition)).limit(2).collect()
+    return _one_row([list(row) for row in rows], members)
+
+
+def _select(members: Sequence[Planned], source: str, condition: str | None) -> str:
     columns = ", ".join(f"{_check(one).expression} as m{i}" for i, one in enumerate(members))
-    where = f" where {condition}" if condition else ""
-    rows = spark.sql(f"select {columns} from {source}{where}").limit(2).collect()
+    return f"select {columns} from {source}" + (f" where {condition}" if condition else "")
+
+
+def _one_row(rows: Sequence[Sequence[Any]], members: Sequence[Planned]) -> list[Number]:
     if len(rows) != 1:
         found = f"the metric is not an aggregate: its query returns {'several' if rows else 'no'} rows"
         return [Unreadable(found) for _ in members]
