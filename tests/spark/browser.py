@@ -34,7 +34,7 @@ PROBE = """
   const text = document.body.innerText;
   document.getElementById("probe").textContent = JSON.stringify({
     title: document.title, text: text, owned: window.owned === true,
-    rows: [...document.querySelectorAll("tbody tr")].filter(row => row.offsetHeight > 0).map(row => row.innerText),
+    rows: [...document.querySelectorAll("tbody tr")].map(row => row.innerText).filter(row => row.trim()),
   });
 });</script>
 """
