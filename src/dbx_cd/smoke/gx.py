@@ -40,7 +40,6 @@ from great_expectations.expectations.registry import (
     list_registered_expectation_implementations,
 )
 from great_expectations.render.renderer.page_renderer import ValidationResultsPageRenderer
-from great_expectations.render.view.view import DefaultJinjaPageView
 
 from dbx_cd.relations import quote
 from dbx_cd.smoke.answers import (
@@ -52,7 +51,7 @@ from dbx_cd.smoke.answers import (
     with_real_columns,
     wrong_aggregates,
 )
-from dbx_cd.smoke.gx_engine import OneScanEngine, QuietValidator
+from dbx_cd.smoke.gx_engine import EscapingPageView, OneScanEngine, QuietValidator
 from dbx_cd.smoke.own_code import load_class
 
 if TYPE_CHECKING:
@@ -268,8 +267,7 @@ def data_docs_page(title: str, results: Sequence[Any]) -> str:
     failed = {r.expectation_config.kwargs.get("column", _WHOLE_TABLE) for r in results if not r.success}
     overview, *sections = document.sections
     document.sections = [overview, *sorted(sections, key=lambda section: section.section_name not in failed)]
-    view: Any = DefaultJinjaPageView()
-    return str(view.render(document))
+    return str(EscapingPageView().render(document))
 
 
 def _build(kind: str, arguments: Mapping[str, Any], code: str | None, **settings: Any) -> Any:
