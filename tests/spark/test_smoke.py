@@ -515,7 +515,7 @@ tables:
     expectations:
       - expect_column_values_to_match_regex: {column: email, regex: nowhere}
       - expect_column_distinct_values_to_be_in_set: {column: email, value_set: [nowhere]}
-      - expect_column_max_to_be_between: {column: email, max_value: a}
+      - expect_column_most_common_value_to_be_in_set: {column: email, value_set: [nowhere]}
       - unexpected_rows_expectation: {unexpected_rows_query: "select * from {batch}"}
     compare:
       - {metric: total, sql: sum(cast(email as int)), min_value: 0}

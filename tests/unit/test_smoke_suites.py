@@ -406,3 +406,30 @@ def test_data_docs_index_names_what_failed_first(tmp_path: Path) -> None:
     assert first.name == "docs-001-b.html"
     text = index.read_text(encoding="utf-8")
     assert text.index("docs-001-b.html") < text.index("docs-002-a.html")
+
+
+def test_hostile_values_columns_and_titles_stay_text_in_data_docs() -> None:
+    import great_expectations as gx
+    import great_expectations.expectations as gxe
+    import pandas as pd
+
+    from dbx_cd.smoke.gx import data_docs_page
+
+    script, image = "</script><script>own()</script>", "<img src=x onerror=own()>"
+    context = gx.get_context(mode="ephemeral")
+    context.variables.progress_bars = {"globally": False, "metric_calculations": False}  # type: ignore[assignment]
+    asset = context.data_sources.add_pandas("p").add_dataframe_asset("a")
+    frame = pd.DataFrame({script: [1, 2], "label": [image, script]})
+    batch = asset.add_batch_definition_whole_dataframe("all").get_batch({"dataframe": frame})
+    suite = gx.ExpectationSuite(name="s")
+    suite.add_expectation(gxe.ExpectColumnMaxToBeBetween(column=script, max_value=0))
+    suite.add_expectation(gxe.ExpectColumnValuesToBeInSet(column="label", value_set=[image + "?"]))
+    suite.add_expectation(gxe.ExpectColumnDistinctValuesToBeInSet(column="label", value_set=[script + "?"]))
+    suite.add_expectation(gxe.ExpectTableRowCountToBeBetween(max_value=1, description=image))
+    results = batch.validate(suite, result_format="BASIC").results
+    assert [r.success for r in results] == [False] * 4
+    page = data_docs_page(image, results)
+    assert "<script>own" not in page
+    assert "<img src=x" not in page
+    assert page.count("&lt;img src=x onerror=own()&gt;") >= 3
+    assert "&amp;lt;" not in page, "nothing is escaped twice"
