@@ -5,7 +5,8 @@ All faults are planted at once, in staging, after the releases of `shop_story`; 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlparse
 
@@ -17,54 +18,60 @@ from shop_story import Observed
 from dbx_cd import SmokeReport, load_suites, run_smoke
 from dbx_cd.local.workspace import OWNER, EmbeddedWorkspace
 
-ORDERS = """
-    select * replace (
-        case when order_id % 40 = 1 then 0 else units end as units,
-        case when order_id = 12 then 'lost' else status end as status,
-        case when order_id = 13 then 999999 else customer_id end as customer_id,
-        case when order_id = 14 then null when order_id = 15 then -9999999 else amount end as amount,
-        case when order_id = 16 then ordered_at - interval 1 day else updated_at end as updated_at,
-        case when order_id = 17 then timestamp'2001-01-01 00:00:00' else ordered_at end as ordered_at
-    )
-    from stg.shop.orders where country_code <> 'AT' or order_id % 2 = 0 or order_id < 20
-    union all select * from stg.shop.orders where order_id = 18
-"""
-CUSTOMERS = """
-    select * replace (
-        case when customer_id % 9 = 0 then 'nobody' else email end as email,
-        case when customer_id = 4 then null else region end as region,
-        active and customer_id % 4 <> 0 as active,
-        cast(order_count as string) as order_count
-    )
-    from stg.shop.customers
-    union all
-    select * replace (cast(order_count as string) as order_count) from stg.shop.customers where customer_id = 5
-"""
 BEST = "revenue = (select max(revenue) from stg.shop.daily_revenue)"
-REVENUE = f"""
-    select * replace (
-        case when {BEST} then 6 * revenue when country_code = 'MX' then -revenue else revenue end as revenue
-    )
-    from stg.shop.daily_revenue where {BEST} or day(order_date) % 3 <> 0
-"""
-PRODUCTS = """
-    select * replace (
-        case when product_id = 1 then 'no sku' else sku end as sku,
-        case when product_id = 2 then 'toys' else category end as category
-    )
-    from stg.shop.product_sales union all select * from stg.shop.product_sales where product_id = 3
-"""
-EVENTS = """
-    select * replace (case when event_id = 7 then loaded_at + interval 1 day else occurred_at end as occurred_at)
-    from stg.landing.web_events
-"""
+
+
+@dataclass(frozen=True)
+class Faults:
+    """What is done to a table: rows kept, rows that come twice, and then columns as SQL."""
+
+    columns: Mapping[str, str]
+    keep: str = "true"
+    twice: str = "false"
+
+
 FAULTY = {
-    "stg.shop.orders": ORDERS,
-    "stg.shop.customers": CUSTOMERS,
-    "stg.shop.daily_revenue": REVENUE,
-    "stg.shop.product_sales": PRODUCTS,
-    "stg.landing.web_events": EVENTS,
+    "stg.shop.orders": Faults(
+        {
+            "units": "if(order_id % 40 = 1, 0, units)",
+            "status": "if(order_id = 12, 'lost', status)",
+            "customer_id": "if(order_id = 13, 999999, customer_id)",
+            "amount": "case order_id when 14 then null when 15 then -9999999 else amount end",
+            "updated_at": "if(order_id = 16, ordered_at - interval 1 day, updated_at)",
+            "ordered_at": "if(order_id = 17, timestamp'2001-01-01 00:00:00', ordered_at)",
+        },
+        keep="country_code <> 'AT' or order_id % 2 = 0 or order_id < 20",
+        twice="order_id = 18",
+    ),
+    "stg.shop.customers": Faults(
+        {
+            "email": "if(customer_id % 9 = 0, 'nobody', email)",
+            "region": "if(customer_id = 4, null, region)",
+            "active": "active and customer_id % 4 <> 0",
+            "order_count": "cast(order_count as string)",
+        },
+        twice="customer_id = 5",
+    ),
+    "stg.shop.daily_revenue": Faults(
+        {"revenue": f"case when {BEST} then 6 * revenue when country_code = 'MX' then -revenue else revenue end"},
+        keep=f"{BEST} or day(order_date) % 3 <> 0",
+    ),
+    "stg.shop.product_sales": Faults(
+        {"sku": "if(product_id = 1, 'no sku', sku)", "category": "if(product_id = 2, 'toys', category)"},
+        twice="product_id = 3",
+    ),
+    "stg.landing.web_events": Faults({"occurred_at": "if(event_id = 7, loaded_at + interval 1 day, occurred_at)"}),
 }
+
+
+def plant(spark: SparkSession, table: str, faults: Faults) -> None:
+    rows = spark.table(table)
+    kept = rows.where(faults.keep).unionAll(rows.where(faults.twice))
+    columns = ", ".join(f"{faults.columns.get(c, c)} as {c}" for c in rows.columns)
+    kept.createOrReplaceTempView("smoke_shop_kept")
+    spark.sql(f"create or replace table {table} as select {columns} from smoke_shop_kept")
+
+
 # What was planted, and the check that is to say so.
 CAUGHT = {
     "duplicate order": "unique_orders_order_id",
@@ -108,8 +115,8 @@ def clean(story: Observed, spark: SparkSession) -> SmokeReport:
 def faulty(clean: SmokeReport, story: Observed, spark: SparkSession) -> Iterator[SmokeReport]:
     versions = {t: spark.sql(f"describe history {t} limit 1").collect()[0]["version"] for t in FAULTY}
     try:
-        for table, query in FAULTY.items():
-            spark.sql(f"create or replace table {table} as {query}")
+        for table, faults in FAULTY.items():
+            plant(spark, table, faults)
         yield look(story, spark)
     finally:
         for table, version in versions.items():
