@@ -17,7 +17,7 @@ import yaml
 from dbx_cd.dbt_artifacts import Manifest
 from dbx_cd.errors import SmokeFailed, SuiteError
 from dbx_cd.smoke.baseline import NoBaseline, baseline_from
-from dbx_cd.smoke.checks import Assertion, Bounds, Comparison, ExpectationCheck
+from dbx_cd.smoke.checks import Assertion, Bounds, Comparison, ExpectationCheck, InvalidCheck
 from dbx_cd.smoke.contracts import Contract, contracts_from_manifest
 from dbx_cd.smoke.docs import DataDocsPage, write_data_docs
 from dbx_cd.smoke.picture import band
@@ -433,3 +433,21 @@ def test_hostile_values_columns_and_titles_stay_text_in_data_docs() -> None:
     assert "<img src=x" not in page
     assert page.count("&lt;img src=x onerror=own()&gt;") >= 3
     assert "&amp;lt;" not in page, "nothing is escaped twice"
+
+
+@pytest.mark.parametrize(
+    ("text", "where", "problem"),
+    [("tables: [", "people.yml:1", "not valid YAML"), ("", "people.yml:1", "must be a mapping")],
+)
+def test_file_that_is_no_suite_is_a_broken_check_and_the_others_run(
+    tmp_path: Path, text: str, where: str, problem: str
+) -> None:
+    write(tmp_path, SUITE)
+    write(tmp_path, text, "people.yml")
+    build: Any = SimpleNamespace(manifest=lambda: manifest(node("orders")))
+    _, people, sales = load_suites(tmp_path, build)
+    (broken,) = people.checks
+    assert isinstance(broken, InvalidCheck)
+    assert broken.where == f"{tmp_path.name}/{where}"
+    assert problem in broken.problem
+    assert len(sales) == 4

@@ -15,7 +15,7 @@ from dbx_cd.errors import SuiteError
 from dbx_cd.relations import RelationName
 from dbx_cd.smoke.baseline import NoBaseline, baseline_for, baseline_from
 from dbx_cd.smoke.build import Build
-from dbx_cd.smoke.checks import Check
+from dbx_cd.smoke.checks import Check, InvalidCheck
 from dbx_cd.smoke.contracts import DOMAIN as CONTRACTS, contracts_from_manifest, selected_ids
 from dbx_cd.smoke.execute import execute
 from dbx_cd.smoke.metrics import with_bounds
@@ -43,7 +43,8 @@ def load_suites(
 ) -> list[SmokeSuite]:
     """The contracts of a build and every `smoke/*.yml`, in the order of the file names.
 
-    A check that is malformed stays in its suite and is reported as broken, so that the others still run.
+    A check that is malformed stays in its suite and is reported as broken, so that the others still run; so is a file
+    that as a whole is not a suite.
 
     Args:
         smoke_dir: the folder of suite files; one that does not exist holds none.
@@ -54,17 +55,25 @@ def load_suites(
             blanks or a list.
 
     Raises:
-        SuiteError: a file as a whole is not a suite, a selector matches nothing, or there is no such domain.
+        SuiteError: a selector matches nothing, or there is no such domain.
     """
     manifest = artifacts.manifest()
     folder = Path(smoke_dir)
     files = sorted(f for pattern in ("*.yml", "*.yaml") for f in folder.glob(pattern)) if folder.is_dir() else []
-    suites = [SmokeSuite.read(f) for f in files]
+    suites = [_read(f) for f in files]
     ids = selected_ids(manifest, select)
     if ids is not None:
         others = {n.name for n in manifest.nodes.values()} - {n.name for n in manifest.select(ids)}
         suites = [SmokeSuite(s.domain, tuple(c for c in s if c.model not in others), s.owner) for s in suites]
     return _of_domains([contracts_from_manifest(manifest, select=select), *suites], domains)
+
+
+def _read(file: Path) -> SmokeSuite:
+    try:
+        return SmokeSuite.read(file)
+    except SuiteError as exc:
+        where = f"{file.parent.name}/{Path(str(exc.where)).name}"  # the name, and the line if there is one
+        return SmokeSuite(file.stem, (InvalidCheck(name="suite file", where=where, problem=exc.what),))
 
 
 def _of_domains(suites: list[SmokeSuite], domains: str | Iterable[str] | None) -> list[SmokeSuite]:
