@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 
@@ -36,6 +36,23 @@ def side_by_side(
     ours(), other()
     times = [(_seconds(ours), _seconds(other)) for _ in range(rounds)]
     return Ratio(name, tuple(a for a, _ in times), tuple(b for _, b in times), aim)
+
+
+def in_turn(
+    ours: Callable[[], object],
+    others: Sequence[Callable[[], object]],
+    *,
+    names: Sequence[str],
+    aims: Sequence[float | None],
+    rounds: int,
+) -> list[Ratio]:
+    """Run ours and several others in turn, one round to warm up that is not counted; a ratio against each other."""
+    works = [ours, *others]
+    for work in works:
+        work()
+    times = [[_seconds(work) for work in works] for _ in range(rounds)]
+    mine, *theirs = (tuple(column) for column in zip(*times, strict=True))
+    return [Ratio(name, mine, other, aim) for name, other, aim in zip(names, theirs, aims, strict=True)]
 
 
 def _seconds(work: Callable[[], object]) -> float:

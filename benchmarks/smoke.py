@@ -1,22 +1,23 @@
-"""Contracts and business checks on a large table and many small ones, against SQL by hand and plain Great Expectations.
+"""Contracts and business checks on a large table and many small ones: our way, by hand, and with other libraries.
 
-Run alone with `python -m benchmarks.smoke`; the number of Spark jobs of each way is printed with the ratios.
+Part of `make bench`. Alone, with another number of rows: `python -m benchmarks.smoke --rows 100000`. Deequ is not among
+the peers: its newest release on Maven Central is built for Spark 3.5 and does not load into Spark 4.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import great_expectations as gx
-import great_expectations.expectations as gxe
-from pyspark.sql import SparkSession
-
-from benchmarks.measure import Ratio, side_by_side
+from benchmarks import smoke_ways
+from benchmarks.measure import Ratio, in_turn
+from benchmarks.spark_cost import cost_of
 from dbx_cd.dbt_artifacts import Manifest, RunResults
 from dbx_cd.local.spark_session import start_spark
 from dbx_cd.smoke.run import load_suites, run_smoke
@@ -39,6 +40,12 @@ TABLE = """
       - row_count: {{within_pct: 20}}
       - {{metric: revenue, sql: sum(amount), max_drop_pct: 20}}
 """
+OTHERS = {
+    "the least SQL by hand": (smoke_ways.by_hand, 1.3),
+    "plain Great Expectations": (smoke_ways.plain_great_expectations, 0.6),
+    "pandera": (smoke_ways.pandera, 1.0),
+    "cuallee": (smoke_ways.cuallee, 1.0),
+}
 
 
 @dataclass(frozen=True)
@@ -59,33 +66,35 @@ class _Build:
 
 
 def measure(*, rows: int = ROWS, rounds: int = 3) -> Iterator[Ratio | str]:
-    """The ratios, and the Spark jobs of one run of each way."""
-    folder = Path(tempfile.mkdtemp(prefix="dbx_cd_bench_"))
-    spark = start_spark(folder / "state", catalogs=("stg", "prod"))
-    names = ["large", *(f"small_{i}" for i in range(SMALL_TABLES))]
-    for catalog in ("stg", "prod"):
-        spark.sql(f"create schema {catalog}.bench")
-        for name in names:
-            count = rows if name == "large" else 1000
-            spark.sql(f"create table {catalog}.bench.{name} as select {COLUMNS} from range({count})")
-    stg, prod = (_write(folder / target, target, names) for target in ("stg", "prod"))
-    (folder / "smoke").mkdir()
-    suite = SUITE.format(tables="".join(TABLE.format(name=name) for name in names))
-    (folder / "smoke" / "bench.yml").write_text(suite, encoding="utf-8")
-    suites = load_suites(folder / "smoke", stg)  # type: ignore[arg-type]
+    """The ratios, then jobs and memory of one run of each way."""
+    with tempfile.TemporaryDirectory(prefix="dbx_cd_bench_") as work:
+        folder = Path(work)
+        spark = start_spark(folder / "state", catalogs=("stg", "prod"), settings={})
+        names = ["large", *(f"small_{i}" for i in range(SMALL_TABLES))]
+        for catalog in ("stg", "prod"):
+            spark.sql(f"create schema {catalog}.bench")
+            for name in names:
+                count = rows if name == "large" else 1000
+                spark.sql(f"create table {catalog}.bench.{name} as select {COLUMNS} from range({count})")
+        stg, prod = (_write(folder / target, target, names) for target in ("stg", "prod"))
+        (folder / "smoke").mkdir()
+        suite = SUITE.format(tables="".join(TABLE.format(name=name) for name in names))
+        (folder / "smoke" / "bench.yml").write_text(suite, encoding="utf-8")
 
-    def ours() -> None:
-        run_smoke(suites, spark=spark, artifacts=stg, baseline=prod)  # type: ignore[arg-type]
+        def ours() -> None:
+            suites = load_suites(folder / "smoke", stg)  # type: ignore[arg-type]
+            report = run_smoke(suites, spark=spark, artifacts=stg, baseline=prod)  # type: ignore[arg-type]
+            assert report.counts == {"pass": 10 * len(names)}, report
 
-    ways: dict[str, tuple[Callable[[], None], float]] = {
-        "least SQL by hand": (lambda: _by_hand(spark, names), 1.3),
-        "plain Great Expectations": (lambda: _plain(spark, names), 0.6),
-    }
-    for label, (other, aim) in ways.items():
-        yield side_by_side(f"smoke suites against {label}", ours, other, rounds=rounds, aim=aim)
-    for label, work in {"ours": ours, **{k: v[0] for k, v in ways.items()}}.items():
-        yield f"Spark jobs, {label}: {_jobs(spark, work)}"
-    spark.stop()
+        ways: dict[str, Callable[[], object]] = {k: partial(work, spark, names) for k, (work, _) in OTHERS.items()}
+        aims = {
+            f"smoke suites on {rows:,} rows and {SMALL_TABLES} small tables / {k}": aim
+            for k, (_, aim) in OTHERS.items()
+        }
+        yield from in_turn(ours, list(ways.values()), names=list(aims), aims=list(aims.values()), rounds=rounds)
+        for label, way in {"dbx_cd": ours, **ways}.items():
+            yield f"smoke suites, {label}: {cost_of(spark, way)}"
+        spark.stop()
 
 
 def _write(folder: Path, target: str, names: list[str]) -> _Build:
@@ -126,60 +135,9 @@ def _write(folder: Path, target: str, names: list[str]) -> _Build:
     return _Build(folder, target)
 
 
-def _by_hand(spark: SparkSession, names: list[str]) -> None:
-    """One query for each table and one for its baseline: the least that answers the same questions."""
-    for name in names:
-        now = spark.sql(f"""
-            select count(*), sum(amount), max(amount), count_if(amount < 0 or amount > 100),
-                   count(order_id) - count(distinct order_id), count_if(order_id is null), count_if(amount is null),
-                   count_if(status not in (0, 1, 2, 3, 4))
-            from stg.bench.{name}
-        """).collect()[0]
-        then = spark.sql(f"select count(*), sum(amount) from prod.bench.{name}").collect()[0]
-        assert now[0] >= 0.8 * then[0]
-        assert float(now[1]) >= 0.8 * float(then[1])
-        assert not any(now[3:])
-
-
-def _plain(spark: SparkSession, names: list[str]) -> None:
-    """The same expectations as Great Expectations runs them by itself."""
-    context = gx.get_context(mode="ephemeral")
-    context.variables.progress_bars = {"globally": False, "metric_calculations": False}
-    source = context.data_sources.add_spark("spark", persist=False)
-    for name in names:
-        batch = source.add_dataframe_asset(name).add_batch_definition_whole_dataframe("all")
-        then = spark.sql(f"select count(*), sum(amount) from prod.bench.{name}").collect()[0]
-        suite = gx.ExpectationSuite(name=name)
-        for expectation in (
-            gxe.ExpectColumnSumToBeBetween(column="amount", min_value=0),
-            gxe.ExpectColumnMaxToBeBetween(column="amount", max_value=100),
-            gxe.ExpectColumnValuesToBeBetween(column="amount", min_value=0, max_value=100),
-            gxe.ExpectTableRowCountToBeBetween(min_value=int(0.8 * then[0])),
-            gxe.ExpectColumnSumToBeBetween(column="amount", min_value=0.8 * float(then[1])),
-            gxe.ExpectColumnValuesToBeUnique(column="order_id"),
-            gxe.ExpectColumnValuesToNotBeNull(column="order_id"),
-            gxe.ExpectColumnValuesToNotBeNull(column="amount"),
-            gxe.ExpectColumnValuesToBeInSet(column="status", value_set=[0, 1, 2, 3, 4]),
-        ):
-            suite.add_expectation(expectation)
-        frame = spark.table(f"stg.bench.{name}")
-        assert batch.get_batch(batch_parameters={"dataframe": frame}).validate(suite).success
-
-
-def _jobs(spark: SparkSession, work: Callable[[], None]) -> int:
-    """How many jobs the work starts; each job gets the next number of the application."""
-    spark.range(1).count()
-    before = _last_job(spark)
-    work()
-    spark.range(1).count()
-    return _last_job(spark) - before - 1
-
-
-def _last_job(spark: SparkSession) -> int:
-    tracker = spark.sparkContext._jsc.sc().statusStore().jobsList(None)
-    return int(max(tracker.apply(i).jobId() for i in range(tracker.size())))
-
-
 if __name__ == "__main__":
-    for found in measure():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=ROWS)
+    parser.add_argument("--rounds", type=int, default=3)
+    for found in measure(**vars(parser.parse_args())):
         print(found, flush=True)

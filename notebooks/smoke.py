@@ -38,11 +38,11 @@ report = run_smoke(
 # COMMAND ----------
 
 task.cd.log.append(task.release, report)
-page = report.to_html(past=past_reports(task.cd.log, target, before=task.release))
-task.cd.store.attach(task.release.id, f"smoke-{target}.html", page)
+past = past_reports(task.cd.log, target, before=task.release)
+task.cd.store.attach(task.release.id, f"smoke-{target}.html", report.to_page(past=past))
 for part in data_docs.glob("*"):
     task.cd.store.attach(task.release.id, part.name, part.read_bytes())
-displayHTML(page)
+displayHTML(report.to_html(past=past))
 
 # COMMAND ----------
 

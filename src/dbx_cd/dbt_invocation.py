@@ -208,6 +208,10 @@ def _record(command: str, target: str, outcome: DbtOutcome, seconds: float, file
         ok = False
         errors = ("the selection matched no node: check `select` and `exclude` against `dbt ls`", *errors)
     freshness = load_freshness(files / "sources.json") if "sources.json" in present else None
+    if name == "source freshness" and freshness is None and not ok:
+        # Whoever asks how fresh the sources are must not take dbt's silence for "no sources".
+        why = "; ".join(errors) or "dbt gave no reason"
+        freshness = (SourceFreshness("source..all sources", "runtime error", error=why),)
     return DbtRun(
         command=command,
         target=target,

@@ -435,19 +435,110 @@ def test_tiny_suite_is_contracts_and_guardrails(shop: SparkSession, builds: Buil
     assert report.ok
 
 
-def test_sensitive_columns_never_show_their_values(shop: SparkSession, builds: Builds, smoke_dir: Path) -> None:
+def test_each_group_is_judged_against_its_own_baseline(shop: SparkSession, builds: Builds, smoke_dir: Path) -> None:
+    then = "('gone', 10D), ('null', 10D), ('nan', 10D), ('low', 10D), ('few', 2D), ('zero', 0D)"
+    now = "('null', null), ('nan', double('nan')), ('low', 5D), ('few', 1D), ('zero', 7D), ('new', 3D)"
+    for relation, rows in (("prod.smoke_prod.grouped", then), ("stg.smoke_stg.grouped", now)):
+        shop.sql(f"create or replace table {relation} as select * from values {rows} as t(kind, amount)")
+    suite(
+        smoke_dir,
+        """
+tables:
+  - model: grouped
+    compare:
+      - {metric: by_kind, sql: sum(amount), group_by: kind, max_drop_pct: 20, min_baseline: 5}
+      - {metric: all_new, sql: sum(amount), group_by: kind, where: "kind in ('new', 'zero')", max_rise_pct: 10}
+      - {metric: absolute, sql: sum(amount), group_by: [KIND], where: "kind = 'new'", min_value: 1}
+      - {metric: no_groups, sql: count(*), group_by: kind, where: "kind = 'x'", min_value: 1}
+      - {metric: no_such_column, sql: count(*), group_by: knd, min_value: 1}
+""",
+    )
+    build = builds.build(model("grouped", "stg.smoke_stg.grouped"))
+    prod = builds.build(model("grouped", "prod.smoke_prod.grouped"), target="prod")
+    report = run(shop, build, smoke_dir, baseline=prod)
+    by_kind = only(report, "by_kind")
+    assert (by_kind.status, by_kind.observed) == ("fail", "4 of 7 groups out of bounds")
+    assert by_kind.reason == "3 groups have no baseline to judge them by"
+    assert {e.split(",")[0] for e in by_kind.examples} == {"kind=gone", "kind=null", "kind=nan", "kind=low"}
+    all_new = only(report, "all_new")
+    assert (all_new.status, all_new.reason) == ("skipped", "2 groups have no baseline to judge them by")
+    assert (only(report, "absolute").status, only(report, "absolute").observed) == (
+        "pass",
+        "0 of 1 groups out of bounds",
+    )
+    assert (only(report, "no_groups").status, only(report, "no_groups").reason) == ("skipped", "there are no groups")
+    assert only(report, "no_such_column").status == "broken"
+    assert "knd" in str(only(report, "no_such_column").reason)
+
+
+def test_empty_table_fails_what_it_cannot_answer(shop: SparkSession, builds: Builds, smoke_dir: Path) -> None:
+    shop.sql(f"create or replace table stg.smoke_stg.nothing as select * from ({ORDERS}) where false")
+    suite(
+        smoke_dir,
+        """
+tables:
+  - model: orders
+    expectations: [expect_column_values_to_be_between: {column: amount, min_value: 0}]
+    compare:
+      - row_count: {within_pct: 20}
+      - {metric: revenue, sql: sum(amount), max_drop_pct: 20}
+      - {metric: by_status, sql: count(*), group_by: status, max_drop_pct: 20}
+      - {metric: several_rows, sql: "explode(array(1, 2))", min_value: 0}
+      - {metric: several_rows_of_the_baseline, sql: "explode(array(1, 2))", within_pct: 1}
+      - {metric: no_rows_of_the_baseline, sql: "explode(array())", within_pct: 1}
+""",
+    )
+    empty = model("orders", "stg.smoke_stg.nothing")
+    report = run(shop, builds.build(empty), smoke_dir, baseline=builds.build(*PROD_NODES, target="prod"))
+    assert {c.name: c.status for c in report.checks} == {
+        "expect_column_values_to_be_between(amount)": "pass",
+        "row_count": "fail",
+        "revenue": "fail",
+        "by_status": "fail",
+        "several_rows": "broken",
+        "several_rows_of_the_baseline": "broken",
+        "no_rows_of_the_baseline": "broken",
+    }
+    assert only(report, "row_count").reason == "-100.0% against the baseline"
+    assert "null" in str(only(report, "revenue").reason)
+
+
+def test_sensitive_columns_never_show_their_values(
+    shop: SparkSession, builds: Builds, smoke_dir: Path, tmp_path: Path
+) -> None:
     orders = ORDERS_NODE | {"columns": {"email": {"name": "email", "tags": ["pii"]}}}
     suite(
         smoke_dir,
         """
-tables: [{model: orders, expectations: [expect_column_values_to_match_regex: {column: email, regex: nowhere}]}]
-assertions: [{name: all_rows, sql: "select order_id, email from {{ ref('orders') }} where order_id = 1"}]
+tables:
+  - model: orders
+    expectations:
+      - expect_column_values_to_match_regex: {column: email, regex: nowhere}
+      - expect_column_distinct_values_to_be_in_set: {column: email, value_set: [nowhere]}
+      - expect_column_most_common_value_to_be_in_set: {column: email, value_set: [nowhere]}
+      - unexpected_rows_expectation: {unexpected_rows_query: "select * from {batch}"}
+    compare:
+      - {metric: total, sql: sum(cast(email as int)), min_value: 0}
+      - {metric: by_email, sql: count(*), group_by: email, max_value: 0}
+assertions:
+  - {name: all_rows, sql: "select order_id, email from {{ ref('orders') }} where order_id = 1"}
+  - {name: renamed, sql: "select order_id, EMAIL as contact, 1 as status from {{ ref('orders') }} where order_id = 1"}
 """,
     )
-    report = run(shop, builds.build(orders), smoke_dir)
-    assert {c.status for c in report.checks} == {"fail"}
+    docs = tmp_path / "docs"
+    report = run(shop, builds.build(orders), smoke_dir, docs_dir=docs)
+    assert {c.name: c.status for c in report.checks if c.status != "fail"} == {
+        "total": "broken",
+        "unexpected_rows_expectation": "broken",
+    }
     assert only(report, "all_rows").examples == ("order_id=1",)
+    assert only(report, "renamed").examples == ("order_id=1, status=1",)
+    assert only(report, "expect_column_values_to_match_regex(email)").observed == "180 of 200 rows"
+    assert only(report, "by_email").observed == "181 of 181 groups out of bounds"
     assert "@x.org" not in str(report.to_dict())
+    pages = [page.read_text(encoding="utf-8") for page in docs.iterdir()]
+    assert len(pages) == 5
+    assert not [page for page in pages if "@x.org" in page]
 
 
 def test_raise_if_failed_carries_the_report(shop: SparkSession, builds: Builds, smoke_dir: Path) -> None:

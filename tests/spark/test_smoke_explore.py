@@ -83,12 +83,12 @@ assertions: [{name: none, sql: "select 1 as x where false"}]
     run_smoke(suites, spark=spark, artifacts=sides[0], docs_dir=folder, check=False)
     pages = {path.name: path.read_text(encoding="utf-8") for path in folder.iterdir()}
     assert sorted(pages) == [
-        "data-docs-stg-001-none.html",
-        "data-docs-stg-002-stg.smoke_explore.orders.html",
+        "data-docs-stg-001-stg.smoke_explore.orders.html",
+        "data-docs-stg-002-none.html",
         "data-docs-stg.html",
     ]
-    assert 'href="data-docs-stg-002-stg.smoke_explore.orders.html"' in pages["data-docs-stg.html"]
-    orders = pages["data-docs-stg-002-stg.smoke_explore.orders.html"]
+    assert 'href="data-docs-stg-001-stg.smoke_explore.orders.html"' in pages["data-docs-stg.html"]
+    orders = pages["data-docs-stg-001-stg.smoke_explore.orders.html"]
     assert "values must be greater than or equal to" in orders
     assert "<script>alert" not in orders
 

@@ -1,4 +1,7 @@
-"""Plant one fault in each table: the check named for it catches it, and the clean tables give no false alarm."""
+"""Plant one fault in each relation: the check named for it catches it, and the clean ones give no false alarm.
+
+The relations are views, which are made at once; `test_smoke_shop.py` plants faults in tables.
+"""
 
 from __future__ import annotations
 
@@ -138,7 +141,7 @@ def make(spark: SparkSession, folder: Path, *, faulty: bool) -> SmokeReport:
     yaml: list[str] = []
     for fault in FAULTS:
         name = fault.name
-        spark.sql(f"create or replace table stg.{SCHEMA}.{name} as {fault.faulty if faulty else fault.clean}")
+        spark.sql(f"create or replace view stg.{SCHEMA}.{name} as {fault.faulty if faulty else fault.clean}")
         node = model(name, f"stg.{SCHEMA}.{name}", **fault.node)
         nodes.append(node)
         if fault.contract:
@@ -171,10 +174,10 @@ def make(spark: SparkSession, folder: Path, *, faulty: bool) -> SmokeReport:
 def tables(spark: SparkSession) -> SparkSession:
     for catalog in ("stg", "prod"):
         spark.sql(f"create schema if not exists {catalog}.{SCHEMA}")
-    spark.sql(f"create or replace table stg.{SCHEMA}.parent as {rows(9)}")
+    spark.sql(f"create or replace view stg.{SCHEMA}.parent as {rows(9)}")
     for fault in FAULTS:
         if fault.compare:
-            spark.sql(f"create or replace table prod.{SCHEMA}.{fault.name} as {fault.clean}")
+            spark.sql(f"create or replace view prod.{SCHEMA}.{fault.name} as {fault.clean}")
     return spark
 
 

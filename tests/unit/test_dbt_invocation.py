@@ -280,6 +280,15 @@ def test_freshness_is_in_the_record(run) -> None:
     assert [(f.name, f.status) for f in done.freshness] == [("web.events", "error")]
 
 
+def test_freshness_that_dbt_could_not_judge_is_an_error_of_all_sources(run) -> None:
+    dbt = FakeDbt(outcome=DbtOutcome(False, ("could not connect",)), leaves=False)
+    done = run("source freshness", dbt=dbt, check=False)
+    assert done.freshness is not None
+    assert [(f.name, f.status, f.error) for f in done.freshness] == [
+        ("all sources", "runtime error", "could not connect")
+    ]
+
+
 def test_listed_nodes_are_in_the_record(run) -> None:
     dbt = FakeDbt(outcome=DbtOutcome(True, listed=("model.shop.orders",)))
     assert run("ls", dbt=dbt, select="tag:deploy").listed == ("model.shop.orders",)

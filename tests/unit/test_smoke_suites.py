@@ -17,8 +17,9 @@ import yaml
 from dbx_cd.dbt_artifacts import Manifest
 from dbx_cd.errors import SmokeFailed, SuiteError
 from dbx_cd.smoke.baseline import NoBaseline, baseline_from
-from dbx_cd.smoke.checks import Assertion, Bounds, Comparison, ExpectationCheck
+from dbx_cd.smoke.checks import Assertion, Bounds, Comparison, ExpectationCheck, InvalidCheck
 from dbx_cd.smoke.contracts import Contract, contracts_from_manifest
+from dbx_cd.smoke.docs import DataDocsPage, write_data_docs
 from dbx_cd.smoke.picture import band
 from dbx_cd.smoke.report import CheckResult, SmokeReport, in_order
 from dbx_cd.smoke.run import load_suites
@@ -299,3 +300,154 @@ def test_importing_smoke_pulls_in_neither_great_expectations_nor_pyspark() -> No
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+SHOP = Path(__file__).resolve().parents[2] / "examples" / "shop" / "smoke"
+
+
+def test_suites_of_the_example_are_valid_and_show_every_kind_of_check() -> None:
+    schema = json.loads(resources.files("dbx_cd.smoke").joinpath("schema.json").read_text(encoding="utf-8"))
+    checks: list[Any] = []
+    for path in sorted(SHOP.glob("*.yml")):
+        jsonschema.validate(yaml.safe_load(path.read_text(encoding="utf-8")), schema)
+        suite = SmokeSuite.from_yaml(path)
+        assert any(c.guardrail for c in suite), f"{suite.domain} has a guardrail"
+        checks += suite.checks
+    metrics = [c for c in checks if isinstance(c, Comparison)]
+    shown = {key for c in metrics for key in Bounds.__dataclass_fields__ if getattr(c.bounds, key) is not None}
+    assert shown == {"within_pct", "max_drop_pct", "max_rise_pct", "min_value", "min_baseline"}
+    assert any(c.group_by for c in metrics)
+    assert any(c.condition for c in metrics)
+    assert any(isinstance(c, Assertion) for c in checks)
+    assert any(isinstance(c, ExpectationCheck) and c.code for c in checks), "an expectation of the shop's own"
+    assert {c.severity for c in checks} == {"error", "warn"}
+
+
+OWN = """
+from great_expectations.expectations.core import ExpectColumnValuesToBeBetween
+
+
+class ExpectColumnValuesToBeShares(ExpectColumnValuesToBeBetween):
+    max_value: float = {limit}
+
+
+class Nothing:
+    pass
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("own_checks.ExpectColumnValuesToBeSharez", "has no class `ExpectColumnValuesToBeSharez`"),
+        ("own_checks.Nothing", "is not a Great Expectations expectation class"),
+        ("other_checks.ExpectNothing", "No module named 'other_checks'"),
+        ("broken_checks.ExpectNothing", "invalid syntax"),
+    ],
+)
+def test_expectation_in_a_file_beside_the_suites_is_found_or_refused_with_its_line(
+    tmp_path: Path, name: str, hint: str
+) -> None:
+    (tmp_path / "own_checks.py").write_text(OWN.format(limit=1), encoding="utf-8")
+    (tmp_path / "broken_checks.py").write_text("class :", encoding="utf-8")
+    good = "tables: [{model: orders, expectations: [own_checks.ExpectColumnValuesToBeShares: {column: share}]}]"
+    (check,) = SmokeSuite.from_yaml(write(tmp_path, good)).checks
+    assert isinstance(check, ExpectationCheck)
+    assert check.code == str(tmp_path / "own_checks.py")
+    with pytest.raises(SuiteError, match=hint) as caught:
+        SmokeSuite.from_yaml(write(tmp_path, good.replace("own_checks.ExpectColumnValuesToBeShares", name)))
+    assert "sales.yml:1: " in str(caught.value)
+
+
+def test_file_of_another_commit_is_another_expectation(tmp_path: Path) -> None:
+    from dbx_cd.smoke.own_code import load_class
+
+    limits = []
+    for limit in (1, 2):
+        path = tmp_path / "own_checks.py"
+        path.write_text(OWN.format(limit=limit), encoding="utf-8")
+        limits.append(load_class("own_checks.ExpectColumnValuesToBeShares", str(path))(column="share").max_value)
+    assert limits == [1, 2]
+
+
+def test_domains_are_chosen_by_name_and_an_unknown_one_is_refused(tmp_path: Path) -> None:
+    write(tmp_path, SUITE)
+    write(tmp_path, SUITE.replace("domain: sales", "domain: people"), "people.yml")
+    build: Any = SimpleNamespace(manifest=lambda: manifest(node("orders")))
+    assert [s.domain for s in load_suites(tmp_path, build, domains="people contracts")] == ["contracts", "people"]
+    assert len(load_suites(tmp_path, build, domains="")) == 3
+    with pytest.raises(SuiteError, match=r"no domain 'sale'.*contracts, people, sales"):
+        load_suites(tmp_path, build, domains=["sale"])
+
+
+def test_check_of_a_model_that_does_not_exist_stays_whatever_is_selected(tmp_path: Path) -> None:
+    write(tmp_path, SUITE.replace("model: orders", "model: orderz"))
+    build: Any = SimpleNamespace(manifest=lambda: manifest(node("orders"), node("customers")))
+    suite = load_suites(tmp_path, build, select="customers")[1]
+    assert {c.model for c in suite} == {"orderz", None}
+
+
+def test_test_that_counts_its_failures_in_a_way_of_its_own_is_left_to_dbt() -> None:
+    counted = unique_test("orders", config={"fail_calc": "sum(n_records)"})
+    (contract,) = contracts_from_manifest(manifest(node("orders"), counted)).checks
+    assert isinstance(contract, Contract)
+    assert "fail_calc" in str(contract.untranslated)
+
+
+def test_stored_report_is_a_whole_page() -> None:
+    page = report(result("fail")).to_page()
+    assert page.startswith("<!doctype html>")
+    assert '<meta charset="utf-8">' in page
+
+
+def test_data_docs_index_names_what_failed_first(tmp_path: Path) -> None:
+    good, bad = (DataDocsPage(title, "<p>", failed=n, checks=2) for title, n in (("a", 0), ("b", 1)))
+    index, first, _ = write_data_docs(tmp_path / "docs", [good, bad])
+    assert first.name == "docs-001-b.html"
+    text = index.read_text(encoding="utf-8")
+    assert text.index("docs-001-b.html") < text.index("docs-002-a.html")
+
+
+def test_hostile_values_columns_and_titles_stay_text_in_data_docs() -> None:
+    import great_expectations as gx
+    import great_expectations.expectations as gxe
+    import pandas as pd
+
+    from dbx_cd.smoke.gx import data_docs_page
+
+    script, image = "</script><script>own()</script>", "<img src=x onerror=own()>"
+    context = gx.get_context(mode="ephemeral")
+    context.variables.progress_bars = {"globally": False, "metric_calculations": False}  # type: ignore[assignment]
+    asset = context.data_sources.add_pandas("p").add_dataframe_asset("a")
+    frame = pd.DataFrame({script: [1, 2], "label": [image, script]})
+    batch = asset.add_batch_definition_whole_dataframe("all").get_batch({"dataframe": frame})
+    suite = gx.ExpectationSuite(name="s")
+    suite.add_expectation(gxe.ExpectColumnMaxToBeBetween(column=script, max_value=0))
+    suite.add_expectation(gxe.ExpectColumnValuesToBeInSet(column="label", value_set=[image + "?"]))
+    suite.add_expectation(gxe.ExpectColumnDistinctValuesToBeInSet(column="label", value_set=[script + "?"]))
+    suite.add_expectation(gxe.ExpectTableRowCountToBeBetween(max_value=1, description=image))
+    results = batch.validate(suite, result_format="BASIC").results
+    assert [r.success for r in results] == [False] * 4
+    page = data_docs_page(image, results)
+    assert "<script>own" not in page
+    assert "<img src=x" not in page
+    assert page.count("&lt;img src=x onerror=own()&gt;") >= 3
+    assert "&amp;lt;" not in page, "nothing is escaped twice"
+
+
+@pytest.mark.parametrize(
+    ("text", "where", "problem"),
+    [("tables: [", "people.yml:1", "not valid YAML"), ("", "people.yml:1", "must be a mapping")],
+)
+def test_file_that_is_no_suite_is_a_broken_check_and_the_others_run(
+    tmp_path: Path, text: str, where: str, problem: str
+) -> None:
+    write(tmp_path, SUITE)
+    write(tmp_path, text, "people.yml")
+    build: Any = SimpleNamespace(manifest=lambda: manifest(node("orders")))
+    _, people, sales = load_suites(tmp_path, build)
+    (broken,) = people.checks
+    assert isinstance(broken, InvalidCheck)
+    assert broken.where == f"{tmp_path.name}/{where}"
+    assert problem in broken.problem
+    assert len(sales) == 4

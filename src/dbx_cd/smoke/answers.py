@@ -17,17 +17,25 @@ _COLUMN_ARGUMENTS = ("column", "column_A", "column_B")
 
 @dataclass(frozen=True)
 class Ask:
-    """One expectation to validate: `type` by snake-case name or dotted path; `examples` rows at most are fetched."""
+    """One expectation to validate: `type` by snake-case name or dotted path; `examples` rows at most are fetched.
+
+    `code` is the file of a class of one's own. `hidden`: no value of the table may be shown, only counts.
+    """
 
     key: int
     type: str
     arguments: Mapping[str, Any]
     examples: int = 20
+    code: str | None = None
+    hidden: bool = False
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What came of it. `error` says why it could not be validated; `unexpected` counts failing rows where known."""
+    """What came of it. `error` says why it could not be validated; `unexpected` counts failing rows where known.
+
+    `groups` of a comparison by group: how many are out of bounds, how many within, and how many there are.
+    """
 
     success: bool
     observed: Any = None
@@ -35,6 +43,7 @@ class Answer:
     examples: tuple[str, ...] = field(default=())
     error: str | None = None
     seconds: float = 0.0
+    groups: tuple[int, int, int] | None = None
 
 
 def with_real_columns(ask: Ask, columns: Sequence[str]) -> dict[str, Any]:

@@ -25,12 +25,16 @@ class Check:
 
 @dataclass(frozen=True, kw_only=True)
 class ExpectationCheck(Check):
-    """A Great Expectations expectation: `type` is its snake-case name or a dotted path to a class."""
+    """A Great Expectations expectation: `type` is its snake-case name or a dotted path to a class.
+
+    `code` is the file beside the suites that holds the class; without one the path is imported.
+    """
 
     KIND: ClassVar[str] = "expectation"
 
     type: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
+    code: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

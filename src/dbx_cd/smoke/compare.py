@@ -121,8 +121,8 @@ def compare_model(
     if missing:
         raise DbxCdError(f"the key {', '.join(missing)} is not a column on both sides", where=model)
     names = sorted({*profiles[0][1], *profiles[1][1]})
-    node = manifest.by_name(model)
-    hidden = sensitive_columns(node) if node is not None else frozenset()
+    nodes = [side.manifest().by_name(model) for side in (left, right)]
+    hidden = frozenset[str]().union(*(sensitive_columns(node) for node in nodes if node is not None))
     pairs = [ColumnDifference(name, profiles[0][1].get(name), profiles[1][1].get(name)) for name in names]
     return ModelComparison(
         model=model,

@@ -19,10 +19,12 @@ from dbx_cd.smoke.checks import Check, Severity
 from dbx_cd.smoke.suite import SmokeSuite
 
 DOMAIN = "contracts"
+OWN_COUNT = "fail_calc"
 TRANSLATED = ("unique", "not_null", "relationships", "accepted_values", "dbt_utils.unique_combination_of_columns")
 
 _IDENTIFIER = re.compile(r"`?(\w+)`?")
 _DEFAULT_CONDITION = "!= 0"
+_DEFAULT_COUNT = "count(*)"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,6 +184,8 @@ def _from_test(manifest: Manifest, node: Node) -> Contract:
         full_name, reason = "singular", "a singular test is SQL of its own; dbt build runs it"
     elif full_name not in TRANSLATED:
         reason = f"the dbt test {full_name} has no translation; dbt build runs it"
+    elif str(node.config.get("fail_calc") or _DEFAULT_COUNT).strip().lower() != _DEFAULT_COUNT:
+        full_name, reason = OWN_COUNT, "its `fail_calc` counts failures in a way of its own; dbt build runs it"
     elif condition and "{{" in str(condition):
         reason = "its `where` is a template that only dbt can render"
     if reason:

@@ -16,25 +16,29 @@ _UNSAFE = re.compile(r"[^\w.-]+")
 
 @dataclass(frozen=True)
 class DataDocsPage:
-    """One page: the results of one table, or of one query."""
+    """One page: the results of one table, or of one query; `failed` of its `checks` did not pass."""
 
     title: str
     content: str
+    failed: int
+    checks: int
 
 
 def write_data_docs(folder: Path, pages: Iterable[DataDocsPage]) -> list[Path]:
-    """Write the pages and an index of them into a folder; returns the files, the index first.
+    """Write the pages and an index of them into a folder, failures first; returns the files, the index first.
 
     Every name begins with the folder's, so that pages of several environments can be attached to one release.
     """
     folder.mkdir(parents=True, exist_ok=True)
     files: list[Path] = []
-    links: list[tuple[object]] = []
-    for number, page in enumerate(sorted(pages, key=lambda p: p.title), start=1):
+    links: list[tuple[object, ...]] = []
+    for number, page in enumerate(sorted(pages, key=lambda p: (not p.failed, p.title)), start=1):
         name = f"{folder.name}-{number:03}-{_UNSAFE.sub('-', page.title)[:80]}.html"
         files.append(folder / name)
         files[-1].write_text(page.content, encoding="utf-8")
-        links.append((Markup('<a href="{}">{}</a>').format(name, page.title),))
+        link = Markup('<a href="{}">{}</a>').format(name, page.title)
+        links.append((html.badge("fail" if page.failed else "pass"), link, page.checks, page.failed))
     index = folder / f"{folder.name}.html"
-    index.write_text(str(html.page("Data Docs", html.table(("table or query",), links))), encoding="utf-8")
+    table = html.table(("", "table or query", "checks", "not passed"), links)
+    index.write_text(str(html.page("Data Docs", table)), encoding="utf-8")
     return [index, *files]

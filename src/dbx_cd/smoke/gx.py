@@ -14,7 +14,6 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar
 
 # Releases before 1.24 send usage data unless told not to; a release task must never try the network for that.
@@ -38,12 +37,9 @@ from great_expectations.expectations.metrics.metric_provider import metric_parti
 from great_expectations.expectations.metrics.table_metric_provider import TableMetricProvider
 from great_expectations.expectations.registry import (
     get_expectation_impl,
-    get_metric_provider,
     list_registered_expectation_implementations,
 )
 from great_expectations.render.renderer.page_renderer import ValidationResultsPageRenderer
-from great_expectations.render.view.view import DefaultJinjaPageView
-from great_expectations.validator.validator import Validator
 
 from dbx_cd.relations import quote
 from dbx_cd.smoke.answers import (
@@ -55,6 +51,8 @@ from dbx_cd.smoke.answers import (
     with_real_columns,
     wrong_aggregates,
 )
+from dbx_cd.smoke.gx_engine import EscapingPageView, OneScanEngine, QuietValidator
+from dbx_cd.smoke.own_code import load_class
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -62,6 +60,8 @@ if TYPE_CHECKING:
 # Importing Great Expectations diverts every Python warning to the logging module; take that back.
 logging.captureWarnings(False)
 
+# Great Expectations' name of the section of what is about no single column.
+_WHOLE_TABLE = "Table-Level Expectations"
 _ROW_WISE = (ColumnMapExpectation, ColumnPairMapExpectation, MulticolumnMapExpectation)
 
 
@@ -140,37 +140,13 @@ def expectation_names() -> list[str]:
     return sorted(set(list_registered_expectation_implementations()) - set(_OWN))
 
 
-def problem_with(kind: str, arguments: Mapping[str, Any]) -> str | None:
+def problem_with(kind: str, arguments: Mapping[str, Any], *, code: str | None = None) -> str | None:
     """What is wrong with an expectation's name or arguments; None when it can be validated."""
     try:
-        _build(kind, arguments)
+        _build(kind, arguments, code)
     except Exception as exc:  # the class may be anybody's
         return message_of(exc, kind)
     return None
-
-
-class _OneScanEngine(SparkDFExecutionEngine):
-    """Postpones aggregates until nothing else is ready, so that all aggregates of a table share one scan.
-
-    Great Expectations resolves metrics in rounds and runs one query for each round; aggregates become ready in
-    different rounds because they wait for the table's columns and row count. The row count goes ahead alone: Delta
-    answers it from its log.
-    """
-
-    def resolve_metrics(
-        self, metrics_to_resolve: Any, metrics: Any = None, runtime_configuration: Any = None
-    ) -> dict[Any, Any]:
-        ready = list(metrics_to_resolve)
-        direct = [metric for metric in ready if get_metric_provider(metric.metric_name, self)[1] is not None]
-        row_counts = [metric for metric in ready if metric.metric_name == "table.row_count"]
-        return super().resolve_metrics(direct or row_counts or ready, metrics, runtime_configuration)
-
-
-class _QuietValidator(Validator):
-    """A validator without a data context: no configuration store, no docs site, no progress bars."""
-
-    def _determine_progress_bars(self) -> bool:
-        return False
 
 
 @dataclass(frozen=True)
@@ -193,7 +169,7 @@ def validate(frame: DataFrame, asks: Sequence[Ask]) -> Validation:
     for ask in asks:
         try:
             arguments = with_real_columns(ask, columns)
-            built[ask.key] = _build(ask.type, arguments, meta={"key": ask.key})
+            built[ask.key] = _build(ask.type, arguments, ask.code, meta={"key": ask.key})
         except Exception as exc:
             answers[ask.key] = Answer(False, error=message_of(exc, ask.type))
     aggregates = {k: e.expression for k, e in built.items() if isinstance(e, ExpectSqlAggregateToBeBetween)}
@@ -201,9 +177,9 @@ def validate(frame: DataFrame, asks: Sequence[Ask]) -> Validation:
     first = [_first_look(expectation) for key, expectation in built.items() if key not in answers]
     results = _run(frame, first)
     answers |= {key: answer_of(result) for key, result in results.items()}
-    limits = {ask.key: ask.examples for ask in asks}
+    by_key = {ask.key: ask for ask in asks}
     again = [
-        expectation.copy(update={"result_format": _with_examples(limits[key])})
+        expectation.copy(update={"result_format": _with_examples(by_key[key])})
         for key, expectation in built.items()
         if isinstance(expectation, _ROW_WISE) and not answers[key].success
     ]
@@ -212,7 +188,11 @@ def validate(frame: DataFrame, asks: Sequence[Ask]) -> Validation:
     share = (time.perf_counter() - started) / max(len(asks), 1)
     return Validation(
         answers={key: replace(answer, seconds=share) for key, answer in answers.items()},
-        results=tuple(result for result in {**results, **second}.values() if not isinstance(result, Answer)),
+        results=tuple(
+            _without_values(result) if by_key[key].hidden else result
+            for key, result in {**results, **second}.items()
+            if not isinstance(result, Answer)
+        ),
     )
 
 
@@ -240,9 +220,15 @@ def _run(frame: DataFrame, expectations: Sequence[Any]) -> dict[int, Any]:
         return {}
     logging.getLogger("great_expectations").setLevel(logging.CRITICAL)  # it logs what it also returns
     try:
-        engine = _OneScanEngine(spark=frame.sparkSession, persist=False, batch_data_dict={"table": frame})
-        # No runtime configuration: it would override each expectation's own result format.
-        results = _QuietValidator(execution_engine=engine).graph_validate([e.configuration for e in expectations])
+        configurations = [e.configuration for e in expectations]
+        for postpone in (True, False):
+            engine = OneScanEngine(
+                postpone=postpone, spark=frame.sparkSession, persist=False, batch_data_dict={"table": frame}
+            )
+            # No runtime configuration: it would override each expectation's own result format.
+            results = QuietValidator(execution_engine=engine).graph_validate(configurations)
+            if not engine.postponed:
+                break  # else nothing but the row count was asked for, and it is still only promised
     except Exception as exc:
         return {e.meta["key"]: Answer(False, error=message_of(exc, e.expectation_type)) for e in expectations}
     return {_key(result): result for result in results}
@@ -253,7 +239,11 @@ def _key(result: Any) -> int:
 
 
 def data_docs_page(title: str, results: Sequence[Any]) -> str:
-    """Great Expectations' Data Docs page of one table's results. Its styles and scripts come from public CDNs."""
+    """Great Expectations' Data Docs page of one table's results, failures first.
+
+    Its styles and scripts come from public CDNs; without them it is plain, and as complete.
+    """
+    results = sorted(results, key=lambda result: bool(result.success))
     successful = sum(bool(result.success) for result in results)
     suite = ExpectationSuiteValidationResult(
         suite_name=title,
@@ -273,18 +263,20 @@ def data_docs_page(title: str, results: Sequence[Any]) -> str:
             "active_batch_definition": {},
         },
     )
-    view: Any = DefaultJinjaPageView()
-    return str(view.render(ValidationResultsPageRenderer().render(suite)))
+    document: Any = ValidationResultsPageRenderer().render(suite)
+    failed = {r.expectation_config.kwargs.get("column", _WHOLE_TABLE) for r in results if not r.success}
+    overview, *sections = document.sections
+    document.sections = [overview, *sorted(sections, key=lambda section: section.section_name not in failed)]
+    return str(EscapingPageView().render(document))
 
 
-def _build(kind: str, arguments: Mapping[str, Any], **settings: Any) -> Any:
-    return _expectation_class(kind)(**arguments, **settings)
+def _build(kind: str, arguments: Mapping[str, Any], code: str | None, **settings: Any) -> Any:
+    return _expectation_class(kind, code)(**arguments, **settings)
 
 
-def _expectation_class(kind: str) -> type[Any]:
+def _expectation_class(kind: str, code: str | None) -> type[Any]:
     if "." in kind:
-        module, _, name = kind.rpartition(".")
-        found = getattr(import_module(module), name, None)
+        found = load_class(kind, code)
         if not (isinstance(found, type) and issubclass(found, Expectation)):
             raise ValueError(f"{kind} is not a Great Expectations expectation class")
         return found
@@ -295,5 +287,13 @@ def _expectation_class(kind: str) -> type[Any]:
     raise ValueError(f"Great Expectations has no expectation `{kind}`{hint}")
 
 
-def _with_examples(limit: int) -> dict[str, Any]:
-    return {"result_format": "BASIC", "partial_unexpected_count": limit}
+def _with_examples(ask: Ask) -> dict[str, Any]:
+    return {"result_format": "BASIC", "partial_unexpected_count": 0 if ask.hidden else ask.examples}
+
+
+def _without_values(result: Any) -> Any:
+    """The result with its counts alone, for Data Docs of a sensitive column."""
+    counts = ("element_count", "unexpected_count", "unexpected_percent", "missing_count", "missing_percent")
+    result.result = {name: result.result[name] for name in counts if name in (result.result or {})}
+    result.exception_info = {"raised_exception": False, "exception_message": None, "exception_traceback": None}
+    return result

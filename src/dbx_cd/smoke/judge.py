@@ -37,17 +37,19 @@ def judge(planned: Planned, answer: Answer) -> CheckResult:
             status = _by_count(planned.check, int(answer.observed))
         except DbxCdError as exc:
             return result_of(planned.check, planned.domain, "skipped", reason=str(exc), expected=planned.expected)
-    elif isinstance(planned.check, Comparison) and not planned.query:
+    elif isinstance(planned.check, Comparison) and answer.groups is not None:
+        status, reason, observed = _groups(answer.groups)
+    elif isinstance(planned.check, Comparison):
         status, reason = _metric(planned, answer)
-    if planned.unjudged and status == "pass":
+    if planned.unjudged and status in ("pass", "skipped"):
         status, reason = "skipped", planned.unjudged
-    due = not (status == "skipped" and planned.baseline is None)
+    due = not (status == "skipped" and planned.unjudged and planned.baseline is None)
     return result_of(
         planned.check,
         planned.domain,
         status,
         relation=str(planned.relation) if planned.relation else None,
-        observed=observed if not planned.query or observed is None else f"{observed} rows",
+        observed=f"{observed} rows" if planned.query and isinstance(observed, int) else observed,
         expected=planned.expected,
         baseline=planned.baseline,
         low=planned.low,
@@ -70,6 +72,18 @@ def _metric(planned: Planned, answer: Answer) -> tuple[Status, str | None]:
     if planned.baseline:
         return "fail", f"{(value - planned.baseline) / abs(planned.baseline):+.1%} against the baseline"
     return "fail", None
+
+
+def _groups(counts: tuple[int, int, int]) -> tuple[Status, str | None, str]:
+    out, judged, total = counts
+    observed = f"{out} of {total} groups out of bounds"
+    unjudged = total - out - judged
+    reason = f"{unjudged} groups have no baseline to judge them by" if unjudged else None
+    if out:
+        return "fail", reason, observed
+    if not judged:
+        return "skipped", reason or "there are no groups", observed
+    return "pass", reason, observed
 
 
 def _by_count(contract: Contract, failures: int) -> Status:

@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from dbx_cd.relations import quote
 from dbx_cd.smoke.baseline import Baseline, NoBaseline
 from dbx_cd.smoke.checks import Bounds, Comparison
-from dbx_cd.smoke.plan import NO_ROWS, PARALLEL_TABLES, Planned, result_of
+from dbx_cd.smoke.groups import groups_query
+from dbx_cd.smoke.plan import PARALLEL_TABLES, Planned, result_of
 from dbx_cd.smoke.report import CheckResult
 
 if TYPE_CHECKING:
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
 # Spark's names for a relation that is not there: https://spark.apache.org/docs/latest/sql-error-conditions.html
 _MISSING = ("TABLE_OR_VIEW_NOT_FOUND", "SCHEMA_NOT_FOUND", "DELTA_TABLE_NOT_FOUND", "NO_SUCH_CATALOG_EXCEPTION")
+
+# Parts of one query: enough for most projects, and few enough for Spark to plan quickly.
+_PARTS = 50
+_NUMERIC = ("tinyint", "smallint", "int", "bigint", "float", "double", "decimal")
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,7 @@ def with_bounds(
 ) -> list[Planned | CheckResult]:
     """Complete planned comparisons with their baselines; other plans pass through.
 
-    The numbers of one table's metrics are read in one query for each distinct `where`.
+    The numbers of all tables are read in one query, each table once for each distinct `where`.
     """
     found: list[Planned | CheckResult] = []
     sources = {id(p): _source(p, baseline) for p in planned if _compares(p)}
@@ -72,34 +76,74 @@ def _source(planned: Planned, baseline: Baseline | NoBaseline) -> str | NoBaseli
     return baseline.source(planned.check.model or "", planned.relation)
 
 
+_Group = tuple[str, str | None]
+_Numbers = dict[_Group, list[Number]]
+
+
 def _read(spark: SparkSession, totals: Iterable[tuple[Planned, str]]) -> dict[int, Number]:
-    groups: dict[tuple[str, str | None], list[Planned]] = {}
+    groups: dict[_Group, list[Planned]] = {}
     for planned, source in totals:
         groups.setdefault((source, _check(planned).condition), []).append(planned)
+    keys = list(groups)
+    parts = [{key: groups[key] for key in keys[i : i + _PARTS]} for i in range(0, len(keys), _PARTS)]
     with ThreadPoolExecutor(max_workers=PARALLEL_TABLES) as pool:
-        read = pool.map(lambda group: _read_one(spark, *group[0], members=group[1]), groups.items())
-        return {
-            id(one): value
-            for members, values in zip(groups.values(), read, strict=True)
-            for one, value in zip(members, values, strict=True)
-        }
+        read = list(pool.map(lambda part: _read_together(spark, part), parts))
+        # One bad expression or missing table spoils the query of many: then each table is read by itself, and where
+        # that fails too, each number, which says what is wrong.
+        alone = [key for part, numbers in zip(parts, read, strict=True) if numbers is None for key in part]
+        apart = pool.map(lambda key: _read_one(spark, *key, members=groups[key]), alone)
+        found = {k: v for numbers in read if numbers is not None for k, v in numbers.items()}
+        found |= dict(zip(alone, apart, strict=True))
+    return {id(one): number for key, members in groups.items() for one, number in zip(members, found[key], strict=True)}
 
 
-def _read_one(
-    spark: SparkSession, source: str, condition: str | None, *, members: Sequence[Planned]
-) -> Sequence[Number]:
+def _read_together(spark: SparkSession, groups: Mapping[_Group, Sequence[Planned]]) -> _Numbers | None:
+    """The numbers of several tables in one query, as text with their types; None if it cannot be run."""
+    parts = []
+    for i, ((source, condition), members) in enumerate(groups.items()):
+        names = [f"m{j}" for j in range(len(members))]
+        texts, types = (", ".join(f"{function}({name})" for name in names) for function in ("string", "typeof"))
+        select = _select(members, source, condition)
+        parts.append(f"select {i} as part, array({texts}) as texts, array({types}) as types from ({select} limit 2)")
+    try:
+        rows = spark.sql(" union all ".join(parts)).collect()
+    except Exception:
+        return None
+    found: _Numbers = {}
+    for i, (group, members) in enumerate(groups.items()):
+        values = [[_typed(*pair) for pair in zip(row.texts, row.types, strict=True)] for row in rows if row.part == i]
+        found[group] = _one_row(values, members)
+    return found
+
+
+def _typed(text: str | None, data_type: str) -> Any:
+    kind = data_type.partition("(")[0]
+    if text is None or kind not in _NUMERIC:
+        return text
+    return int(text) if kind.endswith("int") else float(text)
+
+
+def _read_one(spark: SparkSession, source: str, condition: str | None, *, members: Sequence[Planned]) -> list[Number]:
     try:
         return _numbers(spark, members, source, condition)
-    except Exception:  # one bad expression spoils the query: each is then read alone, and says what is wrong
+    except Exception:
         return [_number_alone(spark, one, source, condition) for one in members]
 
 
 def _numbers(spark: SparkSession, members: Sequence[Planned], source: str, condition: str | None) -> list[Number]:
+    rows = spark.sql(_select(members, source, condition)).limit(2).collect()
+    return _one_row([list(row) for row in rows], members)
+
+
+def _select(members: Sequence[Planned], source: str, condition: str | None) -> str:
     columns = ", ".join(f"{_check(one).expression} as m{i}" for i, one in enumerate(members))
-    where = f" where {condition}" if condition else ""
-    rows = spark.sql(f"select {columns} from {source}{where}").limit(2).collect()
+    return f"select {columns} from {source}" + (f" where {condition}" if condition else "")
+
+
+def _one_row(rows: Sequence[Sequence[Any]], members: Sequence[Planned]) -> list[Number]:
     if len(rows) != 1:
-        return [Unreadable("the metric is not an aggregate: its query returns several rows") for _ in members]
+        found = f"the metric is not an aggregate: its query returns {'several' if rows else 'no'} rows"
+        return [Unreadable(found) for _ in members]
     return [_number(value) for value in rows[0]]
 
 
@@ -142,45 +186,7 @@ def _not_judged(bounds: Bounds, baseline: float) -> str | None:
 
 
 def _by_group(planned: Planned, source: str | NoBaseline | None) -> Planned:
-    """The groups out of bounds, as a query that must return no rows; a new group has nothing to compare with."""
     check = _check(planned)
     assert planned.relation is not None
-    keys = [quote(column) for column in check.group_by]
-    rows = f" where {check.condition}" if check.condition else ""
-
-    def grouped(relation: str) -> str:
-        return f"select {', '.join(keys)}, {check.expression} as value from {relation}{rows} group by {', '.join(keys)}"
-
-    now = grouped(planned.relation.quoted)
-    broken = _absolute("now.value", check.bounds)
-    if isinstance(source, str):
-        names = ", ".join(f"coalesce(now.{k}, then.{k}) as {k}" for k in keys)
-        joined = " and ".join(f"now.{k} <=> then.{k}" for k in keys)
-        query = (
-            f"select {names}, now.value as now, then.value as baseline from ({now}) as now"
-            f" full join ({grouped(source)}) as then on {joined} where {_relative(check.bounds)}"
-            + (f" or {broken}" if broken else "")
-        )
-        unjudged = None
-    else:
-        query = f"select * from ({now}) as now where {broken or 'false'}"
-        unjudged = source.reason if source else None
-    return replace(planned, type=NO_ROWS, arguments={"value": 0}, query=query, unjudged=unjudged)
-
-
-def _absolute(value: str, bounds: Bounds) -> str:
-    limits: Mapping[str, float | None] = {"<": bounds.min_value, ">": bounds.max_value}
-    return " or ".join(f"{value} {sign} {limit!r}" for sign, limit in limits.items() if limit is not None)
-
-
-def _relative(bounds: Bounds) -> str:
-    drops = [p for p in (bounds.within_pct, bounds.max_drop_pct) if p is not None]
-    rises = [p for p in (bounds.within_pct, bounds.max_rise_pct) if p is not None]
-    # A group that is gone, or whose number is null now, has dropped by everything it had.
-    out = ["now.value is null"] if drops else []
-    out += [f"now.value < then.value - abs(then.value) * {pct!r} / 100" for pct in drops]
-    out += [f"now.value > then.value + abs(then.value) * {pct!r} / 100" for pct in rises]
-    judged = ["then.value is not null", "then.value <> 0"]
-    if bounds.min_baseline is not None:
-        judged.append(f"abs(then.value) >= {bounds.min_baseline!r}")
-    return f"({' and '.join(judged)} and ({' or '.join(out)}))"
+    query = groups_query(check, planned.relation.quoted, source)
+    return replace(planned, query=query, unjudged=source.reason if isinstance(source, NoBaseline) else None)

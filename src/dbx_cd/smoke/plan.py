@@ -10,7 +10,7 @@ from dbx_cd.errors import DbxCdError
 from dbx_cd.relations import RelationName
 from dbx_cd.smoke.build import Build, NotBuilt, render, sensitive_columns
 from dbx_cd.smoke.checks import Assertion, Check, Comparison, ExpectationCheck, InvalidCheck
-from dbx_cd.smoke.contracts import Contract
+from dbx_cd.smoke.contracts import OWN_COUNT, Contract
 from dbx_cd.smoke.report import CheckResult, Status
 
 NO_ROWS = "expect_table_row_count_to_equal"
@@ -18,6 +18,7 @@ ROW_COUNT = "expect_table_row_count_to_be_between"
 AGGREGATE = "expect_sql_aggregate_to_be_between"
 PARALLEL_TABLES = 4
 NOT_BUILT = "not built in this release"
+_FETCHES_ROWS = "unexpected_rows_expectation"
 BY_DBT = "checked by dbt build in this release"
 
 _FROM_DBT: dict[str, Status] = {"pass": "pass", "success": "pass", "warn": "warn", "fail": "fail"}
@@ -28,7 +29,8 @@ class Planned:
     """An expectation to validate on a relation, or on its rows that meet a condition, or on the rows of a query.
 
     `low` and `high` bound a metric; `unjudged` says why its percentages cannot be judged, so that it can fail only by
-    its absolute limits. `hidden` columns never show their values.
+    its absolute limits. `hidden` columns never show their values; `sources` are the tables that a query names. `code`
+    is the file of an expectation of one's own.
     """
 
     check: Check
@@ -44,6 +46,15 @@ class Planned:
     high: float | None = None
     unjudged: str | None = None
     hidden: frozenset[str] = field(default=frozenset())
+    sources: tuple[RelationName, ...] = ()
+    code: str | None = None
+
+    @property
+    def names_hidden(self) -> bool:
+        """Whether an expectation of a suite is about a sensitive column."""
+        named: list[Any] = [self.arguments.get(k) for k in ("column", "column_A", "column_B")]
+        named += self.arguments.get("column_list") or []
+        return bool(self.hidden.intersection(str(name).lower() for name in named))
 
 
 @dataclass(frozen=True)
@@ -75,7 +86,7 @@ class Planner:
 
     def _contract(self, contract: Contract, domain: str) -> Planned | CheckResult:
         result = self.build.result(contract.checked_by)
-        only_dbt = contract.untranslated and self.build.compiled(contract.checked_by) is None
+        only_dbt = contract.untranslated and self._compiled(contract) is None
         if result is not None and (only_dbt or not self.recheck) and result.status != "skipped":
             status = _FROM_DBT.get(result.status, "broken")
             reason = BY_DBT if status != "broken" else f"{BY_DBT}: {result.message or result.status}"
@@ -103,14 +114,19 @@ class Planner:
             return result_of(contract, domain, "skipped", reason=contract.untranslated)
         kind = ROW_COUNT if contract.counts else NO_ROWS
         arguments = {"min_value": 0} if contract.counts else {"value": 0}
-        return Planned(contract, domain, kind, arguments, expected, relation=relation, query=query, hidden=hidden)
+        planned = Planned(contract, domain, kind, arguments, expected, relation=relation, query=query, hidden=hidden)
+        return replace(planned, sources=(relation,))
+
+    def _compiled(self, contract: Contract) -> str | None:
+        """dbt's own query for the failing rows, where their number is what counts."""
+        return None if contract.rule == OWN_COUNT else self.build.compiled(contract.checked_by)
 
     def _failures_query(self, contract: Contract, relation: RelationName) -> str | None:
         """The failing rows; where the contract alone does not say how, as dbt compiled the test in this build.
 
         dbt's own SQL also knows where a parent outside the build was deferred to: artifacts do not record that.
         """
-        compiled = self.build.compiled(contract.checked_by)
+        compiled = self._compiled(contract)
         if contract.untranslated:
             return compiled
         if contract.parent_id is None:
@@ -131,10 +147,15 @@ class Planner:
         relation = self.build.built(node)
         expected = ", ".join(f"{k}={v}" for k, v in check.arguments.items() if k != "column")
         hidden = sensitive_columns(node)
-        return Planned(check, domain, check.type, check.arguments, expected, relation=relation, hidden=hidden)
+        if hidden and check.type == _FETCHES_ROWS:
+            reason = f"{check.type} fetches whole rows, and {node.name} has sensitive columns"
+            raise DbxCdError(reason, next_step="write it under `assertions`")
+        planned = Planned(check, domain, check.type, check.arguments, expected, relation=relation, hidden=hidden)
+        return replace(planned, code=check.code)
 
     def _comparison(self, check: Comparison, domain: str) -> Planned:
-        relation = self.build.built(self.build.find(check.model or ""))
+        node = self.build.find(check.model or "")
+        relation = self.build.built(node)
         low, high = check.bounds.allowed(None)
         arguments = {"expression": check.expression, "min_value": low, "max_value": high}
         return Planned(
@@ -147,12 +168,14 @@ class Planner:
             condition=check.condition,
             low=low,
             high=high,
+            hidden=sensitive_columns(node),
         )
 
     def _assertion(self, check: Assertion, domain: str) -> Planned:
         sql, nodes = render(check.sql, self.build, self.exists)
         hidden = frozenset[str]().union(*(sensitive_columns(n) for n in nodes))
-        return Planned(check, domain, NO_ROWS, {"value": 0}, "no rows", query=sql, hidden=hidden)
+        sources = tuple(n.relation for n in nodes if n.relation is not None)
+        return Planned(check, domain, NO_ROWS, {"value": 0}, "no rows", query=sql, hidden=hidden, sources=sources)
 
 
 def result_of(check: Check, domain: str, status: Status, **found: Any) -> CheckResult:

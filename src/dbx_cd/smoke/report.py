@@ -149,6 +149,10 @@ class SmokeReport(Record):
             parts.append(html.fold(summary, _table(inside, past)))
         return str(html.section(f"Smoke test of {self.target}", *parts))
 
+    def to_page(self, *, past: Sequence[SmokeReport] = ()) -> str:
+        """A whole document with what `to_html` shows, to be kept as a file."""
+        return str(html.page(str(self), html.trusted(self.to_html(past=past))))
+
     def _with(self, *statuses: Status) -> tuple[CheckResult, ...]:
         return tuple(c for c in self.checks if c.status in statuses)
 

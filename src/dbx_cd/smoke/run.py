@@ -7,28 +7,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dbx_cd.dbt_artifacts import SourceFreshness
 from dbx_cd.errors import SuiteError
 from dbx_cd.relations import RelationName
-from dbx_cd.smoke.answers import Answer, Ask, first_line
 from dbx_cd.smoke.baseline import NoBaseline, baseline_for, baseline_from
 from dbx_cd.smoke.build import Build
-from dbx_cd.smoke.checks import Check
+from dbx_cd.smoke.checks import Check, InvalidCheck
 from dbx_cd.smoke.contracts import DOMAIN as CONTRACTS, contracts_from_manifest, selected_ids
-from dbx_cd.smoke.docs import DataDocsPage, write_data_docs
-from dbx_cd.smoke.judge import broken, judge
+from dbx_cd.smoke.execute import execute
 from dbx_cd.smoke.metrics import with_bounds
-from dbx_cd.smoke.plan import PARALLEL_TABLES, Planned, Planner
+from dbx_cd.smoke.plan import Planned, Planner
 from dbx_cd.smoke.report import CheckResult, SmokeReport, Status, in_order
 from dbx_cd.smoke.suite import SmokeSuite
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import SparkSession
 
     from dbx_cd.artifact_version import ArtifactVersion
     from dbx_cd.restore_point import RestorePoint
@@ -36,34 +32,57 @@ if TYPE_CHECKING:
 __all__ = ["NoBaseline", "SmokeReport", "baseline_for", "contracts_from_manifest", "load_suites", "run_smoke"]
 
 _FRESHNESS: dict[str, Status] = {"pass": "pass", "warn": "warn", "error": "fail", "runtime error": "broken"}
-_EXAMPLES = 20
 
 
 def load_suites(
-    smoke_dir: str | Path, artifacts: ArtifactVersion, *, select: str | Iterable[str] | None = None
+    smoke_dir: str | Path,
+    artifacts: ArtifactVersion,
+    *,
+    select: str | Iterable[str] | None = None,
+    domains: str | Iterable[str] | None = None,
 ) -> list[SmokeSuite]:
     """The contracts of a build and every `smoke/*.yml`, in the order of the file names.
 
-    A check that is malformed stays in its suite and is reported as broken, so that the others still run.
+    A check that is malformed stays in its suite and is reported as broken, so that the others still run; so is a file
+    that as a whole is not a suite.
 
     Args:
         smoke_dir: the folder of suite files; one that does not exist holds none.
         artifacts: the artifacts of the build under test.
         select: keep only checks of these models: names, unique ids or `tag:<tag>`, one text or a list. Assertions name
-            no single model and stay.
+            no single model and stay, and so does a check of a model that the project does not have.
+        domains: keep only these suites, by their `domain`; the contracts are the domain `contracts`. One text with
+            blanks or a list.
 
     Raises:
-        SuiteError: a file as a whole is not a suite, or a selector matches nothing.
+        SuiteError: a selector matches nothing, or there is no such domain.
     """
     manifest = artifacts.manifest()
     folder = Path(smoke_dir)
     files = sorted(f for pattern in ("*.yml", "*.yaml") for f in folder.glob(pattern)) if folder.is_dir() else []
-    suites = [SmokeSuite.read(f) for f in files]
+    suites = [_read(f) for f in files]
     ids = selected_ids(manifest, select)
     if ids is not None:
-        names = {n.name for n in manifest.select(ids)} | {None}
-        suites = [SmokeSuite(s.domain, tuple(c for c in s if c.model in names), s.owner) for s in suites]
-    return [contracts_from_manifest(manifest, select=select), *suites]
+        others = {n.name for n in manifest.nodes.values()} - {n.name for n in manifest.select(ids)}
+        suites = [SmokeSuite(s.domain, tuple(c for c in s if c.model not in others), s.owner) for s in suites]
+    return _of_domains([contracts_from_manifest(manifest, select=select), *suites], domains)
+
+
+def _read(file: Path) -> SmokeSuite:
+    try:
+        return SmokeSuite.read(file)
+    except SuiteError as exc:
+        where = f"{file.parent.name}/{Path(str(exc.where)).name}"  # the name, and the line if there is one
+        return SmokeSuite(file.stem, (InvalidCheck(name="suite file", where=where, problem=exc.what),))
+
+
+def _of_domains(suites: list[SmokeSuite], domains: str | Iterable[str] | None) -> list[SmokeSuite]:
+    wanted = domains.split() if isinstance(domains, str) else list(domains or ())
+    known = sorted({suite.domain for suite in suites})
+    for domain in wanted:
+        if domain not in known:
+            raise SuiteError(f"there is no domain {domain!r}", next_step=f"choose of {', '.join(known)}")
+    return [suite for suite in suites if suite.domain in wanted] if wanted else suites
 
 
 def run_smoke(
@@ -115,7 +134,7 @@ def run_smoke(
                 planned.append(plan)
     bounded = with_bounds(planned, spark=spark, baseline=baseline_from(baseline))
     results += [p for p in bounded if isinstance(p, CheckResult)]
-    results += _execute(spark, [p for p in bounded if isinstance(p, Planned)], docs_dir)
+    results += execute(spark, [p for p in bounded if isinstance(p, Planned)], docs_dir=docs_dir)
     results += [_fresh(source) for source in freshness or ()]
     report = SmokeReport(
         target=artifacts.target,
@@ -148,69 +167,6 @@ def _tiny(suite: SmokeSuite) -> tuple[tuple[Check, ...], list[CheckResult]]:
         due=False,
     )
     return kept, [note]
-
-
-def _execute(spark: SparkSession, planned: Sequence[Planned], docs_dir: Path | None) -> list[CheckResult]:
-    """One validation for each table and each condition on its rows, and one for each query, several at a time."""
-    tables: dict[object, list[Planned]] = {}
-    for i, one in enumerate(planned):
-        key = i if one.query else (one.relation, one.condition)
-        tables.setdefault(key, []).append(one)
-    with ThreadPoolExecutor(max_workers=PARALLEL_TABLES) as pool:
-        found = list(pool.map(partial(_validate, spark, docs=docs_dir is not None), tables.values()))
-    if docs_dir is not None:
-        write_data_docs(docs_dir, [page for _, page in found if page is not None])
-    return [result for results, _ in found for result in results]
-
-
-def _validate(
-    spark: SparkSession, members: Sequence[Planned], *, docs: bool
-) -> tuple[list[CheckResult], DataDocsPage | None]:
-    from dbx_cd.smoke import gx
-
-    first = members[0]
-    started = time.perf_counter()
-    try:
-        frame = spark.sql(first.query) if first.query else _rows(spark, first)
-        _ = frame.columns  # a Connect session looks at the table only when asked for something
-    except Exception as exc:
-        return [broken(one, f"cannot be read: {first_line(str(exc))}") for one in members], None
-    asks = [Ask(i, p.type, p.arguments, _example_limit(p)) for i, p in enumerate(members)]
-    validation = gx.validate(frame, asks)
-    answers = validation.answers
-    if first.query:
-        answers = {0: _with_rows(frame, first, answers[0], started)}
-    page = None
-    if docs and validation.results:
-        title = (
-            first.check.name if first.query else " where ".join(filter(None, (str(first.relation), first.condition)))
-        )
-        page = DataDocsPage(title, gx.data_docs_page(title, validation.results))
-    return [judge(one, answers[i]) for i, one in enumerate(members)], page
-
-
-def _rows(spark: SparkSession, planned: Planned) -> DataFrame:
-    assert planned.relation is not None
-    table = spark.table(planned.relation.quoted)
-    return table.where(planned.condition) if planned.condition else table
-
-
-def _with_rows(frame: DataFrame, planned: Planned, answer: Answer, started: float) -> Answer:
-    """The answer of a query with its first rows as examples, when there are any."""
-    from dataclasses import replace
-
-    examples: tuple[str, ...] = ()
-    if answer.error is None and answer.observed:
-        shown = [c for c in frame.columns if c.lower() not in planned.hidden and not c.startswith("__")]
-        rows = frame.select(*(f"`{c}`" for c in shown)).limit(_EXAMPLES).collect() if shown else []
-        examples = tuple(", ".join(f"{k}={v}" for k, v in row.asDict().items()) for row in rows)
-    return replace(answer, examples=examples, seconds=time.perf_counter() - started)
-
-
-def _example_limit(planned: Planned) -> int:
-    named: list[Any] = [planned.arguments.get(k) for k in ("column", "column_A", "column_B")]
-    named += planned.arguments.get("column_list") or []
-    return 0 if planned.hidden.intersection(str(n).lower() for n in named) else _EXAMPLES
 
 
 def _fresh(source: SourceFreshness) -> CheckResult:

@@ -11,6 +11,7 @@ from typing import Any, Self
 
 from dbx_cd.errors import SuiteError
 from dbx_cd.smoke.checks import Assertion, Bounds, Check, Comparison, ExpectationCheck, InvalidCheck
+from dbx_cd.smoke.own_code import file_beside
 from dbx_cd.smoke.yaml_lines import Located, read_located
 
 
@@ -48,7 +49,7 @@ class SmokeSuite:
             SuiteError: the file as a whole is not a suite.
         """
         file = Path(path)
-        reader = _Reader(f"{file.parent.name}/{file.name}")
+        reader = _Reader(f"{file.parent.name}/{file.name}", file.parent)
         content = read_located(file)
         if not isinstance(content, Located):
             raise SuiteError("must be a mapping with `domain` and `tables`", where=f"{reader.file}:1")
@@ -82,8 +83,9 @@ class _Problem(Exception):
 class _Reader:
     """Turns one located YAML document into checks; problems become `InvalidCheck`s in the order of the file."""
 
-    def __init__(self, file: str) -> None:
+    def __init__(self, file: str, folder: Path) -> None:
         self.file = file
+        self.folder = folder
         self.owner: str | None = None
         self.checks: list[Check] = []
 
@@ -144,14 +146,20 @@ class _Reader:
             raise _Problem(_unknown(kind, [*expectation_names(), *_SHARED], inside="an expectation"), item.line)
         if not isinstance(arguments, Mapping):
             raise _Problem(f"the arguments of {kind} must be a mapping", item.line_of(kind))
-        problem = problem_with(kind, arguments)
+        code = file_beside(self.folder, kind)
+        problem = problem_with(kind, arguments, code=code)
         if problem:
             raise _Problem(problem, item.line_of(kind))
         plain = {key: _plain(value) for key, value in arguments.items()}
         column = plain.get("column")
         name = item.get("name") or (f"{kind}({column})" if column else kind)
         return ExpectationCheck(
-            **self._shared(item, name), where=self._where(item, kind), model=model, type=kind, arguments=plain
+            **self._shared(item, name),
+            where=self._where(item, kind),
+            model=model,
+            type=kind,
+            arguments=plain,
+            code=code,
         )
 
     def _comparison(self, item: Located, *, model: str) -> Check:

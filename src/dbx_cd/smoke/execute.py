@@ -1,0 +1,137 @@
+"""Run what was planned: one validation for each table, for each condition on its rows, and for each query."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dbx_cd.smoke.answers import Answer, Ask, first_line, show
+from dbx_cd.smoke.checks import Comparison, ExpectationCheck
+from dbx_cd.smoke.docs import DataDocsPage, write_data_docs
+from dbx_cd.smoke.groups import IN, OUT, VERDICT
+from dbx_cd.smoke.judge import broken, judge
+from dbx_cd.smoke.plan import AGGREGATE, PARALLEL_TABLES, Planned
+from dbx_cd.smoke.report import CheckResult
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+_EXAMPLES = 20
+
+
+def execute(spark: SparkSession, planned: Sequence[Planned], *, docs_dir: Path | None) -> list[CheckResult]:
+    """Validate everything, several tables at a time, and write Data Docs where asked."""
+    tables: dict[object, list[Planned]] = {}
+    for i, one in enumerate(planned):
+        key = i if one.query else (one.relation, one.condition)
+        tables.setdefault(key, []).append(one)
+    with ThreadPoolExecutor(max_workers=PARALLEL_TABLES) as pool:
+        found = list(pool.map(partial(_validate, spark, docs=docs_dir is not None), tables.values()))
+    if docs_dir is not None:
+        write_data_docs(docs_dir, [page for _, page in found if page is not None])
+    return [result for results, _ in found for result in results]
+
+
+def _validate(
+    spark: SparkSession, members: Sequence[Planned], *, docs: bool
+) -> tuple[list[CheckResult], DataDocsPage | None]:
+    from dbx_cd.smoke import gx
+
+    first = members[0]
+    started = time.perf_counter()
+    try:
+        frame = spark.sql(first.query) if first.query else _rows(spark, first)
+        _ = frame.columns  # a Connect session looks at the table only when asked for something
+        validation = gx.validate(frame, _asks(members))
+        answers = validation.answers
+        if first.query:
+            answers = {0: _of_query(spark, frame, first, answers, started)}
+    except Exception as exc:
+        reason = f"cannot be read: {first_line(str(exc))}"
+        return [broken(one, _without_values(one, reason)) for one in members], None
+    results = [judge(one, _told(one, answers[i])) for i, one in enumerate(members)]
+    page = None
+    if docs and validation.results:
+        title = (
+            first.check.name if first.query else " where ".join(filter(None, (str(first.relation), first.condition)))
+        )
+        failed = sum(r.status in ("fail", "warn", "broken") for r in results)
+        page = DataDocsPage(title, gx.data_docs_page(title, validation.results), failed=failed, checks=len(results))
+    return results, page
+
+
+def _asks(members: Sequence[Planned]) -> list[Ask]:
+    first = members[0]
+    if isinstance(first.check, Comparison) and first.query:
+        counted = (f"count_if({VERDICT} = '{OUT}')", f"count_if({VERDICT} = '{IN}')", "count(*)")
+        return [
+            Ask(i, AGGREGATE, {"expression": text, "max_value": None if i else 0}) for i, text in enumerate(counted)
+        ]
+    return [Ask(i, p.type, p.arguments, _EXAMPLES, code=p.code, hidden=p.names_hidden) for i, p in enumerate(members)]
+
+
+def _rows(spark: SparkSession, planned: Planned) -> DataFrame:
+    assert planned.relation is not None
+    table = spark.table(planned.relation.quoted)
+    return table.where(planned.condition) if planned.condition else table
+
+
+def _of_query(
+    spark: SparkSession, frame: DataFrame, planned: Planned, answers: Mapping[int, Answer], started: float
+) -> Answer:
+    """The answer of a query with its first rows as examples, when there are any."""
+    answer, rows = answers[0], frame
+    if isinstance(planned.check, Comparison):
+        out, judged, total = (answers[i].observed for i in range(3))
+        answer = replace(answer, groups=None if answer.error else (int(out), int(judged), int(total)))
+        rows = frame.where(f"{VERDICT} = '{OUT}'")
+    examples: tuple[str, ...] = ()
+    if answer.error is None and answer.observed:
+        examples = tuple(_example_rows(rows, _shown(spark, frame.columns, planned)))
+    return replace(answer, examples=examples, seconds=time.perf_counter() - started)
+
+
+def _shown(spark: SparkSession, columns: Sequence[str], planned: Planned) -> list[int]:
+    """The positions of the columns that may be shown.
+
+    A query can give a sensitive column another name. Where it mentions one, only columns that its tables have under
+    that very name are shown.
+    """
+    known: set[str] | None = None
+    if planned.sources and _mentions(planned.query or "", planned.hidden):
+        known = {column.lower() for relation in planned.sources for column in spark.table(relation.quoted).columns}
+    return [
+        i
+        for i, name in enumerate(columns)
+        if not name.startswith("__") and name.lower() not in planned.hidden and (known is None or name.lower() in known)
+    ]
+
+
+def _mentions(sql: str, names: frozenset[str]) -> bool:
+    return any(re.search(rf"\b{re.escape(name)}\b", sql, re.IGNORECASE) for name in names)
+
+
+def _example_rows(frame: DataFrame, shown: Sequence[int]) -> list[str]:
+    # By position: a query may return two columns of one name.
+    places = frame.toDF(*(f"c{i}" for i in range(len(frame.columns)))).select(*(f"c{i}" for i in shown))
+    rows = places.limit(_EXAMPLES).collect() if shown else []
+    return [", ".join(f"{frame.columns[i]}={show(v)}" for i, v in zip(shown, row, strict=True)) for row in rows]
+
+
+def _told(planned: Planned, answer: Answer) -> Answer:
+    """The answer with nothing in it that a sensitive column holds."""
+    told = replace(answer, error=answer.error and _without_values(planned, answer.error))
+    if planned.names_hidden and isinstance(planned.check, ExpectationCheck) and answer.unexpected is None:
+        told = replace(told, observed=None if answer.observed is None else "hidden")
+    return told
+
+
+def _without_values(planned: Planned, message: str) -> str:
+    """A message of Spark, which quotes the value it could not convert."""
+    return re.sub(r"'.*'", "'hidden'", message) if planned.hidden else message
