@@ -48,7 +48,8 @@ class RestoreStatements:
         assert item.to_version is not None
         # The statement of a killed attempt can outlive its client and commit only now: without the first look the
         # table would be restored twice. A commit after that look makes Delta refuse ours, and the second look sees why.
-        if not self._holds(item):
+        newest = delta_tables.history(self.spark, item.relation, limit=1).version
+        if newest == item.from_version or not self._holds(item):
             try:
                 self.spark.sql(f"RESTORE TABLE {item.relation.quoted} TO VERSION AS OF {item.to_version}").collect()
             except delta_tables.sql_errors():
@@ -61,7 +62,7 @@ class RestoreStatements:
         """Set the properties that the plan keeps, where they are not set."""
         if not item.keep_properties:
             return
-        now = delta_tables.detail(self.spark, item.relation).properties
+        now = delta_tables.properties(self.spark, item.relation)
         missing = {k: v for k, v in item.keep_properties.items() if now.get(k) != v}
         if missing:
             self.spark.sql(
