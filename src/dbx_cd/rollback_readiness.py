@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 from dbx_cd import html
 from dbx_cd.build_effects import BuildEffects, affected_relations, known_readers, table_replacements
 from dbx_cd.dbt_artifacts import Manifest
-from dbx_cd.errors import ArtifactNotFound, DbxCdError, RestoreRefused
+from dbx_cd.errors import ArtifactError, ArtifactNotFound, DbxCdError, RestoreRefused
 from dbx_cd.records import Record
 from dbx_cd.restore_point import RestorePoint, look_at
 
@@ -66,9 +66,11 @@ def rollback_readiness(cd: Cd, release: Release, *, target: str, full_refresh: b
     staged = cd.store.find(staging, release.id)
     try:
         before = cd.store.latest(target)
-    except ArtifactNotFound:
-        nothing = look_at(cd.spark, release, [], effects=BuildEffects())
-        return RollbackReadiness(target, nothing, f"{target} has no build yet, so its names are not known here")
+    except ArtifactError as exc:
+        # Damaged artifacts of production must not keep the next release from replacing them.
+        missing = isinstance(exc, ArtifactNotFound)
+        note = f"{target} has no build yet, so its names are not known here" if missing else f"not known: {exc}"
+        return RollbackReadiness(target, look_at(cd.spark, release, [], effects=BuildEffects()), note)
     then, now = before.manifest(), staged.manifest()
     built = {r.unique_id for version in (staged, before) for r in version.run_results().results}
     relations = affected_relations(then, built)
