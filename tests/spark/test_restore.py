@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -11,6 +12,7 @@ from pyspark.sql import SparkSession
 from release_scene import Scene
 
 from dbx_cd import delta_tables
+from dbx_cd.context import Cd
 from dbx_cd.errors import RestoreFailed, RestoreRefused
 from dbx_cd.records import Record
 from dbx_cd.release_events import Deploying, Failed, Release
@@ -191,24 +193,40 @@ def test_restore_is_refused_while_another_release_deploys(scene: Scene) -> None:
 
 
 class RacingLog(ReleaseLog):
-    """A log in which another release begins to deploy just before a restore says that it begins."""
+    """A log that lets something happen just before a restore says that it begins, when it has looked at all."""
 
-    other: Release
+    race: Callable[[], object]
 
     def append(self, release: Release, record: Record) -> Event:
         if isinstance(record, RestorePlan):
-            super().append(self.other, Deploying("prod"))
+            self.race()
         return super().append(release, record)
+
+
+def racing(scene: Scene, race: Callable[[], object]) -> Cd:
+    log = RacingLog(scene.spark, str(scene.log.table), actor="tester@example.org")
+    log.race = race
+    return replace(scene.cd, log=log)
+
+
+def test_write_while_a_restore_begins_is_not_lost(scene: Scene) -> None:
+    scene.sql(TABLE, this="a")
+    release, _ = scene.deploy(["a"], lambda: scene.sql(WRITE, this="a"))
+    plan = plan_restore(scene.cd, release)
+    cd = racing(scene, lambda: scene.sql("INSERT INTO @@ VALUES (5)", this="a"))
+    with pytest.raises(RestoreFailed, match="somebody wrote to it just now: version 2"):
+        restore(cd, plan, seal=plan.seal, discard_later_writes=True)
+    assert ids(scene, "a") == [1, 5, 9]
 
 
 def test_restore_and_deploy_that_begin_at_the_same_time_do_not_both_go_on(scene: Scene) -> None:
     scene.sql(TABLE, this="a")
     release, _ = scene.deploy(["a"], lambda: scene.sql(WRITE, this="a"))
     plan = plan_restore(scene.cd, release)
-    log = RacingLog(scene.spark, str(scene.log.table), actor="tester@example.org")
-    log.other = scene.open("other")
+    other = scene.open("other")
+    cd = racing(scene, lambda: scene.log.append(other, Deploying("prod")))
     with pytest.raises(RestoreRefused, match="is deploying to prod"):
-        restore(replace(scene.cd, log=log), plan, seal=plan.seal)
+        restore(cd, plan, seal=plan.seal)
     assert restores(scene, "a") == 0
     assert unfinished_restore(scene.log) is None, "it has stepped back, and holds up nobody"
     withdrawn = scene.log.last(release, RestoreResult)
