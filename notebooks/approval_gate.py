@@ -6,7 +6,7 @@
 
 # COMMAND ----------
 
-from dbx_cd import request_approval, require_approval, start_task
+from dbx_cd import request_approval, require_approval, rollback_readiness, start_task
 
 task = start_task(dbutils, spark, target="prod", select="", exclude="", full_refresh=False, project_dir=".")
 target = task.params["target"]
@@ -23,6 +23,15 @@ request = request_approval(
 )
 task.cd.store.attach(task.release.id, f"approval-{target}.html", request.to_html())
 displayHTML(request.to_html())
+
+# COMMAND ----------
+
+readiness = rollback_readiness(
+    task.cd, task.release, target=target, full_refresh=task.params["full_refresh"]
+)
+task.cd.store.attach(task.release.id, f"rollback-readiness-{target}.html", readiness.to_html())
+displayHTML(readiness.to_html())
+print(readiness)
 
 # COMMAND ----------
 

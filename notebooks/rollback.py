@@ -1,47 +1,90 @@
 # Databricks notebook source
 # MAGIC %md
 # MAGIC # Roll production data back
-# MAGIC Pick a release: the tables it changed go back to what they were before it. Read the plan, copy its seal into the
-# MAGIC widget, and run the last cell. The widgets are empty at first, so that *Run all* changes nothing.
+# MAGIC 1. Pick a release in the widget `release_id` and run: you see what would be done. Nothing is changed.
+# MAGIC 2. Read the plan. To try it on copies first, set `rehearse` to true and run.
+# MAGIC 3. Tick the plan's seal in the widget `seal` and run: it is restored, proved, and smoke-tested.
+# MAGIC
+# MAGIC The widgets are empty at first, so that *Run all* changes nothing.
 
 # COMMAND ----------
 
-from dbx_cd import open_cd, plan_restore, restore
+from datetime import datetime
 
-for name in ("release_id", "only", "skip", "seal", "project_dir", "artifacts_root"):
+from dbx_cd import RestoreProgress, open_cd, plan_restore, rehearse, restore, smoke_after_restore
+
+for name in ("only", "skip", "to", "reason", "project_dir", "artifacts_root"):
     dbutils.widgets.text(name, "")
-dbutils.widgets.dropdown("new_tables", "keep", ["keep", "drop"])
-dbutils.widgets.dropdown("discard_later_writes", "false", ["false", "true"])
-chosen, seal = dbutils.widgets.get("release_id"), dbutils.widgets.get("seal")
+for name, choices in {
+    "new_tables": ["keep", "drop"],
+    "discard_later_writes": ["false", "true"],
+    "rehearse": ["false", "true"],
+}.items():
+    dbutils.widgets.dropdown(name, choices[0], choices)
+given = dbutils.widgets.get
 
 cd = open_cd(
-    spark,
-    project_dir=dbutils.widgets.get("project_dir") or ".",
-    overrides={"artifacts_root": dbutils.widgets.get("artifacts_root")},
+    spark, project_dir=given("project_dir") or ".", overrides={"artifacts_root": given("artifacts_root")}
 )
-displayHTML(cd.log.history().to_html())
+history = cd.log.history()
+dbutils.widgets.combobox("release_id", "", ["", *(release.id for release, _ in history)])
+displayHTML(history.to_html())
+said = []
 
 # COMMAND ----------
 
 plan = None
-if chosen:
+if given("release_id"):
+    release = cd.log.release(given("release_id"))
     plan = plan_restore(
         cd,
-        cd.log.release(chosen),
-        only=dbutils.widgets.get("only").split() or None,
-        skip=dbutils.widgets.get("skip").split(),
-        new_tables=dbutils.widgets.get("new_tables"),
+        release,
+        only=given("only").split() or None,
+        skip=given("skip").split(),
+        to=datetime.fromisoformat(given("to")) if given("to") else None,
+        new_tables=given("new_tables"),
     )
     displayHTML(plan.to_html())
+    said.append(plan.text)
 else:
-    print("Nothing chosen: fill in release_id.")
+    said.append(f"{history}\nNothing chosen: fill in release_id.")
+dbutils.widgets.combobox("seal", "", ["", *([plan.seal] if plan else [])])
 
 # COMMAND ----------
 
-if plan is not None and seal:
-    discard = dbutils.widgets.get("discard_later_writes") == "true"
-    result = restore(cd, plan, seal=seal, discard_later_writes=discard)
+if plan is not None and given("rehearse") == "true":
+    rehearsal = rehearse(cd, release, plan=plan)
+    displayHTML(rehearsal.to_html())
+    said.append(rehearsal.text)
+    rehearsal.raise_if_failed()
+
+# COMMAND ----------
+
+result = None
+if plan is not None and given("seal"):
+    with RestoreProgress(len(plan.items)) as progress:
+        result = restore(
+            cd,
+            plan,
+            seal=given("seal"),
+            reason=given("reason") or None,
+            discard_later_writes=given("discard_later_writes") == "true",
+            on_progress=progress,
+        )
     displayHTML(result.to_html())
-    print(result)
+    said.append(result.text)
 else:
-    print("Nothing restored: fill in release_id and seal.")
+    said.append("Nothing restored: that needs release_id and the plan's seal.")
+
+# COMMAND ----------
+
+if result is not None:
+    report = smoke_after_restore(cd, release, result)
+    displayHTML(report.to_html())
+    said.append(str(report))
+    report.raise_if_failed()
+
+# COMMAND ----------
+
+print("\n\n".join(said))
+dbutils.notebook.exit("\n\n".join(said))

@@ -74,6 +74,10 @@ from .notebook import (
     Task as Task,
     start_task as start_task,
 )
+from .rehearsal import (
+    Rehearsal as Rehearsal,
+    rehearse as rehearse,
+)
 from .relations import (
     RelationName as RelationName,
 )
@@ -96,8 +100,21 @@ from .restore_point import (
     RestorePoint as RestorePoint,
     capture_restore_point as capture_restore_point,
 )
+from .restore_progress import (
+    RestoreProgress as RestoreProgress,
+)
+from .restore_readiness import (
+    extend_retention as extend_retention,
+)
 from .retention import (
     prune_artifacts as prune_artifacts,
+)
+from .rollback_readiness import (
+    RollbackReadiness as RollbackReadiness,
+    rollback_readiness as rollback_readiness,
+)
+from .smoke.after_restore import (
+    smoke_after_restore as smoke_after_restore,
 )
 from .smoke.baseline import (
     NoBaseline as NoBaseline,

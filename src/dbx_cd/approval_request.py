@@ -108,8 +108,9 @@ def request_approval(
 ) -> ApprovalRequest:
     """Ask for the promotion of a release. Idempotent: asking again for the same thing returns the same request.
 
-    A release whose very project archive is deployed already, by an approved release that was neither rolled back nor
-    has failed, needs no second approval (code rollback); that is recorded as a decision that reuses the first.
+    A release whose very project archive is deployed already, with the same selection and flags, by an approved release
+    that was neither rolled back nor has failed, needs no second approval (code rollback); that is recorded as a
+    decision that reuses the first. A full refresh always needs one.
 
     Args:
         cd: the context.
@@ -157,7 +158,7 @@ def request_approval(
         changes=_changes(cd, target, staged.timestamp, staging),
     )
     cd.log.append(release, request)
-    earlier = _approved_before(log, request)
+    earlier = _approved_before(cd, log, request)
     if earlier is not None and decision_on(log, request) is None:
         reason = release.reason or "the same project archive is approved and deployed"
         cd.log.append(release, Decision("approved", release.id, request.seal, cd.user, reason, reuses=earlier.id))
@@ -240,15 +241,21 @@ def _changes(cd: Cd, target: str, timestamp: str, staging: str) -> str:
     return str(cd.store.diff(before, cd.store.get(staging, timestamp)))
 
 
-def _approved_before(log: LogReading, request: ApprovalRequest) -> Release | None:
-    """The release that is deployed from the very same project archive, if there is one."""
+def _approved_before(cd: Cd, log: LogReading, request: ApprovalRequest) -> Release | None:
+    """The release that is deployed from the very same project archive, built in the very same way, if there is one.
+
+    The same archive with another selection or other flags makes other relations: nobody has agreed to that.
+    """
     if request.full_refresh:
         return None
     same = Deployed(request.target, request.sealed["project archive"])
     for release, state in log.history:
         deployed = log.of(release.id, kinds=(Deployed.KIND,)) if state.phase == "deployed" else []
         if deployed and Deployed.read(dict(deployed[-1].payload)) == same:
-            return release
+            decisions = {d.seal: d.outcome for d in reversed(cd.log.all(release, Decision))}  # the first one counts
+            asked = [a for a in cd.log.all(release, ApprovalRequest) if decisions.get(a.seal) == "approved"]
+            if asked and asked[-1].deploy == request.deploy:
+                return release
     return None
 
 

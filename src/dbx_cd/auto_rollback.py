@@ -8,11 +8,14 @@ from typing import ClassVar
 from dbx_cd.context import Cd
 from dbx_cd.errors import RestoreRefused
 from dbx_cd.records import Record
-from dbx_cd.release_events import Built, Release
+from dbx_cd.release_events import Deployed, Deploying, Failed, Release
 from dbx_cd.restore import RestoreResult, restore
 from dbx_cd.restore_plan import plan_restore
 from dbx_cd.restore_point import RestorePoint
 from dbx_cd.smoke.report import SmokeReport
+
+# What the log says of a deploy to a target: it began, it ended, its smoke test ended.
+_OUTCOMES = (Deploying.KIND, Deployed.KIND, Failed.KIND, SmokeReport.KIND)
 
 
 @dataclass(frozen=True)
@@ -30,10 +33,10 @@ class NotRolledBack(Record):
 def auto_rollback(cd: Cd, release: Release, *, target: str) -> RestoreResult | NotRolledBack:
     """Undo a release's changes of a target after its build or smoke test failed.
 
-    Acts only when the log says that this release was deploying, and only as `policies.auto_rollback` allows: "any"
-    failure, or "contracts": a failed build, or a smoke test in which a contract failed. What the release created is
-    kept. A task with `run_if: AT_LEAST_ONE_FAILED` also runs when an approval is being waited for; then nothing is
-    done.
+    Acts only when the log says that this release was deploying to the target, and only as `policies.auto_rollback`
+    allows: "any" failure, or "contracts": a failed build, or a smoke test in which a contract failed. What the release
+    created is kept. A task with `run_if: AT_LEAST_ONE_FAILED` also runs when an approval is being waited for; then
+    nothing is done.
 
     Args:
         cd: the context.
@@ -61,21 +64,24 @@ def auto_rollback(cd: Cd, release: Release, *, target: str) -> RestoreResult | N
             where=target,
             next_step="open the notebook rollback, read its plan, and leave them out with skip or agree to the loss",
         )
-    return restore(cd, plan, seal=plan.seal)
+    why = cd.log.state(release).reason or "its deploy was cut off"
+    return restore(cd, plan, seal=plan.seal, reason=f"policies.auto_rollback is {policy}: {why}")
 
 
 def _reason_not_to(cd: Cd, release: Release, target: str, policy: str) -> str | None:
     if policy == "never":
         return "policies.auto_rollback is never"
-    state = cd.log.state(release)
-    if cd.log.last(release, RestorePoint) is None:
+    log = cd.log.read(release)
+    state, events = log.state, log.of(release.id)
+    if not any(e.kind == RestorePoint.KIND for e in events):
         return f"{release} has changed nothing in {target}"
     if state.phase not in ("failed", "deploying"):
         return f"{release} is {state.phase.replace('_', ' ')}"
-    built = next((b for b in reversed(cd.log.all(release, Built)) if b.target == target), None)
-    if policy == "any" or built is None or not built.ok:
+    last = next((e for e in reversed(events) if e.kind in _OUTCOMES and e.payload.get("target") == target), None)
+    if last is None or last.kind == Deployed.KIND or (last.kind == SmokeReport.KIND and last.payload.get("ok")):
+        return f"what failed is not the deploy to {target}"
+    if policy == "any" or last.kind != SmokeReport.KIND:
         return None
-    reports = [r for r in cd.log.all(release, SmokeReport) if r.target == target]
-    if reports and any(check.kind == "contract" for check in reports[-1].failed):
+    if any(check.kind == "contract" for check in SmokeReport.read(dict(last.payload)).failed):
         return None
     return "policies.auto_rollback is contracts, and no contract failed"

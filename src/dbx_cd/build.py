@@ -11,16 +11,17 @@ from dbx_cd import html, project_archive
 from dbx_cd.approval import approved_request
 from dbx_cd.approval_request import ApprovalRequest
 from dbx_cd.artifact_version import ArtifactVersion
+from dbx_cd.build_effects import BuildEffects, affected_relations, known_readers, table_replacements
 from dbx_cd.context import Cd
 from dbx_cd.dbt_artifacts import Manifest
 from dbx_cd.dbt_invocation import DbtRun, run_dbt
 from dbx_cd.dbt_selection import WithParents
-from dbx_cd.errors import ApprovalStale, ReleaseError, ReleaseSuperseded, RestoreRefused
+from dbx_cd.errors import ApprovalStale, ReleaseError, ReleaseSuperseded
 from dbx_cd.records import Record
-from dbx_cd.relations import RelationName
 from dbx_cd.release_events import Built, Deployed, Deploying, Failed, Release
 from dbx_cd.restore_journal import unfinished_restore
 from dbx_cd.restore_point import RestorePoint, capture_restore_point, record_versions_after
+from dbx_cd.rollback_readiness import require_readiness
 
 _PROJECT_LOCK = "package-lock.yml"
 
@@ -168,11 +169,17 @@ def _build_gated(
         "work_dir": work,
     }
     listed = run_dbt("ls", **flags)  # type: ignore[arg-type]
-    affected = affected_relations(Manifest.load(listed.files_dir / "manifest.json"), listed.listed)
+    manifest = Manifest.load(listed.files_dir / "manifest.json")
+    affected = affected_relations(manifest, listed.listed)
+    effects = BuildEffects(
+        table_replacements(manifest, listed.listed, full_refresh=request.full_refresh), known_readers(manifest)
+    )
     _claim(cd, release, request.target)
     try:
-        point = capture_restore_point(cd, release, affected)
-        _require_readiness(cd, point)
+        point = capture_restore_point(cd, release, affected, effects=effects)
+        if cd.config.policies.require_rollback_ready != "ignore":
+            print(point)
+        require_readiness(point, policy=cd.config.policies.require_rollback_ready)
         run = run_dbt(asked.cmd, full_refresh=request.full_refresh, check=False, **flags)  # type: ignore[arg-type]
         (run.files_dir / project_archive.ARCHIVE_NAME).write_bytes(
             staged.file(project_archive.ARCHIVE_NAME).read_bytes()
@@ -187,19 +194,6 @@ def _build_gated(
     else:
         cd.log.append(release, Failed(request.target, str(run)))
     return result
-
-
-def affected_relations(manifest: Manifest, selected: tuple[str, ...]) -> list[RelationName]:
-    """The relations a build may touch: those of the selected nodes, and views that read them directly or through views.
-
-    A view over a changed table is not built, but bringing the table back can break it.
-    """
-    chosen = {n.unique_id for n in manifest.select(selected) if n.builds_relation}
-    reached = set(chosen)
-    views = [n for n in manifest.nodes.values() if n.builds_relation and n.materialized == "view"]
-    while more := {v.unique_id for v in views if v.unique_id not in reached and reached & set(v.depends_on)}:
-        reached |= more
-    return sorted(n.relation for n in manifest.select(reached) if n.relation is not None)
 
 
 def _refuse_other_parameters(asked: _Asked, request: ApprovalRequest) -> None:
@@ -240,18 +234,6 @@ def _claim(cd: Cd, release: Release, target: str) -> None:
         return
     cd.log.append(release, Failed(target, held))
     raise ReleaseError(held, where=release, next_step=next_step)
-
-
-def _require_readiness(cd: Cd, point: RestorePoint) -> None:
-    policy = cd.config.policies.require_rollback_ready
-    lost = [r for r in point.readiness if r.status == "impossible"]
-    if lost and policy == "error":
-        raise RestoreRefused(
-            f"{len(lost)} relations could not be brought back after this deploy: {', '.join(r.name for r in lost)}",
-            next_step="see the restore point's page; or set policies.require_rollback_ready to warn",
-        )
-    if policy != "ignore":
-        print(point)
 
 
 def _publish(

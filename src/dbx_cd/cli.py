@@ -10,8 +10,10 @@ from importlib import resources
 from pathlib import Path
 
 from dbx_cd.context import current_workspace
-from dbx_cd.errors import ConfigError, DbxCdError, WorkflowError
-from dbx_cd.workflow import JOB_NAME, trigger, wait
+from dbx_cd.errors import ConfigError, DbxCdError, RestoreRefused, WorkflowError
+from dbx_cd.workflow import JOB_NAME, notebook_result, start_notebook, trigger, wait
+
+ROLLBACK_NOTEBOOK = "rollback"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -67,6 +69,32 @@ def start(options: argparse.Namespace) -> int:
     return 0
 
 
+def roll_back(options: argparse.Namespace) -> int:
+    """Plan, rehearse or carry out a data rollback, by the notebook `rollback` as a one-time run of this user."""
+    if options.release and not (options.plan or options.rehearse or options.seal):
+        raise RestoreRefused(
+            "a rollback needs the seal of the plan that you have read",
+            where=f"release {options.release}",
+            next_step="see the plan and its seal with --plan (it changes nothing), then give --seal",
+        )
+    workspace = current_workspace()
+    parameters = {
+        "release_id": options.release or "",
+        "only": " ".join(options.only),
+        "skip": " ".join(options.skip),
+        "to": options.to or "",
+        "new_tables": options.new_tables,
+        "discard_later_writes": str(options.discard_later_writes).lower(),
+        "rehearse": str(options.rehearse).lower(),
+        "seal": "" if options.plan or options.rehearse else options.seal or "",
+        "reason": options.reason or "",
+    }
+    run = start_notebook(workspace, options.job, notebook=ROLLBACK_NOTEBOOK, parameters=parameters)
+    print(run, run.url or "", file=sys.stderr, flush=True)
+    print(notebook_result(workspace, run))
+    return 0
+
+
 def _files(folder: Path) -> list[Path]:
     found: list[Path] = []
     for path in folder.iterdir():
@@ -90,4 +118,22 @@ def _parser() -> argparse.ArgumentParser:
     starting.add_argument("--full-refresh", action="store_true", help="rebuild incremental models from nothing")
     starting.add_argument("--wait", action="store_true", help="wait until the run has ended or waits for approval")
     starting.set_defaults(command=start)
+    _rollback_parser(commands.add_parser("rollback", help="take production's data back to before a release"))
     return parser
+
+
+def _rollback_parser(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "release", nargs="?", metavar="RELEASE", help="the release's id; without it, releases are listed"
+    )
+    parser.add_argument("--plan", action="store_true", help="only print what would be done, and its seal")
+    parser.add_argument("--rehearse", action="store_true", help="try the plan on copies; production is not touched")
+    parser.add_argument("--seal", help="the seal of the plan that you have read: carry it out")
+    parser.add_argument("--only", nargs="+", default=[], metavar="MODEL", help="only these relations")
+    parser.add_argument("--skip", nargs="+", default=[], metavar="MODEL", help="all but these relations")
+    parser.add_argument("--to", metavar="TIME", help="tables as they were at this time, such as 2026-11-23T10:15, UTC")
+    parser.add_argument("--new-tables", choices=("keep", "drop"), default="keep", help="what the release created")
+    parser.add_argument("--discard-later-writes", action="store_true", help="erase what others wrote since")
+    parser.add_argument("--reason", help="why, for the release log")
+    parser.add_argument("--job", default=JOB_NAME, help=f"name or id of the job (default: {JOB_NAME})")
+    parser.set_defaults(command=roll_back)

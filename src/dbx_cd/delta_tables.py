@@ -157,6 +157,16 @@ def keys_of(spark: SparkSession, relations: Sequence[RelationName]) -> dict[str,
     return {key: tuple(sorted(constraints, key=lambda c: c.name)) for key, constraints in found.items()}
 
 
+def tags_of(spark: SparkSession, relations: Sequence[RelationName]) -> dict[str, dict[str, str]]:
+    """The tags of tables and views, by `RelationName.key`, as far as this user may see them; one query per catalog."""
+    found: dict[str, dict[str, str]] = defaultdict(dict)
+    for catalog in sorted({r.catalog for r in relations}):
+        members = [r for r in relations if r.catalog == catalog]
+        for key, row in _information(spark, catalog, "table_tags", members, schema="schema_name"):
+            found[key][row["tag_name"]] = row["tag_value"] or ""
+    return dict(found)
+
+
 def detail(spark: SparkSession, table: RelationName) -> TableDetail:
     """DESCRIBE DETAIL, without the name: it may show the physical one (measured)."""
     row = spark.sql(f"DESCRIBE DETAIL {table.quoted}").collect()[0].asDict()
@@ -276,7 +286,7 @@ def parse_interval(text: str) -> timedelta | None:
 
 
 def _information(
-    spark: SparkSession, catalog: str, relation: str, members: Sequence[RelationName]
+    spark: SparkSession, catalog: str, relation: str, members: Sequence[RelationName], *, schema: str = "table_schema"
 ) -> list[tuple[str, Any]]:
     """Rows of one information_schema relation with the key of the relation each is about."""
     from pyspark.errors import AnalysisException
@@ -288,14 +298,14 @@ def _information(
     try:
         rows = spark.sql(
             f"SELECT * FROM {quote(catalog)}.information_schema.{relation} "
-            f"WHERE table_schema IN ({literals(r.schema for r in members)}) "
+            f"WHERE {schema} IN ({literals(r.schema for r in members)}) "
             f"AND table_name IN ({literals(r.identifier for r in members)})"
         ).collect()
     except AnalysisException as exc:
         if "NOT_FOUND" in str(exc.getCondition() if hasattr(exc, "getCondition") else exc.getErrorClass()):
             return []  # the catalog does not exist (yet)
         raise
-    return [(RelationName(catalog, r["table_schema"], r["table_name"]).key, r) for r in rows]
+    return [(RelationName(catalog, r[schema], r["table_name"]).key, r) for r in rows]
 
 
 def _kind(table_type: str, data_source_format: str | None) -> Kind:

@@ -28,10 +28,11 @@ _COLUMNS = (
 )
 _NAMES = tuple(column.split()[0] for column in _COLUMNS.split(", "))
 _BRIEF = f"to_json(from_json(payload, '{', '.join(f'{name} {kind}' for name, kind in STATE_FIELDS.items())}'))"
-# Values as parameters of a query: no Python worker has to start for a single row, as createDataFrame would need.
-_ONE_ROW = (
-    "SELECT :event_id AS event_id, :release_id AS release_id, :kind AS kind, CAST(:at AS TIMESTAMP) AS at, "
-    ":actor AS actor, CAST(:format AS INT) AS format, :payload AS payload"
+# Rows as the parameter of a query: no Python worker has to start for a few rows, as createDataFrame would need.
+_ROWS = (
+    "SELECT event_id, release_id, kind, CAST(at AS TIMESTAMP) AS at, actor, format, payload FROM (SELECT inline("
+    "from_json(:rows, 'ARRAY<STRUCT<event_id: STRING, release_id: STRING, kind: STRING, at: STRING, actor: STRING, "
+    "format: INT, payload: STRING>>')))"
 )
 # Row tracking keeps the commit version of every row, also through OPTIMIZE, so that order survives the cleaning of
 # the Delta log (30 days by default), which a join with DESCRIBE HISTORY would not.
@@ -176,23 +177,33 @@ class ReleaseLog:
 
     def append(self, release: Release, record: Record) -> Event:
         """Append one event: one row, one Delta commit, tagged with the event's id."""
+        return self.append_all(release, [record])[0]
+
+    def append_all(self, release: Release, records: Sequence[Record]) -> list[Event]:
+        """Append events of one release in one Delta commit, which is tagged with the first event's id."""
         self._create()
+        events = [self._event(release, record) for record in records]
+        rows = [
+            {
+                "event_id": event.event_id,
+                "release_id": event.release_id,
+                "kind": event.kind,
+                "at": event.at.isoformat(),
+                "actor": event.actor,
+                "format": record.FORMAT,
+                "payload": json.dumps(event.payload, default=str, sort_keys=True),
+            }
+            for event, record in zip(events, records, strict=True)
+        ]
+        # The writer option, not a session setting: the latter is for classic compute only (Delta documentation).
+        frame = self.spark.sql(_ROWS, args={"rows": json.dumps(rows)}).write.format("delta").mode("append")
+        frame.option("userMetadata", f"dbx_cd {events[0].event_id}").saveAsTable(self.table.quoted)
+        return events
+
+    def _event(self, release: Release, record: Record) -> Event:
         # `summary` and `ok` are derived from the record, and written out for those who read the table with SQL.
         payload = {**record.to_dict(), "summary": str(record), "ok": getattr(record, "ok", None)}
-        event_id, at = uuid.uuid4().hex, datetime.now(UTC)
-        values = {
-            "event_id": event_id,
-            "release_id": release.id,
-            "kind": record.kind,
-            "at": at.isoformat(),
-            "actor": self.actor,
-            "format": record.FORMAT,
-            "payload": json.dumps(payload, default=str, sort_keys=True),
-        }
-        # The writer option, not a session setting: the latter is for classic compute only (Delta documentation).
-        row = self.spark.sql(_ONE_ROW, args=values).write.format("delta").mode("append")
-        row.option("userMetadata", f"dbx_cd {event_id}").saveAsTable(self.table.quoted)
-        return Event(event_id, release.id, record.kind, at, self.actor, payload, -1)
+        return Event(uuid.uuid4().hex, release.id, record.kind, datetime.now(UTC), self.actor, payload, -1)
 
     def last(self, release: Release, record_type: type[R]) -> R | None:
         """The newest record of a type in a release, or None."""

@@ -106,7 +106,8 @@ def _next(state: ReleaseState, event: Event) -> ReleaseState:
         return replace(state, phase=phase, since=event.at, **changes)
 
     if event.kind == "rolled_back":
-        return to("rolled_back", deploying_to=None) if payload.get("complete", True) else state
+        whole = payload.get("complete", True)
+        return to("rolled_back", deploying_to=None, reason=payload.get("reason")) if whole else state
     if state.ended:
         return state
     match event.kind:

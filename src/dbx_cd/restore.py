@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from dbx_cd import delta_tables
 from dbx_cd.errors import DbxCdError, RestoreFailed, RestoreRefused
+from dbx_cd.log_reading import LogReading
 from dbx_cd.restore_consent import agreed, require_consent
 from dbx_cd.restore_decision import PlanItem
-from dbx_cd.restore_journal import RestoredRelation, RestoreResult as RestoreResult, unfinished_restore
+from dbx_cd.restore_journal import RestoredRelation, RestoreResult as RestoreResult, unfinished
 from dbx_cd.restore_plan import RestorePlan, assess, states_before
 from dbx_cd.restore_point import THREADS, RelationState, RestorePoint
+from dbx_cd.restore_progress import OnProgress, silent
 from dbx_cd.restore_statements import RestoreStatements
 from dbx_cd.restore_verify import answers, verify_table, verify_view
 
@@ -25,7 +27,14 @@ if TYPE_CHECKING:
 
 
 def restore(
-    cd: Cd, plan: RestorePlan, *, seal: str, discard_later_writes: bool = False, threads: int = THREADS
+    cd: Cd,
+    plan: RestorePlan,
+    *,
+    seal: str,
+    reason: str | None = None,
+    discard_later_writes: bool = False,
+    on_progress: OnProgress = silent,
+    threads: int = THREADS,
 ) -> RestoreResult:
     """Bring every relation of a plan back, prove it, and write it all to the release log.
 
@@ -36,7 +45,9 @@ def restore(
         cd: the context.
         plan: from `plan_restore`.
         seal: the plan's seal, which says that somebody has read this plan.
+        reason: why, for the release log.
         discard_later_writes: erase what others wrote after the release, as the plan lists it.
+        on_progress: called with each relation that is done, or has failed; see `RestoreProgress`.
         threads: how many tables to restore at the same time.
 
     Raises:
@@ -46,24 +57,28 @@ def restore(
     """
     started, clock = datetime.now(UTC), time.monotonic()
     release = cd.log.release(plan.release_id)
+    log = cd.log.read(release)
+    _refuse_while_others_work(log, discard_later_writes=discard_later_writes)
     require_consent(plan, seal=seal, discard_later_writes=discard_later_writes)
-    _refuse_while_others_work(cd, release, discard_later_writes=discard_later_writes)
-    now = assess(cd, release, only=plan.only or None, to=plan.to, new_tables=plan.new_tables)
+    now = assess(cd.spark, log, only=plan.only or None, to=plan.to, new_tables=plan.new_tables, sizes=False)
     items = agreed(plan, now)
-    finished = cd.log.last(release, RestoreResult)
+    finished = log.last(RestoreResult)
     if finished is not None and finished.complete and not any(i.changes for i in items):
         return finished  # two restores of one release are one
-    earlier = cd.log.all(release, RestorePlan)
-    if plan.seal not in {p.seal for p in earlier}:
-        cd.log.append(release, plan)
+    earlier = log.all(RestorePlan)
+    if release.id in unfinished(log.events) and earlier[-1].seal == plan.seal:
+        reason = reason or earlier[-1].reason
+    else:
+        _claim(cd, release, replace(plan, reason=reason), discard_later_writes=discard_later_writes)
     run = _Run(
         cd=cd,
         release=release,
         seal=plan.seal,
-        before={s.name: s for s in states_before(cd.log.all(release, RestorePoint))},
-        journal={r.name: r for r in cd.log.all(release, RestoredRelation) if r.seal == plan.seal and r.ok},
+        before={s.name: s for s in states_before(log.all(RestorePoint))},
+        journal={r.name: r for r in log.all(RestoredRelation) if r.seal == plan.seal and r.ok},
         statements=RestoreStatements.signed(cd.spark, release_id=release.id),
         at_point=plan.to is None,
+        on_progress=on_progress,
     )
     done = run.all(_with_kept_properties(items, earlier), threads=threads)
     result = RestoreResult(
@@ -74,6 +89,7 @@ def restore(
         started_at=started,
         seconds=round(time.monotonic() - clock, 1),
         discarded_later_writes=discard_later_writes,
+        reason=reason,
     )
     cd.log.append(release, result)
     if not result.ok:
@@ -97,25 +113,34 @@ class _Run:
     journal: Mapping[str, RestoredRelation]
     statements: RestoreStatements
     at_point: bool
+    on_progress: OnProgress
 
     def all(self, items: list[PlanItem], *, threads: int) -> list[RestoredRelation]:
         """Tables that must be undropped, then all tables at once, then views and drops in the plan's order.
 
         An UNDROP is the step most likely to fail, so it comes before anything is changed.
         """
-        undropped = [self._journaled(self._one(i)) for i in items if i.action == "undrop"]
+        undropped = self._journaled([self._one(i) for i in items if i.action == "undrop"])
         if not all(r.ok for r in undropped):
             return undropped
         tables = [i for i in items if not i.is_view and i.action not in ("undrop", "drop")]
         rest = [i for i in items if i.is_view or i.action == "drop"]
+        restored: list[RestoredRelation] = []
         with ThreadPoolExecutor(max_workers=threads, thread_name_prefix="restore") as pool:
-            # The journal is written by this thread alone: appends to one Delta table would only wait for each other.
-            restored = [self._journaled(f.result()) for f in as_completed([pool.submit(self._one, i) for i in tables])]
-        return [*undropped, *restored, *(self._journaled(self._one(i)) for i in rest)]
+            # The journal is written by this thread alone, all that is done by then in one commit: appends to one Delta
+            # table would only wait for each other.
+            running = {pool.submit(self._one, i) for i in tables}
+            while running:
+                done, running = wait(running, return_when=FIRST_COMPLETED)
+                restored += self._journaled([f.result() for f in done])
+        return [*undropped, *restored, *(r for i in rest for r in self._journaled([self._one(i)]))]
 
-    def _journaled(self, done: RestoredRelation) -> RestoredRelation:
-        if done.ok and done is not self.journal.get(done.name):
-            self.cd.log.append(self.release, done)
+    def _journaled(self, done: list[RestoredRelation]) -> list[RestoredRelation]:
+        new = [r for r in done if r.ok and r is not self.journal.get(r.name)]
+        if new:
+            self.cd.log.append_all(self.release, new)
+        for relation in done:
+            self.on_progress(relation)
         return done
 
     def _one(self, item: PlanItem) -> RestoredRelation:
@@ -142,7 +167,7 @@ class _Run:
                 return replace(done, proof=self._proof(item, before), version_after=version)
             case "undrop":
                 moved = self.statements.undrop(item)
-                version = self.statements.restore(item)
+                version = self.statements.restore(replace(item, from_version=None))  # of what stood in its way
                 return replace(done, proof=self._proof(item, before), version_after=version, moved_to=moved)
             case "recreate_view":
                 moved = self.statements.recreate_view(before, kind_now=item.kind_now)
@@ -167,21 +192,38 @@ class _Run:
         return verify_table(self.cd.spark, item, before.properties if self.at_point else None)
 
 
-def _refuse_while_others_work(cd: Cd, release: Release, *, discard_later_writes: bool) -> None:
+def _claim(cd: Cd, release: Release, plan: RestorePlan, *, discard_later_writes: bool) -> None:
+    """Say in the log that the restore begins, then look once more whether somebody else began at the same time.
+
+    A deploy writes `deploying` and then looks for `restore_planned`: whoever writes second sees the other one.
+    """
+    cd.log.append(release, plan)
+    try:
+        _refuse_while_others_work(cd.log.read(release), discard_later_writes=discard_later_writes)
+    except RestoreRefused as refused:
+        withdrawn = f"withdrawn: {refused.what}"
+        cd.log.append(
+            release, RestoreResult(release.id, plan.seal, (), False, datetime.now(UTC), 0.0, reason=withdrawn)
+        )
+        raise
+
+
+def _refuse_while_others_work(log: LogReading, *, discard_later_writes: bool) -> None:
     """A restore excludes any deploy, and the restore of another release.
 
     Whether a deploy of this very release still runs, or was killed, the log cannot tell: that is for a person to say.
     """
-    half_done = unfinished_restore(cd.log)
-    if half_done is not None and half_done != release.id:
+    assert log.release is not None
+    half_done = [release_id for release_id in unfinished(log.events) if release_id != log.release.id]
+    if half_done:
         raise RestoreRefused(
-            f"release {half_done} is being restored, or its restore was killed",
+            f"release {half_done[0]} is being restored, or its restore was killed",
             next_step="finish that restore first: plan and restore it again",
         )
-    for other, state in cd.log.history():
+    for other, state in log.history:
         if state.deploying_to is None:
             continue
-        if other.id != release.id:
+        if other.id != log.release.id:
             raise RestoreRefused(f"{other} is deploying to {state.deploying_to}", next_step="wait until it has ended")
         if not discard_later_writes:
             raise RestoreRefused(

@@ -10,7 +10,7 @@ from typing import Literal
 
 from dbx_cd import delta_tables
 from dbx_cd.delta_history import RETENTION, Commit, History
-from dbx_cd.delta_tables import CatalogEntry, Fingerprint, Kind, TableDetail
+from dbx_cd.delta_tables import CatalogEntry, Fingerprint, Kind
 from dbx_cd.relations import RelationName
 from dbx_cd.restore_point import RelationState, RestorePoint, VersionAfter, VersionsAfter
 from dbx_cd.restore_readiness import readiness_of
@@ -57,6 +57,11 @@ class PlanItem:
         """Whether carrying the item out changes the relation."""
         return self.action in ("restore", "recreate_view", "drop", "undrop")
 
+    def __str__(self) -> str:
+        versions = f", version {self.from_version} -> {self.to_version}" if self.action == "restore" else ""
+        written = f", {self.rows_written:,} rows written since" if self.rows_written else ""
+        return f"{self.name}{versions}: {self.reason}{written}"
+
     @property
     def is_view(self) -> bool:
         """Whether the relation is a view when all is done."""
@@ -65,10 +70,11 @@ class PlanItem:
 
 @dataclass(frozen=True)
 class Present:
-    """A relation as it is when the plan is made."""
+    """A relation as it is when the plan is made; `size` in bytes, where it was asked for."""
 
     entry: CatalogEntry
-    detail: TableDetail | None = None
+    properties: Mapping[str, str] = field(default_factory=dict)
+    size: int | None = None
     history: History | None = None
     definition: str | None = None
 
@@ -165,7 +171,7 @@ def decide(
         kind_now=now.kind,
         from_version=now.history.version if now.history else None,
         to_version=before.version,
-        bytes_now=now.detail.size if now.detail else None,
+        bytes_now=now.size,
         bytes_then=before.detail.size if before.detail else None,
     )
     match before.kind:
@@ -243,8 +249,8 @@ def _table(
         fingerprint=before.fingerprint if to is None else None,
         rows_written=sum(c.rows_written for c in changes),
         later_writes=_writes_by_others(now, own, since=target),
-        warnings=_warnings(now),
-        keep_properties=_longer_retention(before.properties, now.detail),
+        warnings=_warnings(before, now),
+        keep_properties=_longer_retention(before.properties, now.properties),
         bytes_then=item.bytes_then if to is None else None,
     )
 
@@ -286,21 +292,20 @@ def _is_in(history: History, version: int, committed_at: datetime | None) -> boo
     return version < min(history.commits)
 
 
-def _longer_retention(before: Mapping[str, str], now: TableDetail | None) -> dict[str, str]:
+def _longer_retention(before: Mapping[str, str], now: Mapping[str, str]) -> dict[str, str]:
     """Retention that was made longer since and that RESTORE would silently make short again (measured)."""
-    if now is None:
-        return {}
     return {
-        name: now.properties[name]
+        name: now[name]
         for name in RETENTION
-        if name in now.properties
-        and delta_tables.retention(now.properties, name) > delta_tables.retention(before, name)
+        if name in now and delta_tables.retention(now, name) > delta_tables.retention(before, name)
     }
 
 
-def _warnings(now: Present) -> tuple[str, ...]:
+def _warnings(before: RelationState, now: Present) -> tuple[str, ...]:
     """What readers of the table meet after a RESTORE (measured on open-source Delta)."""
     found = ["a stream that reads the table fails unless it has skipChangeCommits"]
-    if now.detail is not None and now.detail.properties.get("delta.enableChangeDataFeed") == "true":
+    if now.properties.get("delta.enableChangeDataFeed") == "true":
         found.append("readers of its change data feed get the inverse rows")
+    if before.readers:
+        found.append(f"read by {', '.join(before.readers)}")
     return tuple(found)

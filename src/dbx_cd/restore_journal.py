@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, ClassVar
 
 from dbx_cd import html
 from dbx_cd.records import Record
+from dbx_cd.release_state import Event
 from dbx_cd.restore_decision import Action
 
 if TYPE_CHECKING:
@@ -49,6 +51,7 @@ class RestoreResult(Record):
     started_at: datetime
     seconds: float
     discarded_later_writes: bool = False
+    reason: str | None = None
 
     @property
     def ok(self) -> bool:
@@ -64,7 +67,14 @@ class RestoreResult(Record):
         done = sum(r.ok and r.action not in ("none", "keep") for r in self.relations)
         same = sum(r.ok and r.action in ("none", "keep") for r in self.relations)
         failed = f", {len(self.failed)} FAILED: {', '.join(r.name for r in self.failed)}" if self.failed else ""
-        return f"release {self.release_id}: {done} relations restored, {same} left as they are{failed}"
+        why = f" ({self.reason})" if self.reason else ""
+        return f"release {self.release_id}: {done} relations restored, {same} left as they are{failed}{why}"
+
+    @property
+    def text(self) -> str:
+        """The result for a terminal: every relation with its proof, what failed first."""
+        ordered = (*self.failed, *(r for r in self.relations if r.ok))
+        return "\n".join([str(self), *(f"  {r}" for r in ordered)])
 
     def to_html(self) -> str:
         """Every relation with its proof."""
@@ -83,7 +93,15 @@ def unfinished_restore(log: ReleaseLog) -> str | None:
     Nothing else may change production then: half of it is the old state. A restore that ended with failures has
     ended, and said so.
     """
-    last: dict[str, str] = {}
-    for event in log.events(kinds=("restore_planned", RestoreResult.KIND), brief=True):
-        last[event.release_id] = event.kind
-    return next((release_id for release_id, kind in last.items() if kind == "restore_planned"), None)
+    return next(iter(unfinished(log.events(kinds=("restore_planned", RestoreResult.KIND), brief=True))), None)
+
+
+def unfinished(events: Iterable[Event]) -> list[str]:
+    """The releases whose restore has begun and not ended, in the order in which they began."""
+    begun: dict[str, None] = {}
+    for event in events:
+        if event.kind == "restore_planned":
+            begun.setdefault(event.release_id)
+        elif event.kind == RestoreResult.KIND:
+            begun.pop(event.release_id, None)
+    return list(begun)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 from dbx_cd import delta_tables, html
 from dbx_cd.delta_tables import CatalogEntry
 from dbx_cd.errors import RestoreRefused
+from dbx_cd.log_reading import LogReading
 from dbx_cd.records import Record
 from dbx_cd.restore_decision import NewTables, OwnCommits, PlanItem, Present, decide
 from dbx_cd.restore_point import THREADS, RelationState, RestorePoint, VersionsAfter, prove_readable
@@ -29,7 +30,10 @@ _FIRST_COMMITS = 1000  # enough for all but very busy tables; those are asked a 
 
 @dataclass(frozen=True)
 class RestorePlan(Record):
-    """Every relation of a release in the order a restore takes them: tables, then views after what they read."""
+    """Every relation of a release in the order a restore takes them: tables, then views after what they read.
+
+    `reason` is set in the log, when somebody carries the plan out.
+    """
 
     KIND: ClassVar[str] = "restore_planned"
 
@@ -39,6 +43,7 @@ class RestorePlan(Record):
     new_tables: NewTables = "keep"
     to: datetime | None = None
     only: tuple[str, ...] = ()
+    reason: str | None = None
 
     @property
     def seal(self) -> str:
@@ -68,6 +73,16 @@ class RestorePlan(Record):
         said = ", ".join(f"{n} {action}" for action, n in counts.items()) or "nothing to do"
         warned = f"; {len(self.later_writes)} with later writes by others" if self.later_writes else ""
         return f"restore plan of release {self.release_id}: {said}{warned}; seal {self.seal[:12]}"
+
+    @property
+    def text(self) -> str:
+        """The plan for a terminal: what stands in its way first, and the seal that agrees to it."""
+        lines = [str(self)]
+        for item in (*self.blocked, *(i for i in self.items if i not in self.blocked)):
+            lines.append(f"  {item.action:<13} {item}")
+            lines += [f"    written by others: {write}" for write in item.later_writes]
+            lines += [f"    mind: {warning}" for warning in item.warnings]
+        return "\n".join([*lines, f"seal: {self.seal}"])
 
     def to_html(self) -> str:
         """The plan as a table, what stands in its way first, and the seal that agrees to it."""
@@ -109,38 +124,44 @@ def plan_restore(
         RestoreRefused: the release has no restore point, or a name in `only` or `skip` is not in it.
     """
     moment = to.replace(tzinfo=UTC) if to is not None and to.tzinfo is None else to
-    plan = assess(cd, release, only=only, skip=skip, to=moment, new_tables=new_tables)
+    log = cd.log.read(release)
+    plan = assess(cd.spark, log, only=only, skip=skip, to=moment, new_tables=new_tables)
     prove = partial(_proved, cd.spark)
     return replace(plan, items=tuple(delta_tables.in_parallel(prove, plan.items, threads=THREADS)))
 
 
 def assess(
-    cd: Cd,
-    release: Release,
+    spark: SparkSession,
+    log: LogReading,
     *,
     only: Sequence[str] | None = None,
     skip: Sequence[str] = (),
     to: datetime | None = None,
     new_tables: NewTables = "keep",
+    sizes: bool = True,
 ) -> RestorePlan:
-    """The plan without the proof that old versions are readable: two metadata queries a table."""
-    points, afters = cd.log.all(release, RestorePoint), cd.log.all(release, VersionsAfter)
+    """The plan without the proof that old versions are readable: two metadata queries a table.
+
+    `sizes`: also say how many bytes each table has. Delta has to go through all its file entries for that.
+    """
+    release, points, afters = log.release, log.all(RestorePoint), log.all(VersionsAfter)
+    assert release is not None
     if not points:
         raise RestoreRefused(
             f"{release} has no restore point: it never began to change production",
             next_step="pick a release that was deployed, from cd.log.history()",
         )
     states = _selected(states_before(points), only=only, skip=skip)
-    entries = delta_tables.catalog_entries(cd.spark, [s.relation for s in states])
+    entries = delta_tables.catalog_entries(spark, [s.relation for s in states])
 
     @cache
     def dropped(catalog: str, schema: str) -> frozenset[str] | None:
-        return delta_tables.dropped_tables(cd.spark, catalog=catalog, schema=schema)
+        return delta_tables.dropped_tables(spark, catalog=catalog, schema=schema)
 
     def item(state: RelationState) -> PlanItem:
         return decide(
             state,
-            _present(cd.spark, state, entries[state.relation.key]),
+            _present(spark, state, entries[state.relation.key], sizes=sizes),
             own=OwnCommits.of(state.relation, points, afters),
             to=to,
             new_tables=new_tables,
@@ -190,14 +211,15 @@ def _named(name: str, states: Sequence[RelationState]) -> list[RelationState]:
     return found
 
 
-def _present(spark: SparkSession, before: RelationState, entry: CatalogEntry) -> Present:
+def _present(spark: SparkSession, before: RelationState, entry: CatalogEntry, *, sizes: bool) -> Present:
     relation = before.relation
     if entry.kind == "table":
-        seen = delta_tables.detail(spark, relation)
+        detail = delta_tables.detail(spark, relation) if sizes else None
+        properties = detail.properties if detail else delta_tables.properties(spark, relation)
         commits = delta_tables.history(spark, relation, limit=_FIRST_COMMITS)
         if len(commits.commits) == _FIRST_COMMITS and min(commits.commits) > (before.version or 0):
             commits = delta_tables.history(spark, relation)
-        return Present(entry, detail=seen, history=commits)
+        return Present(entry, properties, detail.size if detail else None, history=commits)
     if entry.kind == "view":
         now = RelationState(
             before.name, "view", columns=entry.columns, comment=entry.comment, view_text=entry.view_text,

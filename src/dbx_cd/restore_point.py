@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, ClassVar
 
 from dbx_cd import delta_tables, html
+from dbx_cd.build_effects import BuildEffects
 from dbx_cd.delta_tables import CatalogEntry, Column, Constraint, Fingerprint, Kind, TableDetail
 from dbx_cd.errors import DbxCdError
 from dbx_cd.records import Record
@@ -31,7 +32,9 @@ class RelationState:
 
     `committed_at` is when `version` was committed: together they tell whether a table is still the same one, which its
     id does not (CREATE OR REPLACE changes the id and keeps the history; DROP and CREATE starts a new history).
-    `unreadable` says why the current files cannot be read, where they cannot.
+    `unreadable` says why the current files cannot be read, where they cannot. `replaced_by` says what the build puts in
+    a table's place after dropping it, "" where the table stays; `can_undrop` whether the platform has UNDROP then.
+    `readers` are the nodes of the project that read the relation.
     """
 
     name: str
@@ -47,6 +50,10 @@ class RelationState:
     keys: tuple[Constraint, ...] = ()
     view_text: str | None = None
     view_properties: Mapping[str, str] = field(default_factory=dict)
+    replaced_by: str = ""
+    can_undrop: bool = False
+    tags: Mapping[str, str] = field(default_factory=dict)
+    readers: tuple[str, ...] = ()
 
     @cached_property
     def relation(self) -> RelationName:
@@ -94,7 +101,7 @@ class RestorePoint(Record):
     def __str__(self) -> str:
         held = [r for r in self.readiness if r.status != "restorable"]
         ends = [r.until for r in self.readiness if r.until]
-        until = f", until {min(ends):%Y-%m-%d %H:%M} UTC" if ends else ""
+        until = f", until {min(ends):%Y-%m-%d %H:%M} UTC (longer: extend_retention)" if ends else ""
         lost = "".join(f"; {r.status}: {r.name} ({r.reason})" for r in held)
         restorable = len(self.relations) - len(held)
         return f"restore point of {len(self.relations)} relations: {restorable} restorable{until}{lost}"
@@ -139,7 +146,9 @@ class VersionsAfter(Record):
         return f"versions of {len(self.relations)} relations after the build"
 
 
-def capture_restore_point(cd: Cd, release: Release, relations: Sequence[RelationName]) -> RestorePoint:
+def capture_restore_point(
+    cd: Cd, release: Release, relations: Sequence[RelationName], *, effects: BuildEffects | None = None
+) -> RestorePoint:
     """Record what each relation is now. When this returns, the record is in the release log.
 
     Every table's active files are looked at (names and row positions, no columns): a version whose files are gone
@@ -149,13 +158,37 @@ def capture_restore_point(cd: Cd, release: Release, relations: Sequence[Relation
         cd: the context.
         release: the release about to change the relations.
         relations: every relation its build may touch, and views over them.
+        effects: what is known of the build: which tables it drops, and who reads what.
 
     Raises:
         pyspark.errors.PySparkException: the catalog cannot be asked; then production must not be built.
     """
-    point = RestorePoint(release.id, datetime.now(UTC), observe(cd.spark, relations, prove=True))
+    point = look_at(cd.spark, release, relations, effects=effects or BuildEffects())
     cd.log.append(release, point)
     return point
+
+
+def look_at(
+    spark: SparkSession, release: Release, relations: Sequence[RelationName], *, effects: BuildEffects
+) -> RestorePoint:
+    """The restore point as it would be taken now; nothing is written."""
+    taken = datetime.now(UTC)
+    states = observe(spark, relations, prove=True)
+    dropped = [s.relation for s in states if s.kind == "table" and effects.replaced.get(s.relation.key)]
+    schemas = {(r.catalog, r.schema) for r in dropped}
+    undrop = {(c, n): delta_tables.dropped_tables(spark, catalog=c, schema=n) is not None for c, n in schemas}
+
+    def with_effects(state: RelationState) -> RelationState:
+        key, place = state.relation.key, (state.relation.catalog, state.relation.schema)
+        replaced_by = effects.replaced.get(key, "") if state.kind == "table" else ""
+        return replace(
+            state,
+            replaced_by=replaced_by,
+            can_undrop=bool(replaced_by) and undrop[place],
+            readers=effects.readers.get(key, ()),
+        )
+
+    return RestorePoint(release.id, taken, tuple(map(with_effects, states)))
 
 
 def record_versions_after(cd: Cd, release: Release, point: RestorePoint) -> VersionsAfter:
@@ -176,12 +209,13 @@ def observe(spark: SparkSession, relations: Sequence[RelationName], *, prove: bo
     Args:
         spark: a session.
         relations: what to look at.
-        prove: also read the names of every table's active files, and its keys.
+        prove: also read the names of every table's active files, its keys, and every relation's tags.
     """
     unique = list({r.key: r for r in relations}.values())
     entries = delta_tables.catalog_entries(spark, unique)
     keys = delta_tables.keys_of(spark, unique) if prove else {}
-    look = partial(_state, spark, entries=entries, keys=keys, prove=prove)
+    tags = delta_tables.tags_of(spark, unique) if prove else {}
+    look = partial(_state, spark, entries=entries, keys=keys, tags=tags, prove=prove)
     return tuple(delta_tables.in_parallel(look, unique, threads=THREADS))
 
 
@@ -191,6 +225,7 @@ def _state(
     *,
     entries: Mapping[str, CatalogEntry],
     keys: Mapping[str, tuple[Constraint, ...]],
+    tags: Mapping[str, Mapping[str, str]],
     prove: bool,
 ) -> RelationState:
     entry = entries[relation.key]
@@ -214,6 +249,7 @@ def _state(
         columns=entry.columns,
         comment=entry.comment,
         keys=keys.get(relation.key, ()),
+        tags=tags.get(relation.key, {}),
         view_text=entry.view_text,
         view_properties=delta_tables.properties(spark, relation) if entry.kind == "view" else {},
     )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from dbx_cd import delta_tables
 from dbx_cd.delta_tables import Kind
+from dbx_cd.errors import RestoreRefused
 from dbx_cd.relations import RelationName
 from dbx_cd.restore_decision import PlanItem
 from dbx_cd.restore_point import RelationState
@@ -44,10 +45,13 @@ class RestoreStatements:
 
         Returns:
             The table's version afterwards.
+
+        Raises:
+            RestoreRefused: somebody has written to the table since it was looked at last.
         """
         assert item.to_version is not None
-        # The statement of a killed attempt can outlive its client and commit only now: without the first look the
-        # table would be restored twice. A commit after that look makes Delta refuse ours, and the second look sees why.
+        # The statement of a killed attempt can outlive its client and commit only now: without this look the table
+        # would be restored twice. A commit after it makes Delta refuse ours, and the second look sees why.
         if not self._holds(item):
             try:
                 self.spark.sql(f"RESTORE TABLE {item.relation.quoted} TO VERSION AS OF {item.to_version}").collect()
@@ -61,7 +65,7 @@ class RestoreStatements:
         """Set the properties that the plan keeps, where they are not set."""
         if not item.keep_properties:
             return
-        now = delta_tables.detail(self.spark, item.relation).properties
+        now = delta_tables.properties(self.spark, item.relation)
         missing = {k: v for k, v in item.keep_properties.items() if now.get(k) != v}
         if missing:
             self.spark.sql(
@@ -107,8 +111,24 @@ class RestoreStatements:
         self.spark.sql(f"DROP {'VIEW' if item.kind_now == 'view' else 'TABLE'} IF EXISTS {item.relation.quoted}")
 
     def _holds(self, item: PlanItem) -> bool:
+        """Whether the table holds its target version by now.
+
+        Raises:
+            RestoreRefused: it holds something that somebody has written since it was looked at last.
+        """
+        if delta_tables.history(self.spark, item.relation, limit=1).version == item.from_version:
+            return False
         history = delta_tables.history(self.spark, item.relation)
-        return history.content_version() == history.content_version(item.to_version)
+        content = history.content_version()
+        if content == history.content_version(item.to_version):
+            return True
+        if item.from_version is not None and content != history.content_version(item.from_version):
+            raise RestoreRefused(
+                f"somebody wrote to it just now: {history.commits.get(content)}",
+                where=item.name,
+                next_step="plan again: the plan says then what would be erased",
+            )
+        return False
 
     def _move_away(self, relation: RelationName, kind: Kind) -> str | None:
         if kind == "missing":

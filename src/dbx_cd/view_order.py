@@ -1,4 +1,4 @@
-"""Which views read which, judged by their text."""
+"""Which relations the text of a view names: in what order views come, and the same view over other relations."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from graphlib import CycleError, TopologicalSorter
 
 from dbx_cd.relations import RelationName
+
+_PART = r"(`(?:[^`]|``)+`|[\w$-]+)"
+_THREE_PARTS = re.compile(rf"(?<![\w`.$-]){_PART}\s*\.\s*{_PART}\s*\.\s*{_PART}")
 
 
 def dependency_order(texts: Mapping[str, str]) -> list[str]:
@@ -28,3 +31,14 @@ def dependency_order(texts: Mapping[str, str]) -> list[str]:
         return list(TopologicalSorter(graph).static_order())
     except CycleError:
         return list(texts)
+
+
+def with_other_relations(text: str, others: Mapping[str, RelationName]) -> str:
+    """The text of a view with other relations in place of those it names, by `RelationName.key`."""
+
+    def other(match: re.Match[str]) -> str:
+        name = ".".join(part.strip().strip("`").replace("``", "`") for part in match.groups())
+        found = others.get(name.lower())
+        return found.quoted if found is not None else match[0]
+
+    return _THREE_PARTS.sub(other, text)

@@ -1,11 +1,13 @@
-"""The Databricks job behind the Workflow: start it at a commit, resume a waiting run. The only user of the Jobs API."""
+"""The Databricks job behind the Workflow: start, resume, run a notebook like it. The only user of the Jobs API."""
 
 from __future__ import annotations
 
 import re
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, ClassVar
 
 from dbx_cd.errors import WorkflowError
@@ -13,12 +15,14 @@ from dbx_cd.records import Record
 
 if TYPE_CHECKING:
     from databricks.sdk import WorkspaceClient
-    from databricks.sdk.service.jobs import Job, Run, RunNowResponse, RunTask
+    from databricks.sdk.service.jobs import GitSource, Job, JobSettings, Run, RunNowResponse, RunTask
 
     from dbx_cd.release_events import Release
 
 JOB_NAME = "dbx_cd"
 GATE_TASK = "approval_gate"
+# The job parameters that say where things are.
+_PLACES = ("project_dir", "artifacts_root")
 _SHA = re.compile(r"[0-9a-f]{40}")
 
 
@@ -35,6 +39,18 @@ class ReleaseRun(Record):
 
     def __str__(self) -> str:
         return f"run {self.run_id} of job {self.job_id} at commit {self.commit[:12]}"
+
+
+@dataclass(frozen=True)
+class NotebookRun:
+    """A notebook that was started as a one-time run."""
+
+    notebook: str
+    run_id: int
+    url: str | None = None
+
+    def __str__(self) -> str:
+        return f"notebook {self.notebook}, run {self.run_id}"
 
 
 @dataclass(frozen=True)
@@ -70,29 +86,21 @@ def trigger(
 
     if not _SHA.fullmatch(commit):
         raise WorkflowError(f"not a full commit SHA: {commit!r}", next_step="give all 40 hexadecimal digits")
-    found = _job(workspace, job)
-    settings = found.settings
-    if settings is None or settings.git_source is None or found.job_id is None:
-        raise WorkflowError(
-            "the job has no git source",
-            where=f"job {job}",
-            next_step="deploy the job from resources/dbx_cd.job.yml, which has one",
-        )
-    source = settings.git_source
+    job_id, settings, source = _job_with_git_source(workspace, job)
     source.git_commit, source.git_branch, source.git_tag, source.git_snapshot = commit, None, None, None
-    workspace.jobs.update(found.job_id, new_settings=JobSettings(git_source=source))
+    workspace.jobs.update(job_id, new_settings=JobSettings(git_source=source))
     declared = {p.name for p in settings.parameters or ()}
     wanted = {"commit": commit, "full_refresh": str(full_refresh).lower(), "reason": reason or ""}
     # One token an attempt: a token per commit would answer with the old run when a commit is deployed again.
     started = workspace.jobs.run_now(
-        found.job_id,
+        job_id,
         job_parameters={k: v for k, v in wanted.items() if k in declared},
         idempotency_token=uuid.uuid4().hex,
     )
     response: RunNowResponse = started.response
     run_id = int(response.run_id or 0)
     run = workspace.jobs.get_run(run_id)
-    return ReleaseRun(found.job_id, run_id, commit, run.run_page_url)
+    return ReleaseRun(job_id, run_id, commit, run.run_page_url)
 
 
 def resume(workspace: WorkspaceClient, release: Release) -> ReleaseRun:
@@ -141,6 +149,74 @@ def run_facts(workspace: WorkspaceClient, run_id: str) -> RunFacts:
     return RunFacts(run.creator_user_name or "", snapshot.used_commit if snapshot else None)
 
 
+def start_notebook(
+    workspace: WorkspaceClient, job: str | int, *, notebook: str, parameters: Mapping[str, str]
+) -> NotebookRun:
+    """Run a notebook of the Workflow's repository once, as the user, where the Workflow runs its own.
+
+    Git source and commit, cluster or environment, libraries, and where project and artifacts are: all as the deployed
+    job has them now. The run is the user's own: so are its rights, and the name in the log.
+
+    Args:
+        workspace: a client with the right to see the job and to submit runs.
+        job: the job's name or id.
+        notebook: its name, in the folder of the Workflow's other notebooks.
+        parameters: its widgets; they win over the job's.
+
+    Raises:
+        WorkflowError: no such job, more than one of that name, no git source, or no notebook task in it.
+    """
+    from databricks.sdk.service.jobs import NotebookTask, SubmitTask
+
+    _, settings, source = _job_with_git_source(workspace, job)
+    model = next((t for t in settings.tasks or () if t.notebook_task is not None), None)
+    if model is None or model.notebook_task is None:
+        raise WorkflowError("the job has no notebook task", where=f"job {job}", next_step="deploy the Workflow's job")
+    shared = {c.job_cluster_key: c.new_cluster for c in settings.job_clusters or ()}
+    places = {p.name: p.default for p in settings.parameters or () if p.name in _PLACES and p.default}
+    task = SubmitTask(
+        task_key=notebook,
+        notebook_task=NotebookTask(
+            str(PurePosixPath(model.notebook_task.notebook_path).with_name(notebook)),
+            base_parameters={**places, **parameters},
+            source=model.notebook_task.source,
+        ),
+        existing_cluster_id=model.existing_cluster_id,
+        # A one-time run has no shared clusters (Jobs API documentation): the task gets its own of the same kind.
+        new_cluster=model.new_cluster or shared.get(model.job_cluster_key or ""),
+        environment_key=model.environment_key,
+        libraries=model.libraries,
+    )
+    started = workspace.jobs.submit(
+        run_name=f"{settings.name} {notebook}",
+        tasks=[task],
+        git_source=source,
+        environments=settings.environments,
+        idempotency_token=uuid.uuid4().hex,
+    )
+    run = workspace.jobs.get_run(started.run_id)
+    return NotebookRun(notebook, started.run_id, run.run_page_url)
+
+
+def notebook_result(
+    workspace: WorkspaceClient, started: NotebookRun, *, timeout: timedelta = timedelta(hours=2)
+) -> str:
+    """Wait for a notebook; returns what it ended with by `dbutils.notebook.exit`.
+
+    Raises:
+        WorkflowError: it failed, which is told in its own words, or has not ended in time.
+    """
+    from databricks.sdk.service.jobs import RunResultState
+
+    run = _ended(workspace, started.run_id, timeout, what=str(started), url=started.url)
+    attempts = [t.run_id for t in run.tasks or () if t.run_id is not None]
+    output = workspace.jobs.get_run_output(attempts[-1]) if attempts else None
+    if run.state is None or run.state.result_state != RunResultState.SUCCESS:
+        said = (output.error if output else None) or (run.state.state_message if run.state else None)
+        raise WorkflowError(f"{started} failed: {said}", where=started.url, next_step="its page says what was done")
+    return str(output.notebook_output.result or "") if output and output.notebook_output else ""
+
+
 def wait(workspace: WorkspaceClient, run: ReleaseRun, *, timeout: timedelta = timedelta(hours=2)) -> Run:
     """Wait until a run has ended, well or not.
 
@@ -150,15 +226,31 @@ def wait(workspace: WorkspaceClient, run: ReleaseRun, *, timeout: timedelta = ti
     Raises:
         WorkflowError: it has not ended in time.
     """
+    return _ended(workspace, run.run_id, timeout, what=str(run), url=run.url)
+
+
+def _ended(workspace: WorkspaceClient, run_id: int, timeout: timedelta, *, what: str, url: str | None) -> Run:
     from databricks.sdk.errors import OperationFailed
 
     try:
-        return workspace.jobs.wait_get_run_job_terminated_or_skipped(run.run_id, timeout=timeout)
+        return workspace.jobs.wait_get_run_job_terminated_or_skipped(run_id, timeout=timeout)
     except OperationFailed:
         # The SDK raises for INTERNAL_ERROR, which is also how a run ends whose gate waits for an approval.
-        return workspace.jobs.get_run(run.run_id)
+        return workspace.jobs.get_run(run_id)
     except TimeoutError as exc:
-        raise WorkflowError(f"{run} has not ended within {timeout}", where=run.url) from exc
+        raise WorkflowError(f"{what} has not ended within {timeout}", where=url) from exc
+
+
+def _job_with_git_source(workspace: WorkspaceClient, job: str | int) -> tuple[int, JobSettings, GitSource]:
+    found = _job(workspace, job)
+    settings = found.settings
+    if settings is None or settings.git_source is None or found.job_id is None:
+        raise WorkflowError(
+            "the job has no git source",
+            where=f"job {job}",
+            next_step="deploy the job from resources/dbx_cd.job.yml, which has one",
+        )
+    return found.job_id, settings, settings.git_source
 
 
 def _job(workspace: WorkspaceClient, job: str | int) -> Job:

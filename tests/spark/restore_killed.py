@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,14 +41,14 @@ class DeadlyLog(ReleaseLog):
     at = ""
     after = False
 
-    def append(self, release: Release, record: Record) -> Event:
-        deadly = isinstance(record, RestoredRelation) and record.name == self.at
+    def append_all(self, release: Release, records: Sequence[Record]) -> list[Event]:
+        deadly = any(isinstance(r, RestoredRelation) and r.name == self.at for r in records)
         if deadly and not self.after:
             os.kill(os.getpid(), signal.SIGKILL)
-        event = super().append(release, record)
+        events = super().append_all(release, records)
         if deadly:
             os.kill(os.getpid(), signal.SIGKILL)
-        return event
+        return events
 
 
 def main(order: Order) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from release_context import Releases
@@ -19,6 +21,7 @@ from dbx_cd import (
     ApprovalSuperseded,
     DbxCdError,
     Decision,
+    Release,
     ReleaseError,
     approve,
     pending_approvals,
@@ -26,6 +29,7 @@ from dbx_cd import (
     request_approval,
     require_approval,
 )
+from dbx_cd.config import Policies
 from dbx_cd.local.workspace import DEVELOPER, OWNER, RELEASE_BOT, EmbeddedWorkspace
 from dbx_cd.release_events import Deployed, Deploying
 
@@ -179,11 +183,18 @@ def test_an_approved_release_is_overtaken_by_a_newer_one_that_was_deployed(relea
         require_approval(releases.cd(), older, target="prod")
 
 
+def deployed(releases: Releases) -> Release:
+    """A release that was approved, and built into production."""
+    release = releases.staged("1")
+    request = request_approval(releases.cd(), release, target="prod")
+    approve(releases.cd(OWNER), request, seal=request.seal)
+    releases.cd().log.append(release, Deployed("prod", request.sealed["project archive"]))
+    return release
+
+
 def test_what_is_deployed_already_needs_no_second_approval(releases: Releases) -> None:
     cd = releases.cd()
-    first = releases.staged("1")
-    digest = request_approval(cd, first, target="prod").sealed["project archive"]
-    cd.log.append(first, Deployed("prod", digest))
+    first = deployed(releases)
     again = releases.staged("2")
     request_approval(cd, again, target="prod")
     decision = require_approval(cd, again, target="prod")
@@ -191,10 +202,42 @@ def test_what_is_deployed_already_needs_no_second_approval(releases: Releases) -
     assert cd.log.last(again, Decision) == decision
 
 
-def test_another_project_archive_needs_an_approval_of_its_own(releases: Releases) -> None:
+@pytest.mark.parametrize(
+    "other", [{"select": "tag:more"}, {"exclude": "orders"}, {"full_refresh": True}], ids=["select", "exclude", "full"]
+)
+def test_the_same_project_built_in_another_way_needs_an_approval_of_its_own(
+    releases: Releases, other: dict[str, Any]
+) -> None:
+    deployed(releases)
+    again = releases.staged("2")
+    request_approval(releases.cd(), again, target="prod", **other)
+    with pytest.raises(ApprovalPending):
+        require_approval(releases.cd(), again, target="prod")
+
+
+def test_the_same_project_deferred_otherwise_needs_an_approval_of_its_own(releases: Releases) -> None:
+    deployed(releases)
+    cd = releases.cd()
+    cd = replace(cd, config=replace(cd.config, policies=Policies(untagged_changes="read_existing")))
+    again = releases.staged("2")
+    request_approval(cd, again, target="prod")
+    with pytest.raises(ApprovalPending):
+        require_approval(cd, again, target="prod")
+
+
+def test_what_nobody_approved_is_no_reason_to_skip_an_approval(releases: Releases) -> None:
     cd = releases.cd()
     first = releases.staged("1")
     cd.log.append(first, Deployed("prod", request_approval(cd, first, target="prod").sealed["project archive"]))
+    again = releases.staged("2")
+    request_approval(cd, again, target="prod")
+    with pytest.raises(ApprovalPending):
+        require_approval(cd, again, target="prod")
+
+
+def test_another_project_archive_needs_an_approval_of_its_own(releases: Releases) -> None:
+    cd = releases.cd()
+    deployed(releases)
     (releases.project / "another_file.sql").write_text("select 1")
     second = releases.staged("2")
     request_approval(cd, second, target="prod")

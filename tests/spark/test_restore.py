@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -10,8 +12,12 @@ from pyspark.sql import SparkSession
 from release_scene import Scene
 
 from dbx_cd import delta_tables
+from dbx_cd.context import Cd
 from dbx_cd.errors import RestoreFailed, RestoreRefused
-from dbx_cd.release_events import Deploying, Failed
+from dbx_cd.records import Record
+from dbx_cd.release_events import Deploying, Failed, Release
+from dbx_cd.release_log import ReleaseLog
+from dbx_cd.release_state import Event
 from dbx_cd.restore import restore
 from dbx_cd.restore_journal import RestoredRelation, RestoreResult, unfinished_restore
 from dbx_cd.restore_plan import RestorePlan, plan_restore
@@ -41,12 +47,15 @@ def test_log_holds_the_whole_story_and_commits_carry_the_release(scene: Scene) -
     release, point = scene.deploy(["a", "new"], lambda: [scene.sql(WRITE, this="a"), scene.sql(TABLE, this="new")])
     plan = plan_restore(scene.cd, release)
     assert scene.log.last(release, RestorePlan) is None, "a plan writes nothing"
-    result = restore(scene.cd, plan, seal=plan.seal)
+    seen: list[RestoredRelation] = []
+    result = restore(scene.cd, plan, seal=plan.seal, reason="wrong numbers", on_progress=seen.append)
+    assert sorted(r.name for r in seen) == sorted(i.name for i in plan.items)
     assert [i.action for i in plan.items] == ["restore", "keep"]
     assert ids(scene, "new") == [1], "new_tables is keep"
     assert scene.log.all(release, RestorePoint) == [point]
-    assert scene.log.last(release, RestorePlan) == plan
+    assert scene.log.last(release, RestorePlan) == replace(plan, reason="wrong numbers")
     assert scene.log.last(release, RestoreResult) == result
+    assert result.reason == "wrong numbers"
     assert [e.kind for e in scene.log.events(release.id)][-4:] == [
         "restore_planned",
         "restored_relation",
@@ -181,6 +190,48 @@ def test_restore_is_refused_while_another_release_deploys(scene: Scene) -> None:
         restore(scene.cd, plan, seal=plan.seal)
     scene.log.append(other, Failed("prod", "stopped"))
     assert restore(scene.cd, plan, seal=plan.seal).ok
+
+
+class RacingLog(ReleaseLog):
+    """A log that lets something happen just before a restore says that it begins, when it has looked at all."""
+
+    race: Callable[[], object]
+
+    def append(self, release: Release, record: Record) -> Event:
+        if isinstance(record, RestorePlan):
+            self.race()
+        return super().append(release, record)
+
+
+def racing(scene: Scene, race: Callable[[], object]) -> Cd:
+    log = RacingLog(scene.spark, str(scene.log.table), actor="tester@example.org")
+    log.race = race
+    return replace(scene.cd, log=log)
+
+
+def test_write_while_a_restore_begins_is_not_lost(scene: Scene) -> None:
+    scene.sql(TABLE, this="a")
+    release, _ = scene.deploy(["a"], lambda: scene.sql(WRITE, this="a"))
+    plan = plan_restore(scene.cd, release)
+    cd = racing(scene, lambda: scene.sql("INSERT INTO @@ VALUES (5)", this="a"))
+    with pytest.raises(RestoreFailed, match="somebody wrote to it just now: version 2"):
+        restore(cd, plan, seal=plan.seal, discard_later_writes=True)
+    assert ids(scene, "a") == [1, 5, 9]
+
+
+def test_restore_and_deploy_that_begin_at_the_same_time_do_not_both_go_on(scene: Scene) -> None:
+    scene.sql(TABLE, this="a")
+    release, _ = scene.deploy(["a"], lambda: scene.sql(WRITE, this="a"))
+    plan = plan_restore(scene.cd, release)
+    other = scene.open("other")
+    cd = racing(scene, lambda: scene.log.append(other, Deploying("prod")))
+    with pytest.raises(RestoreRefused, match="is deploying to prod"):
+        restore(cd, plan, seal=plan.seal)
+    assert restores(scene, "a") == 0
+    assert unfinished_restore(scene.log) is None, "it has stepped back, and holds up nobody"
+    withdrawn = scene.log.last(release, RestoreResult)
+    assert withdrawn is not None
+    assert not withdrawn.complete
 
 
 @pytest.mark.deep

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -10,11 +11,14 @@ import pytest
 from dbx_cd.delta_tables import Column, create_view_sql
 from dbx_cd.errors import RestoreRefused
 from dbx_cd.relations import RelationName
+from dbx_cd.release_state import Event
 from dbx_cd.restore_consent import agreed, require_consent
 from dbx_cd.restore_decision import PlanItem
+from dbx_cd.restore_journal import RestoredRelation, unfinished
 from dbx_cd.restore_plan import RestorePlan
 from dbx_cd.restore_point import RelationState, RestorePoint, written
-from dbx_cd.view_order import dependency_order
+from dbx_cd.restore_progress import RestoreProgress
+from dbx_cd.view_order import dependency_order, with_other_relations
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ORDERS = PlanItem("prod.s.orders", "restore", "1 commit", "table content version 2", "table", "table", 2, 1)
@@ -140,3 +144,46 @@ def test_plan_names_what_stands_in_its_way_first() -> None:
     assert page.index("prod.s.zzz") < page.index("prod.s.orders")
     assert "<b>gone</b>" not in page
     assert "1 restore, 1 impossible" in str(plan(ORDERS, lost))
+
+
+def test_plan_for_a_terminal_ends_with_its_seal_and_tells_what_would_be_lost() -> None:
+    written_since = replace(ORDERS, later_writes=("version 3: WRITE by somebody",), warnings=("readers fail",))
+    lost = replace(TOTALS, action="impossible", reason="gone")
+    lines = plan(written_since, lost).text.splitlines()
+    assert lines[1:] == [
+        "  impossible    prod.s.totals: gone",
+        "  restore       prod.s.orders, version 2 -> 1: 1 commit",
+        "    written by others: version 3: WRITE by somebody",
+        "    mind: readers fail",
+        f"seal: {plan(written_since, lost).seal}",
+    ]
+
+
+def test_view_is_read_over_other_relations() -> None:
+    others = {"prod.s.orders": RelationName("ops", "scratch", "r0_orders")}
+    text = "SELECT o.id, `prod`.`S`.`orders`.v FROM prod . s . orders o JOIN prod.s.orders_2 JOIN x.prod.s.orders"
+    assert with_other_relations(text, others) == (
+        "SELECT o.id, `ops`.`scratch`.`r0_orders`.v FROM `ops`.`scratch`.`r0_orders` o JOIN prod.s.orders_2 "
+        "JOIN x.prod.s.orders"
+    )
+
+
+def test_progress_in_a_log_is_a_line_for_each_relation() -> None:
+    stream = io.StringIO()
+    with RestoreProgress(2, stream=stream) as progress:
+        progress(RestoredRelation("prod.s.orders", "restore", "5eal", ok=True, proof="the 2 files"))
+        progress(RestoredRelation("prod.s.totals", "recreate_view", "5eal", ok=False, error="no such table"))
+    first, second = stream.getvalue().splitlines()
+    assert first.startswith("restore | 1/2 prod.s.orders: restore, the 2 files at ")
+    assert second.startswith("restore | 2/2 prod.s.totals: recreate_view, FAILED: no such table at ")
+
+
+def test_a_restore_is_unfinished_until_it_says_how_it_ended() -> None:
+    def event(release_id: str, kind: str, version: int) -> Event:
+        return Event(str(version), release_id, kind, NOW, "", {}, version)
+
+    begun = [event("r1", "restore_planned", 1), event("r2", "restore_planned", 2), event("r1", "restore_planned", 3)]
+    assert unfinished(begun) == ["r1", "r2"]
+    ended = [*begun, event("r1", "restored_relation", 4), event("r1", "rolled_back", 5)]
+    assert unfinished(ended) == ["r2"]
+    assert unfinished([*ended, event("r1", "restore_planned", 6)]) == ["r2", "r1"], "it goes on after a failure"

@@ -1,0 +1,67 @@
+"""What the gate says, before anybody approves, of bringing production back."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+from release_context import Releases
+
+from dbx_cd import Release, RollbackReadiness, rollback_readiness
+from dbx_cd.local.workspace import EmbeddedWorkspace
+from dbx_cd.restore_point import RestorePoint
+
+
+@pytest.fixture
+def releases(workspace: EmbeddedWorkspace, tmp_path: Path) -> Releases:
+    return Releases(workspace, tmp_path / "releases")
+
+
+def publish(releases: Releases, release: Release, target: str, folder: Path, **materialized: str) -> None:
+    """A build of a target with these models, each by its materialization."""
+    folder = folder / f"{target}-{release.id}"
+    folder.mkdir()
+    nodes = {
+        f"model.tiny.{name}": {
+            "unique_id": f"model.tiny.{name}", "name": name, "resource_type": "model", "database": target,
+            "schema": "ready", "relation_name": f"`{target}`.`ready`.`{name}`", "config": {"materialized": how},
+        }
+        for name, how in materialized.items()
+    }  # fmt: skip
+    (folder / "manifest.json").write_text(json.dumps({"metadata": {}, "nodes": nodes}))
+    results = [{"unique_id": unique_id, "status": "success"} for unique_id in nodes]
+    (folder / "run_results.json").write_text(
+        json.dumps({"metadata": {}, "args": {"which": "build"}, "results": results})
+    )
+    releases.cd().store.publish(target, folder, commit=release.commit, release_id=release.id, latest=True)
+
+
+def test_the_gate_says_what_the_deploy_would_lose_and_writes_nothing(
+    releases: Releases, spark: SparkSession, tmp_path: Path
+) -> None:
+    spark.sql("CREATE SCHEMA prod.ready")
+    for name in ("stays", "becomes_view"):
+        spark.sql(f"CREATE TABLE prod.ready.{name} AS SELECT 1 id")
+    cd = releases.cd()
+    first = cd.log.open("a" * 40, run_id="1", requester="ci")
+    publish(releases, first, "stg", tmp_path, stays="table")
+    said = rollback_readiness(cd, first, target="prod")
+    assert said.note == "prod has no build yet, so its names are not known here"
+
+    publish(releases, first, "prod", tmp_path, stays="table", becomes_view="table")
+    second = cd.log.open("b" * 40, run_id="2", requester="ci")
+    publish(releases, second, "stg", tmp_path, stays="table", becomes_view="view", new="table")
+    said = rollback_readiness(cd, second, target="prod")
+    judged = {r.name: (r.status, r.is_lost) for r in said.point.readiness}
+    assert judged == {
+        "prod.ready.stays": ("restorable", False),
+        "prod.ready.becomes_view": ("rebuild", True),
+    }
+    assert not said.ok
+    assert "the build drops it for a view" in str(said)
+    assert "extend_retention" in str(said)
+    assert "prod.ready.stays" in said.to_html()
+    assert RollbackReadiness.from_dict(said.to_dict()) == said
+    assert cd.log.last(second, RestorePoint) is None
