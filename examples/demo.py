@@ -6,6 +6,7 @@ stops with an error.
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -16,8 +17,8 @@ from pathlib import Path
 
 from pyspark.sql import SparkSession
 
-from dbx_cd import html, plan_restore
-from dbx_cd.local.run import LocalProject, LocalWorkflow, follow, results_of, submit_notebook
+from dbx_cd import html
+from dbx_cd.local.run import LocalProject, LocalWorkflow, follow, results_of
 from dbx_cd.local.workspace import OWNER, EmbeddedWorkspace
 from dbx_cd.release_events import Release
 from dbx_cd.smoke.report import SmokeReport
@@ -119,6 +120,24 @@ def release(
     return workflow.cd.log.for_run(str(started.run_id)), results
 
 
+def roll_back(workflow: LocalWorkflow, undone: Release, *options: str) -> str:
+    """What an SRE types, as the runbook says it; returns what was printed."""
+    typed = ["rollback", undone.id, *options]
+    print(f"    $ python -m dbx_cd {' '.join(typed)}", flush=True)
+    connection = workflow.workspace.connection
+    done = subprocess.run(
+        [sys.executable, "-m", "dbx_cd", *typed, "--job", str(workflow.job_id)],
+        env={**os.environ, "DATABRICKS_HOST": connection.host, "DATABRICKS_TOKEN": connection.tokens[OWNER]},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise StoryError(f"the rollback failed: {done.stderr.strip()}")
+    print("".join(f"    {line}\n" for line in done.stdout.splitlines()), end="", flush=True)
+    return done.stdout
+
+
 def main() -> int:
     """Tell the story; the exit code says whether it came true."""
     shutil.rmtree(STATE, ignore_errors=True)
@@ -178,10 +197,10 @@ def story(workflow: LocalWorkflow, shop: Shop, first: str) -> None:
         )
 
     with chapter("(d) An SRE rolls the data back to the restore point"):
-        plan = plan_restore(cd, three)
-        print(f"    {plan}", flush=True)
-        parameters = workflow.notebook_parameters() | {"release_id": three.id, "seal": plan.seal}
-        submit_notebook(workflow.workspace.client(OWNER), "rollback", parameters)
+        planned = roll_back(workflow, three, "--plan")
+        expect("the plan changed nothing", production.contents() != rows)
+        seal = planned.split("seal: ")[1].split()[0]
+        roll_back(workflow, three, "--seal", seal, "--reason", "nobody likes the new column")
         expect("the rows of production equal those before the release", production.contents() == rows)
         expect("the release log says so", cd.log.state(three).phase == "rolled_back")
 

@@ -12,29 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from runbook_blocks import IN_ORDER, Block
 from shop_story import Observed, mart_rows
 
 from dbx_cd import open_cd
 from dbx_cd.local.run import results_of
 from dbx_cd.local.workspace import CI, EmbeddedWorkspace
-
-RUNBOOK = Path(__file__).resolve().parents[2] / "docs" / "runbook.md"
-BLOCK = re.compile(r"<!-- run: ([\w-]+)(?:; when: ([^>]*?))? -->\n```(python|sh)\n(.*?)```", re.S)
-
-
-@dataclass(frozen=True)
-class Block:
-    """An executable block of the runbook."""
-
-    name: str
-    when: str
-    language: str
-    text: str
-
-
-BLOCKS = [Block(*match) for match in BLOCK.findall(RUNBOOK.read_text(encoding="utf-8"))]
-# Those that need a situation of their own are run by the tests of that situation (test_restore*, test_repairs).
-IN_ORDER = [block for block in BLOCKS if not block.when]
 
 
 @dataclass
@@ -44,11 +27,12 @@ class Shift:
     workspace: EmbeddedWorkspace
     story: Observed
     names: dict[str, Any] = field(default_factory=dict)
+    seal: str = ""
 
     def run(self, block: Block) -> str:
         """Run a block; returns what it printed."""
         if block.language == "python":
-            exec(compile(block.text, f"runbook: {block.name}", "exec"), self.names)
+            block.run(self.names)
             return ""
         python = Path(sys.executable).parent
         environment = {
@@ -57,6 +41,8 @@ class Shift:
             "DATABRICKS_HOST": self.workspace.connection.host,
             "DATABRICKS_TOKEN": self.workspace.connection.tokens[CI],
             "COMMIT": self.story.commits["first"],
+            "RELEASE": self.story.releases["good"].id,
+            "SEAL": self.seal,
         }
         done = subprocess.run(
             ["bash", "-euc", block.text], env=environment, capture_output=True, text=True, check=False
@@ -99,6 +85,31 @@ def _only_that_table_is_back(shift: Shift, _printed: str) -> None:
     assert shift.story.workflow.cd.log.state(shift.story.releases["good"]).phase == "deployed"
 
 
+def _a_plan_was_printed_and_nothing_changed(shift: Shift, printed: str) -> None:
+    assert "daily_revenue, version" in printed
+    (shift.seal,) = re.findall(r"^seal: ([0-9a-f]{64})$", printed, re.M)
+    assert mart_rows(shift.workspace) != shift.story.production["first"]
+
+
+def _only_that_table_is_back_and_it_is_said(shift: Shift, printed: str) -> None:
+    _only_that_table_is_back(shift, printed)
+    assert "1 relations restored" in printed
+    assert "(revenue is wrong since last night)" in printed
+    assert "tiny smoke of prod ok" in printed
+
+
+def _the_smoke_suite_of_the_earlier_build_ran(shift: Shift, _printed: str) -> None:
+    report = shift.names["report"]
+    assert report.ok, report
+    assert report.commit == shift.story.commits["first"]
+    assert any(check.executed for check in report.checks)
+
+
+def _retention_is_longer(shift: Shift, _printed: str) -> None:
+    rows = shift.workspace.spark.sql("SHOW TBLPROPERTIES prod.shop.daily_revenue").collect()
+    assert {r.key: r.value for r in rows}["delta.deletedFileRetentionDuration"] == "interval 30 days"
+
+
 def _the_earlier_commit_is_in_production(shift: Shift, _printed: str) -> None:
     workflow, run = shift.story.workflow, shift.names["run"]
     results = results_of(workflow.wait(run))
@@ -117,6 +128,10 @@ def _a_run_was_started(shift: Shift, printed: str) -> None:
 
 
 CHECKS = {
+    "data-rollback-terminal-plan": _a_plan_was_printed_and_nothing_changed,
+    "data-rollback-terminal": _only_that_table_is_back_and_it_is_said,
+    "data-rollback-smoke": _the_smoke_suite_of_the_earlier_build_ran,
+    "extend-retention": _retention_is_longer,
     "data-rollback-some": _only_that_table_is_back,
     "data-rollback": _all_rows_are_those_before,
     "code-rollback": _the_earlier_commit_is_in_production,

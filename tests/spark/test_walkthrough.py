@@ -88,6 +88,16 @@ def test_the_restore_point_is_in_the_log_before_production_changes(story: Observ
     assert "prod.shop.orders" in {state.name for state in point.relations}
 
 
+def test_the_gate_shows_what_a_rollback_could_bring_back(story: Observed) -> None:
+    pages = {
+        label: (story.workflow.artifacts_root / "releases" / story.releases[label].id / "rollback-readiness-prod.html")
+        for label in ("first", "good")
+    }
+    assert "prod has no build yet" in pages["first"].read_text()
+    assert "prod.shop.orders" in pages["good"].read_text()
+    assert "restorable" in pages["good"].read_text()
+
+
 def test_docs_and_manifest_are_published(story: Observed) -> None:
     root = story.workflow.artifacts_root / "prod"
     pointer = json.loads((root / "docs.json").read_text())

@@ -1,0 +1,159 @@
+"""A data rollback against the bare RESTORE statements; how many metadata queries and how much memory a plan takes.
+
+Run alone with `python -m benchmarks.restore`; `--tables` and `--plan-tables` make it shorter.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import resource
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pyspark.sql import DataFrame, SparkSession
+
+from benchmarks.measure import Ratio
+from dbx_cd.artifact_store import ArtifactStore
+from dbx_cd.config import CdConfig
+from dbx_cd.context import Cd
+from dbx_cd.local.spark_session import start_spark
+from dbx_cd.relations import RelationName
+from dbx_cd.release_events import Release
+from dbx_cd.release_log import ReleaseLog
+from dbx_cd.restore import restore
+from dbx_cd.restore_plan import plan_restore
+from dbx_cd.restore_point import THREADS, RestorePoint, capture_restore_point, observe, record_versions_after
+
+TABLES, PLAN_TABLES, ROUNDS = 50, 500, 2
+
+
+class CountingSession:
+    """A session that counts the statements it is given, by their first two words."""
+
+    def __init__(self, spark: SparkSession) -> None:
+        self._spark = spark
+        self.counts: Counter[str] = Counter()
+
+    def sql(self, text: str, *args: Any, **options: Any) -> DataFrame:
+        self.counts[" ".join(text.split()[:2]).upper()] += 1
+        return self._spark.sql(text, *args, **options)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._spark, name)
+
+
+class Production:
+    """Tables of one schema, and a release log."""
+
+    def __init__(self, spark: SparkSession, schema: str, *, tables: int) -> None:
+        spark.sql(f"CREATE SCHEMA prod.{schema}")
+        self.spark = spark
+        self.tables = [RelationName("prod", schema, f"t{n:03}") for n in range(tables)]
+        self.log = ReleaseLog(spark, f"ops.{schema}.release_log", actor="bench")
+        self.each("CREATE TABLE {} AS SELECT id, id * 2 AS twice FROM range(100)")
+
+    def cd(self, spark: Any = None) -> Cd:
+        return Cd(spark or self.spark, CdConfig(), ArtifactStore("unused"), self.log, None)  # type: ignore[arg-type]
+
+    def each(self, statement: str) -> None:
+        """Run a statement for every table, as many at a time as a restore does."""
+        with ThreadPoolExecutor(THREADS) as pool:
+            list(pool.map(lambda table: self.spark.sql(statement.format(table.quoted)).collect(), self.tables))
+
+    def open(self, label: str) -> Release:
+        commit = hashlib.sha1(label.encode()).hexdigest()
+        return self.log.open(commit, run_id=label, requester="bench")
+
+
+def measure(*, tables: int = TABLES, plan_tables: int = PLAN_TABLES, rounds: int = ROUNDS) -> Iterator[Ratio | str]:
+    """The ratio of times, the queries of a plan, and what memory it takes."""
+    folder = Path(tempfile.mkdtemp(prefix="dbx_cd_bench_"))
+    spark = start_spark(folder / "state", catalogs=("prod",))
+    _restored(Production(spark, "warm", tables=4), "warm")
+    yield _against_bare(Production(spark, "restored", tables=tables), rounds)
+    few, many = (
+        Production(spark, "few", tables=max(plan_tables // 10, 1)),
+        Production(spark, "many", tables=plan_tables),
+    )
+    small = _planned(few)
+    large = _planned(many)
+    yield from (small[0], large[0])
+    grown = large[1] / small[1]
+    yield (
+        f"peak memory of the process, plan of {plan_tables} tables against {plan_tables // 10}: {grown:.2f} "
+        f"(aim <= 1.1: {'met' if grown <= 1.1 else 'MISSED'}); {large[1]:.0f} MiB and {small[1]:.0f} MiB"
+    )
+    spark.stop()
+
+
+def _against_bare(production: Production, rounds: int) -> Ratio:
+    ours, other = [], []
+    for n in range(rounds):
+        ours.append(_restored(production, f"round {n}"))
+        versions = [s.version for s in observe(production.spark, production.tables, prove=False)]
+        production.each("INSERT INTO {} VALUES (-1, -1)")
+        other.append(_bare(production, versions))
+    name = f"restore of {len(production.tables)} tables against bare RESTORE statements, {THREADS} at a time"
+    return Ratio(name, tuple(ours), tuple(other), aim=1.25)
+
+
+def _restored(production: Production, label: str) -> float:
+    """A release that writes to every table, and the seconds that `restore` takes to undo it."""
+    release, cd = production.open(label), production.cd()
+    point = capture_restore_point(cd, release, production.tables)
+    production.each("INSERT INTO {} VALUES (-1, -1)")
+    record_versions_after(cd, release, point)
+    plan = plan_restore(cd, release)
+    started = time.perf_counter()
+    result = restore(cd, plan, seal=plan.seal)
+    seconds = time.perf_counter() - started
+    assert all(r.ok and r.action == "restore" for r in result.relations)
+    return seconds
+
+
+def _bare(production: Production, versions: Sequence[int | None]) -> float:
+    def one(n: int) -> None:
+        table = production.tables[n].quoted
+        production.spark.sql(f"RESTORE TABLE {table} TO VERSION AS OF {versions[n]}").collect()
+
+    started = time.perf_counter()
+    with ThreadPoolExecutor(THREADS) as pool:
+        list(pool.map(one, range(len(production.tables))))
+    return time.perf_counter() - started
+
+
+def _planned(production: Production) -> tuple[str, float]:
+    """The statements of a plan, and the process' peak memory in MiB after it."""
+    release, count = production.open("plan"), len(production.tables)
+    # Without the proof of files, which is not what is counted here.
+    states = observe(production.spark, production.tables, prove=False)
+    production.log.append(release, RestorePoint(release.id, datetime.now(UTC), states))
+    spark = CountingSession(production.spark)
+    started = time.perf_counter()
+    plan_restore(production.cd(spark), release)
+    seconds = time.perf_counter() - started
+    per_table = sum(n for kind, n in spark.counts.items() if kind in ("DESCRIBE DETAIL", "DESCRIBE HISTORY")) / count
+    of_catalog = sum(spark.counts.values()) - round(per_table * count)
+    said = "met" if per_table <= 2 else "MISSED"
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return (
+        f"plan of {count} tables: {per_table:.2f} metadata queries a table (aim <= 2: {said}), {of_catalog} of the "
+        f"catalog, {seconds:.1f} s"
+    ), peak
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--tables", type=int, default=TABLES)
+    parser.add_argument("--plan-tables", type=int, default=PLAN_TABLES)
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    given = parser.parse_args()
+    for found in measure(tables=given.tables, plan_tables=given.plan_tables, rounds=given.rounds):
+        print(found, flush=True)
