@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +23,16 @@ from dbx_cd import (
     ReleaseError,
     ReleaseLog,
     RestorePoint,
+    RestoreRefused,
     SmokeReport,
     approve,
     build_release,
     plan_restore,
     request_approval,
     restore,
+    rollback_readiness,
 )
+from dbx_cd.config import Policies
 from dbx_cd.local.workspace import OWNER, RELEASE_BOT, EmbeddedWorkspace
 from dbx_cd.release_events import Deploying, Failed
 
@@ -214,6 +217,20 @@ def test_a_dead_sql_endpoint_fails_the_build_with_the_reason(small: Small, faile
         small.connect(small.workspace.profile_connection)
     assert failure.value.result.failed or failure.value.result.errors
     assert cd.log.state(release).phase == "failed"
+
+
+def test_a_deploy_that_would_lose_a_table_for_good_is_refused_where_the_policy_says_so(
+    small: Small, failed: Release
+) -> None:
+    small.models(first="select 1 as id", second="select 3 as id")  # views; `first` is a table in production
+    release, before, cd = small.staged("3"), small.rows("prod", "first"), small.cd()
+    strict = replace(cd, config=replace(cd.config, policies=Policies(require_rollback_ready="error")))
+    with pytest.raises(RestoreRefused, match=r"first \(the build drops it for a view, with its history"):
+        build_release(strict, release, target="prod")
+    assert small.rows("prod", "first") == before
+    assert cd.log.state(release).phase == "failed"
+    said = rollback_readiness(cd, release, target="prod")
+    assert [r.reason.split(",")[0] for r in said.point.readiness if r.is_lost] == ["the build drops it for a view"]
 
 
 def _to_a_dead_endpoint(connection: dict[str, Any]) -> dict[str, Any]:
