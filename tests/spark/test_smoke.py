@@ -535,6 +535,7 @@ assertions:
     assert only(report, "renamed").examples == ("order_id=1, status=1",)
     assert only(report, "expect_column_values_to_match_regex(email)").observed == "180 of 200 rows"
     assert only(report, "by_email").observed == "181 of 181 groups out of bounds"
+    assert [str(c) for c in report.checks if "@x.org" in str((c.reason, c.observed, c.expected, c.examples))] == []
     assert "@x.org" not in str(report.to_dict())
     pages = [page.read_text(encoding="utf-8") for page in docs.iterdir()]
     assert len(pages) == 5

@@ -21,7 +21,8 @@ _COLUMN_ARGUMENTS = ("column", "column_A", "column_B")
 class Ask:
     """One expectation to validate: `type` by snake-case name or dotted path; `examples` rows at most are fetched.
 
-    `code` is the file of a class of one's own. `hidden`: no value of the table may be shown, only counts.
+    `code` is the file of a class of one's own. `hidden`: it is about a sensitive column, of which only counts may be
+    shown; `beside_hidden`: the table has one, whose values a message could quote.
     """
 
     key: int
@@ -30,6 +31,7 @@ class Ask:
     examples: int = 20
     code: str | None = None
     hidden: bool = False
+    beside_hidden: bool = False
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,9 @@ def answer_of(result: Any) -> Answer:
     unexpected = found.get("unexpected_count")
     observed = found.get("observed_value")
     if unexpected is not None:
-        observed = f"{unexpected} of {found.get('element_count')} rows"
+        total = found.get("element_count")
+        # Expectations about the set of distinct values count those, and no rows.
+        observed = f"{unexpected} unexpected values" if total is None else f"{unexpected} of {total} rows"
     examples = tuple(show(value) for value in found.get("partial_unexpected_list") or ())
     return Answer(bool(result.success), scalar(observed), unexpected, examples)
 

@@ -71,9 +71,26 @@ def _asks(members: Sequence[Planned]) -> list[Ask]:
     if isinstance(first.check, Comparison) and first.query:
         counted = (f"count_if({VERDICT} = '{OUT}')", f"count_if({VERDICT} = '{IN}')", "count(*)")
         return [
-            Ask(i, AGGREGATE, {"expression": text, "max_value": None if i else 0}) for i, text in enumerate(counted)
+            Ask(
+                i,
+                AGGREGATE,
+                {"expression": text, "max_value": None if i else 0},
+                beside_hidden=bool(first.hidden),
+            )
+            for i, text in enumerate(counted)
         ]
-    return [Ask(i, p.type, p.arguments, _EXAMPLES, code=p.code, hidden=p.names_hidden) for i, p in enumerate(members)]
+    return [
+        Ask(
+            i,
+            p.type,
+            p.arguments,
+            _EXAMPLES,
+            code=p.code,
+            hidden=p.names_hidden,
+            beside_hidden=bool(p.hidden),
+        )
+        for i, p in enumerate(members)
+    ]
 
 
 def _source(planned: Planned) -> str:
@@ -126,6 +143,8 @@ def _example_rows(frame: DataFrame, shown: Sequence[int]) -> list[str]:
 def _told(planned: Planned, answer: Answer) -> Answer:
     """The answer with nothing in it that a sensitive column holds."""
     told = replace(answer, error=answer.error and _without_values(planned, answer.error))
+    if planned.names_hidden:
+        told = replace(told, examples=())
     if planned.names_hidden and isinstance(planned.check, ExpectationCheck) and answer.unexpected is None:
         told = replace(told, observed=None if answer.observed is None else "hidden")
     return told

@@ -191,7 +191,7 @@ def validate(frame: DataFrame, asks: Sequence[Ask], *, source: str | None = None
     return Validation(
         answers={key: replace(answer, seconds=share) for key, answer in answers.items()},
         results=tuple(
-            _without_values(result) if by_key[key].hidden else result
+            _without_values(result, by_key[key])
             for key, result in {**results, **second}.items()
             if not isinstance(result, Answer)
         ),
@@ -295,9 +295,16 @@ def _with_examples(ask: Ask) -> dict[str, Any]:
     return {"result_format": "BASIC", "partial_unexpected_count": 0 if ask.hidden else ask.examples}
 
 
-def _without_values(result: Any) -> Any:
-    """The result with its counts alone, for Data Docs of a sensitive column."""
+def _without_values(result: Any, ask: Ask) -> Any:
+    """The result as it may be shown in Data Docs: of a sensitive column counts alone, beside one no messages."""
     counts = ("element_count", "unexpected_count", "unexpected_percent", "missing_count", "missing_percent")
-    result.result = {name: result.result[name] for name in counts if name in (result.result or {})}
-    result.exception_info = {"raised_exception": False, "exception_message": None, "exception_traceback": None}
+    if ask.hidden:
+        result.result = {name: result.result[name] for name in counts if name in (result.result or {})}
+    if ask.beside_hidden and answer_of(result).error:
+        message = "not shown: the message may quote a value of a sensitive column"
+        result.exception_info = {
+            "raised_exception": True,
+            "exception_message": message,
+            "exception_traceback": message,
+        }
     return result
