@@ -19,7 +19,7 @@ from dbx_cd.dbt_selection import WithParents
 from dbx_cd.errors import ApprovalStale, ReleaseError, ReleaseSuperseded
 from dbx_cd.records import Record
 from dbx_cd.release_events import Built, Deployed, Deploying, Failed, Release
-from dbx_cd.restore_journal import unfinished_restore
+from dbx_cd.restore_journal import unfinished
 from dbx_cd.restore_point import RestorePoint, capture_restore_point, record_versions_after
 from dbx_cd.rollback_readiness import require_readiness
 
@@ -222,13 +222,14 @@ def _claim(cd: Cd, release: Release, target: str) -> None:
     A restore looks for `deploying` in the same way before it begins, so that the two exclude each other.
     """
     cd.log.append(release, Deploying(target))
-    others = [r for r, state in cd.log.history() if r.id != release.id and state.deploying_to == target]
-    restoring = unfinished_restore(cd.log)
+    log = cd.log.read()
+    others = [r for r, state in log.history if r.id != release.id and state.deploying_to == target]
+    restoring = unfinished(log.events)
     if others:
         held = f"{others[0]} is deploying to {target}"
         next_step = "wait for it; if its run has died, repair that run or roll the release back"
-    elif restoring is not None:
-        held = f"release {restoring} is being rolled back"
+    elif restoring:
+        held = f"release {restoring[0]} is being rolled back"
         next_step = "wait for it; if it has died, restore again: it goes on where it was"
     else:
         return

@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from dbx_cd import html
 from dbx_cd.records import Record
 from dbx_cd.release_state import Event
 from dbx_cd.restore_decision import Action
-
-if TYPE_CHECKING:
-    from dbx_cd.release_log import ReleaseLog
 
 
 @dataclass(frozen=True)
@@ -87,17 +84,18 @@ class RestoreResult(Record):
         return str(html.section("Restore", html.paragraph(str(self)), html.table(headers, rows)))
 
 
-def unfinished_restore(log: ReleaseLog) -> str | None:
-    """The id of a release whose restore has begun and not ended: it runs now, or its process was killed.
+def unfinished(events: Iterable[Event]) -> list[str]:
+    """The releases whose restore has begun and not ended: it runs now, or its process was killed.
 
     Nothing else may change production then: half of it is the old state. A restore that ended with failures has
     ended, and said so.
+
+    Args:
+        events: events of the release log in commit order.
+
+    Returns:
+        Ids, in the order in which the restores began.
     """
-    return next(iter(unfinished(log.events(kinds=("restore_planned", RestoreResult.KIND), brief=True))), None)
-
-
-def unfinished(events: Iterable[Event]) -> list[str]:
-    """The releases whose restore has begun and not ended, in the order in which they began."""
     begun: dict[str, None] = {}
     for event in events:
         if event.kind == "restore_planned":

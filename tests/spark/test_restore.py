@@ -19,7 +19,7 @@ from dbx_cd.release_events import Deploying, Failed, Release
 from dbx_cd.release_log import ReleaseLog
 from dbx_cd.release_state import Event
 from dbx_cd.restore import restore
-from dbx_cd.restore_journal import RestoredRelation, RestoreResult, unfinished_restore
+from dbx_cd.restore_journal import RestoredRelation, RestoreResult, unfinished
 from dbx_cd.restore_plan import RestorePlan, plan_restore
 from dbx_cd.restore_point import RestorePoint, VersionsAfter, capture_restore_point
 from dbx_cd.restore_readiness import extend_retention
@@ -228,7 +228,7 @@ def test_restore_and_deploy_that_begin_at_the_same_time_do_not_both_go_on(scene:
     with pytest.raises(RestoreRefused, match="is deploying to prod"):
         restore(cd, plan, seal=plan.seal)
     assert restores(scene, "a") == 0
-    assert unfinished_restore(scene.log) is None, "it has stepped back, and holds up nobody"
+    assert unfinished(scene.log.events()) == [], "it has stepped back, and holds up nobody"
     withdrawn = scene.log.last(release, RestoreResult)
     assert withdrawn is not None
     assert not withdrawn.complete
@@ -241,7 +241,7 @@ def test_restore_that_was_killed_comes_before_the_restore_of_another_release(sce
     newer, _ = scene.deploy(["a"], lambda: scene.sql(WRITE, this="a"), label="newer")
     begun = plan_restore(scene.cd, newer)
     scene.log.append(newer, begun)  # all that a restore killed at its first step leaves
-    assert unfinished_restore(scene.log) == newer.id
+    assert unfinished(scene.log.events()) == [newer.id]
     plan = plan_restore(scene.cd, older)
     with pytest.raises(RestoreRefused, match="is being restored, or its restore was killed"):
         restore(scene.cd, plan, seal=plan.seal, discard_later_writes=True)
