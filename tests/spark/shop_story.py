@@ -6,6 +6,7 @@ a test run; each test then asserts one thing that was seen.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -31,6 +32,8 @@ class Observed:
     refusals: dict[str, DbxCdError] = field(default_factory=dict)
     production: dict[str, list[tuple[object, ...]]] = field(default_factory=dict)
     columns: dict[str, list[str]] = field(default_factory=dict)
+    latest_release: str = ""
+    docs: dict[str, str] = field(default_factory=dict)
 
 
 def tell(workspace: EmbeddedWorkspace, folder: Path) -> Observed:
@@ -68,6 +71,8 @@ def tell(workspace: EmbeddedWorkspace, folder: Path) -> Observed:
     seen.results["good"] = results_of(follow(workflow, third, approve_as=OWNER, say=print))
     seen.releases["good"] = workflow.cd.log.for_run(str(third.run_id))
     seen.columns["good"] = workspace.spark.table(MART).columns
+    seen.latest_release = workflow.cd.store.latest("prod").release_id
+    seen.docs = json.loads((workflow.artifacts_root / "prod" / "docs.json").read_text())
     return seen
 
 
