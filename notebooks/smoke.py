@@ -16,20 +16,19 @@ data_docs = Path(tempfile.mkdtemp()) / f"data-docs-{target}"
 
 # COMMAND ----------
 
+
+def freshness():
+    folders = {name: task.params[name] for name in ("project_dir", "profiles_dir")}
+    return run_dbt("source freshness", target=target, check=False, **folders).freshness
+
+
 built = task.cd.store.find(target, task.release.id)
-fresh = run_dbt(
-    "source freshness",
-    target=target,
-    project_dir=task.params["project_dir"],
-    profiles_dir=task.params["profiles_dir"],
-    check=False,
-)
 report = run_smoke(
     load_suites(task.cd.config.smoke_dir, built),
     spark=spark,
     artifacts=built,
     baseline=baseline_for(task.cd, task.release, target),
-    freshness=fresh.freshness,
+    freshness=freshness,
     tiny=task.params["tiny"],
     docs_dir=data_docs,
     check=False,

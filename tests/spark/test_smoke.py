@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from threading import Event
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,9 +13,10 @@ from pyspark.sql import SparkSession
 from smoke_builds import Build, Builds, generic_test, model, source
 
 from dbx_cd.dbt_artifacts import SourceFreshness
-from dbx_cd.errors import SmokeFailed
+from dbx_cd.errors import ConfigError, SmokeFailed
 from dbx_cd.smoke.report import CheckResult, SmokeReport
 from dbx_cd.smoke.run import NoBaseline, load_suites, run_smoke
+from dbx_cd.smoke.suite import SmokeSuite
 
 ORDERS = """
     select id as order_id, id % 50 as customer_id, cast(10 + id % 7 as decimal(12,2)) as amount,
@@ -125,6 +128,41 @@ assertions:
     assert {c.kind for c in report.checks} == {"contract", "expectation", "metric", "assertion", "freshness"}
     assert only(report, "revenue").observed == only(report, "revenue").baseline
     assert SmokeReport.from_dict(report.to_dict()) == report
+
+
+class Begun(list[SmokeSuite]):
+    """Suites that say when the first of them is looked at."""
+
+    def __init__(self, suites: Sequence[SmokeSuite]) -> None:
+        super().__init__(suites)
+        self.event = Event()
+
+    def __iter__(self) -> Iterator[SmokeSuite]:
+        self.event.set()
+        return super().__iter__()
+
+
+def test_freshness_is_asked_while_the_checks_run(shop: SparkSession, builds: Builds) -> None:
+    build = builds.build(ORDERS_NODE, generic_test("unique", ORDERS_NODE, column_name="order_id"))
+    suites = Begun(load_suites("nowhere", build))
+    late = SourceFreshness("source.shop.landing.events", "error", 99_000.0)
+    asked: list[bool] = []
+
+    def ask() -> list[SourceFreshness]:
+        asked.append(suites.event.wait(60))
+        return [late]
+
+    report = run_smoke(suites, spark=shop, artifacts=build, freshness=ask, check=False)
+    assert asked == [True]
+    assert [(c.name, c.status) for c in report.failed] == [("freshness of landing.events", "fail")]
+
+
+def test_what_asking_for_freshness_raises_is_raised(shop: SparkSession, builds: Builds) -> None:
+    def ask() -> None:
+        raise ConfigError("no project here")
+
+    with pytest.raises(ConfigError, match="no project here"):
+        run_smoke([], spark=shop, artifacts=builds.build(ORDERS_NODE), freshness=ask)
 
 
 @pytest.mark.parametrize(

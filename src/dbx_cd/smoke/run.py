@@ -6,7 +6,9 @@ Nothing stops at the first failure, and nothing that did not run counts as passe
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +32,9 @@ if TYPE_CHECKING:
     from dbx_cd.restore_point import RestorePoint
 
 __all__ = ["NoBaseline", "SmokeReport", "baseline_for", "contracts_from_manifest", "load_suites", "run_smoke"]
+
+# What is known of sources: found already, or a function that finds it out. None: nothing is known.
+Freshness = Sequence[SourceFreshness] | Callable[[], Sequence[SourceFreshness] | None] | None
 
 _FRESHNESS: dict[str, Status] = {"pass": "pass", "warn": "warn", "error": "fail", "runtime error": "broken"}
 
@@ -91,7 +96,7 @@ def run_smoke(
     spark: SparkSession,
     artifacts: ArtifactVersion,
     baseline: ArtifactVersion | RestorePoint | NoBaseline | None = None,
-    freshness: Sequence[SourceFreshness] | None = None,
+    freshness: Freshness = None,
     tiny: bool = False,
     recheck: bool = False,
     docs_dir: Path | None = None,
@@ -104,7 +109,8 @@ def run_smoke(
         spark: a classic or Spark Connect session that sees the build's catalogs.
         artifacts: the artifacts of the build under test; relations come from its manifest.
         baseline: what comparisons look back at, from `baseline_for`.
-        freshness: what `dbt source freshness` found; None leaves sources out of the report.
+        freshness: what `dbt source freshness` found, or a function that runs it and returns that; a function is called
+            in a thread, while the checks run. None leaves sources out of the report.
         tiny: contracts and guardrails only; a domain without a guardrail is reported.
         recheck: execute contracts too that dbt build has checked in this release.
         docs_dir: a folder for Great Expectations' Data Docs: one page for each table or query, and an index named
@@ -117,8 +123,49 @@ def run_smoke(
     Raises:
         SmokeFailed: a check failed or broke, or nothing that was due has run; carries the report.
         ArtifactError: the artifacts hold no readable manifest or run results.
+        Exception: whatever a function given for `freshness` raises.
     """
     started = time.perf_counter()
+    with _meanwhile(freshness) as found:
+        results = _checked(
+            suites, spark, artifacts=artifacts, baseline=baseline, tiny=tiny, recheck=recheck, docs_dir=docs_dir
+        )
+        results += [_fresh(source) for source in found() or ()]
+    report = SmokeReport(
+        target=artifacts.target,
+        artifacts=artifacts.timestamp,
+        commit=artifacts.commit,
+        release_id=artifacts.release_id,
+        tiny=tiny,
+        seconds=time.perf_counter() - started,
+        checks=in_order(results),
+    )
+    if check:
+        report.raise_if_failed()
+    return report
+
+
+@contextmanager
+def _meanwhile(freshness: Freshness) -> Iterator[Callable[[], Sequence[SourceFreshness] | None]]:
+    """Begin to ask how fresh the sources are; gives what waits for the answer."""
+    if not callable(freshness):
+        yield lambda: freshness
+        return
+    with ThreadPoolExecutor(1, thread_name_prefix="freshness") as pool:
+        yield pool.submit(freshness).result
+
+
+def _checked(
+    suites: Sequence[SmokeSuite],
+    spark: SparkSession,
+    *,
+    artifacts: ArtifactVersion,
+    baseline: ArtifactVersion | RestorePoint | NoBaseline | None,
+    tiny: bool,
+    recheck: bool,
+    docs_dir: Path | None,
+) -> list[CheckResult]:
+    """The results of all checks of the suites."""
     build = Build(artifacts.manifest(), artifacts.run_results())
     planner = Planner(build, recheck, exists=_exists(spark), data_type=_data_type(spark))
     results: list[CheckResult] = []
@@ -134,20 +181,7 @@ def run_smoke(
                 planned.append(plan)
     bounded = with_bounds(planned, spark=spark, baseline=baseline_from(baseline))
     results += [p for p in bounded if isinstance(p, CheckResult)]
-    results += execute(spark, [p for p in bounded if isinstance(p, Planned)], docs_dir=docs_dir)
-    results += [_fresh(source) for source in freshness or ()]
-    report = SmokeReport(
-        target=artifacts.target,
-        artifacts=artifacts.timestamp,
-        commit=artifacts.commit,
-        release_id=artifacts.release_id,
-        tiny=tiny,
-        seconds=time.perf_counter() - started,
-        checks=in_order(results),
-    )
-    if check:
-        report.raise_if_failed()
-    return report
+    return results + execute(spark, [p for p in bounded if isinstance(p, Planned)], docs_dir=docs_dir)
 
 
 def _tiny(suite: SmokeSuite) -> tuple[tuple[Check, ...], list[CheckResult]]:
