@@ -1,4 +1,4 @@
-"""Publishing the artifacts of a 1,000-model project, against a plain copy and sha256 of the same files."""
+"""Publishing the artifacts of a 1,000-model project, against plain copies and sha256 of the same files."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import itertools
 import json
 import shutil
 import tempfile
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from benchmarks.measure import Ratio, side_by_side
@@ -15,26 +17,33 @@ from dbx_cd import ArtifactStore
 MODELS = 1000
 
 
-def measure() -> Ratio:
-    """Measure it."""
+def measure() -> Iterator[Ratio]:
+    """A version alone against one copy, and a version that `latest` serves against copies to both folders."""
     with tempfile.TemporaryDirectory() as folder:
         source, plain = Path(folder, "source"), Path(folder, "plain")
         write_artifacts(source)
         store = ArtifactStore(Path(folder, "store"))
         numbers = itertools.count()
-
-        def ours() -> None:
-            store.publish("stg", source, commit="0" * 40, latest=True)
-
-        def other() -> None:
-            copy = plain / str(next(numbers))
-            copy.mkdir(parents=True)
-            for path in source.iterdir():
-                shutil.copyfile(path, copy / path.name)
-                hashlib.sha256((copy / path.name).read_bytes()).hexdigest()
-
         size = sum(p.stat().st_size for p in source.iterdir()) / 1e6
-        return side_by_side(f"publish, {MODELS} models, {size:.0f} MB / copy + sha256", ours, other, rounds=15, aim=1.5)
+
+        def ours(*, latest: bool) -> None:
+            store.publish("stg", source, commit="0" * 40, latest=latest)
+
+        def other(*, latest: bool) -> None:
+            copies = [plain / str(next(numbers)), *([plain / "latest"] if latest else [])]
+            for copy in copies:
+                copy.mkdir(parents=True, exist_ok=True)
+            for path in source.iterdir():
+                for copy in copies:
+                    shutil.copyfile(path, copy / path.name)
+                hashlib.sha256((copies[0] / path.name).read_bytes()).hexdigest()
+
+        for what, plainly, latest in (
+            ("publish", "copy + sha256", False),
+            ("publish as latest", "copy to two folders + sha256", True),
+        ):
+            name = f"{what}, {MODELS} models, {size:.0f} MB / {plainly}"
+            yield side_by_side(name, partial(ours, latest=latest), partial(other, latest=latest), rounds=15, aim=1.5)
 
 
 def write_artifacts(folder: Path) -> None:

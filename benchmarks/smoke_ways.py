@@ -2,7 +2,7 @@
 
 Each way asks of every table what `SUITE` and the contracts of `benchmarks.smoke` ask: is the key unique, are two
 columns never null, is a status one of five, an amount within limits; the row count, sum and greatest amount; and the
-row count and sum of the baseline.
+row count and sum of the baseline. They ask one table after the other, as their users do; dbx_cd asks several at a time.
 """
 
 from __future__ import annotations
