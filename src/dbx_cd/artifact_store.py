@@ -18,6 +18,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from dbx_cd.artifact_version import (
+    AT_ONCE,
     DEPLOYABLE_COMMANDS,
     RECORD_NAME,
     TIMESTAMP_FORMAT,
@@ -247,8 +248,8 @@ class ArtifactStore:
         (copy / RECORD_NAME).unlink(missing_ok=True)
         for stale in [p for p in copy.iterdir() if p.name not in names]:
             stale.unlink()
-        for name in sorted(names - {RECORD_NAME}):
-            shutil.copyfile(version_dir / name, copy / name)
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            list(pool.map(lambda name: shutil.copyfile(version_dir / name, copy / name), sorted(names - {RECORD_NAME})))
         shutil.copyfile(record, copy / RECORD_NAME)
         write_json(
             self.root / target / POINTER_NAME, {"timestamp": version_dir.name, "sha256": file_digest(record).sha256}

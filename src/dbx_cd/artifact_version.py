@@ -20,8 +20,8 @@ from dbx_cd.records import Record
 RECORD_NAME = "artifacts.json"
 DEPLOYABLE_COMMANDS = ("build", "run")
 TIMESTAMP_FORMAT = "%Y%m%dT%H%M%S.%fZ"
+AT_ONCE = 4  # files that are copied at the same time
 _BLOCK = 1 << 18
-_AT_ONCE = 4
 
 
 @dataclass(frozen=True)
@@ -162,7 +162,7 @@ def make_version(path: Path, contents: Contents, *, is_latest: bool) -> Artifact
 
 def copy_files(source: Path, destination: Path, names: Sequence[str]) -> dict[str, FileRecord]:
     """Copy files between folders, several at a time, and say what was copied."""
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
+    with ThreadPoolExecutor(AT_ONCE) as pool:
         copied = pool.map(lambda name: _copy_file(source / name, destination / name), names)
         return dict(zip(names, copied, strict=True))
 
