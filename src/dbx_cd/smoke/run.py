@@ -127,9 +127,12 @@ def run_smoke(
     """
     started = time.perf_counter()
     with _meanwhile(freshness) as found:
-        results = _checked(
-            suites, spark, artifacts=artifacts, baseline=baseline, tiny=tiny, recheck=recheck, docs_dir=docs_dir
-        )
+        build = Build(artifacts.manifest(), artifacts.run_results())
+        planner = Planner(build, recheck, exists=_exists(spark), data_type=_data_type(spark))
+        results, planned = _planned(suites, planner, tiny=tiny)
+        bounded = with_bounds(planned, spark=spark, baseline=baseline_from(baseline))
+        results += [p for p in bounded if isinstance(p, CheckResult)]
+        results += execute(spark, [p for p in bounded if isinstance(p, Planned)], docs_dir=docs_dir)
         results += [_fresh(source) for source in found() or ()]
     report = SmokeReport(
         target=artifacts.target,
@@ -155,19 +158,8 @@ def _meanwhile(freshness: Freshness) -> Iterator[Callable[[], Sequence[SourceFre
         yield pool.submit(freshness).result
 
 
-def _checked(
-    suites: Sequence[SmokeSuite],
-    spark: SparkSession,
-    *,
-    artifacts: ArtifactVersion,
-    baseline: ArtifactVersion | RestorePoint | NoBaseline | None,
-    tiny: bool,
-    recheck: bool,
-    docs_dir: Path | None,
-) -> list[CheckResult]:
-    """The results of all checks of the suites."""
-    build = Build(artifacts.manifest(), artifacts.run_results())
-    planner = Planner(build, recheck, exists=_exists(spark), data_type=_data_type(spark))
+def _planned(suites: Sequence[SmokeSuite], planner: Planner, *, tiny: bool) -> tuple[list[CheckResult], list[Planned]]:
+    """What is known of checks without executing them, and what is to be executed."""
     results: list[CheckResult] = []
     planned: list[Planned] = []
     for suite in suites:
@@ -179,9 +171,7 @@ def _checked(
                 results.append(plan)
             else:
                 planned.append(plan)
-    bounded = with_bounds(planned, spark=spark, baseline=baseline_from(baseline))
-    results += [p for p in bounded if isinstance(p, CheckResult)]
-    return results + execute(spark, [p for p in bounded if isinstance(p, Planned)], docs_dir=docs_dir)
+    return results, planned
 
 
 def _tiny(suite: SmokeSuite) -> tuple[tuple[Check, ...], list[CheckResult]]:
