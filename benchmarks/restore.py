@@ -20,16 +20,16 @@ from typing import Any
 from pyspark.sql import DataFrame, SparkSession
 
 from benchmarks.measure import Ratio
-from dbx_cd.artifact_store import ArtifactStore
+from dbx_cd.artifacts.store import ArtifactStore
 from dbx_cd.config import CdConfig
-from dbx_cd.context import Cd
 from dbx_cd.local.spark_session import start_spark
 from dbx_cd.relations import RelationName
-from dbx_cd.release_events import Release
-from dbx_cd.release_log import ReleaseLog
-from dbx_cd.restore import restore
-from dbx_cd.restore_plan import plan_restore
-from dbx_cd.restore_point import THREADS, RestorePoint, capture_restore_point, observe, record_versions_after
+from dbx_cd.release.context import Cd
+from dbx_cd.release.events import Release
+from dbx_cd.release.log import ReleaseLog
+from dbx_cd.rollback.plan import plan_restore
+from dbx_cd.rollback.point import THREADS, RestorePoint, capture_restore_point, observe, record_versions_after
+from dbx_cd.rollback.restore import restore
 
 TABLES, PLAN_TABLES, ROUNDS = 50, 500, 2
 

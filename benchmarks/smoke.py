@@ -18,7 +18,7 @@ from typing import Any
 from benchmarks import smoke_ways
 from benchmarks.measure import Ratio, in_turn
 from benchmarks.spark_cost import cost_of
-from dbx_cd.dbt_artifacts import Manifest, RunResults
+from dbx_cd.dbt.artifacts import Manifest, RunResults
 from dbx_cd.local.spark_session import start_spark
 from dbx_cd.smoke.run import load_suites, run_smoke
 

@@ -20,7 +20,7 @@ from pyspark.sql import SparkSession
 from dbx_cd import html
 from dbx_cd.local.run import LocalProject, LocalWorkflow, follow, results_of
 from dbx_cd.local.workspace import OWNER, EmbeddedWorkspace
-from dbx_cd.release_events import Release
+from dbx_cd.release.events import Release
 from dbx_cd.smoke.report import SmokeReport
 
 HERE = Path(__file__).resolve().parent

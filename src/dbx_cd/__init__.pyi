@@ -1,50 +1,52 @@
 # The public API, module by module. `dbx_cd/__init__.py` reads this file, so that each name is written once.
 
-from .approval import (
+from .approval.decision import (
     approve as approve,
     pending_approvals as pending_approvals,
     reject as reject,
     require_approval as require_approval,
 )
-from .approval_request import (
+from .approval.request import (
     ApprovalRequest as ApprovalRequest,
     Decision as Decision,
     request_approval as request_approval,
 )
-from .artifact_store import (
+from .artifacts.store import (
     ArtifactStore as ArtifactStore,
     PruneResult as PruneResult,
 )
-from .artifact_version import (
+from .artifacts.version import (
     ArtifactVersion as ArtifactVersion,
-)
-from .auto_rollback import (
-    NotRolledBack as NotRolledBack,
-    auto_rollback as auto_rollback,
-)
-from .build import (
-    BuildResult as BuildResult,
-    build_release as build_release,
 )
 from .config import (
     CdConfig as CdConfig,
 )
-from .context import (
-    Cd as Cd,
-    open_cd as open_cd,
-)
-from .dbt_artifacts import (
+from .dbt.artifacts import (
     ArtifactDiff as ArtifactDiff,
     Manifest as Manifest,
 )
-from .dbt_invocation import (
+from .dbt.invocation import (
     DbtOutcome as DbtOutcome,
     DbtRun as DbtRun,
     run_dbt as run_dbt,
 )
-from .docs import (
+from .deploy.after_restore import (
+    smoke_after_restore as smoke_after_restore,
+)
+from .deploy.auto_rollback import (
+    NotRolledBack as NotRolledBack,
+    auto_rollback as auto_rollback,
+)
+from .deploy.build import (
+    BuildResult as BuildResult,
+    build_release as build_release,
+)
+from .deploy.docs import (
     DocsSite as DocsSite,
     publish_docs as publish_docs,
+)
+from .deploy.retention import (
+    prune_artifacts as prune_artifacts,
 )
 from .errors import (
     ApprovalExpired as ApprovalExpired,
@@ -74,47 +76,50 @@ from .notebook import (
     Task as Task,
     start_task as start_task,
 )
-from .rehearsal import (
-    Rehearsal as Rehearsal,
-    rehearse as rehearse,
+from .plan.rollback_readiness import (
+    RollbackReadiness as RollbackReadiness,
+    rollback_readiness as rollback_readiness,
 )
 from .relations import (
     RelationName as RelationName,
 )
-from .release_events import (
+from .release.context import (
+    Cd as Cd,
+    open_cd as open_cd,
+)
+from .release.events import (
     Release as Release,
 )
-from .release_log import (
+from .release.log import (
     ReleaseHistory as ReleaseHistory,
     ReleaseLog as ReleaseLog,
 )
-from .restore import (
-    RestoreResult as RestoreResult,
-    restore as restore,
+from .release.workflow import (
+    ReleaseRun as ReleaseRun,
+    resume as resume,
+    trigger as trigger,
 )
-from .restore_plan import (
+from .rollback.plan import (
     RestorePlan as RestorePlan,
     plan_restore as plan_restore,
 )
-from .restore_point import (
+from .rollback.point import (
     RestorePoint as RestorePoint,
     capture_restore_point as capture_restore_point,
 )
-from .restore_progress import (
+from .rollback.progress import (
     RestoreProgress as RestoreProgress,
 )
-from .restore_readiness import (
+from .rollback.readiness import (
     extend_retention as extend_retention,
 )
-from .retention import (
-    prune_artifacts as prune_artifacts,
+from .rollback.rehearsal import (
+    Rehearsal as Rehearsal,
+    rehearse as rehearse,
 )
-from .rollback_readiness import (
-    RollbackReadiness as RollbackReadiness,
-    rollback_readiness as rollback_readiness,
-)
-from .smoke.after_restore import (
-    smoke_after_restore as smoke_after_restore,
+from .rollback.restore import (
+    RestoreResult as RestoreResult,
+    restore as restore,
 )
 from .smoke.baseline import (
     NoBaseline as NoBaseline,
@@ -137,9 +142,4 @@ from .smoke.run import (
 )
 from .smoke.suite import (
     SmokeSuite as SmokeSuite,
-)
-from .workflow import (
-    ReleaseRun as ReleaseRun,
-    resume as resume,
-    trigger as trigger,
 )

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 
-from dbx_cd.context import current_workspace
 from dbx_cd.errors import ConfigError, DbxCdError, RestoreRefused, WorkflowError
-from dbx_cd.workflow import JOB_NAME, notebook_result, start_notebook, trigger, wait
+from dbx_cd.release.context import current_workspace
+from dbx_cd.release.workflow import JOB_NAME, notebook_result, start_notebook, trigger, wait
 
 ROLLBACK_NOTEBOOK = "rollback"
 

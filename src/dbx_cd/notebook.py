@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dbx_cd import project_archive
-from dbx_cd.artifact_version import ArtifactVersion
+from dbx_cd.artifacts import archive as project_archive
+from dbx_cd.artifacts.version import ArtifactVersion
 from dbx_cd.config import CdConfig
-from dbx_cd.context import Cd, find_project, open_cd
 from dbx_cd.errors import ArtifactNotFound, ConfigError, ReleaseError, ReleaseSuperseded, WrongCommit
-from dbx_cd.release_events import Release
-from dbx_cd.workflow import run_facts
+from dbx_cd.release.context import Cd, find_project, open_cd
+from dbx_cd.release.events import Release
+from dbx_cd.release.workflow import run_facts
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

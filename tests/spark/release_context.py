@@ -7,9 +7,9 @@ import uuid
 from pathlib import Path
 
 from dbx_cd import ArtifactStore, Cd, CdConfig, Release, ReleaseLog, SmokeReport
+from dbx_cd.artifacts.archive import ARCHIVE_NAME, pack
 from dbx_cd.local.workspace import RELEASE_BOT, EmbeddedWorkspace
-from dbx_cd.project_archive import ARCHIVE_NAME, pack
-from dbx_cd.release_events import Built
+from dbx_cd.release.events import Built
 
 PROJECT = "name: tiny\nversion: '1.0'\nprofile: tiny\n"
 

@@ -11,14 +11,14 @@ from typing import Any
 from pyspark.errors import AnalysisException
 from pyspark.sql import SparkSession
 
-from dbx_cd import delta_tables
-from dbx_cd.artifact_store import ArtifactStore
+from dbx_cd.artifacts.store import ArtifactStore
 from dbx_cd.config import CdConfig
-from dbx_cd.context import Cd
+from dbx_cd.delta import tables as delta_tables
 from dbx_cd.relations import RelationName
-from dbx_cd.release_events import Release
-from dbx_cd.release_log import ReleaseLog
-from dbx_cd.restore_point import RestorePoint, capture_restore_point, record_versions_after
+from dbx_cd.release.context import Cd
+from dbx_cd.release.events import Release
+from dbx_cd.release.log import ReleaseLog
+from dbx_cd.rollback.point import RestorePoint, capture_restore_point, record_versions_after
 
 
 @dataclass(frozen=True)

@@ -10,17 +10,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dbx_cd.artifact_store import ArtifactStore
+from dbx_cd.artifacts.store import ArtifactStore
 from dbx_cd.config import CdConfig
-from dbx_cd.context import Cd
 from dbx_cd.local.notebooks.spark import attach
 from dbx_cd.records import Record
-from dbx_cd.release_events import Release
-from dbx_cd.release_log import ReleaseLog
-from dbx_cd.release_state import Event
-from dbx_cd.restore import restore
-from dbx_cd.restore_journal import RestoredRelation
-from dbx_cd.restore_plan import RestorePlan
+from dbx_cd.release.context import Cd
+from dbx_cd.release.events import Release
+from dbx_cd.release.log import ReleaseLog
+from dbx_cd.release.state import Event
+from dbx_cd.rollback.journal import RestoredRelation
+from dbx_cd.rollback.plan import RestorePlan
+from dbx_cd.rollback.restore import restore
 
 
 @dataclass(frozen=True)

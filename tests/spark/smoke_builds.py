@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dbx_cd.dbt_artifacts import Manifest, RunResults
+from dbx_cd.dbt.artifacts import Manifest, RunResults
 
 PROJECT = "shop"
 

@@ -31,7 +31,7 @@ from dbx_cd import (
 )
 from dbx_cd.config import Policies
 from dbx_cd.local.workspace import DEVELOPER, OWNER, RELEASE_BOT, EmbeddedWorkspace
-from dbx_cd.release_events import Deployed, Deploying
+from dbx_cd.release.events import Deployed, Deploying
 
 MakeReleases = Callable[..., Releases]
 

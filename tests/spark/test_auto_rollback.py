@@ -10,14 +10,14 @@ import pytest
 from pyspark.sql import SparkSession
 from release_scene import Scene
 
-from dbx_cd.auto_rollback import NotRolledBack, auto_rollback
 from dbx_cd.config import CdConfig, Policies
-from dbx_cd.context import Cd
+from dbx_cd.deploy.auto_rollback import NotRolledBack, auto_rollback
 from dbx_cd.errors import RestoreRefused
 from dbx_cd.records import Record
-from dbx_cd.release_events import Built, Deployed, Deploying, Failed, Release
-from dbx_cd.restore_journal import RestoreResult
-from dbx_cd.restore_point import capture_restore_point
+from dbx_cd.release.context import Cd
+from dbx_cd.release.events import Built, Deployed, Deploying, Failed, Release
+from dbx_cd.rollback.journal import RestoreResult
+from dbx_cd.rollback.point import capture_restore_point
 from dbx_cd.smoke.report import CheckResult, SmokeReport
 
 Policy = Literal["never", "contracts", "any"]

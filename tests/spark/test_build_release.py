@@ -34,7 +34,7 @@ from dbx_cd import (
 )
 from dbx_cd.config import Policies
 from dbx_cd.local.workspace import OWNER, RELEASE_BOT, EmbeddedWorkspace
-from dbx_cd.release_events import Deploying, Failed
+from dbx_cd.release.events import Deploying, Failed
 
 PROJECT = {"name": "small", "version": "1.0", "profile": "small", "models": {"small": {"+tags": ["deploy"]}}}
 GOOD = "{{ config(materialized='table') }} select 1 as id"

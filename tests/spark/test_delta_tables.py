@@ -6,8 +6,8 @@ import pytest
 from pyspark.sql import SparkSession
 from release_scene import Scene
 
-from dbx_cd import delta_tables
-from dbx_cd.delta_tables import Column, fingerprint
+from dbx_cd.delta import tables as delta_tables
+from dbx_cd.delta.tables import Column, fingerprint
 from dbx_cd.relations import RelationName
 
 CHECK = "spark.databricks.delta.retentionDurationCheck.enabled"

@@ -7,8 +7,8 @@ from pyspark.sql import SparkSession
 from release_scene import Scene
 
 from dbx_cd.errors import RestoreFailed
-from dbx_cd.rehearsal import Rehearsal, rehearse
-from dbx_cd.restore_plan import plan_restore
+from dbx_cd.rollback.plan import plan_restore
+from dbx_cd.rollback.rehearsal import Rehearsal, rehearse
 
 TABLE = "CREATE TABLE @@ (id INT, v STRING) TBLPROPERTIES ({})"
 FEATURES = {

@@ -10,7 +10,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from dbx_cd import Release, ReleaseError, ReleaseLog
-from dbx_cd.release_events import Deployed, Deploying, Failed
+from dbx_cd.release.events import Deployed, Deploying, Failed
 
 FIRST, SECOND = "a" * 40, "b" * 40
 

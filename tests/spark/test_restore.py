@@ -11,18 +11,18 @@ import pytest
 from pyspark.sql import SparkSession
 from release_scene import Scene
 
-from dbx_cd import delta_tables
-from dbx_cd.context import Cd
+from dbx_cd.delta import tables as delta_tables
 from dbx_cd.errors import RestoreFailed, RestoreRefused
 from dbx_cd.records import Record
-from dbx_cd.release_events import Deploying, Failed, Release
-from dbx_cd.release_log import ReleaseLog
-from dbx_cd.release_state import Event
-from dbx_cd.restore import restore
-from dbx_cd.restore_journal import RestoredRelation, RestoreResult, unfinished
-from dbx_cd.restore_plan import RestorePlan, plan_restore
-from dbx_cd.restore_point import RestorePoint, VersionsAfter, capture_restore_point
-from dbx_cd.restore_readiness import extend_retention
+from dbx_cd.release.context import Cd
+from dbx_cd.release.events import Deploying, Failed, Release
+from dbx_cd.release.log import ReleaseLog
+from dbx_cd.release.state import Event
+from dbx_cd.rollback.journal import RestoredRelation, RestoreResult, unfinished
+from dbx_cd.rollback.plan import RestorePlan, plan_restore
+from dbx_cd.rollback.point import RestorePoint, VersionsAfter, capture_restore_point
+from dbx_cd.rollback.readiness import extend_retention
+from dbx_cd.rollback.restore import restore
 
 TABLE = "CREATE OR REPLACE TABLE @@ AS SELECT 1 id"
 WRITE = "INSERT INTO @@ VALUES (9)"

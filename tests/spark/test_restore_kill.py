@@ -13,10 +13,10 @@ import restore_killed
 from pyspark.sql import SparkSession
 from release_scene import Scene
 
-from dbx_cd import delta_tables
-from dbx_cd.restore import restore
-from dbx_cd.restore_journal import RestoredRelation
-from dbx_cd.restore_plan import plan_restore
+from dbx_cd.delta import tables as delta_tables
+from dbx_cd.rollback.journal import RestoredRelation
+from dbx_cd.rollback.plan import plan_restore
+from dbx_cd.rollback.restore import restore
 
 pytestmark = pytest.mark.deep
 

@@ -21,12 +21,12 @@ from databricks.sdk.service.jobs import (
 from pyspark.sql import SparkSession
 from release_scene import Scene
 
-from dbx_cd.artifact_store import ArtifactStore
+from dbx_cd.artifacts.archive import ARCHIVE_NAME, pack
+from dbx_cd.artifacts.store import ArtifactStore
 from dbx_cd.cli import main
 from dbx_cd.local.workspace import CI, EmbeddedWorkspace
-from dbx_cd.project_archive import ARCHIVE_NAME, pack
-from dbx_cd.release_events import Deployed, Deploying, Release
-from dbx_cd.restore_journal import RestoreResult
+from dbx_cd.release.events import Deployed, Deploying, Release
+from dbx_cd.rollback.journal import RestoreResult
 from dbx_cd.smoke.report import SmokeReport
 
 SUITE = """

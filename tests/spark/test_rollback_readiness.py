@@ -9,9 +9,10 @@ import pytest
 from pyspark.sql import SparkSession
 from release_context import Releases
 
-from dbx_cd import Release, RollbackReadiness, rollback_readiness
+from dbx_cd import Release, RollbackReadiness
 from dbx_cd.local.workspace import EmbeddedWorkspace
-from dbx_cd.restore_point import RestorePoint
+from dbx_cd.plan import rollback_readiness
+from dbx_cd.rollback.point import RestorePoint
 
 
 @pytest.fixture

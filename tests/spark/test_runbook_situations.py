@@ -19,9 +19,9 @@ from runbook_blocks import BLOCKS, OF_A_SITUATION
 
 from dbx_cd import Cd, approve, request_approval
 from dbx_cd.local.workspace import OWNER, EmbeddedWorkspace
-from dbx_cd.rehearsal import Rehearsal
-from dbx_cd.release_events import Deployed, Deploying, Failed, Release
-from dbx_cd.restore_journal import RestoreResult
+from dbx_cd.release.events import Deployed, Deploying, Failed, Release
+from dbx_cd.rollback.journal import RestoreResult
+from dbx_cd.rollback.rehearsal import Rehearsal
 
 UNTIL_APPROVED = """
 from pathlib import Path

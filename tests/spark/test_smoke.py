@@ -12,7 +12,7 @@ import pytest
 from pyspark.sql import SparkSession
 from smoke_builds import Build, Builds, generic_test, model, source
 
-from dbx_cd.dbt_artifacts import SourceFreshness
+from dbx_cd.dbt.artifacts import SourceFreshness
 from dbx_cd.errors import ConfigError, SmokeFailed
 from dbx_cd.smoke.report import CheckResult, SmokeReport
 from dbx_cd.smoke.run import NoBaseline, load_suites, run_smoke

@@ -16,7 +16,7 @@ from dbx_cd import (
     SmokeReport,
 )
 from dbx_cd.local.workspace import CI, DEVELOPER, OWNER, EmbeddedWorkspace
-from dbx_cd.release_events import Built
+from dbx_cd.release.events import Built
 
 ORDER = ["stg_build", "stg_smoke", "approval_gate", "prod_build", "prod_smoke", "docs_refresh", "auto_rollback"]
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from dbx_cd.build_effects import affected_relations, known_readers, table_replacements
-from dbx_cd.dbt_artifacts import Manifest
+from dbx_cd.dbt.artifacts import Manifest
+from dbx_cd.dbt.effects import affected_relations, known_readers, table_replacements
 from dbx_cd.errors import RestoreRefused
-from dbx_cd.restore_point import RelationState, RestorePoint
-from dbx_cd.restore_readiness import readiness_of
-from dbx_cd.rollback_readiness import require_readiness
+from dbx_cd.plan.rollback_readiness import require_readiness
+from dbx_cd.rollback.point import RelationState, RestorePoint
+from dbx_cd.rollback.readiness import readiness_of
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from dbx_cd.dbt_progress import DbtEvent, LiveProgress, NodeCounter
+from dbx_cd.dbt.progress import DbtEvent, LiveProgress, NodeCounter
 
 
 def line(name: str, node: str | None = None, *, level: str = "info", message: str = "", **data: Any) -> str:

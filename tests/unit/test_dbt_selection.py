@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from dbx_cd import ConfigError
-from dbx_cd.dbt_selection import COMMANDS, check_command, selection_flags
+from dbx_cd.dbt.selection import COMMANDS, check_command, selection_flags
 
 
 def flags(**given: Any) -> list[str]:

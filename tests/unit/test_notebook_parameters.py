@@ -6,8 +6,8 @@ from typing import Any, Protocol
 import pytest
 
 from dbx_cd import ConfigError
-from dbx_cd.context import find_project
 from dbx_cd.notebook import read_widgets
+from dbx_cd.release.context import find_project
 
 
 class Widgets(Protocol):

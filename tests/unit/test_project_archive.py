@@ -11,7 +11,7 @@ import pytest
 from artifact_folders import artifacts
 
 from dbx_cd import ArtifactError, ArtifactNotFound, ArtifactStore, ArtifactVersion, ChecksumMismatch, ConfigError
-from dbx_cd.project_archive import ARCHIVE_NAME, archive_digest, pack, unpack
+from dbx_cd.artifacts.archive import ARCHIVE_NAME, archive_digest, pack, unpack
 
 
 def fill(folder: Path) -> Path:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from dbx_cd.release_state import Event, ReleaseState, state_of
+from dbx_cd.release.state import Event, ReleaseState, state_of
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -8,17 +8,17 @@ from datetime import UTC, datetime
 
 import pytest
 
-from dbx_cd.delta_tables import Column, create_view_sql
+from dbx_cd.delta.tables import Column, create_view_sql
+from dbx_cd.delta.views import dependency_order, with_other_relations
 from dbx_cd.errors import RestoreRefused
 from dbx_cd.relations import RelationName
-from dbx_cd.release_state import Event
-from dbx_cd.restore_consent import agreed, require_consent
-from dbx_cd.restore_decision import PlanItem
-from dbx_cd.restore_journal import RestoredRelation, unfinished
-from dbx_cd.restore_plan import RestorePlan
-from dbx_cd.restore_point import RelationState, RestorePoint, written
-from dbx_cd.restore_progress import RestoreProgress
-from dbx_cd.view_order import dependency_order, with_other_relations
+from dbx_cd.release.state import Event
+from dbx_cd.rollback.consent import agreed, require_consent
+from dbx_cd.rollback.decision import PlanItem
+from dbx_cd.rollback.journal import RestoredRelation, unfinished
+from dbx_cd.rollback.plan import RestorePlan
+from dbx_cd.rollback.point import RelationState, RestorePoint, written
+from dbx_cd.rollback.progress import RestoreProgress
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ORDERS = PlanItem("prod.s.orders", "restore", "1 commit", "table content version 2", "table", "table", 2, 1)

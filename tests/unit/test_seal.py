@@ -9,8 +9,8 @@ import pytest
 from artifact_folders import artifacts
 
 from dbx_cd import ArtifactNotFound, ArtifactStore, ArtifactVersion, Release
+from dbx_cd.approval.seal import changed_parts, digest, seal_of, sealed_parts
 from dbx_cd.records import Record
-from dbx_cd.seal import changed_parts, digest, seal_of, sealed_parts
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import jsonschema
 import pytest
 import yaml
 
-from dbx_cd.dbt_artifacts import Manifest
+from dbx_cd.dbt.artifacts import Manifest
 from dbx_cd.errors import SmokeFailed, SuiteError
 from dbx_cd.smoke.baseline import NoBaseline, baseline_from
 from dbx_cd.smoke.checks import Assertion, Bounds, Comparison, ExpectationCheck, InvalidCheck

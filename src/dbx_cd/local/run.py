@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from databricks.sdk.service.jobs import JobSettings, NotebookTask, RunResultState, Source, SubmitTask
 
-from dbx_cd.approval import pending_approvals
-from dbx_cd.approval_request import ApprovalRequest
+from dbx_cd.approval.decision import pending_approvals
+from dbx_cd.approval.request import ApprovalRequest
 from dbx_cd.config import CdConfig
-from dbx_cd.context import Cd, open_cd
 from dbx_cd.errors import ConfigError, WorkflowError
 from dbx_cd.local.job_bundle import load_job
 from dbx_cd.local.workspace import CI, OWNER, RELEASE_BOT, EmbeddedWorkspace
 from dbx_cd.relations import RelationName
+from dbx_cd.release.context import Cd, open_cd
+from dbx_cd.release.workflow import ReleaseRun, trigger
 from dbx_cd.sql_endpoint import profile_targets, with_connection
-from dbx_cd.workflow import ReleaseRun, trigger
 
 if TYPE_CHECKING:
     from databricks.sdk import WorkspaceClient

@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from dbx_cd.dbt_artifacts import Manifest
+from dbx_cd.dbt.artifacts import Manifest
 from dbx_cd.errors import ArtifactError, ArtifactNotFound
 from dbx_cd.relations import RelationName
 
 if TYPE_CHECKING:
-    from dbx_cd.artifact_version import ArtifactVersion
-    from dbx_cd.context import Cd
-    from dbx_cd.release_events import Release
-    from dbx_cd.restore_point import RestorePoint
+    from dbx_cd.artifacts.version import ArtifactVersion
+    from dbx_cd.release.context import Cd
+    from dbx_cd.release.events import Release
+    from dbx_cd.rollback.point import RestorePoint
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def baseline_for(cd: Cd, release: Release, target: str) -> ArtifactVersion | Res
     Raises:
         ConfigError: no such target.
     """
-    from dbx_cd.restore_point import RestorePoint
+    from dbx_cd.rollback.point import RestorePoint
 
     if cd.config.target(target).gate is not None:
         # The first one: a repaired build takes another, of tables that its first attempt has changed already.

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from dbx_cd.dbt_artifacts import BUILT_TYPES, Manifest, Node, NodeResult, RunResults
+from dbx_cd.dbt.artifacts import BUILT_TYPES, Manifest, Node, NodeResult, RunResults
 from dbx_cd.errors import DbxCdError
 from dbx_cd.relations import RelationName
 

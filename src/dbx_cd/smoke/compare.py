@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from dbx_cd import html
-from dbx_cd.dbt_artifacts import Manifest
+from dbx_cd.dbt.artifacts import Manifest
 from dbx_cd.errors import DbxCdError
 from dbx_cd.records import Record
 from dbx_cd.relations import RelationName, quote
@@ -18,7 +18,7 @@ from dbx_cd.smoke.contracts import Contract, contracts_from_manifest
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-    from dbx_cd.artifact_version import ArtifactVersion
+    from dbx_cd.artifacts.version import ArtifactVersion
 
 _UNORDERED = ("map", "variant", "binary", "struct", "array")
 

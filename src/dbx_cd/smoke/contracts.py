@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from dbx_cd.dbt_artifacts import BUILT_TYPES, Manifest, Node
+from dbx_cd.dbt.artifacts import BUILT_TYPES, Manifest, Node
 from dbx_cd.errors import SuiteError
 from dbx_cd.relations import quote, string_literal
 from dbx_cd.smoke.checks import Check, Severity

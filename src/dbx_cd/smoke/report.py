@@ -13,8 +13,8 @@ from dbx_cd.records import Record
 from dbx_cd.smoke.picture import band
 
 if TYPE_CHECKING:
-    from dbx_cd.release_events import Release
-    from dbx_cd.release_log import ReleaseLog
+    from dbx_cd.release.events import Release
+    from dbx_cd.release.log import ReleaseLog
 
 Status = Literal["pass", "fail", "warn", "skipped", "broken"]
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dbx_cd.dbt_artifacts import SourceFreshness
+from dbx_cd.dbt.artifacts import SourceFreshness
 from dbx_cd.errors import SuiteError
 from dbx_cd.relations import RelationName
 from dbx_cd.smoke.baseline import NoBaseline, baseline_for, baseline_from
@@ -28,8 +28,8 @@ from dbx_cd.smoke.suite import SmokeSuite
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-    from dbx_cd.artifact_version import ArtifactVersion
-    from dbx_cd.restore_point import RestorePoint
+    from dbx_cd.artifacts.version import ArtifactVersion
+    from dbx_cd.rollback.point import RestorePoint
 
 __all__ = ["NoBaseline", "SmokeReport", "baseline_for", "contracts_from_manifest", "load_suites", "run_smoke"]
 

@@ -1,0 +1,1 @@
+"""Approvals: what is asked, what it is sealed to, who may decide."""

@@ -1,0 +1,160 @@
+"""Decisions on approval requests, and the check before anything is built into a gated target.
+
+Waiting costs nothing: the gate task fails with "waiting for approval", and a decision is followed by a repair of the
+run. Databricks Jobs has no task type for human approval (none of the SDK's 21).
+"""
+
+from __future__ import annotations
+
+from dbx_cd.approval.request import (
+    ApprovalRequest,
+    Decision,
+    decision_on,
+    expired,
+    expiry,
+    passed_smoke,
+    refuse_ended,
+)
+from dbx_cd.approval.seal import changed_parts, sealed_parts
+from dbx_cd.errors import (
+    ApprovalNotAllowed,
+    ApprovalPending,
+    ApprovalRequired,
+    ApprovalStale,
+    DbxCdError,
+    ReleaseError,
+)
+from dbx_cd.release.context import Cd
+from dbx_cd.release.events import Release
+from dbx_cd.release.reading import LogReading
+
+
+def pending_approvals(cd: Cd) -> list[ApprovalRequest]:
+    """The requests that wait for a decision, newest first; expired ones are left out."""
+    waiting = [cd.log.last(r, ApprovalRequest) for r, state in cd.log.history() if state.phase == "waiting"]
+    return [request for request in waiting if request is not None and not expired(request)]
+
+
+def approve(cd: Cd, request: ApprovalRequest, *, seal: str, comment: str | None = None) -> Decision:
+    """Promote exactly what was sealed. The actor is the client's user, never an argument.
+
+    Args:
+        cd: the context of the person who decides.
+        request: the request, as `pending_approvals` gives it.
+        seal: the seal the person has read on the request's page.
+        comment: a note for the log.
+
+    Raises:
+        ApprovalNotAllowed: the person is not in the group of approvers, asked for the release, or is the job itself.
+        ApprovalStale: the seal is not the request's, or what it covers has changed.
+        ApprovalExpired, ApprovalSuperseded, ReleaseError: too late, overtaken, or decided already.
+    """
+    log = cd.log.read(request.release)
+    _may_decide(cd, log, request, seal)
+    if expired(request):
+        raise expiry(request)
+    refuse_ended(log)
+    _refuse_stale(cd, log, request)
+    return _decide(cd, log, Decision("approved", request.release.id, request.seal, cd.user, comment), request)
+
+
+def reject(cd: Cd, request: ApprovalRequest, *, reason: str) -> Decision:
+    """Refuse a release; nothing can be built from it any more.
+
+    Raises:
+        ApprovalNotAllowed: the person is not in the group of approvers, asked for the release, or is the job itself.
+        ReleaseError: it is decided already.
+    """
+    if not reason.strip():
+        raise DbxCdError("a rejection needs a reason", where=request.release, next_step="say what has to change")
+    log = cd.log.read(request.release)
+    _may_decide(cd, log, request, request.seal)
+    return _decide(cd, log, Decision("rejected", request.release.id, request.seal, cd.user, reason), request)
+
+
+def require_approval(cd: Cd, release: Release, *, target: str) -> Decision:
+    """Make sure that a release is approved for a target, as it stands now.
+
+    Raises:
+        ApprovalPending, ApprovalRejected, ApprovalExpired, ApprovalSuperseded: by what the log says.
+        ApprovalStale: something the approval was bound to has changed; `.changed` names the parts.
+        ApprovalRequired: the log was altered.
+    """
+    return approved_request(cd, release, target=target)[1]
+
+
+def approved_request(cd: Cd, release: Release, *, target: str) -> tuple[ApprovalRequest, Decision]:
+    """`require_approval`, with the request that was approved."""
+    altered = cd.log.tampering()
+    if altered:
+        raise ApprovalRequired(
+            f"the release log was altered: {'; '.join(altered)}",
+            where=cd.log.table,
+            next_step="find out who did it; no approval in this log can be relied on",
+        )
+    log = cd.log.read(release)
+    refuse_ended(log)
+    request = log.last(ApprovalRequest)
+    if request is None or request.target != target:
+        raise ApprovalPending(
+            f"nobody has been asked to approve {release} for {target}", next_step="run the task approval_gate"
+        )
+    decision = decision_on(log, request)
+    if decision is None:
+        if expired(request):
+            raise expiry(request)
+        raise ApprovalPending(
+            f"waiting for approval of {release} for {target}",
+            where=f"sealed {request.seal[:12]}",
+            next_step=f"somebody of {request.approvers} opens the notebook approve; the run then goes on by itself",
+        )
+    _refuse_stale(cd, log, request)
+    return request, decision
+
+
+def _decide(cd: Cd, log: LogReading, decision: Decision, request: ApprovalRequest) -> Decision:
+    first = decision_on(log, request)
+    if first is None:
+        cd.log.append(request.release, decision)
+        first = decision_on(cd.log.read(request.release), request)
+    if first != decision:
+        raise ReleaseError(f"already decided: {first}", where=request.release)
+    return decision
+
+
+def _may_decide(cd: Cd, log: LogReading, request: ApprovalRequest, seal: str) -> None:
+    me = cd.workspace.current_user.me()
+    person = str(me.user_name)
+    if person in (request.release.requester, request.job_identity):
+        role = "asked for this release" if person == request.release.requester else "is the job's own identity"
+        raise ApprovalNotAllowed(
+            f"{person} {role} and may not decide about it", where=request.release, next_step="ask another approver"
+        )
+    if request.approvers not in {group.display for group in me.groups or ()}:
+        raise ApprovalNotAllowed(
+            f"{person} is not in the group {request.approvers}",
+            where=request.release,
+            next_step="ask a member of the group, or an administrator to be added",
+        )
+    newest = log.last(ApprovalRequest)
+    if newest is None or newest.seal != request.seal or seal != request.seal:
+        raise ApprovalStale(
+            "the seal is not that of the newest request",
+            changed=("request",),
+            where=request.release,
+            next_step="open the notebook approve again and read what is asked now",
+        )
+
+
+def _refuse_stale(cd: Cd, log: LogReading, request: ApprovalRequest) -> None:
+    release = request.release
+    staged = cd.store.find(request.state_target, release.id)
+    smoke = passed_smoke(log, request.state_target)
+    changed = changed_parts(request.sealed, sealed_parts(release, staged, smoke=smoke, deploy=request.deploy))
+    if changed:
+        raise ApprovalStale(
+            f"what was sealed is no longer what would be built; changed: {', '.join(changed)}",
+            changed=changed,
+            where=release,
+            next_step="run approval_gate again, so that the release is asked for as it is now",
+        )

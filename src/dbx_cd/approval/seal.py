@@ -1,0 +1,50 @@
+"""What an approval is bound to: named parts, each with a digest, and one digest over all of them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+
+from dbx_cd.artifacts.archive import archive_digest
+from dbx_cd.artifacts.version import ArtifactVersion
+from dbx_cd.records import Record
+from dbx_cd.release.events import Release
+
+SEAL_VERSION = 1
+
+
+def digest(value: object) -> str:
+    """The sha256 of a value's canonical JSON."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def sealed_parts(
+    release: Release, staged: ArtifactVersion, *, smoke: Record | None, deploy: Mapping[str, object]
+) -> dict[str, str]:
+    """The parts an approval covers, by name.
+
+    Args:
+        release: the release.
+        staged: its staging artifacts, verified.
+        smoke: its staging smoke report.
+        deploy: what will be built: target, selection and flags.
+    """
+    return {
+        "release": digest(release.id),
+        "commit": digest(release.commit),
+        "artifacts": staged.digest,
+        "project archive": archive_digest(staged),
+        "smoke report": digest(None if smoke is None else smoke.to_dict()),
+        "selection and flags": digest(dict(deploy)),
+    }
+
+
+def seal_of(parts: Mapping[str, str]) -> str:
+    """One digest over all parts and the version of their meaning."""
+    return digest({"version": SEAL_VERSION, "parts": dict(parts)})
+
+
+def changed_parts(sealed: Mapping[str, str], now: Mapping[str, str]) -> tuple[str, ...]:
+    """The names of the parts that are not what was sealed; a part only one side has counts as changed."""
+    return tuple(name for name in {**sealed, **now} if sealed.get(name) != now.get(name))

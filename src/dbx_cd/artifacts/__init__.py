@@ -1,0 +1,1 @@
+"""What dbt invocations left, published once, verified at every read."""

@@ -1,0 +1,317 @@
+"""Artifacts of dbt invocations on a Unity Catalog Volume: published once, verified on every read.
+
+A Volume's FUSE path has no append, no random writes and no hard links, and nothing is documented about rename
+atomicity or locks (Databricks documentation on Volumes). So every file is written sequentially and whole, the record
+of checksums (`artifacts.json`) last, and one small pointer file (`latest.json`) after that: the pointer is the switch.
+`latest/` beside it is a copy for readers of raw paths; this module never reads it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from dbx_cd.artifacts.version import (
+    AT_ONCE,
+    DEPLOYABLE_COMMANDS,
+    RECORD_NAME,
+    TIMESTAMP_FORMAT,
+    ArtifactVersion,
+    Contents,
+    Outcome,
+    copy_files,
+    file_digest,
+    is_timestamp,
+    make_version,
+    read_version,
+    write_json,
+)
+from dbx_cd.dbt.artifacts import ArtifactDiff, diff_manifests
+from dbx_cd.errors import ArtifactError, ArtifactNotFound, ChecksumMismatch
+
+POINTER_NAME = "latest.json"
+
+
+@dataclass(frozen=True)
+class PruneResult:
+    """Timestamps removed (or, in a dry run, to be removed) and kept."""
+
+    removed: tuple[str, ...]
+    kept: tuple[str, ...]
+    dry_run: bool
+
+
+class ArtifactStore:
+    """Publishes and serves artifacts below one root, such as `/Volumes/ops/dbt_meta/artifacts`.
+
+    Publishing into one target from two processes at once is not supported: the Workflow runs one release at a time.
+
+    Args:
+        root: the folder that holds one folder for each target.
+        clock: tells the time in UTC, for names of versions and their age.
+    """
+
+    def __init__(self, root: str | Path, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self.root = Path(root)
+        self._clock = clock
+
+    def publish(
+        self, target: str, files_dir: str | Path, *, commit: str, release_id: str | None = None, latest: bool = False
+    ) -> ArtifactVersion:
+        """Publish every file of a folder as a new version.
+
+        The command and whether it succeeded are read from `run_results.json`, not taken from the caller. What a
+        failed invocation left is published too, for audit.
+
+        Args:
+            target: the dbt target, which names the folder below the root.
+            files_dir: a folder on local disk; subfolders are left out.
+            commit: the commit the artifacts were made from.
+            release_id: the release they belong to.
+            latest: also make this the version that `latest` serves.
+
+        Raises:
+            ArtifactError: the folder is empty, or `latest` was asked for something that is not a successful
+                build or run.
+        """
+        source = Path(files_dir)
+        names = sorted(p.name for p in source.iterdir() if p.is_file()) if source.is_dir() else []
+        if not names:
+            raise ArtifactError("nothing to publish: the folder is empty", where=source, next_step="run dbt first")
+        version_dir = self._new_version_dir(target)
+        try:
+            # Reading the results of a large project takes as long as copying its files, so both are done at once.
+            with ThreadPoolExecutor(1) as pool:
+                copying = pool.submit(copy_files, source, version_dir, [name for name in names if name != RECORD_NAME])
+                outcome = Outcome.read(source)
+            if latest:
+                outcome.require_deployable(source)
+        except ArtifactError:
+            shutil.rmtree(version_dir)
+            raise
+        contents = Contents(
+            target=target,
+            timestamp=version_dir.name,
+            release_id=release_id,
+            commit=commit,
+            command=outcome.command,
+            ok=outcome.ok,
+            dbt_version=outcome.dbt_version,
+            adapter_version=outcome.adapter_version,
+            files=copying.result(),
+        )
+        write_json(version_dir / RECORD_NAME, contents.to_dict())
+        if latest:
+            self._switch(target, version_dir)
+        return make_version(version_dir, contents, is_latest=latest)
+
+    def latest(self, target: str) -> ArtifactVersion:
+        """The newest version that was published as `latest`, verified.
+
+        The pointer is overwritten in place, so a crash can leave it unreadable. Then the newest complete successful
+        build is served, which is what the pointer was about to say.
+
+        Raises:
+            ArtifactNotFound: nothing was ever published as latest.
+            ChecksumMismatch: a file is not what was published.
+        """
+        serving = self._serving(target)
+        if serving is not None:
+            return self._verified(target, serving, serving=serving)
+        raise ArtifactNotFound(
+            f"no artifacts of target {target!r} have been published as latest",
+            where=self.root / target,
+            next_step=f"run the Workflow once, so that a build of {target!r} succeeds",
+        )
+
+    def get(self, target: str, timestamp: str) -> ArtifactVersion:
+        """One version by its timestamp, verified.
+
+        Raises:
+            ArtifactNotFound: there is none, or it was never completed.
+            ChecksumMismatch: a file is not what was published.
+        """
+        return self._verified(target, timestamp, serving=self._serving_or_none(target))
+
+    def list(self, target: str) -> Sequence[ArtifactVersion]:
+        """Every complete version, oldest first; files are not verified until one is fetched."""
+        return self._complete(target)
+
+    def find(self, target: str, release_id: str) -> ArtifactVersion:
+        """The newest successful build of a release in a target, verified.
+
+        Raises:
+            ArtifactNotFound: that release has none.
+        """
+        for version in reversed(self._complete(target)):
+            if version.release_id == release_id and version.ok and version.command in DEPLOYABLE_COMMANDS:
+                return self.get(target, version.timestamp)
+        raise ArtifactNotFound(
+            f"release {release_id} has no successful build in target {target!r}",
+            where=self.root / target,
+            next_step="run its build task first",
+        )
+
+    def resolve(self, path: str | Path) -> ArtifactVersion:
+        """The immutable version behind a path such as `<root>/stg/latest/` or `<root>/stg/<timestamp>`.
+
+        Raises:
+            ArtifactNotFound: the path is not below the root, or names no version.
+        """
+        try:
+            target, name = Path(path).relative_to(self.root).parts
+        except ValueError as exc:
+            raise ArtifactNotFound(
+                f"not a path of this store: {path}",
+                where=self.root,
+                next_step=f"give {self.root}/<target>/latest/ or {self.root}/<target>/<timestamp>/",
+            ) from exc
+        return self.latest(target) if name == "latest" else self.get(target, name)
+
+    def attach(self, release_id: str, name: str, content: str | bytes) -> Path:
+        """Store a page with a release, under `<root>/releases/<release id>/`; a page of that name is replaced.
+
+        Returns:
+            The path of the stored page.
+        """
+        if Path(name).name != name or Path(release_id).name != release_id:
+            raise ArtifactError(f"not the plain name of a page: {name!r}", where=f"release {release_id}")
+        path = self.root / "releases" / release_id / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return path
+
+    def diff(self, a: ArtifactVersion, b: ArtifactVersion) -> ArtifactDiff:
+        """What changed in the project from version `a` to version `b`."""
+        return diff_manifests(a.manifest(), b.manifest())
+
+    def prune(
+        self,
+        target: str,
+        *,
+        keep: int,
+        older_than: timedelta = timedelta(0),
+        pinned: Collection[str] = (),
+        dry_run: bool = True,
+    ) -> PruneResult:
+        """Remove old versions; never the one `latest` serves, nor a pinned one.
+
+        Args:
+            target: the dbt target.
+            keep: how many of the newest complete versions stay, at least 1.
+            older_than: only versions older than this are removed.
+            pinned: timestamps or release ids to keep.
+            dry_run: only say what would go.
+        """
+        if keep < 1:
+            raise ArtifactError(f"keep must be at least 1, not {keep}", where=self.root / target)
+        versions = self._complete(target)
+        serving = self._serving(target)
+        before = self._clock() - older_than
+        removed = tuple(
+            v.timestamp
+            for v in versions[:-keep]
+            if v.timestamp != serving
+            and not {v.timestamp, v.release_id} & set(pinned)
+            and datetime.strptime(v.timestamp, TIMESTAMP_FORMAT).replace(tzinfo=UTC) < before
+        )
+        if not dry_run:
+            for timestamp in removed:
+                # The record first: from then on the version counts as incomplete and is not served half removed.
+                (self.root / target / timestamp / RECORD_NAME).unlink()
+                shutil.rmtree(self.root / target / timestamp)
+        return PruneResult(removed, tuple(v.timestamp for v in versions if v.timestamp not in removed), dry_run)
+
+    def _new_version_dir(self, target: str) -> Path:
+        now = self._clock()
+        while True:
+            path = self.root / target / now.strftime(TIMESTAMP_FORMAT)
+            try:
+                path.mkdir(parents=True)
+            except FileExistsError:
+                now += timedelta(microseconds=1)
+            else:
+                return path
+
+    def _switch(self, target: str, version_dir: Path) -> None:
+        copy = self.root / target / "latest"
+        copy.mkdir(exist_ok=True)
+        record = version_dir / RECORD_NAME
+        names = {p.name for p in version_dir.iterdir()}
+        # Without its record the copy says of itself that it is not complete.
+        (copy / RECORD_NAME).unlink(missing_ok=True)
+        for stale in [p for p in copy.iterdir() if p.name not in names]:
+            stale.unlink()
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            list(pool.map(lambda name: shutil.copyfile(version_dir / name, copy / name), sorted(names - {RECORD_NAME})))
+        shutil.copyfile(record, copy / RECORD_NAME)
+        write_json(
+            self.root / target / POINTER_NAME, {"timestamp": version_dir.name, "sha256": file_digest(record).sha256}
+        )
+
+    def _serving(self, target: str) -> str | None:
+        """The timestamp that `latest` serves; None when nothing was ever published as latest."""
+        pointed = self._pointer(target)
+        if pointed is not None or not (self.root / target / "latest").exists():
+            return pointed
+        deployable = (v for v in self._records(target) if v.ok and v.command in DEPLOYABLE_COMMANDS)
+        return max((v.timestamp for v in deployable), default=None)
+
+    def _serving_or_none(self, target: str) -> str | None:
+        """The same, for readers of other versions, which a damaged `latest` does not concern."""
+        try:
+            return self._serving(target)
+        except ArtifactError:
+            return None
+
+    def _pointer(self, target: str) -> str | None:
+        """The timestamp that `latest.json` names; None when there is no readable pointer."""
+        try:
+            pointer = json.loads((self.root / target / POINTER_NAME).read_bytes())
+            timestamp, digest = str(pointer["timestamp"]), pointer["sha256"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        record = self.root / target / timestamp / RECORD_NAME
+        if not record.is_file():
+            raise ArtifactNotFound(
+                f"`latest` points at {timestamp}, which is not complete",
+                where=record.parent,
+                next_step="restore the folder from a backup, or build the target again",
+            )
+        if file_digest(record).sha256 != digest:
+            raise ChecksumMismatch(
+                f"{RECORD_NAME} is not the one that `latest` points at",
+                where=record,
+                next_step="somebody changed published artifacts: build the target again",
+            )
+        return timestamp
+
+    def _complete(self, target: str) -> Sequence[ArtifactVersion]:
+        serving = self._serving_or_none(target)
+        return [replace(v, is_latest=True) if v.timestamp == serving else v for v in self._records(target)]
+
+    def _records(self, target: str) -> Iterator[ArtifactVersion]:
+        folder = self.root / target
+        names = sorted(p.parent.name for p in folder.glob(f"*/{RECORD_NAME}")) if folder.is_dir() else []
+        for name in filter(is_timestamp, names):
+            # Killed while it wrote the record, a publish leaves a torn one: as incomplete as a version without.
+            with contextlib.suppress(ArtifactError):
+                yield read_version(folder / name, serving=None)
+
+    def _verified(self, target: str, timestamp: str, *, serving: str | None) -> ArtifactVersion:
+        path = self.root / target / timestamp
+        if not is_timestamp(timestamp) or not (path / RECORD_NAME).is_file():
+            raise ArtifactNotFound(
+                f"no complete artifacts of target {target!r} at {timestamp!r}",
+                where=path,
+                next_step="list what there is with ArtifactStore.list",
+            )
+        version = read_version(path, serving=serving)
+        version.verify()
+        return version

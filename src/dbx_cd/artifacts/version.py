@@ -1,0 +1,217 @@
+"""One published set of artifacts: the record beside the files, how files are copied in and checked."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, ClassVar
+
+from dbx_cd.dbt.artifacts import Manifest, RunResults, read_json
+from dbx_cd.errors import ArtifactError, ArtifactNotFound, ChecksumMismatch
+from dbx_cd.records import Record
+
+RECORD_NAME = "artifacts.json"
+DEPLOYABLE_COMMANDS = ("build", "run")
+TIMESTAMP_FORMAT = "%Y%m%dT%H%M%S.%fZ"
+AT_ONCE = 4  # files that are copied at the same time
+_BLOCK = 1 << 18
+
+
+@dataclass(frozen=True)
+class FileRecord:
+    """One published file; `size` in bytes."""
+
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True)
+class Contents(Record):
+    """`artifacts.json`: written last, so that a version without it is known to be incomplete."""
+
+    target: str
+    timestamp: str
+    release_id: str | None
+    commit: str
+    command: str
+    ok: bool
+    dbt_version: str
+    adapter_version: str
+    files: dict[str, FileRecord]
+
+
+@dataclass(frozen=True)
+class ArtifactVersion(Record):
+    """One published set of artifacts. Never changes once it exists."""
+
+    KIND: ClassVar[str] = "published"
+
+    path: Path
+    target: str
+    timestamp: str
+    commit: str
+    release_id: str | None
+    command: str
+    ok: bool
+    files: dict[str, FileRecord]
+    is_latest: bool = False
+
+    def __str__(self) -> str:
+        outcome = "ok" if self.ok else "failed"
+        return f"{self.target}/{self.timestamp}: dbt {self.command} of {self.commit[:12]}, {outcome}"
+
+    def file(self, name: str) -> Path:
+        """The path of one published file.
+
+        Raises:
+            ArtifactNotFound: this version has no such file.
+        """
+        if name not in self.files:
+            raise ArtifactNotFound(f"no {name!r} among these artifacts", where=self.path)
+        return self.path / name
+
+    def manifest(self) -> Manifest:
+        """The parsed `manifest.json`."""
+        return self._manifest
+
+    def run_results(self) -> RunResults:
+        """The parsed `run_results.json`."""
+        return RunResults.load(self.file("run_results.json"))
+
+    @cached_property
+    def _manifest(self) -> Manifest:
+        return Manifest.load(self.file("manifest.json"))
+
+    @property
+    def digest(self) -> str:
+        """One sha256 over the names and checksums of all files."""
+        lines = (f"{name} {self.files[name].sha256}\n" for name in sorted(self.files))
+        return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+    def verify(self) -> None:
+        """Compare every file with its published checksum.
+
+        Raises:
+            ChecksumMismatch: a file is gone or is not what was published.
+        """
+        for name, published in self.files.items():
+            _verify(self.path / name, published)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a folder of artifacts says of the dbt invocation that left it."""
+
+    command: str
+    ok: bool
+    dbt_version: str
+    adapter_version: str
+
+    @classmethod
+    def read(cls, folder: Path) -> Outcome:
+        """Read `run_results.json`; without one dbt stopped before it ran anything, which is a failure."""
+        adapter = _installed("dbt-databricks")
+        if not (folder / "run_results.json").is_file():
+            return cls("", False, _installed("dbt-core"), adapter)
+        results = RunResults.load(folder / "run_results.json")
+        complete = results.ok and bool(results.results) and (folder / "manifest.json").is_file()
+        return cls(results.command, complete, str(results.metadata.get("dbt_version") or ""), adapter)
+
+    def require_deployable(self, folder: Path) -> None:
+        """Refuse what must never be `latest`.
+
+        Raises:
+            ArtifactError: it is not a successful build or run.
+        """
+        if not (self.ok and self.command in DEPLOYABLE_COMMANDS):
+            raise ArtifactError(
+                f"`latest` must not move to a {'successful' if self.ok else 'failed'} "
+                f"dbt {self.command or 'invocation'}",
+                where=folder,
+                next_step="publish it with latest=False",
+            )
+
+
+def read_version(path: Path, *, serving: str | None) -> ArtifactVersion:
+    """The version in a folder, unverified; `serving` is the timestamp that `latest` serves."""
+    contents = Contents.read(read_json(path / RECORD_NAME))
+    return make_version(path, contents, is_latest=contents.timestamp == serving)
+
+
+def make_version(path: Path, contents: Contents, *, is_latest: bool) -> ArtifactVersion:
+    """The version that a folder and its record make."""
+    return ArtifactVersion(
+        path=path,
+        target=contents.target,
+        timestamp=contents.timestamp,
+        commit=contents.commit,
+        release_id=contents.release_id,
+        command=contents.command,
+        ok=contents.ok,
+        files=contents.files,
+        is_latest=is_latest,
+    )
+
+
+def copy_files(source: Path, destination: Path, names: Sequence[str]) -> dict[str, FileRecord]:
+    """Copy files between folders, several at a time, and say what was copied."""
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        copied = pool.map(lambda name: _copy_file(source / name, destination / name), names)
+        return dict(zip(names, copied, strict=True))
+
+
+def _copy_file(source: Path, destination: Path) -> FileRecord:
+    """Copy a file in one pass, sequentially and whole, computing its checksum on the way."""
+    digest, size, buffer = hashlib.sha256(), 0, memoryview(bytearray(_BLOCK))
+    with source.open("rb", buffering=0) as reader, destination.open("wb") as writer:
+        while count := reader.readinto(buffer):
+            digest.update(buffer[:count])
+            writer.write(buffer[:count])
+            size += count
+    return FileRecord(digest.hexdigest(), size)
+
+
+def file_digest(path: Path) -> FileRecord:
+    """Checksum and size of a file."""
+    with path.open("rb") as reader:
+        return FileRecord(hashlib.file_digest(reader, "sha256").hexdigest(), reader.tell())
+
+
+def is_timestamp(name: str) -> bool:
+    """Whether a folder's name is one that publishing gives."""
+    try:
+        datetime.strptime(name, TIMESTAMP_FORMAT)
+    except ValueError:
+        return False
+    return True
+
+
+def write_json(path: Path, document: dict[str, Any]) -> None:
+    """Write a small JSON file, whole and in one call."""
+    path.write_text(json.dumps(document, indent=1, sort_keys=True), encoding="utf-8")
+
+
+def _verify(path: Path, published: FileRecord) -> None:
+    next_step = "somebody changed published artifacts: build the target again"
+    try:
+        found = file_digest(path)
+    except FileNotFoundError:
+        raise ChecksumMismatch(
+            f"{path.name} was published and is gone", where=path.parent, next_step=next_step
+        ) from None
+    if found != published:
+        raise ChecksumMismatch(f"{path.name} is not what was published", where=path.parent, next_step=next_step)
+
+
+def _installed(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""

@@ -1,0 +1,91 @@
+"""What a dbt build does to relations, judged from its manifest: which ones it may touch, and which it would DROP."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from dbx_cd.dbt.artifacts import Manifest, Node
+from dbx_cd.relations import RelationName
+
+_READERS = ("model", "snapshot", "exposure")
+_TABLES = ("table", "incremental", "seed", "snapshot")
+_REPLACEABLE_FORMATS = ("delta", "iceberg")
+
+
+@dataclass(frozen=True)
+class BuildEffects:
+    """What a build means for relations that exist, by `RelationName.key`.
+
+    `replaced` says what takes the place of a table that the build drops, `readers` which nodes read a relation.
+    """
+
+    replaced: Mapping[str, str] = field(default_factory=dict)
+    readers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+def affected_relations(manifest: Manifest, selected: Iterable[str]) -> list[RelationName]:
+    """The relations a build may touch: those of the selected nodes, and views that read them directly or through views.
+
+    A view over a changed table is not built, but bringing the table back can break it.
+    """
+    chosen = {n.unique_id for n in manifest.select(selected) if n.builds_relation}
+    reached = set(chosen)
+    views = [n for n in manifest.nodes.values() if n.builds_relation and n.materialized == "view"]
+    while more := {v.unique_id for v in views if v.unique_id not in reached and reached & set(v.depends_on)}:
+        reached |= more
+    return sorted(n.relation for n in manifest.select(reached) if n.relation is not None)
+
+
+def table_replacements(manifest: Manifest, selected: Iterable[str], *, full_refresh: bool = False) -> Mapping[str, str]:
+    """What a build puts in the place of an existing Delta table after it has dropped that, by `RelationName.key`.
+
+    dbt-databricks keeps a table's history by CREATE OR REPLACE where both the old and the new one are Delta (or
+    Iceberg) tables, and drops it otherwise (read in the macros of 1.12.7: `table.sql`, `view.sql`, `incremental.sql`,
+    `seeds/helpers.sql`, `relations/replace.sql`). A table that is dropped takes its history along.
+
+    Args:
+        manifest: the manifest of the build, for the target it builds.
+        selected: the unique ids that it builds.
+        full_refresh: whether it rebuilds incremental models.
+
+    Returns:
+        Words for people, such as "a view"; relations that keep their history are left out.
+    """
+    found = {}
+    for node in manifest.select(selected):
+        if node.builds_relation and node.relation is not None:
+            replacement = _replacement(node, full_refresh=full_refresh)
+            if replacement is not None:
+                found[node.relation.key] = replacement
+    return found
+
+
+def known_readers(manifest: Manifest) -> Mapping[str, tuple[str, ...]]:
+    """The models, snapshots and exposures that read each relation directly, as dbt knows them."""
+    found: dict[str, list[str]] = {}
+    for node in manifest.nodes.values():
+        if node.resource_type in _READERS:
+            for read in manifest.select(node.depends_on):
+                if read.relation is not None:
+                    found.setdefault(read.relation.key, []).append(f"{node.resource_type} {node.name}")
+    return {key: tuple(sorted(set(names))) for key, names in found.items()}
+
+
+def _replacement(node: Node, *, full_refresh: bool) -> str | None:
+    kind = node.resource_type if node.resource_type in _TABLES else node.materialized
+    if kind not in _TABLES:
+        return f"a {kind.replace('_', ' ')}"
+    if kind == "snapshot" or (kind == "incremental" and not full_refresh):
+        return None
+    if kind != "incremental" and node.config.get("use_safer_relation_operations"):
+        return "a table that takes its name (use_safer_relation_operations)"
+    file_format = _file_format(node.config)
+    return None if file_format in _REPLACEABLE_FORMATS else f"a {file_format} table"
+
+
+def _file_format(config: Mapping[str, Any]) -> str:
+    # An Iceberg table is a Delta table with a second face, or a managed one, by a flag the manifest does not hold.
+    iceberg = config.get("table_format") == "iceberg"
+    return "delta" if iceberg else str(config.get("file_format") or "delta").lower()

@@ -1,0 +1,278 @@
+"""`run_dbt`: one dbt invocation, from parameters to a record of what every node did.
+
+dbt runs as a process of its own. In one process dbt's runner is not safe for two invocations at a time and has lost
+log lines of later ones (dbt-core issue 8608), and dbt 2's runner has no callbacks and returns other objects. What a
+process leaves is the same in all versions: an exit code, the JSON artifacts and the structured event stream.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+from dbx_cd import html
+from dbx_cd.dbt.artifacts import NodeResult, RunResults, SourceFreshness, load_freshness
+from dbx_cd.dbt.progress import DbtEvent, LiveProgress
+from dbx_cd.dbt.project import ARTIFACT_NAMES, LocalProject
+from dbx_cd.dbt.selection import WithParents, check_command, command_name, selection_flags
+from dbx_cd.errors import ArtifactError, DbtFailed
+from dbx_cd.records import Record
+from dbx_cd.relations import RelationName
+
+_MUST_SELECT = ("build", "run", "test", "seed", "snapshot")
+_STOP_SECONDS = 20
+
+
+@dataclass(frozen=True)
+class DbtOutcome:
+    """How a dbt process ended: its exit code, what it said went wrong, and the nodes that `dbt ls` listed."""
+
+    success: bool
+    errors: tuple[str, ...] = ()
+    listed: tuple[str, ...] = ()
+
+
+Runner = Callable[[list[str]], DbtOutcome]
+
+
+@dataclass(frozen=True)
+class DbtRun(Record):
+    """One dbt invocation; `seconds` is the wall time of the whole of it."""
+
+    KIND: ClassVar[str] = "dbt_run"
+
+    command: str
+    target: str
+    ok: bool
+    seconds: float
+    files_dir: Path
+    nodes: tuple[NodeResult, ...] = ()
+    freshness: tuple[SourceFreshness, ...] | None = None
+    listed: tuple[str, ...] = ()
+    errors: tuple[str, ...] = field(default=())
+
+    @property
+    def failed(self) -> tuple[NodeResult, ...]:
+        """The nodes that failed."""
+        return tuple(n for n in self.nodes if n.failed)
+
+    @property
+    def relations(self) -> tuple[RelationName, ...]:
+        """The relations that models, seeds and snapshots of this invocation built."""
+        built = (n for n in self.nodes if n.resource_type in ("model", "seed", "snapshot") and n.status == "success")
+        return tuple(RelationName.parse(n.relation_name) for n in built if n.relation_name)
+
+    def __str__(self) -> str:
+        if self.errors and not self.nodes:
+            return f"dbt {self.command} --target {self.target} failed: {self.errors[0].strip().splitlines()[0]}"
+        counts: dict[str, int] = {}
+        for node in self.nodes:
+            counts[node.status] = counts.get(node.status, 0) + 1
+        told = ", ".join(f"{count} {status}" for status, count in sorted(counts.items())) or "no nodes"
+        outcome = "ok" if self.ok else "failed"
+        return f"dbt {self.command} --target {self.target} {outcome}: {told} in {self.seconds:.0f} s"
+
+    def to_html(self) -> str:
+        """What failed and why first, then every node."""
+        why = [html.fold(html.badge("fail") + f" {n.unique_id}", html.code(n.message or ""), opened=True)
+               for n in self.failed]  # fmt: skip
+        said = [html.code(e) for e in self.errors] if not self.nodes else []
+        rows = [(html.badge(n.status), n.resource_type, n.name, f"{n.seconds:.1f}") for n in self.nodes]
+        every = html.fold(f"{len(rows)} nodes", html.table(("status", "type", "node", "seconds"), rows))
+        return str(html.section(str(self), *said, *why, every))
+
+    def raise_if_failed(self) -> None:
+        """Raise what `check=True` raises.
+
+        Raises:
+            DbtFailed: the invocation failed.
+        """
+        if not self.ok:
+            names = ", ".join(n.name for n in self.failed)
+            why = f"{names}: {self.failed[0].message}" if self.failed else "\n".join(self.errors)
+            raise DbtFailed(
+                f"dbt {self.command} failed: {why.strip() or 'dbt gave no reason'}",
+                result=self,
+                where=f"target {self.target}",
+                next_step=f"mend {'these nodes' if names else 'what dbt says'}; the log is in {self.files_dir}",
+            )
+
+
+def run_dbt(
+    cmd: str = "build",
+    *,
+    target: str,
+    select: str | None = None,
+    exclude: str | None = None,
+    defer: bool = False,
+    state_path: str | Path | None = None,
+    favor_state: bool = False,
+    with_parents: WithParents = "none",
+    full_refresh: bool = False,
+    vars: Mapping[str, Any] | None = None,
+    project_dir: str | Path = ".",
+    profiles_dir: str | Path | None = None,
+    work_dir: str | Path | None = None,
+    runner: Runner | None = None,
+    check: bool = True,
+) -> DbtRun:
+    """Run one dbt command. Knows no release and publishes nothing.
+
+    The project is copied to local disk first: a git checkout on Databricks can be read-only (Databricks
+    documentation), and `dbt deps` and the target folder need to write. Packages are installed when the project has
+    some that are not installed yet.
+
+    Args:
+        cmd: any dbt command, such as "build", "source freshness", "docs generate" or "ls".
+        target: the target of the profile.
+        select: dbt's node selection; None or "" for everything.
+        exclude: dbt's exclusion; None or "" for nothing.
+        defer: resolve unselected parents by the state manifest, as `--defer` does.
+        state_path: folder with the state manifest.
+        favor_state: with `defer`, prefer the state's relation even where the target has one.
+        with_parents: "all" also selects every ancestor of the selection; "changed" those that are modified since
+            `state_path`. Either adds `--indirect-selection buildable`, because with dbt's default a relationships test
+            may reach a model that was not built.
+        full_refresh: rebuild incremental models and seeds from nothing.
+        vars: dbt variables.
+        project_dir: folder with `dbt_project.yml`.
+        profiles_dir: folder with `profiles.yml`; None for the project's own, else dbt's default.
+        work_dir: local folder for the copy, logs and artifacts; a new temporary one by default. A later invocation
+            given the same folder reuses the parsed project.
+        runner: runs dbt with the arguments it is given; for tests and for other ways of starting dbt.
+        check: raise when dbt fails.
+
+    Returns:
+        The record. `files_dir` holds the artifacts.
+
+    Raises:
+        ConfigError: unknown command, no project, or parameters that do not go together.
+        DbtFailed: with `check`, when dbt failed or the selection matched nothing; `.result` is the record.
+    """
+    words = check_command(cmd)
+    flags = selection_flags(
+        select=select, exclude=exclude, defer=defer, state_path=state_path, favor_state=favor_state,
+        with_parents=with_parents,
+    )  # fmt: skip
+    work = Path(work_dir) if work_dir is not None else Path(tempfile.mkdtemp(prefix="dbx_cd-"))
+    project = LocalProject.prepare(project_dir, work=work, profiles_dir=profiles_dir)
+    title = f"dbt {cmd} ({target})"
+    run: Runner = runner or (lambda args: _run_process(args, cwd=project.dir, title=title))
+    started = time.monotonic()
+    if words[0] != "deps" and project.needs_deps():
+        installed = run(["deps", *project.flags(target, paths=False), *_QUIET])
+        if not installed.success:
+            failed = DbtRun("deps", target, False, time.monotonic() - started, project.files, errors=installed.errors)
+            failed.raise_if_failed()
+    project.clear_artifacts()
+    if words[0] in ("ls", "list"):
+        flags += ["--output", "json", "--output-keys", "unique_id"]
+    if full_refresh:
+        flags.append("--full-refresh")
+    if vars:
+        flags += ["--vars", json.dumps(dict(vars))]
+    outcome = run([*words, *project.flags(target), *flags, *_QUIET])
+    project.collect_artifacts()
+    result = _record(shlex.join(words), target, outcome, time.monotonic() - started, project.files)
+    if check:
+        result.raise_if_failed()
+    return result
+
+
+# A release does not report usage to anybody, and a deploy must not wait for a host that cannot be reached.
+_QUIET = ["--log-format", "json", "--no-use-colors", "--no-send-anonymous-usage-stats"]
+
+
+def _record(command: str, target: str, outcome: DbtOutcome, seconds: float, files: Path) -> DbtRun:
+    ok, errors = outcome.success, outcome.errors
+    present = {name for name in ARTIFACT_NAMES if (files / name).is_file()}
+    results = None
+    if "run_results.json" in present:
+        try:
+            results = RunResults.load(files / "run_results.json")
+        except ArtifactError as exc:
+            # A dbt that was killed may leave half a file; the failure is told as dbt's, with what is known of it.
+            ok, errors = False, (*errors, str(exc))
+    name = command_name(shlex.split(command))
+    nodes = results.results if results is not None and results.command == name.split()[-1] else ()
+    if name in _MUST_SELECT and ok and not nodes:
+        ok = False
+        errors = ("the selection matched no node: check `select` and `exclude` against `dbt ls`", *errors)
+    freshness = load_freshness(files / "sources.json") if "sources.json" in present else None
+    if name == "source freshness" and freshness is None and not ok:
+        # Whoever asks how fresh the sources are must not take dbt's silence for "no sources".
+        why = "; ".join(errors) or "dbt gave no reason"
+        freshness = (SourceFreshness("source..all sources", "runtime error", error=why),)
+    return DbtRun(
+        command=command,
+        target=target,
+        ok=ok,
+        seconds=round(seconds, 3),
+        files_dir=files,
+        nodes=nodes,
+        freshness=freshness,
+        listed=outcome.listed,
+        errors=() if ok else errors,
+    )
+
+
+def _run_process(args: Sequence[str], *, cwd: Path, title: str) -> DbtOutcome:
+    """Run dbt, showing its events as they come; an interrupt lets dbt cancel its queries before it is killed."""
+    errors: list[str] = []
+    listed: list[str] = []
+    output: list[str] = []
+    process = subprocess.Popen(
+        [sys.executable, "-c", "from dbt.cli.main import cli; cli()", *args],
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+    )
+    assert process.stdout is not None
+    try:
+        with LiveProgress(title) as progress:
+            for line in process.stdout:
+                event = DbtEvent.parse(line)
+                progress.take(event)
+                if event.level == "error" and event.message.strip():
+                    errors.append(event.message)
+                elif event.name in ("ListCmdOut", "PrintEvent"):
+                    listed += _listed(event)
+                elif event.name == "Output":
+                    output.append(event.message)
+        code = process.wait()
+    except BaseException:
+        _stop(process)
+        raise
+    if code != 0 and not errors:
+        errors = output[-20:]
+    return DbtOutcome(code == 0, tuple(errors), tuple(listed))
+
+
+def _listed(event: DbtEvent) -> list[str]:
+    """The node of one line of `dbt ls --output json --output-keys unique_id`; other printed text is none."""
+    try:
+        return [json.loads(event.message)["unique_id"]]
+    except (ValueError, KeyError, TypeError):
+        return []
+
+
+def _stop(process: subprocess.Popen[str]) -> None:
+    process.send_signal(signal.SIGINT)
+    try:
+        process.wait(_STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

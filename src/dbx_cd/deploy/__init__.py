@@ -1,0 +1,1 @@
+"""Deploys: building a release into a target, and what follows a deploy."""

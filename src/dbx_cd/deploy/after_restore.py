@@ -1,0 +1,99 @@
+"""The tiny smoke suite on production after a data rollback, with the checks that production had then."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dbx_cd.artifacts import archive as project_archive
+from dbx_cd.artifacts.version import DEPLOYABLE_COMMANDS, TIMESTAMP_FORMAT
+from dbx_cd.config import CdConfig
+from dbx_cd.errors import ReleaseError
+from dbx_cd.relations import RelationName
+from dbx_cd.release.events import Deploying
+from dbx_cd.rollback.point import RestorePoint
+from dbx_cd.smoke.baseline import NoBaseline
+from dbx_cd.smoke.report import CheckResult, SmokeReport
+from dbx_cd.smoke.run import load_suites, run_smoke
+
+if TYPE_CHECKING:
+    from dbx_cd.artifacts.version import ArtifactVersion
+    from dbx_cd.release.context import Cd
+    from dbx_cd.release.events import Release
+    from dbx_cd.rollback.journal import RestoreResult
+
+
+def smoke_after_restore(cd: Cd, release: Release, result: RestoreResult) -> SmokeReport:
+    """Test production as a data rollback left it, and write the report to the release log.
+
+    The rows are those of before the release, so the checks are, too: contracts and guardrails of the build that
+    production had then, from its own project archive. Contracts are executed, not taken from that build. After a
+    rollback of some relations only their checks run.
+
+    Args:
+        cd: the context.
+        release: the release that was rolled back.
+        result: what `restore` returned.
+
+    Returns:
+        The report. Where production had no build before, its only check is skipped and says so.
+
+    Raises:
+        ReleaseError: the release never began to deploy.
+    """
+    deploying = cd.log.last(release, Deploying)
+    point = next(iter(cd.log.all(release, RestorePoint)), None)
+    if deploying is None or point is None:
+        raise ReleaseError(f"{release} never changed production", next_step="there is nothing to test")
+    earlier = _build_before(cd, point, deploying.target)
+    report = _nothing(deploying.target, release) if earlier is None else _tested(cd, result, earlier)
+    cd.log.append(release, report)
+    return report
+
+
+def _tested(cd: Cd, result: RestoreResult, earlier: ArtifactVersion) -> SmokeReport:
+    known = earlier.manifest().relations
+    names = [known[key].name for r in result.relations if (key := RelationName.parse(r.name).key) in known]
+    with tempfile.TemporaryDirectory(prefix="dbx_cd-", ignore_cleanup_errors=True) as folder:
+        project = project_archive.unpack(earlier, Path(folder) / "project")
+        suites = load_suites(
+            CdConfig.load(project).smoke_dir, earlier, select=None if result.complete else sorted(set(names))
+        )
+        return run_smoke(
+            suites,
+            spark=cd.spark,
+            artifacts=earlier,
+            baseline=NoBaseline("after a rollback there is nothing newer to compare with"),
+            tiny=True,
+            recheck=True,
+            check=False,
+        )
+
+
+def _build_before(cd: Cd, point: RestorePoint, target: str) -> ArtifactVersion | None:
+    """The newest successful build of a target from before the release, whose release was not rolled back."""
+    undone = {release.id for release, state in cd.log.history() if state.phase == "rolled_back"}
+    taken = point.taken_at.strftime(TIMESTAMP_FORMAT)
+    builds = [
+        version
+        for version in cd.store.list(target)
+        if version.ok
+        and version.command in DEPLOYABLE_COMMANDS
+        and version.timestamp < taken
+        and version.release_id not in undone
+    ]
+    return max(builds, key=lambda version: version.timestamp, default=None)
+
+
+def _nothing(target: str, release: Release) -> SmokeReport:
+    check = CheckResult(
+        name="production after the rollback",
+        kind="suite",
+        status="skipped",
+        domain="rollback",
+        where=target,
+        reason=f"{target} had no build before {release}, so there are no checks for what it holds now",
+        due=False,
+    )
+    return SmokeReport(target, "", release.commit, release.id, tiny=True, seconds=0.0, checks=(check,))

@@ -1,0 +1,87 @@
+"""Bring production's data back by itself after a failed deploy, where the policy says so and nothing can be lost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from dbx_cd.errors import RestoreRefused
+from dbx_cd.records import Record
+from dbx_cd.release.context import Cd
+from dbx_cd.release.events import Deployed, Deploying, Failed, Release
+from dbx_cd.rollback.plan import plan_restore
+from dbx_cd.rollback.point import RestorePoint
+from dbx_cd.rollback.restore import RestoreResult, restore
+from dbx_cd.smoke.report import SmokeReport
+
+# What the log says of a deploy to a target: it began, it ended, its smoke test ended.
+_OUTCOMES = (Deploying.KIND, Deployed.KIND, Failed.KIND, SmokeReport.KIND)
+
+
+@dataclass(frozen=True)
+class NotRolledBack(Record):
+    """Nothing was to be done, and why."""
+
+    KIND: ClassVar[str] = "not_rolled_back"
+
+    reason: str
+
+    def __str__(self) -> str:
+        return f"not rolled back: {self.reason}"
+
+
+def auto_rollback(cd: Cd, release: Release, *, target: str) -> RestoreResult | NotRolledBack:
+    """Undo a release's changes of a target after its build or smoke test failed.
+
+    Acts only when the log says that this release was deploying to the target, and only as `policies.auto_rollback`
+    allows: "any" failure, or "contracts": a failed build, or a smoke test in which a contract failed. What the release
+    created is kept. A task with `run_if: AT_LEAST_ONE_FAILED` also runs when an approval is being waited for; then
+    nothing is done.
+
+    Args:
+        cd: the context.
+        release: the release of this run.
+        target: the gated target.
+
+    Returns:
+        What was restored, or why nothing was.
+
+    Raises:
+        RestoreRefused: something cannot be brought back, or others have written since; the message says what a human
+            has to decide. Nothing has been changed.
+        RestoreFailed: the restore began and did not finish.
+    """
+    policy = cd.config.policies.auto_rollback
+    reason = _reason_not_to(cd, release, target, policy)
+    if reason is not None:
+        return NotRolledBack(reason)
+    plan = plan_restore(cd, release)
+    held = [f"{item.name} ({item.reason})" for item in plan.blocked]
+    held += [f"{item.name} (others wrote: {'; '.join(item.later_writes)})" for item in plan.later_writes]
+    if held:
+        raise RestoreRefused(
+            f"{len(held)} relations need a decision before {release} is rolled back: {', '.join(held)}",
+            where=target,
+            next_step="open the notebook rollback, read its plan, and leave them out with skip or agree to the loss",
+        )
+    why = cd.log.state(release).reason or "its deploy was cut off"
+    return restore(cd, plan, seal=plan.seal, reason=f"policies.auto_rollback is {policy}: {why}")
+
+
+def _reason_not_to(cd: Cd, release: Release, target: str, policy: str) -> str | None:
+    if policy == "never":
+        return "policies.auto_rollback is never"
+    log = cd.log.read(release)
+    state, events = log.state, log.of(release.id)
+    if not any(e.kind == RestorePoint.KIND for e in events):
+        return f"{release} has changed nothing in {target}"
+    if state.phase not in ("failed", "deploying"):
+        return f"{release} is {state.phase.replace('_', ' ')}"
+    last = next((e for e in reversed(events) if e.kind in _OUTCOMES and e.payload.get("target") == target), None)
+    if last is None or last.kind == Deployed.KIND or (last.kind == SmokeReport.KIND and last.payload.get("ok")):
+        return f"what failed is not the deploy to {target}"
+    if policy == "any" or last.kind != SmokeReport.KIND:
+        return None
+    if any(check.kind == "contract" for check in SmokeReport.read(dict(last.payload)).failed):
+        return None
+    return "policies.auto_rollback is contracts, and no contract failed"

@@ -1,0 +1,94 @@
+"""dbt docs and the manifest, published for discovery and lineage."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import ClassVar
+
+from dbx_cd.artifacts import archive as project_archive
+from dbx_cd.artifacts.version import TIMESTAMP_FORMAT, FileRecord, copy_files, write_json
+from dbx_cd.dbt.invocation import run_dbt
+from dbx_cd.errors import ArtifactError, ReleaseError
+from dbx_cd.records import Record
+from dbx_cd.release.context import Cd
+from dbx_cd.release.events import Built, Release
+
+SITE_FILES = ("index.html", "static_index.html", "manifest.json", "catalog.json")
+
+
+@dataclass(frozen=True)
+class DocsSite(Record):
+    """One published docs site: `index.html` beside its data, and `static_index.html`, which needs no server."""
+
+    KIND: ClassVar[str] = "docs_published"
+
+    path: Path
+    target: str
+    timestamp: str
+    release_id: str
+    commit: str
+    files: dict[str, FileRecord]
+
+    def __str__(self) -> str:
+        return f"docs of {self.target} at {self.path}"
+
+
+def publish_docs(
+    cd: Cd,
+    release: Release,
+    *,
+    target: str,
+    project_dir: str | Path = ".",
+    profiles_dir: str | Path | None = None,
+) -> DocsSite:
+    """Generate dbt docs for a target and publish them under `<root>/<target>/docs/<timestamp>/`.
+
+    A target that has a build of this release gets the docs of that build's project archive. Nothing is deferred:
+    `docs generate --defer` leaves models out (dbt-core issue 11407).
+
+    Args:
+        cd: the context.
+        release: the release to document.
+        target: the dbt target.
+        project_dir: the project, used only where this release has no archive yet.
+        profiles_dir: folder with `profiles.yml`; by default the project's own.
+
+    Raises:
+        ReleaseError: this release was not built into the target, so its docs would describe something else.
+        DbtFailed: dbt could not generate the docs.
+    """
+    built = [b for b in cd.log.all(release, Built) if b.target == target and b.ok]
+    if not built:
+        raise ReleaseError(f"{release} is not built into {target}", next_step=f"build {target} first")
+    with tempfile.TemporaryDirectory(prefix="dbx_cd-", ignore_cleanup_errors=True) as folder:
+        work = Path(folder)
+        artifacts = cd.store.find(target, release.id)
+        archived = project_archive.ARCHIVE_NAME in artifacts.files
+        project = project_archive.unpack(artifacts, work / "built") if archived else Path(project_dir)
+        run = run_dbt(
+            "docs generate --static",
+            target=target,
+            project_dir=project,
+            profiles_dir=profiles_dir or None,
+            work_dir=work,
+        )
+        site = _publish(cd, release, target, run.files_dir)
+    cd.log.append(release, site)
+    return site
+
+
+def _publish(cd: Cd, release: Release, target: str, source: Path) -> DocsSite:
+    missing = [name for name in ("index.html", "manifest.json", "catalog.json") if not (source / name).is_file()]
+    if missing:
+        raise ArtifactError(f"dbt left no {', '.join(missing)}", where=source, next_step="see dbt.log beside them")
+    timestamp = datetime.now(UTC).strftime(TIMESTAMP_FORMAT)
+    path = cd.store.root / target / "docs" / timestamp
+    path.mkdir(parents=True)
+    files = copy_files(source, path, [name for name in SITE_FILES if (source / name).is_file()])
+    site = DocsSite(path, target, timestamp, release.id, release.commit, files)
+    # The pointer last: until then readers keep the site they have.
+    write_json(path.parent.parent / "docs.json", site.to_dict())
+    return site

@@ -1,0 +1,103 @@
+"""Before anybody approves: could this deploy be undone? Read-only, from artifacts, without running dbt."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from dbx_cd import html
+from dbx_cd.dbt.artifacts import Manifest
+from dbx_cd.dbt.effects import BuildEffects, affected_relations, known_readers, table_replacements
+from dbx_cd.errors import ArtifactError, ArtifactNotFound, DbxCdError, RestoreRefused
+from dbx_cd.records import Record
+from dbx_cd.rollback.point import RestorePoint, look_at
+
+if TYPE_CHECKING:
+    from dbx_cd.release.context import Cd
+    from dbx_cd.release.events import Release
+
+
+@dataclass(frozen=True)
+class RollbackReadiness(Record):
+    """The restore point that a deploy would take, had it begun now; it is in no log. `note` says how it was found."""
+
+    KIND: ClassVar[str] = "rollback_readiness"
+
+    target: str
+    point: RestorePoint
+    note: str
+
+    @property
+    def ok(self) -> bool:
+        """Whether every relation can be brought back by the restore itself."""
+        return self.point.ok
+
+    def __str__(self) -> str:
+        return f"rollback of {self.target}: {self.point}; {self.note}"
+
+    def to_html(self) -> str:
+        """The relations with what would bring each one back."""
+        part = html.trusted(self.point.to_html())
+        return str(html.section(f"Can this deploy to {self.target} be undone?", html.paragraph(self.note), part))
+
+
+def rollback_readiness(cd: Cd, release: Release, *, target: str, full_refresh: bool = False) -> RollbackReadiness:
+    """Say which relations of a target the deploy may touch, and whether and until when each can be brought back.
+
+    dbt's selectors are not resolved for this: what counts is every node that the release has built in staging, or that
+    the target's newest build has built, where the target's newest manifest gives it a relation. That can be a few more
+    than the deploy touches. A node that the target has never had has nothing to bring back. `prod_build` looks again,
+    exactly, before it changes anything.
+
+    Args:
+        cd: the context.
+        release: a release with a successful staging build.
+        target: the gated target.
+        full_refresh: whether the deploy rebuilds incremental models.
+
+    Raises:
+        ArtifactNotFound: the release has no staging build.
+        pyspark.errors.PySparkException: the catalog cannot be asked.
+    """
+    staging = cd.config.target(target).defer_to
+    if staging is None:
+        raise DbxCdError(f"target {target!r} defers to nothing", where="dbx_cd.yml")
+    staged = cd.store.find(staging, release.id)
+    try:
+        before = cd.store.latest(target)
+    except ArtifactError as exc:
+        # Damaged artifacts of production must not keep the next release from replacing them.
+        missing = isinstance(exc, ArtifactNotFound)
+        note = f"{target} has no build yet, so its names are not known here" if missing else f"not known: {exc}"
+        return RollbackReadiness(target, look_at(cd.spark, release, [], effects=BuildEffects()), note)
+    then, now = before.manifest(), staged.manifest()
+    built = {r.unique_id for version in (staged, before) for r in version.run_results().results}
+    relations = affected_relations(then, built)
+    replaced = _by_relation_of(then, now, table_replacements(now, built, full_refresh=full_refresh))
+    point = look_at(cd.spark, release, relations, effects=BuildEffects(replaced, known_readers(then)))
+    note = f"judged by {staging}/{staged.timestamp} and {target}/{before.timestamp}; {target}_build looks again"
+    return RollbackReadiness(target, point, note)
+
+
+def require_readiness(point: RestorePoint, *, policy: str) -> None:
+    """Refuse a deploy that would lose a relation for good, where the policy is "error".
+
+    Raises:
+        RestoreRefused: after the deploy nothing could bring at least one relation back; the message says why.
+    """
+    lost = [r for r in point.readiness if r.is_lost]
+    if lost and policy == "error":
+        raise RestoreRefused(
+            f"{len(lost)} relations could not be brought back after this deploy: "
+            + "; ".join(f"{r.name} ({r.reason})" for r in lost),
+            next_step="give the model another name, so that the old relation stays; "
+            "or set policies.require_rollback_ready to warn",
+        )
+
+
+def _by_relation_of(then: Manifest, now: Manifest, replaced: Mapping[str, str]) -> dict[str, str]:
+    """The same, by the names that the target gives the nodes."""
+    names = {n.unique_id: n.relation.key for n in then.nodes.values() if n.relation is not None}
+    nodes = {key: node.unique_id for key, node in now.relations.items()}
+    return {names[nodes[key]]: what for key, what in replaced.items() if nodes.get(key) in names}

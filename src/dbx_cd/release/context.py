@@ -1,0 +1,97 @@
+"""The context that functions touching the release log take first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dbx_cd.artifacts.store import ArtifactStore
+from dbx_cd.config import CdConfig
+from dbx_cd.errors import ConfigError
+from dbx_cd.release.log import ReleaseLog
+
+if TYPE_CHECKING:
+    from databricks.sdk import WorkspaceClient
+    from pyspark.sql import SparkSession
+
+
+@dataclass(frozen=True)
+class Cd:
+    """Where one project's releases live: session, settings, artifacts, log and workspace."""
+
+    spark: SparkSession
+    config: CdConfig
+    store: ArtifactStore
+    log: ReleaseLog
+    workspace: WorkspaceClient
+
+    @cached_property
+    def user(self) -> str:
+        """Who is at work here, as the platform says; never taken from an argument."""
+        return str(self.workspace.current_user.me().user_name)
+
+
+def open_cd(
+    spark: SparkSession,
+    *,
+    project_dir: str | Path = ".",
+    workspace: WorkspaceClient | None = None,
+    overrides: Mapping[str, Any] | None = None,
+) -> Cd:
+    """Open the releases of a project.
+
+    Args:
+        spark: a classic or Spark Connect session.
+        project_dir: the folder with `dbt_project.yml` and, optionally, `dbx_cd.yml`, as `find_project` takes it.
+        workspace: a client of the SDK; by default one that authenticates as the SDK does by itself, which in a
+            notebook is the notebook's user.
+        overrides: settings that win over the file.
+
+    Raises:
+        ConfigError: there is no such project, its settings are not valid, or there are no credentials.
+    """
+    config = CdConfig.load(find_project(project_dir), overrides=overrides)
+    workspace = workspace or current_workspace()
+    log = ReleaseLog(spark, config.release_log, actor=str(workspace.current_user.me().user_name))
+    return Cd(spark, config, ArtifactStore(config.artifacts_root), log, workspace)
+
+
+def current_workspace() -> WorkspaceClient:
+    """A client that authenticates as the SDK does by itself: in a notebook as its user, elsewhere by the environment.
+
+    Raises:
+        ConfigError: there are no credentials, or they contradict one another.
+    """
+    from databricks.sdk import WorkspaceClient
+
+    try:
+        return WorkspaceClient()
+    except ValueError as exc:
+        raise ConfigError(
+            f"cannot log in to a Databricks workspace: {exc}",
+            where="environment",
+            next_step="set DATABRICKS_HOST and the variables of one way to authenticate",
+        ) from exc
+
+
+def find_project(project_dir: str | Path) -> Path:
+    """The folder of the dbt project, seen from the notebook.
+
+    A notebook's working directory is its own folder in the checkout, while `project_dir` is written relative to the
+    root of the repository. So the nearest folder above the notebook that has `<project_dir>/dbt_project.yml` counts.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    here = Path.cwd()
+    for base in (here, *here.parents):
+        if (base / project_dir / "dbt_project.yml").is_file():
+            return (base / project_dir).resolve()
+    raise ConfigError(
+        f"no dbt project at {project_dir!r} in this folder or above it",
+        where=here,
+        next_step="give project_dir relative to the root of the repository",
+    )

@@ -1,0 +1,105 @@
+"""What a restore has done, relation by relation, in the release log: a restore that was killed goes on from there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import ClassVar
+
+from dbx_cd import html
+from dbx_cd.records import Record
+from dbx_cd.release.state import Event
+from dbx_cd.rollback.decision import Action
+
+
+@dataclass(frozen=True)
+class RestoredRelation(Record):
+    """One relation of a restore. `seal` is the plan's; `moved_to` is the name of what stood in the way."""
+
+    KIND: ClassVar[str] = "restored_relation"
+
+    name: str
+    action: Action
+    seal: str
+    ok: bool
+    proof: str = ""
+    error: str | None = None
+    from_version: int | None = None
+    to_version: int | None = None
+    version_after: int | None = None
+    moved_to: str | None = None
+    seconds: float = 0.0
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.action}, {self.proof if self.ok else f'FAILED: {self.error}'}"
+
+
+@dataclass(frozen=True)
+class RestoreResult(Record):
+    """What a restore did. `complete` when the whole release is undone, which ends the release."""
+
+    KIND: ClassVar[str] = "rolled_back"
+
+    release_id: str
+    seal: str
+    relations: tuple[RestoredRelation, ...]
+    complete: bool
+    started_at: datetime
+    seconds: float
+    discarded_later_writes: bool = False
+    reason: str | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether every relation is what the plan said, and proved so."""
+        return all(r.ok for r in self.relations)
+
+    @property
+    def failed(self) -> tuple[RestoredRelation, ...]:
+        """The relations that are not."""
+        return tuple(r for r in self.relations if not r.ok)
+
+    def __str__(self) -> str:
+        done = sum(r.ok and r.action not in ("none", "keep") for r in self.relations)
+        same = sum(r.ok and r.action in ("none", "keep") for r in self.relations)
+        failed = f", {len(self.failed)} FAILED: {', '.join(r.name for r in self.failed)}" if self.failed else ""
+        why = f" ({self.reason})" if self.reason else ""
+        return f"release {self.release_id}: {done} relations restored, {same} left as they are{failed}{why}"
+
+    @property
+    def text(self) -> str:
+        """The result for a terminal: every relation with its proof, what failed first."""
+        ordered = (*self.failed, *(r for r in self.relations if r.ok))
+        return "\n".join([str(self), *(f"  {r}" for r in ordered)])
+
+    def to_html(self) -> str:
+        """Every relation with its proof."""
+        rows = [
+            (r.name, html.badge("done" if r.ok else "failed"), r.action, r.from_version, r.to_version, r.version_after,
+             r.proof or r.error, r.moved_to, f"{r.seconds:.1f} s")
+            for r in (*self.failed, *(r for r in self.relations if r.ok))
+        ]  # fmt: skip
+        headers = ("relation", "", "action", "from", "to", "now at", "proof", "what stood there is now", "took")
+        return str(html.section("Restore", html.paragraph(str(self)), html.table(headers, rows)))
+
+
+def unfinished(events: Iterable[Event]) -> list[str]:
+    """The releases whose restore has begun and not ended: it runs now, or its process was killed.
+
+    Nothing else may change production then: half of it is the old state. A restore that ended with failures has
+    ended, and said so.
+
+    Args:
+        events: events of the release log in commit order.
+
+    Returns:
+        Ids, in the order in which the restores began.
+    """
+    begun: dict[str, None] = {}
+    for event in events:
+        if event.kind == "restore_planned":
+            begun.setdefault(event.release_id)
+        elif event.kind == RestoreResult.KIND:
+            begun.pop(event.release_id, None)
+    return list(begun)

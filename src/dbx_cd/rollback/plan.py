@@ -1,0 +1,265 @@
+"""What a restore would do: read-only, with a seal over everything it describes."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import cache, partial
+from typing import TYPE_CHECKING, ClassVar
+
+from dbx_cd import html
+from dbx_cd.approval.seal import digest
+from dbx_cd.delta import tables as delta_tables
+from dbx_cd.delta.tables import CatalogEntry
+from dbx_cd.delta.views import dependency_order
+from dbx_cd.errors import RestoreRefused
+from dbx_cd.records import Record
+from dbx_cd.release.reading import LogReading
+from dbx_cd.rollback.decision import NewTables, OwnCommits, PlanItem, Present, decide
+from dbx_cd.rollback.point import THREADS, RelationState, RestorePoint, VersionsAfter, prove_readable
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+    from dbx_cd.release.context import Cd
+    from dbx_cd.release.events import Release
+
+_FIRST_COMMITS = 1000  # enough for all but very busy tables; those are asked a second time, for everything
+
+
+@dataclass(frozen=True)
+class RestorePlan(Record):
+    """Every relation of a release in the order a restore takes them: tables, then views after what they read.
+
+    `reason` is set in the log, when somebody carries the plan out.
+    """
+
+    KIND: ClassVar[str] = "restore_planned"
+
+    release_id: str
+    planned_at: datetime
+    items: tuple[PlanItem, ...]
+    new_tables: NewTables = "keep"
+    to: datetime | None = None
+    only: tuple[str, ...] = ()
+    reason: str | None = None
+
+    @property
+    def seal(self) -> str:
+        """A digest of what the plan describes. Maintenance commits do not change it, anything else does."""
+        described = [(i.name, i.action, i.now, i.to_version, i.later_writes) for i in self.items]
+        return digest([self.release_id, self.new_tables, self.to, sorted(described)])
+
+    @property
+    def changes(self) -> tuple[PlanItem, ...]:
+        """The items that change something."""
+        return tuple(i for i in self.items if i.changes)
+
+    @property
+    def blocked(self) -> tuple[PlanItem, ...]:
+        """The items that a restore cannot do: the relation has to be built again, or is lost."""
+        return tuple(i for i in self.items if i.action in ("rebuild", "impossible"))
+
+    @property
+    def later_writes(self) -> tuple[PlanItem, ...]:
+        """The items whose restore would erase what others wrote after the release."""
+        return tuple(i for i in self.changes if i.later_writes)
+
+    def __str__(self) -> str:
+        counts = {
+            action: sum(i.action == action for i in self.items) for action in dict.fromkeys(map(_action, self.items))
+        }
+        said = ", ".join(f"{n} {action}" for action, n in counts.items()) or "nothing to do"
+        warned = f"; {len(self.later_writes)} with later writes by others" if self.later_writes else ""
+        return f"restore plan of release {self.release_id}: {said}{warned}; seal {self.seal[:12]}"
+
+    @property
+    def text(self) -> str:
+        """The plan for a terminal: what stands in its way first, and the seal that agrees to it."""
+        lines = [str(self)]
+        for item in (*self.blocked, *(i for i in self.items if i not in self.blocked)):
+            lines.append(f"  {item.action:<13} {item}")
+            lines += [f"    written by others: {write}" for write in item.later_writes]
+            lines += [f"    mind: {warning}" for warning in item.warnings]
+        return "\n".join([*lines, f"seal: {self.seal}"])
+
+    def to_html(self) -> str:
+        """The plan as a table, what stands in its way first, and the seal that agrees to it."""
+        rows = [
+            (i.name, html.badge(i.action), i.from_version, i.to_version, i.rows_written, _bytes(i), i.reason,
+             html.join(html.paragraph(w) for w in i.later_writes), "; ".join(i.warnings))
+            for i in (*self.blocked, *(i for i in self.items if i not in self.blocked))
+        ]  # fmt: skip
+        headers = (
+            "relation", "action", "from version", "to version", "rows written since", "bytes", "why",
+            "writes by others", "mind",
+        )  # fmt: skip
+        sealed = html.paragraph("Seal: ", self.seal)
+        return str(html.section("Restore plan", html.paragraph(str(self)), html.table(headers, rows), sealed))
+
+
+def plan_restore(
+    cd: Cd,
+    release: Release,
+    *,
+    only: Sequence[str] | None = None,
+    skip: Sequence[str] = (),
+    to: datetime | None = None,
+    new_tables: NewTables = "keep",
+) -> RestorePlan:
+    """Say what bringing back the state before a release would do; nothing is changed and nothing is logged.
+
+    Every version a table would go back to is proved readable, so that a plan without blocked items can be carried out.
+
+    Args:
+        cd: the context.
+        release: the release to undo.
+        only: restrict to these relations, each as `model`, `schema.model` or `catalog.schema.model`.
+        skip: leave these out, named likewise.
+        to: bring tables to what they were at this time (UTC when it has no zone) instead of before the release.
+        new_tables: what becomes of relations that the release created: "keep" or "drop".
+
+    Raises:
+        RestoreRefused: the release has no restore point, or a name in `only` or `skip` is not in it.
+    """
+    moment = to.replace(tzinfo=UTC) if to is not None and to.tzinfo is None else to
+    log = cd.log.read(release)
+    plan = assess(cd.spark, log, only=only, skip=skip, to=moment, new_tables=new_tables)
+    prove = partial(_proved, cd.spark)
+    return replace(plan, items=tuple(delta_tables.in_parallel(prove, plan.items, threads=THREADS)))
+
+
+def assess(
+    spark: SparkSession,
+    log: LogReading,
+    *,
+    only: Sequence[str] | None = None,
+    skip: Sequence[str] = (),
+    to: datetime | None = None,
+    new_tables: NewTables = "keep",
+    sizes: bool = True,
+) -> RestorePlan:
+    """The plan without the proof that old versions are readable: two metadata queries a table.
+
+    `sizes`: also say how many bytes each table has. Delta has to go through all its file entries for that.
+    """
+    release, points, afters = log.release, log.all(RestorePoint), log.all(VersionsAfter)
+    assert release is not None
+    if not points:
+        raise RestoreRefused(
+            f"{release} has no restore point: it never began to change production",
+            next_step="pick a release that was deployed, from cd.log.history()",
+        )
+    states = _selected(states_before(points), only=only, skip=skip)
+    entries = delta_tables.catalog_entries(spark, [s.relation for s in states])
+
+    @cache
+    def dropped(catalog: str, schema: str) -> frozenset[str] | None:
+        return delta_tables.dropped_tables(spark, catalog=catalog, schema=schema)
+
+    def item(state: RelationState) -> PlanItem:
+        return decide(
+            state,
+            _present(spark, state, entries[state.relation.key], sizes=sizes),
+            own=OwnCommits.of(state.relation, points, afters),
+            to=to,
+            new_tables=new_tables,
+            dropped=dropped,
+        )
+
+    items = delta_tables.in_parallel(item, states, threads=THREADS)
+    return RestorePlan(
+        release_id=release.id,
+        planned_at=datetime.now(UTC),
+        items=tuple(_ordered(items, {s.name: s.view_text or "" for s in states})),
+        new_tables=new_tables,
+        to=to,
+        only=tuple(s.name for s in states) if only or skip else (),
+    )
+
+
+def states_before(points: Sequence[RestorePoint]) -> list[RelationState]:
+    """The relations as they were before the release first touched them.
+
+    A repaired build takes a restore point again, of tables that the failed build had already changed: the first counts.
+    """
+    first: dict[str, RelationState] = {}
+    for point in points:
+        for state in point.relations:
+            first.setdefault(state.relation.key, state)
+    return list(first.values())
+
+
+def _selected(
+    states: Sequence[RelationState], *, only: Sequence[str] | None, skip: Sequence[str]
+) -> list[RelationState]:
+    wanted = {s.name for s in states} if only is None else {s.name for name in only for s in _named(name, states)}
+    left_out = {s.name for name in skip for s in _named(name, states)}
+    return [s for s in states if s.name in wanted - left_out]
+
+
+def _named(name: str, states: Sequence[RelationState]) -> list[RelationState]:
+    wanted = name.replace("`", "").lower()
+    found = [s for s in states if s.relation.key == wanted or s.relation.key.endswith("." + wanted)]
+    if not found:
+        known = sorted({s.relation.identifier for s in states})
+        close = difflib.get_close_matches(wanted.rsplit(".", 1)[-1], known, n=3) or known[:10]
+        raise RestoreRefused(
+            f"{name!r} is not among the relations of the restore point", next_step=f"name one of: {', '.join(close)}"
+        )
+    return found
+
+
+def _present(spark: SparkSession, before: RelationState, entry: CatalogEntry, *, sizes: bool) -> Present:
+    relation = before.relation
+    if entry.kind == "table":
+        detail = delta_tables.detail(spark, relation) if sizes else None
+        properties = detail.properties if detail else delta_tables.properties(spark, relation)
+        commits = delta_tables.history(spark, relation, limit=_FIRST_COMMITS)
+        if len(commits.commits) == _FIRST_COMMITS and min(commits.commits) > (before.version or 0):
+            commits = delta_tables.history(spark, relation)
+        return Present(entry, properties, detail.size if detail else None, history=commits)
+    if entry.kind == "view":
+        now = RelationState(
+            before.name, "view", columns=entry.columns, comment=entry.comment, view_text=entry.view_text,
+            view_properties=delta_tables.properties(spark, relation),
+        )  # fmt: skip
+        return Present(entry, definition=now.definition)
+    return Present(entry)
+
+
+def _proved(spark: SparkSession, item: PlanItem) -> PlanItem:
+    """The item with the fingerprint of the version it goes back to; blocked when that version is gone or another."""
+    if item.action != "restore" or item.to_version is None:
+        return item
+    positions = item.fingerprint.positions if item.fingerprint else None
+    found, unreadable = prove_readable(spark, item.relation, item.to_version, positions=positions)
+    if unreadable:
+        return replace(item, action="rebuild", reason=unreadable)
+    if item.fingerprint is not None and found != item.fingerprint:
+        return replace(item, action="impossible", reason=f"version {item.to_version} is not what was recorded of it")
+    return replace(item, fingerprint=found)
+
+
+def _ordered(items: Sequence[PlanItem], texts: Mapping[str, str]) -> list[PlanItem]:
+    """Tables, then views after the views they read, then what is dropped: views before tables."""
+    place = {name: n for n, name in enumerate(dependency_order({i.name: texts[i.name] for i in items}))}
+
+    def group(item: PlanItem) -> int:
+        if item.action == "drop":
+            return 2 if item.kind_now == "view" else 3
+        return 1 if item.is_view else 0
+
+    return sorted(items, key=lambda i: (group(i), place[i.name]))
+
+
+def _action(item: PlanItem) -> str:
+    return item.action
+
+
+def _bytes(item: PlanItem) -> str | None:
+    if item.bytes_now is None or item.bytes_then is None:
+        return None
+    return f"{item.bytes_now:,} -> {item.bytes_then:,}"

@@ -1,0 +1,274 @@
+"""What production was before a release: taken, and durable in the release log, before the first statement runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, ClassVar
+
+from dbx_cd import html
+from dbx_cd.approval.seal import digest
+from dbx_cd.dbt.effects import BuildEffects
+from dbx_cd.delta import tables as delta_tables
+from dbx_cd.delta.tables import CatalogEntry, Column, Constraint, Fingerprint, Kind, TableDetail
+from dbx_cd.errors import DbxCdError
+from dbx_cd.records import Record
+from dbx_cd.relations import RelationName
+from dbx_cd.rollback.readiness import Readiness, readiness_of
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+    from dbx_cd.release.context import Cd
+    from dbx_cd.release.events import Release
+
+THREADS = 8
+
+
+@dataclass(frozen=True)
+class RelationState:
+    """One relation at one moment; which fields are set depends on `kind`.
+
+    `committed_at` is when `version` was committed: together they tell whether a table is still the same one, which its
+    id does not (CREATE OR REPLACE changes the id and keeps the history; DROP and CREATE starts a new history).
+    `unreadable` says why the current files cannot be read, where they cannot. `replaced_by` says what the build puts in
+    a table's place after dropping it, "" where the table stays; `can_undrop` whether the platform has UNDROP then.
+    `readers` are the nodes of the project that read the relation.
+    """
+
+    name: str
+    kind: Kind
+    table_type: str = ""
+    version: int | None = None
+    committed_at: datetime | None = None
+    detail: TableDetail | None = None
+    fingerprint: Fingerprint | None = None
+    unreadable: str | None = None
+    columns: tuple[Column, ...] = ()
+    comment: str | None = None
+    keys: tuple[Constraint, ...] = ()
+    view_text: str | None = None
+    view_properties: Mapping[str, str] = field(default_factory=dict)
+    replaced_by: str = ""
+    can_undrop: bool = False
+    tags: Mapping[str, str] = field(default_factory=dict)
+    readers: tuple[str, ...] = ()
+
+    @cached_property
+    def relation(self) -> RelationName:
+        """The name, parsed."""
+        return RelationName.parse(self.name)
+
+    @property
+    def definition(self) -> str | None:
+        """A digest of what a view is: text, columns, comment and properties; None for what is no view."""
+        if self.kind != "view":
+            return None
+        columns = [(c.name, c.comment) for c in self.columns]
+        return digest([self.view_text, columns, self.comment or None, dict(self.view_properties)])
+
+    @property
+    def properties(self) -> Mapping[str, str]:
+        """The properties of a table or view."""
+        return self.detail.properties if self.detail else self.view_properties
+
+
+@dataclass(frozen=True)
+class RestorePoint(Record):
+    """Every relation a build may touch, as it was before."""
+
+    KIND: ClassVar[str] = "restore_point"
+
+    release_id: str
+    taken_at: datetime
+    relations: tuple[RelationState, ...]
+
+    @cached_property
+    def readiness(self) -> tuple[Readiness, ...]:
+        """Whether and until when each relation can be brought back."""
+        return tuple(readiness_of(state, self.taken_at) for state in self.relations)
+
+    @property
+    def ok(self) -> bool:
+        """Whether every relation can be brought back by the restore itself."""
+        return all(r.status == "restorable" for r in self.readiness)
+
+    def state(self, relation: RelationName) -> RelationState | None:
+        """The state of one relation, or None when the restore point does not hold it."""
+        return next((s for s in self.relations if s.relation.key == relation.key), None)
+
+    def __str__(self) -> str:
+        held = [r for r in self.readiness if r.status != "restorable"]
+        ends = [r.until for r in self.readiness if r.until]
+        until = f", until {min(ends):%Y-%m-%d %H:%M} UTC (longer: extend_retention)" if ends else ""
+        lost = "".join(f"; {r.status}: {r.name} ({r.reason})" for r in held)
+        restorable = len(self.relations) - len(held)
+        return f"restore point of {len(self.relations)} relations: {restorable} restorable{until}{lost}"
+
+    def to_html(self) -> str:
+        """The relations with what would bring each one back."""
+        rows = [
+            (s.name, s.table_type or s.kind, s.version, s.fingerprint.rows if s.fingerprint else None,
+             html.badge(r.status), f"{r.until:%Y-%m-%d %H:%M} UTC" if r.until else None, r.reason)
+            for s, r in zip(self.relations, self.readiness, strict=True)
+        ]  # fmt: skip
+        headers = ("relation", "kind", "version", "rows", "rollback", "until", "why")
+        return str(html.section("Restore point", html.paragraph(str(self)), html.table(headers, rows)))
+
+
+@dataclass(frozen=True)
+class VersionAfter:
+    """Where the release's own build left one relation; a view is known by the digest of its definition."""
+
+    name: str
+    kind: Kind
+    version: int | None = None
+    committed_at: datetime | None = None
+    definition: str | None = None
+
+
+@dataclass(frozen=True)
+class VersionsAfter(Record):
+    """The relations of a restore point after the build: later commits are not the release's own."""
+
+    KIND: ClassVar[str] = "built_versions"
+
+    release_id: str
+    taken_at: datetime
+    relations: tuple[VersionAfter, ...]
+
+    def of(self, relation: RelationName) -> VersionAfter | None:
+        """One relation, or None when it is not held."""
+        return next((v for v in self.relations if RelationName.parse(v.name).key == relation.key), None)
+
+    def __str__(self) -> str:
+        return f"versions of {len(self.relations)} relations after the build"
+
+
+def capture_restore_point(
+    cd: Cd, release: Release, relations: Sequence[RelationName], *, effects: BuildEffects | None = None
+) -> RestorePoint:
+    """Record what each relation is now. When this returns, the record is in the release log.
+
+    Every table's active files are looked at (names and row positions, no columns): a version whose files are gone
+    could not be brought back, and it is better to know before the deploy.
+
+    Args:
+        cd: the context.
+        release: the release about to change the relations.
+        relations: every relation its build may touch, and views over them.
+        effects: what is known of the build: which tables it drops, and who reads what.
+
+    Raises:
+        pyspark.errors.PySparkException: the catalog cannot be asked; then production must not be built.
+    """
+    point = look_at(cd.spark, release, relations, effects=effects or BuildEffects())
+    cd.log.append(release, point)
+    return point
+
+
+def look_at(
+    spark: SparkSession, release: Release, relations: Sequence[RelationName], *, effects: BuildEffects
+) -> RestorePoint:
+    """The restore point as it would be taken now; nothing is written."""
+    taken = datetime.now(UTC)
+    states = observe(spark, relations, prove=True)
+    dropped = [s.relation for s in states if s.kind == "table" and effects.replaced.get(s.relation.key)]
+    schemas = {(r.catalog, r.schema) for r in dropped}
+    undrop = {(c, n): delta_tables.dropped_tables(spark, catalog=c, schema=n) is not None for c, n in schemas}
+
+    def with_effects(state: RelationState) -> RelationState:
+        key, place = state.relation.key, (state.relation.catalog, state.relation.schema)
+        replaced_by = effects.replaced.get(key, "") if state.kind == "table" else ""
+        return replace(
+            state,
+            replaced_by=replaced_by,
+            can_undrop=bool(replaced_by) and undrop[place],
+            readers=effects.readers.get(key, ()),
+        )
+
+    return RestorePoint(release.id, taken, tuple(map(with_effects, states)))
+
+
+def record_versions_after(cd: Cd, release: Release, point: RestorePoint) -> VersionsAfter:
+    """Record where a build, also a failed one, left the relations of its restore point."""
+    states = observe(cd.spark, [s.relation for s in point.relations], prove=False)
+    after = VersionsAfter(
+        release.id,
+        datetime.now(UTC),
+        tuple(VersionAfter(s.name, s.kind, s.version, s.committed_at, s.definition) for s in states),
+    )
+    cd.log.append(release, after)
+    return after
+
+
+def observe(spark: SparkSession, relations: Sequence[RelationName], *, prove: bool) -> tuple[RelationState, ...]:
+    """The relations as they are now, in the order given and each once: two metadata queries a table.
+
+    Args:
+        spark: a session.
+        relations: what to look at.
+        prove: also read the names of every table's active files, its keys, and every relation's tags.
+    """
+    unique = list({r.key: r for r in relations}.values())
+    entries = delta_tables.catalog_entries(spark, unique)
+    keys = delta_tables.keys_of(spark, unique) if prove else {}
+    tags = delta_tables.tags_of(spark, unique) if prove else {}
+    look = partial(_state, spark, entries=entries, keys=keys, tags=tags, prove=prove)
+    return tuple(delta_tables.in_parallel(look, unique, threads=THREADS))
+
+
+def _state(
+    spark: SparkSession,
+    relation: RelationName,
+    *,
+    entries: Mapping[str, CatalogEntry],
+    keys: Mapping[str, tuple[Constraint, ...]],
+    tags: Mapping[str, Mapping[str, str]],
+    prove: bool,
+) -> RelationState:
+    entry = entries[relation.key]
+    version = committed_at = detail = proof = unreadable = None
+    if entry.kind == "table":
+        # The detail first: a commit in between makes the version too new, never too old, and it is seen as a change.
+        detail = delta_tables.detail(spark, relation)
+        newest = delta_tables.history(spark, relation, limit=1)
+        version, committed_at = newest.version, newest.commits[newest.version].at
+        if prove:
+            proof, unreadable = prove_readable(spark, relation, version, positions=detail.may_have_deletion_vectors)
+    return RelationState(
+        name=written(relation),
+        kind=entry.kind,
+        table_type=entry.table_type,
+        version=version,
+        committed_at=committed_at,
+        detail=detail,
+        fingerprint=proof,
+        unreadable=unreadable,
+        columns=entry.columns,
+        comment=entry.comment,
+        keys=keys.get(relation.key, ()),
+        tags=tags.get(relation.key, {}),
+        view_text=entry.view_text,
+        view_properties=delta_tables.properties(spark, relation) if entry.kind == "view" else {},
+    )
+
+
+def prove_readable(
+    spark: SparkSession, table: RelationName, version: int, *, positions: bool | None = None
+) -> tuple[Fingerprint | None, str | None]:
+    """The fingerprint of a version, or why it cannot be read: its data files or its log entries are gone."""
+    try:
+        return delta_tables.fingerprint(spark, table, version, positions=positions), None
+    except delta_tables.sql_errors() as exc:
+        return None, f"version {version} cannot be read: {delta_tables.explain(exc)}"
+
+
+def written(relation: RelationName) -> str:
+    """The name as records hold it: plain, or in backticks where the plain form would not read back."""
+    try:
+        return str(relation) if RelationName.parse(str(relation)) == relation else relation.quoted
+    except DbxCdError:
+        return relation.quoted

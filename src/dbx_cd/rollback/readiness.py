@@ -1,0 +1,95 @@
+"""Whether and until when a relation can be brought back to what it is now."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Literal
+
+from dbx_cd.delta import tables as delta_tables
+from dbx_cd.delta.history import RETENTION
+from dbx_cd.relations import RelationName
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+    from dbx_cd.rollback.point import RelationState
+
+# How long UNDROP lists a dropped table of Unity Catalog by default (Databricks documentation; not verified).
+UNDROP_WINDOW = timedelta(days=7)
+
+Status = Literal["restorable", "undrop", "rebuild", "impossible"]
+
+
+@dataclass(frozen=True)
+class Readiness:
+    """How one relation would come back: `restorable` by the restore itself (until `until`), `undrop` with the help
+    of the platform's UNDROP, `rebuild` by dbt from the earlier code, or `impossible`.
+
+    `is_lost`: after the deploy nothing can bring today's rows back; a rebuild makes others from what its sources hold.
+    """
+
+    name: str
+    status: Status
+    reason: str
+    until: datetime | None = None
+    is_lost: bool = False
+
+
+def readiness_of(state: RelationState, taken_at: datetime) -> Readiness:
+    """Judge one relation of a restore point.
+
+    A table's files outlive their removal by `delta.deletedFileRetentionDuration`, and its log entries live for
+    `delta.logRetentionDuration`; both clocks start at the earliest when the restore point is taken.
+    """
+    match state.kind:
+        case "missing":
+            return Readiness(state.name, "restorable", "does not exist yet: what the release creates can be dropped")
+        case "view" if state.view_text is None:
+            return Readiness(state.name, "rebuild", "this user may not read the view's text")
+        case "view":
+            return Readiness(state.name, "restorable", "its text is recorded")
+        case "table" if state.unreadable:
+            return Readiness(state.name, "rebuild", state.unreadable)
+        case "table" if state.replaced_by and state.can_undrop:
+            reason = f"the build drops it for {state.replaced_by}; UNDROP brings it back for 7 days (never tried)"
+            return Readiness(state.name, "undrop", reason, taken_at + UNDROP_WINDOW)
+        case "table" if state.replaced_by:
+            reason = f"the build drops it for {state.replaced_by}, with its history; this platform has no UNDROP"
+            return Readiness(state.name, "rebuild", reason, is_lost=True)
+        case "table":
+            kept = {name: delta_tables.retention(state.properties, name) for name in RETENTION}
+            shortest = min(kept, key=lambda name: kept[name])
+            reason = f"files checked; {shortest} is {_days(kept[shortest])}"
+            return Readiness(state.name, "restorable", reason, taken_at + kept[shortest])
+    if state.table_type == "MATERIALIZED_VIEW":
+        return Readiness(state.name, "rebuild", "a materialized view has no time travel: deploy the earlier code")
+    reason = f"{state.table_type.lower() or 'this kind'} has no time travel"
+    return Readiness(state.name, "impossible", reason, is_lost=True)
+
+
+def extend_retention(spark: SparkSession, table: RelationName, *, days: int) -> None:
+    """Keep what a table was for at least this many days, so that it can be brought back that long.
+
+    Run it before the deploy: what VACUUM removes is gone. A restore keeps retention that was made longer since.
+
+    Both retention properties are set, because Delta refuses files kept longer than the log (measured). Files already
+    vacuumed stay gone.
+
+    Args:
+        spark: a session that may alter the table.
+        table: a Delta table.
+        days: how long; retention that is already longer stays.
+
+    Example:
+        extend_retention(spark, RelationName.parse("prod.shop.orders"), days=30)
+    """
+    now = delta_tables.detail(spark, table).properties
+    wanted = timedelta(days=days)
+    longer = {name: f"interval {days} days" for name in RETENTION if delta_tables.retention(now, name) < wanted}
+    if longer:
+        spark.sql(f"ALTER TABLE {table.quoted} SET TBLPROPERTIES ({delta_tables.property_list(longer)})")
+
+
+def _days(duration: timedelta) -> str:
+    return f"{duration / timedelta(days=1):g} days"

@@ -1,0 +1,238 @@
+"""Carry out a restore plan: journaled relation by relation, in parallel, resumable, verified."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from dbx_cd.delta import tables as delta_tables
+from dbx_cd.errors import DbxCdError, RestoreFailed, RestoreRefused
+from dbx_cd.release.reading import LogReading
+from dbx_cd.rollback.consent import agreed, require_consent
+from dbx_cd.rollback.decision import PlanItem
+from dbx_cd.rollback.journal import RestoredRelation, RestoreResult as RestoreResult, unfinished
+from dbx_cd.rollback.plan import RestorePlan, assess, states_before
+from dbx_cd.rollback.point import THREADS, RelationState, RestorePoint
+from dbx_cd.rollback.progress import OnProgress, silent
+from dbx_cd.rollback.statements import RestoreStatements
+from dbx_cd.rollback.verify import answers, verify_table, verify_view
+
+if TYPE_CHECKING:
+    from dbx_cd.release.context import Cd
+    from dbx_cd.release.events import Release
+
+
+def restore(
+    cd: Cd,
+    plan: RestorePlan,
+    *,
+    seal: str,
+    reason: str | None = None,
+    discard_later_writes: bool = False,
+    on_progress: OnProgress = silent,
+    threads: int = THREADS,
+) -> RestoreResult:
+    """Bring every relation of a plan back, prove it, and write it all to the release log.
+
+    A restore that was killed, or that failed, goes on where it was when it is called again, with the same plan or a
+    new one: what already holds the content of its target version gets no further commit.
+
+    Args:
+        cd: the context.
+        plan: from `plan_restore`.
+        seal: the plan's seal, which says that somebody has read this plan.
+        reason: why, for the release log.
+        discard_later_writes: erase what others wrote after the release, as the plan lists it.
+        on_progress: called with each relation that is done, or has failed; see `RestoreProgress`.
+        threads: how many tables to restore at the same time.
+
+    Raises:
+        RestoreRefused: the seal is not the plan's, the relations have changed since the plan, others wrote after the
+            release, something cannot be brought back, or a release is deploying. Nothing has been changed.
+        RestoreFailed: a relation is not what it should be; `.result` says which. Call again to go on.
+    """
+    started, clock = datetime.now(UTC), time.monotonic()
+    release = cd.log.release(plan.release_id)
+    log = cd.log.read(release)
+    _refuse_while_others_work(log, discard_later_writes=discard_later_writes)
+    require_consent(plan, seal=seal, discard_later_writes=discard_later_writes)
+    now = assess(cd.spark, log, only=plan.only or None, to=plan.to, new_tables=plan.new_tables, sizes=False)
+    items = agreed(plan, now)
+    finished = log.last(RestoreResult)
+    if finished is not None and finished.complete and not any(i.changes for i in items):
+        return finished  # two restores of one release are one
+    earlier = log.all(RestorePlan)
+    if release.id in unfinished(log.events) and earlier[-1].seal == plan.seal:
+        reason = reason or earlier[-1].reason
+    else:
+        _claim(cd, release, replace(plan, reason=reason), discard_later_writes=discard_later_writes)
+    run = _Run(
+        cd=cd,
+        release=release,
+        seal=plan.seal,
+        before={s.name: s for s in states_before(log.all(RestorePoint))},
+        journal={r.name: r for r in log.all(RestoredRelation) if r.seal == plan.seal and r.ok},
+        statements=RestoreStatements.signed(cd.spark, release_id=release.id),
+        at_point=plan.to is None,
+        on_progress=on_progress,
+    )
+    done = run.all(_with_kept_properties(items, earlier), threads=threads)
+    result = RestoreResult(
+        release_id=release.id,
+        seal=plan.seal,
+        relations=tuple(done),
+        complete=all(r.ok for r in done) and not plan.only and plan.to is None,
+        started_at=started,
+        seconds=round(time.monotonic() - clock, 1),
+        discarded_later_writes=discard_later_writes,
+        reason=reason,
+    )
+    cd.log.append(release, result)
+    if not result.ok:
+        raise RestoreFailed(
+            f"{len(result.failed)} of {len(done)} relations are not restored: {result.failed[0]}",
+            result=result,
+            where=release,
+            next_step="read .result; when the cause is gone, plan and restore again: it goes on where it was",
+        )
+    return result
+
+
+@dataclass(frozen=True)
+class _Run:
+    """One attempt to carry out a plan."""
+
+    cd: Cd
+    release: Release
+    seal: str
+    before: Mapping[str, RelationState]
+    journal: Mapping[str, RestoredRelation]
+    statements: RestoreStatements
+    at_point: bool
+    on_progress: OnProgress
+
+    def all(self, items: list[PlanItem], *, threads: int) -> list[RestoredRelation]:
+        """Tables that must be undropped, then all tables at once, then views and drops in the plan's order.
+
+        An UNDROP is the step most likely to fail, so it comes before anything is changed.
+        """
+        undropped = self._journaled([self._one(i) for i in items if i.action == "undrop"])
+        if not all(r.ok for r in undropped):
+            return undropped
+        tables = [i for i in items if not i.is_view and i.action not in ("undrop", "drop")]
+        rest = [i for i in items if i.is_view or i.action == "drop"]
+        restored: list[RestoredRelation] = []
+        with ThreadPoolExecutor(max_workers=threads, thread_name_prefix="restore") as pool:
+            # The journal is written by this thread alone, all that is done by then in one commit: appends to one Delta
+            # table would only wait for each other.
+            running = {pool.submit(self._one, i) for i in tables}
+            while running:
+                done, running = wait(running, return_when=FIRST_COMPLETED)
+                restored += self._journaled([f.result() for f in done])
+        return [*undropped, *restored, *(r for i in rest for r in self._journaled([self._one(i)]))]
+
+    def _journaled(self, done: list[RestoredRelation]) -> list[RestoredRelation]:
+        new = [r for r in done if r.ok and r is not self.journal.get(r.name)]
+        if new:
+            self.cd.log.append_all(self.release, new)
+        for relation in done:
+            self.on_progress(relation)
+        return done
+
+    def _one(self, item: PlanItem) -> RestoredRelation:
+        """Do one item and prove it; a failure becomes part of the result."""
+        if item.name in self.journal and not item.changes:
+            return self.journal[item.name]
+        clock = time.monotonic()
+        done = RestoredRelation(
+            item.name, item.action, self.seal, ok=True, from_version=item.from_version, to_version=item.to_version
+        )
+        failures: tuple[type[Exception], ...] = (*delta_tables.sql_errors(), DbxCdError)
+        try:
+            done = self._do(item, done)
+        except failures as exc:
+            spent = round(time.monotonic() - clock, 1)
+            return replace(done, ok=False, error=delta_tables.explain(exc), seconds=spent)
+        return replace(done, seconds=round(time.monotonic() - clock, 1))
+
+    def _do(self, item: PlanItem, done: RestoredRelation) -> RestoredRelation:
+        before, spark = self.before[item.name], self.cd.spark
+        match item.action:
+            case "restore":
+                version = self.statements.restore(item)
+                return replace(done, proof=self._proof(item, before), version_after=version)
+            case "undrop":
+                moved = self.statements.undrop(item)
+                version = self.statements.restore(replace(item, from_version=None))  # of what stood in its way
+                return replace(done, proof=self._proof(item, before), version_after=version, moved_to=moved)
+            case "recreate_view":
+                moved = self.statements.recreate_view(before, kind_now=item.kind_now)
+                return replace(done, proof=verify_view(spark, before), moved_to=moved)
+            case "drop":
+                self.statements.drop(item)
+                return replace(done, proof="dropped")
+        if item.kind_now == "view":
+            try:
+                answers(spark, before)
+            except delta_tables.sql_errors() as exc:
+                if before.kind == "view":
+                    raise
+                return replace(done, proof=f"{item.reason}; it does not answer any more: {delta_tables.explain(exc)}")
+            return replace(done, proof=f"{item.reason}; it answers")
+        self.statements.keep_properties(item)
+        if item.fingerprint is not None:  # an attempt that was killed restored it, and did not get to the proof
+            return replace(done, proof=self._proof(item, before), version_after=item.from_version)
+        return replace(done, proof=item.reason, version_after=item.from_version)
+
+    def _proof(self, item: PlanItem, before: RelationState) -> str:
+        return verify_table(self.cd.spark, item, before.properties if self.at_point else None)
+
+
+def _claim(cd: Cd, release: Release, plan: RestorePlan, *, discard_later_writes: bool) -> None:
+    """Say in the log that the restore begins, then look once more whether somebody else began at the same time.
+
+    A deploy writes `deploying` and then looks for `restore_planned`: whoever writes second sees the other one.
+    """
+    cd.log.append(release, plan)
+    try:
+        _refuse_while_others_work(cd.log.read(release), discard_later_writes=discard_later_writes)
+    except RestoreRefused as refused:
+        withdrawn = f"withdrawn: {refused.what}"
+        cd.log.append(
+            release, RestoreResult(release.id, plan.seal, (), False, datetime.now(UTC), 0.0, reason=withdrawn)
+        )
+        raise
+
+
+def _refuse_while_others_work(log: LogReading, *, discard_later_writes: bool) -> None:
+    """A restore excludes any deploy, and the restore of another release.
+
+    Whether a deploy of this very release still runs, or was killed, the log cannot tell: that is for a person to say.
+    """
+    assert log.release is not None
+    half_done = [release_id for release_id in unfinished(log.events) if release_id != log.release.id]
+    if half_done:
+        raise RestoreRefused(
+            f"release {half_done[0]} is being restored, or its restore was killed",
+            next_step="finish that restore first: plan and restore it again",
+        )
+    for other, state in log.history:
+        if state.deploying_to is None:
+            continue
+        if other.id != log.release.id:
+            raise RestoreRefused(f"{other} is deploying to {state.deploying_to}", next_step="wait until it has ended")
+        if not discard_later_writes:
+            raise RestoreRefused(
+                f"{other} is still deploying to {state.deploying_to}, or its run was killed",
+                next_step="make sure that no run of it is left, then restore with discard_later_writes=True",
+            )
+
+
+def _with_kept_properties(items: list[PlanItem], earlier: list[RestorePlan]) -> list[PlanItem]:
+    """A restore killed between RESTORE and setting retention again left only its plan to say what to set."""
+    planned = {i.name: i.keep_properties for p in earlier for i in p.items if i.keep_properties}
+    return [i if i.keep_properties else replace(i, keep_properties=planned.get(i.name, {})) for i in items]
