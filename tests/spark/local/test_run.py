@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from shop_repository import Repository
 
-TINY = Path(__file__).resolve().parents[1] / "fixtures" / "tiny_project"
+TINY = Path(__file__).resolve().parents[2] / "fixtures" / "tiny_project"
 READ_AGAIN = """
 import json, sys
 from dbx_cd import ReleaseLog

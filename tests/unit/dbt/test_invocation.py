@@ -11,7 +11,7 @@ from fake_dbt import FakeDbt
 
 from dbx_cd import ConfigError, DbtFailed, DbtOutcome, DbtRun, RelationName, run_dbt
 
-SHOP = Path(__file__).parents[2] / "examples" / "shop"
+SHOP = Path(__file__).parents[3] / "examples" / "shop"
 QUIET = ["--log-format", "json", "--no-use-colors", "--no-send-anonymous-usage-stats"]
 
 

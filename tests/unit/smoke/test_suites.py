@@ -302,7 +302,7 @@ def test_importing_smoke_pulls_in_neither_great_expectations_nor_pyspark() -> No
     assert done.stdout.strip() == "[]"
 
 
-SHOP = Path(__file__).resolve().parents[2] / "examples" / "shop" / "smoke"
+SHOP = Path(__file__).resolve().parents[3] / "examples" / "shop" / "smoke"
 
 
 def test_suites_of_the_example_are_valid_and_show_every_kind_of_check() -> None:

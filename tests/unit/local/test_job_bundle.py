@@ -12,7 +12,7 @@ from databricks.sdk.service.jobs import JobSettings, RunIf, Source, Task
 from dbx_cd import ConfigError
 from dbx_cd.local.job_bundle import BUNDLE_FILE, JOB_FILE, load_job
 
-REPOSITORY = Path(__file__).parents[2]
+REPOSITORY = Path(__file__).parents[3]
 BUNDLE = "variables:\n  owner: {default: data@example.org}\n  region: {}\n"
 JOB = """
 resources:
