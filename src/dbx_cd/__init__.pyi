@@ -76,6 +76,9 @@ from .notebook import (
     Task as Task,
     start_task as start_task,
 )
+from .plan.baseline import (
+    baseline_for as baseline_for,
+)
 from .plan.rollback_readiness import (
     RollbackReadiness as RollbackReadiness,
     rollback_readiness as rollback_readiness,
@@ -123,7 +126,6 @@ from .rollback.restore import (
 )
 from .smoke.baseline import (
     NoBaseline as NoBaseline,
-    baseline_for as baseline_for,
 )
 from .smoke.compare import (
     ModelComparison as ModelComparison,

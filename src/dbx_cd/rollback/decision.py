@@ -12,8 +12,9 @@ from dbx_cd.delta import tables as delta_tables
 from dbx_cd.delta.history import RETENTION, Commit, History
 from dbx_cd.delta.tables import CatalogEntry, Fingerprint, Kind
 from dbx_cd.relations import RelationName
-from dbx_cd.rollback.point import RelationState, RestorePoint, VersionAfter, VersionsAfter
+from dbx_cd.rollback.point import RestorePoint, VersionAfter, VersionsAfter
 from dbx_cd.rollback.readiness import readiness_of
+from dbx_cd.rollback.relation_state import RelationState
 
 Action = Literal["restore", "recreate_view", "drop", "keep", "none", "undrop", "rebuild", "impossible"]
 NewTables = Literal["keep", "drop"]

@@ -10,15 +10,16 @@ from functools import cache, partial
 from typing import TYPE_CHECKING, ClassVar
 
 from dbx_cd import html
-from dbx_cd.approval.seal import digest
 from dbx_cd.delta import tables as delta_tables
 from dbx_cd.delta.tables import CatalogEntry
 from dbx_cd.delta.views import dependency_order
+from dbx_cd.digest import digest
 from dbx_cd.errors import RestoreRefused
 from dbx_cd.records import Record
 from dbx_cd.release.reading import LogReading
 from dbx_cd.rollback.decision import NewTables, OwnCommits, PlanItem, Present, decide
-from dbx_cd.rollback.point import THREADS, RelationState, RestorePoint, VersionsAfter, prove_readable
+from dbx_cd.rollback.point import THREADS, RestorePoint, VersionsAfter, prove_readable
+from dbx_cd.rollback.relation_state import RelationState
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, ClassVar
 
 from dbx_cd import html
-from dbx_cd.approval.seal import digest
 from dbx_cd.dbt.effects import BuildEffects
 from dbx_cd.delta import tables as delta_tables
-from dbx_cd.delta.tables import CatalogEntry, Column, Constraint, Fingerprint, Kind, TableDetail
-from dbx_cd.errors import DbxCdError
+from dbx_cd.delta.tables import CatalogEntry, Constraint, Fingerprint, Kind
 from dbx_cd.records import Record
 from dbx_cd.relations import RelationName
 from dbx_cd.rollback.readiness import Readiness, readiness_of
+from dbx_cd.rollback.relation_state import RelationState, written
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -25,54 +24,6 @@ if TYPE_CHECKING:
     from dbx_cd.release.events import Release
 
 THREADS = 8
-
-
-@dataclass(frozen=True)
-class RelationState:
-    """One relation at one moment; which fields are set depends on `kind`.
-
-    `committed_at` is when `version` was committed: together they tell whether a table is still the same one, which its
-    id does not (CREATE OR REPLACE changes the id and keeps the history; DROP and CREATE starts a new history).
-    `unreadable` says why the current files cannot be read, where they cannot. `replaced_by` says what the build puts in
-    a table's place after dropping it, "" where the table stays; `can_undrop` whether the platform has UNDROP then.
-    `readers` are the nodes of the project that read the relation.
-    """
-
-    name: str
-    kind: Kind
-    table_type: str = ""
-    version: int | None = None
-    committed_at: datetime | None = None
-    detail: TableDetail | None = None
-    fingerprint: Fingerprint | None = None
-    unreadable: str | None = None
-    columns: tuple[Column, ...] = ()
-    comment: str | None = None
-    keys: tuple[Constraint, ...] = ()
-    view_text: str | None = None
-    view_properties: Mapping[str, str] = field(default_factory=dict)
-    replaced_by: str = ""
-    can_undrop: bool = False
-    tags: Mapping[str, str] = field(default_factory=dict)
-    readers: tuple[str, ...] = ()
-
-    @cached_property
-    def relation(self) -> RelationName:
-        """The name, parsed."""
-        return RelationName.parse(self.name)
-
-    @property
-    def definition(self) -> str | None:
-        """A digest of what a view is: text, columns, comment and properties; None for what is no view."""
-        if self.kind != "view":
-            return None
-        columns = [(c.name, c.comment) for c in self.columns]
-        return digest([self.view_text, columns, self.comment or None, dict(self.view_properties)])
-
-    @property
-    def properties(self) -> Mapping[str, str]:
-        """The properties of a table or view."""
-        return self.detail.properties if self.detail else self.view_properties
 
 
 @dataclass(frozen=True)
@@ -264,11 +215,3 @@ def prove_readable(
         return delta_tables.fingerprint(spark, table, version, positions=positions), None
     except delta_tables.sql_errors() as exc:
         return None, f"version {version} cannot be read: {delta_tables.explain(exc)}"
-
-
-def written(relation: RelationName) -> str:
-    """The name as records hold it: plain, or in backticks where the plain form would not read back."""
-    try:
-        return str(relation) if RelationName.parse(str(relation)) == relation else relation.quoted
-    except DbxCdError:
-        return relation.quoted

@@ -13,7 +13,7 @@ from dbx_cd.relations import RelationName
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-    from dbx_cd.rollback.point import RelationState
+    from dbx_cd.rollback.relation_state import RelationState
 
 # How long UNDROP lists a dropped table of Unity Catalog by default (Databricks documentation; not verified).
 UNDROP_WINDOW = timedelta(days=7)

@@ -17,7 +17,8 @@ from dbx_cd.records import Record
 from dbx_cd.relations import RelationName, quote
 from dbx_cd.rollback.decision import PlanItem
 from dbx_cd.rollback.plan import RestorePlan, plan_restore, states_before
-from dbx_cd.rollback.point import THREADS, RelationState, RestorePoint
+from dbx_cd.rollback.point import THREADS, RestorePoint
+from dbx_cd.rollback.relation_state import RelationState
 from dbx_cd.rollback.scratch_copy import ScratchCopy, is_copy_of
 from dbx_cd.rollback.statements import RestoreStatements
 

@@ -16,8 +16,9 @@ from dbx_cd.rollback.consent import agreed, require_consent
 from dbx_cd.rollback.decision import PlanItem
 from dbx_cd.rollback.journal import RestoredRelation, RestoreResult as RestoreResult, unfinished
 from dbx_cd.rollback.plan import RestorePlan, assess, states_before
-from dbx_cd.rollback.point import THREADS, RelationState, RestorePoint
+from dbx_cd.rollback.point import THREADS, RestorePoint
 from dbx_cd.rollback.progress import OnProgress, silent
+from dbx_cd.rollback.relation_state import RelationState
 from dbx_cd.rollback.statements import RestoreStatements
 from dbx_cd.rollback.verify import answers, verify_table, verify_view
 

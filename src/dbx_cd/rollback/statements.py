@@ -10,7 +10,7 @@ from dbx_cd.delta.tables import Kind
 from dbx_cd.errors import RestoreRefused
 from dbx_cd.relations import RelationName
 from dbx_cd.rollback.decision import PlanItem
-from dbx_cd.rollback.point import RelationState
+from dbx_cd.rollback.relation_state import RelationState
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from dbx_cd.delta import tables as delta_tables
 from dbx_cd.errors import RestoreFailed
 from dbx_cd.rollback.decision import PlanItem
-from dbx_cd.rollback.point import RelationState, observe
+from dbx_cd.rollback.point import observe
+from dbx_cd.rollback.relation_state import RelationState
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

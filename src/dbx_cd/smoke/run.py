@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from dbx_cd.dbt.artifacts import SourceFreshness
 from dbx_cd.errors import SuiteError
 from dbx_cd.relations import RelationName
-from dbx_cd.smoke.baseline import NoBaseline, baseline_for, baseline_from
+from dbx_cd.smoke.baseline import Baseline, NoBaseline, baseline_from
 from dbx_cd.smoke.build import Build
 from dbx_cd.smoke.checks import Check, InvalidCheck
 from dbx_cd.smoke.contracts import DOMAIN as CONTRACTS, contracts_from_manifest, selected_ids
@@ -29,9 +29,8 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
     from dbx_cd.artifacts.version import ArtifactVersion
-    from dbx_cd.rollback.point import RestorePoint
 
-__all__ = ["NoBaseline", "SmokeReport", "baseline_for", "contracts_from_manifest", "load_suites", "run_smoke"]
+__all__ = ["NoBaseline", "SmokeReport", "contracts_from_manifest", "load_suites", "run_smoke"]
 
 # What is known of sources: found already, or a function that finds it out. None: nothing is known.
 Freshness = Sequence[SourceFreshness] | Callable[[], Sequence[SourceFreshness] | None] | None
@@ -95,7 +94,7 @@ def run_smoke(
     *,
     spark: SparkSession,
     artifacts: ArtifactVersion,
-    baseline: ArtifactVersion | RestorePoint | NoBaseline | None = None,
+    baseline: ArtifactVersion | Baseline | NoBaseline | None = None,
     freshness: Freshness = None,
     tiny: bool = False,
     recheck: bool = False,

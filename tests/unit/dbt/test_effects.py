@@ -11,8 +11,9 @@ from dbx_cd.dbt.artifacts import Manifest
 from dbx_cd.dbt.effects import affected_relations, known_readers, table_replacements
 from dbx_cd.errors import RestoreRefused
 from dbx_cd.plan.rollback_readiness import require_readiness
-from dbx_cd.rollback.point import RelationState, RestorePoint
+from dbx_cd.rollback.point import RestorePoint
 from dbx_cd.rollback.readiness import readiness_of
+from dbx_cd.rollback.relation_state import RelationState
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -17,8 +17,9 @@ from dbx_cd.rollback.consent import agreed, require_consent
 from dbx_cd.rollback.decision import PlanItem
 from dbx_cd.rollback.journal import RestoredRelation, unfinished
 from dbx_cd.rollback.plan import RestorePlan
-from dbx_cd.rollback.point import RelationState, RestorePoint, written
+from dbx_cd.rollback.point import RestorePoint
 from dbx_cd.rollback.progress import RestoreProgress
+from dbx_cd.rollback.relation_state import RelationState, written
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ORDERS = PlanItem("prod.s.orders", "restore", "1 commit", "table content version 2", "table", "table", 2, 1)
