@@ -68,6 +68,7 @@ from .errors import (
     RestoreRefused as RestoreRefused,
     SetupError as SetupError,
     SmokeFailed as SmokeFailed,
+    SqlFailed as SqlFailed,
     SuiteError as SuiteError,
     WorkflowError as WorkflowError,
     WrongCommit as WrongCommit,

@@ -136,5 +136,14 @@ class RestoreFailed(DbxCdError):
         self.result = result
 
 
+class SqlFailed(DbxCdError):
+    """Spark refused a statement or failed at it; the message is the first line of Spark's own."""
+
+    def __init__(self, what: str, *, condition: str = "", where: object = None, next_step: str | None = None) -> None:
+        super().__init__(what, where=where, next_step=next_step)
+        self.condition = condition
+        """Spark's error condition, such as `TABLE_OR_VIEW_NOT_FOUND`; "" where it gave none."""
+
+
 class WorkflowError(DbxCdError):
     """The Jobs API refused, or the job is not the one dbx_cd describes."""

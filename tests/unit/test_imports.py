@@ -164,6 +164,31 @@ def test_only_workflow_uses_the_jobs_api() -> None:
     assert {name for name in by_import | by_attribute if not is_local(name)} == {"release.workflow"}
 
 
+def _touches_spark(path: Path) -> set[str]:
+    """Expressions that run something on a session: its methods, or anything of a name that holds one."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Attribute):
+            of_session = node.attr in ("sql", "table", "read", "write", "catalog", "conf", "newSession")
+            holder = ast.unparse(node.value).rsplit(".", 1)[-1].lstrip("_")
+            if node.attr == "createDataFrame" or (of_session and holder in ("spark", "session")):
+                found.add(ast.unparse(node))
+    return found
+
+
+def test_only_delta_and_smoke_touch_spark() -> None:
+    found = {name: _touches_spark(path) for name, path in modules() if room_of(name) not in ("delta", "smoke")}
+    assert {name: what for name, what in found.items() if what and name.split(".")[0] not in APART} == {}
+    assert importers("pyspark", RUNNING) <= {
+        n for n in ANY if room_of(n) in ("delta", "smoke") or n.split(".")[0] in APART
+    }
+
+
+def test_only_the_port_runs_statements_in_delta() -> None:
+    found = {name for name, path in modules() if room_of(name) == "delta" and _touches_spark(path)}
+    assert found == {"delta.sql"}
+
+
 def test_html_knows_no_record() -> None:
     assert not {i for i in ANY["html"] if i.startswith("dbx_cd")}
 

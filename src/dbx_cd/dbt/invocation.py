@@ -23,7 +23,7 @@ from dbx_cd import html
 from dbx_cd.dbt.artifacts import NodeResult, RunResults, SourceFreshness, load_freshness
 from dbx_cd.dbt.progress import DbtEvent, LiveProgress
 from dbx_cd.dbt.project import ARTIFACT_NAMES, LocalProject
-from dbx_cd.dbt.selection import WithParents, check_command, command_name, selection_flags
+from dbx_cd.dbt.selection import Selection, WithParents, check_command, command_name
 from dbx_cd.errors import ArtifactError, DbtFailed
 from dbx_cd.records import Record
 from dbx_cd.relations import RelationName
@@ -159,10 +159,8 @@ def run_dbt(
         DbtFailed: with `check`, when dbt failed or the selection matched nothing; `.result` is the record.
     """
     words = check_command(cmd)
-    flags = selection_flags(
-        select=select, exclude=exclude, defer=defer, state_path=state_path, favor_state=favor_state,
-        with_parents=with_parents,
-    )  # fmt: skip
+    selection = Selection(cmd, select, exclude, with_parents, full_refresh, favor_state, vars or {})
+    flags = selection.flags(defer=defer, state_path=state_path)
     work = Path(work_dir) if work_dir is not None else Path(tempfile.mkdtemp(prefix="dbx_cd-"))
     project = LocalProject.prepare(project_dir, work=work, profiles_dir=profiles_dir)
     title = f"dbt {cmd} ({target})"
@@ -176,10 +174,6 @@ def run_dbt(
     project.clear_artifacts()
     if words[0] in ("ls", "list"):
         flags += ["--output", "json", "--output-keys", "unique_id"]
-    if full_refresh:
-        flags.append("--full-refresh")
-    if vars:
-        flags += ["--vars", json.dumps(dict(vars))]
     outcome = run([*words, *project.flags(target), *flags, *_QUIET])
     project.collect_artifacts()
     result = _record(shlex.join(words), target, outcome, time.monotonic() - started, project.files)

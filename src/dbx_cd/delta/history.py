@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
+
+from dbx_cd.delta.retention import RETENTION
 
 # Commits that leave rows, schema and settings as they are. RESTORE does not revert the protocol (measured), so an
 # upgrade of it changes nothing a restore would touch. Databricks runs OPTIMIZE and VACUUM by itself.
@@ -23,11 +25,6 @@ MAINTENANCE = frozenset(
         "ROW TRACKING BACKFILL",
     }
 )
-# What VACUUM and log cleaning go by, with Delta's defaults (documentation of table properties).
-RETENTION = {
-    "delta.deletedFileRetentionDuration": timedelta(days=7),
-    "delta.logRetentionDuration": timedelta(days=30),
-}
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,7 @@ def rollback_readiness(cd: Cd, release: Release, *, target: str, full_refresh: b
 
     Raises:
         ArtifactNotFound: the release has no staging build.
-        pyspark.errors.PySparkException: the catalog cannot be asked.
+        SqlFailed: the catalog cannot be asked.
     """
     staging = cd.config.target(target).defer_to
     if staging is None:
@@ -70,12 +70,12 @@ def rollback_readiness(cd: Cd, release: Release, *, target: str, full_refresh: b
         # Damaged artifacts of production must not keep the next release from replacing them.
         missing = isinstance(exc, ArtifactNotFound)
         note = f"{target} has no build yet, so its names are not known here" if missing else f"not known: {exc}"
-        return RollbackReadiness(target, look_at(cd.spark, release, [], effects=BuildEffects()), note)
+        return RollbackReadiness(target, look_at(cd.tables, release, [], effects=BuildEffects()), note)
     then, now = before.manifest(), staged.manifest()
     built = {r.unique_id for version in (staged, before) for r in version.run_results().results}
     relations = affected_relations(then, built)
     replaced = _by_relation_of(then, now, table_replacements(now, built, full_refresh=full_refresh))
-    point = look_at(cd.spark, release, relations, effects=BuildEffects(replaced, known_readers(then)))
+    point = look_at(cd.tables, release, relations, effects=BuildEffects(replaced, known_readers(then)))
     note = f"judged by {staging}/{staged.timestamp} and {target}/{before.timestamp}; {target}_build looks again"
     return RollbackReadiness(target, point, note)
 

@@ -8,8 +8,8 @@ from datetime import datetime
 from functools import cached_property
 from typing import Literal
 
-from dbx_cd.delta import tables as delta_tables
-from dbx_cd.delta.history import RETENTION, Commit, History
+from dbx_cd.delta.history import Commit, History
+from dbx_cd.delta.retention import RETENTION, retention
 from dbx_cd.delta.tables import CatalogEntry, Fingerprint, Kind
 from dbx_cd.relations import RelationName
 from dbx_cd.rollback.point import RestorePoint, VersionAfter, VersionsAfter
@@ -295,11 +295,7 @@ def _is_in(history: History, version: int, committed_at: datetime | None) -> boo
 
 def _longer_retention(before: Mapping[str, str], now: Mapping[str, str]) -> dict[str, str]:
     """Retention that was made longer since and that RESTORE would silently make short again (measured)."""
-    return {
-        name: now[name]
-        for name in RETENTION
-        if name in now and delta_tables.retention(now, name) > delta_tables.retention(before, name)
-    }
+    return {name: now[name] for name in RETENTION if name in now and retention(now, name) > retention(before, name)}
 
 
 def _warnings(before: RelationState, now: Present) -> tuple[str, ...]:

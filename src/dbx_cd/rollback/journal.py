@@ -49,6 +49,7 @@ class RestoreResult(Record):
     seconds: float
     discarded_later_writes: bool = False
     reason: str | None = None
+    withdrawn: bool = False
 
     @property
     def ok(self) -> bool:

@@ -10,16 +10,15 @@ from typing import TYPE_CHECKING, ClassVar
 
 from dbx_cd import html
 from dbx_cd.dbt.effects import BuildEffects
-from dbx_cd.delta import tables as delta_tables
-from dbx_cd.delta.tables import CatalogEntry, Constraint, Fingerprint, Kind
+from dbx_cd.delta.sql import in_parallel
+from dbx_cd.delta.tables import CatalogEntry, Constraint, Fingerprint, Kind, Tables
+from dbx_cd.errors import SqlFailed
 from dbx_cd.records import Record
 from dbx_cd.relations import RelationName
 from dbx_cd.rollback.readiness import Readiness, readiness_of
 from dbx_cd.rollback.relation_state import RelationState, written
 
 if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
-
     from dbx_cd.release.context import Cd
     from dbx_cd.release.events import Release
 
@@ -113,22 +112,22 @@ def capture_restore_point(
         effects: what is known of the build: which tables it drops, and who reads what.
 
     Raises:
-        pyspark.errors.PySparkException: the catalog cannot be asked; then production must not be built.
+        SqlFailed: the catalog cannot be asked; then production must not be built.
     """
-    point = look_at(cd.spark, release, relations, effects=effects or BuildEffects())
+    point = look_at(cd.tables, release, relations, effects=effects or BuildEffects())
     cd.log.append(release, point)
     return point
 
 
 def look_at(
-    spark: SparkSession, release: Release, relations: Sequence[RelationName], *, effects: BuildEffects
+    tables: Tables, release: Release, relations: Sequence[RelationName], *, effects: BuildEffects
 ) -> RestorePoint:
     """The restore point as it would be taken now; nothing is written."""
     taken = datetime.now(UTC)
-    states = observe(spark, relations, prove=True)
+    states = observe(tables, relations, prove=True)
     dropped = [s.relation for s in states if s.kind == "table" and effects.replaced.get(s.relation.key)]
     schemas = {(r.catalog, r.schema) for r in dropped}
-    undrop = {(c, n): delta_tables.dropped_tables(spark, catalog=c, schema=n) is not None for c, n in schemas}
+    undrop = {(c, n): tables.dropped(catalog=c, schema=n) is not None for c, n in schemas}
 
     def with_effects(state: RelationState) -> RelationState:
         key, place = state.relation.key, (state.relation.catalog, state.relation.schema)
@@ -145,7 +144,7 @@ def look_at(
 
 def record_versions_after(cd: Cd, release: Release, point: RestorePoint) -> VersionsAfter:
     """Record where a build, also a failed one, left the relations of its restore point."""
-    states = observe(cd.spark, [s.relation for s in point.relations], prove=False)
+    states = observe(cd.tables, [s.relation for s in point.relations], prove=False)
     after = VersionsAfter(
         release.id,
         datetime.now(UTC),
@@ -155,24 +154,24 @@ def record_versions_after(cd: Cd, release: Release, point: RestorePoint) -> Vers
     return after
 
 
-def observe(spark: SparkSession, relations: Sequence[RelationName], *, prove: bool) -> tuple[RelationState, ...]:
+def observe(tables: Tables, relations: Sequence[RelationName], *, prove: bool) -> tuple[RelationState, ...]:
     """The relations as they are now, in the order given and each once: two metadata queries a table.
 
     Args:
-        spark: a session.
+        tables: where they are.
         relations: what to look at.
         prove: also read the names of every table's active files, its keys, and every relation's tags.
     """
     unique = list({r.key: r for r in relations}.values())
-    entries = delta_tables.catalog_entries(spark, unique)
-    keys = delta_tables.keys_of(spark, unique) if prove else {}
-    tags = delta_tables.tags_of(spark, unique) if prove else {}
-    look = partial(_state, spark, entries=entries, keys=keys, tags=tags, prove=prove)
-    return tuple(delta_tables.in_parallel(look, unique, threads=THREADS))
+    entries = tables.entries(unique)
+    keys = tables.keys(unique) if prove else {}
+    tags = tables.tags(unique) if prove else {}
+    look = partial(_state, tables, entries=entries, keys=keys, tags=tags, prove=prove)
+    return tuple(in_parallel(look, unique, threads=THREADS))
 
 
 def _state(
-    spark: SparkSession,
+    tables: Tables,
     relation: RelationName,
     *,
     entries: Mapping[str, CatalogEntry],
@@ -184,11 +183,11 @@ def _state(
     version = committed_at = detail = proof = unreadable = None
     if entry.kind == "table":
         # The detail first: a commit in between makes the version too new, never too old, and it is seen as a change.
-        detail = delta_tables.detail(spark, relation)
-        newest = delta_tables.history(spark, relation, limit=1)
+        detail = tables.detail(relation)
+        newest = tables.history(relation, limit=1)
         version, committed_at = newest.version, newest.commits[newest.version].at
         if prove:
-            proof, unreadable = prove_readable(spark, relation, version, positions=detail.may_have_deletion_vectors)
+            proof, unreadable = prove_readable(tables, relation, version, positions=detail.may_have_deletion_vectors)
     return RelationState(
         name=written(relation),
         kind=entry.kind,
@@ -203,15 +202,15 @@ def _state(
         keys=keys.get(relation.key, ()),
         tags=tags.get(relation.key, {}),
         view_text=entry.view_text,
-        view_properties=delta_tables.properties(spark, relation) if entry.kind == "view" else {},
+        view_properties=tables.properties(relation) if entry.kind == "view" else {},
     )
 
 
 def prove_readable(
-    spark: SparkSession, table: RelationName, version: int, *, positions: bool | None = None
+    tables: Tables, table: RelationName, version: int, *, positions: bool | None = None
 ) -> tuple[Fingerprint | None, str | None]:
     """The fingerprint of a version, or why it cannot be read: its data files or its log entries are gone."""
     try:
-        return delta_tables.fingerprint(spark, table, version, positions=positions), None
-    except delta_tables.sql_errors() as exc:
-        return None, f"version {version} cannot be read: {delta_tables.explain(exc)}"
+        return tables.fingerprint(table, version, positions=positions), None
+    except SqlFailed as exc:
+        return None, f"version {version} cannot be read: {exc.what}"

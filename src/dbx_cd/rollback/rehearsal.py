@@ -10,16 +10,18 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from dbx_cd import html
-from dbx_cd.delta import tables as delta_tables
+from dbx_cd.delta.clones import clone, scratch_schema
+from dbx_cd.delta.spark_tables import SparkTables
+from dbx_cd.delta.sql import in_parallel
 from dbx_cd.delta.views import with_other_relations
 from dbx_cd.errors import DbxCdError, RestoreFailed
 from dbx_cd.records import Record
-from dbx_cd.relations import RelationName, quote
+from dbx_cd.relations import RelationName
 from dbx_cd.rollback.decision import PlanItem
 from dbx_cd.rollback.plan import RestorePlan, plan_restore, states_before
 from dbx_cd.rollback.point import THREADS, RestorePoint
 from dbx_cd.rollback.relation_state import RelationState
-from dbx_cd.rollback.scratch_copy import ScratchCopy, is_copy_of
+from dbx_cd.rollback.scratch_copy import is_copy_of
 from dbx_cd.rollback.statements import RestoreStatements
 
 if TYPE_CHECKING:
@@ -120,28 +122,24 @@ def rehearse(
 
     Raises:
         RestoreRefused: the release has no restore point.
-        pyspark.errors.PySparkException: the scratch schema exists already, or may not be made.
+        SqlFailed: the scratch schema exists already, or may not be made.
     """
     started, clock = datetime.now(UTC), time.monotonic()
+    tables = SparkTables.of(cd.spark)
     plan = plan or plan_restore(cd, release)
     catalog, _, schema = (scratch or f"{cd.log.table.catalog}.dbx_cd_rehearsal_{uuid.uuid4().hex[:12]}").partition(".")
-    place = f"{quote(catalog)}.{quote(schema)}"
-    # Without IF NOT EXISTS: what is dropped in the end is what was made here.
-    cd.spark.sql(f"CREATE SCHEMA {place}")
-    try:
+    with scratch_schema(tables, catalog, schema):
         stage = _Stage(
-            cd=cd,
+            tables=tables,
             before={s.name: s for s in states_before(cd.log.all(release, RestorePoint))},
             copies=_names(plan, catalog, schema),
-            statements=RestoreStatements.signed(cd.spark, release_id=release.id),
+            statements=RestoreStatements.signed(tables, release_id=release.id),
         )
-        tables = [i for i in plan.items if i.action == "restore"]
-        done = {r.name: r for r in delta_tables.in_parallel(stage.play, tables, threads=threads)}
+        restored = [i for i in plan.items if i.action == "restore"]
+        done = {r.name: r for r in in_parallel(stage.play, restored, threads=threads)}
         for item in plan.items:
             if item.name not in done:
                 done[item.name] = stage.play(item)
-    finally:
-        cd.spark.sql(f"DROP SCHEMA IF EXISTS {place} CASCADE")
     rehearsal = Rehearsal(
         release_id=release.id,
         seal=plan.seal,
@@ -165,7 +163,7 @@ def _names(plan: RestorePlan, catalog: str, schema: str) -> dict[str, RelationNa
 
 @dataclass(frozen=True)
 class _Stage:
-    cd: Cd
+    tables: SparkTables
     before: Mapping[str, RelationState]
     copies: Mapping[str, RelationName]
     statements: RestoreStatements
@@ -173,11 +171,10 @@ class _Stage:
     def play(self, item: PlanItem) -> RehearsedRelation:
         """Try one item; a failure becomes part of the result."""
         clock = time.monotonic()
-        failures: tuple[type[Exception], ...] = (*delta_tables.sql_errors(), DbxCdError)
         try:
             outcome, proof = self._play(item)
-        except failures as exc:
-            outcome, proof = "failed", delta_tables.explain(exc)
+        except DbxCdError as exc:
+            outcome, proof = "failed", str(exc)
         return RehearsedRelation(item.name, item.action, outcome, proof, round(time.monotonic() - clock, 1))
 
     def _play(self, item: PlanItem) -> tuple[Outcome, str]:
@@ -197,21 +194,21 @@ class _Stage:
     def _table(self, item: PlanItem) -> str:
         """Restore a copy that was what the table was to that version."""
         assert item.to_version is not None
-        spark, name = self.cd.spark, self.copies[item.relation.key]
-        copy = ScratchCopy.make(spark, item.relation, name, then=item.to_version)
+        name = self.copies[item.relation.key]
+        copy = clone(self.tables, item.relation, name, version=item.to_version)
         self.statements.restore(replace(item, name=str(name), from_version=copy.now, to_version=copy.then))
-        return is_copy_of(spark, item, name, by_files=copy.is_clone)
+        return is_copy_of(self.tables, item, name, by_files=copy.is_shallow)
 
     def _view(self, item: PlanItem) -> str:
         before, name = self.before[item.name], self.copies[item.relation.key]
         if before.view_text is None:
             raise RestoreFailed("this user may not read the view's text", where=item.name)
-        spark = self.cd.spark
-        text = with_other_relations(before.view_text, self.copies)
-        spark.sql(
-            delta_tables.create_view_sql(
-                name, text=text, columns=before.columns, comment=before.comment, properties=before.view_properties
-            )
+        self.tables.create_view(
+            name,
+            text=with_other_relations(before.view_text, self.copies),
+            columns=before.columns,
+            comment=before.comment,
+            properties=before.view_properties,
         )
-        spark.sql(f"SELECT * FROM {name.quoted} LIMIT 1").collect()
+        self.tables.read_one(name)
         return "its text answers over the restored copies"

@@ -9,8 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from dbx_cd.delta import tables as delta_tables
-from dbx_cd.errors import DbxCdError, RestoreFailed, RestoreRefused
+from dbx_cd.errors import DbxCdError, RestoreFailed, RestoreRefused, SqlFailed
 from dbx_cd.release.reading import LogReading
 from dbx_cd.rollback.consent import agreed, require_consent
 from dbx_cd.rollback.decision import PlanItem
@@ -20,7 +19,7 @@ from dbx_cd.rollback.point import THREADS, RestorePoint
 from dbx_cd.rollback.progress import OnProgress, silent
 from dbx_cd.rollback.relation_state import RelationState
 from dbx_cd.rollback.statements import RestoreStatements
-from dbx_cd.rollback.verify import answers, verify_table, verify_view
+from dbx_cd.rollback.verify import verify_table, verify_view
 
 if TYPE_CHECKING:
     from dbx_cd.release.context import Cd
@@ -61,7 +60,7 @@ def restore(
     log = cd.log.read(release)
     _refuse_while_others_work(log, discard_later_writes=discard_later_writes)
     require_consent(plan, seal=seal, discard_later_writes=discard_later_writes)
-    now = assess(cd.spark, log, only=plan.only or None, to=plan.to, new_tables=plan.new_tables, sizes=False)
+    now = assess(cd.tables, log, only=plan.only or None, to=plan.to, new_tables=plan.new_tables, sizes=False)
     items = agreed(plan, now)
     finished = log.last(RestoreResult)
     if finished is not None and finished.complete and not any(i.changes for i in items):
@@ -77,7 +76,7 @@ def restore(
         seal=plan.seal,
         before={s.name: s for s in states_before(log.all(RestorePoint))},
         journal={r.name: r for r in log.all(RestoredRelation) if r.seal == plan.seal and r.ok},
-        statements=RestoreStatements.signed(cd.spark, release_id=release.id),
+        statements=RestoreStatements.signed(cd.tables, release_id=release.id),
         at_point=plan.to is None,
         on_progress=on_progress,
     )
@@ -152,16 +151,15 @@ class _Run:
         done = RestoredRelation(
             item.name, item.action, self.seal, ok=True, from_version=item.from_version, to_version=item.to_version
         )
-        failures: tuple[type[Exception], ...] = (*delta_tables.sql_errors(), DbxCdError)
         try:
             done = self._do(item, done)
-        except failures as exc:
+        except DbxCdError as exc:
             spent = round(time.monotonic() - clock, 1)
-            return replace(done, ok=False, error=delta_tables.explain(exc), seconds=spent)
+            return replace(done, ok=False, error=str(exc), seconds=spent)
         return replace(done, seconds=round(time.monotonic() - clock, 1))
 
     def _do(self, item: PlanItem, done: RestoredRelation) -> RestoredRelation:
-        before, spark = self.before[item.name], self.cd.spark
+        before, tables = self.before[item.name], self.cd.tables
         match item.action:
             case "restore":
                 version = self.statements.restore(item)
@@ -172,17 +170,17 @@ class _Run:
                 return replace(done, proof=self._proof(item, before), version_after=version, moved_to=moved)
             case "recreate_view":
                 moved = self.statements.recreate_view(before, kind_now=item.kind_now)
-                return replace(done, proof=verify_view(spark, before), moved_to=moved)
+                return replace(done, proof=verify_view(tables, before), moved_to=moved)
             case "drop":
                 self.statements.drop(item)
                 return replace(done, proof="dropped")
         if item.kind_now == "view":
             try:
-                answers(spark, before)
-            except delta_tables.sql_errors() as exc:
+                tables.read_one(item.relation)
+            except SqlFailed as exc:
                 if before.kind == "view":
                     raise
-                return replace(done, proof=f"{item.reason}; it does not answer any more: {delta_tables.explain(exc)}")
+                return replace(done, proof=f"{item.reason}; it does not answer any more: {exc.what}")
             return replace(done, proof=f"{item.reason}; it answers")
         self.statements.keep_properties(item)
         if item.fingerprint is not None:  # an attempt that was killed restored it, and did not get to the proof
@@ -190,7 +188,7 @@ class _Run:
         return replace(done, proof=item.reason, version_after=item.from_version)
 
     def _proof(self, item: PlanItem, before: RelationState) -> str:
-        return verify_table(self.cd.spark, item, before.properties if self.at_point else None)
+        return verify_table(self.cd.tables, item, before.properties if self.at_point else None)
 
 
 def _claim(cd: Cd, release: Release, plan: RestorePlan, *, discard_later_writes: bool) -> None:
@@ -204,7 +202,8 @@ def _claim(cd: Cd, release: Release, plan: RestorePlan, *, discard_later_writes:
     except RestoreRefused as refused:
         withdrawn = f"withdrawn: {refused.what}"
         cd.log.append(
-            release, RestoreResult(release.id, plan.seal, (), False, datetime.now(UTC), 0.0, reason=withdrawn)
+            release,
+            RestoreResult(release.id, plan.seal, (), False, datetime.now(UTC), 0.0, reason=withdrawn, withdrawn=True),
         )
         raise
 

@@ -11,7 +11,7 @@ import pytest
 from pyspark.sql import SparkSession
 from release_scene import Scene
 
-from dbx_cd.delta import tables as delta_tables
+from dbx_cd.delta.spark_tables import SparkTables
 from dbx_cd.errors import RestoreFailed, RestoreRefused
 from dbx_cd.records import Record
 from dbx_cd.release.context import Cd
@@ -38,7 +38,7 @@ def ids(scene: Scene, name: str) -> list[int]:
 
 
 def restores(scene: Scene, name: str) -> int:
-    commits = delta_tables.history(scene.spark, scene.name(name)).commits.values()
+    commits = SparkTables.of(scene.spark).history(scene.name(name)).commits.values()
     return sum(c.operation == "RESTORE" for c in commits)
 
 
@@ -62,10 +62,10 @@ def test_log_holds_the_whole_story_and_commits_carry_the_release(scene: Scene) -
         "restored_relation",
         "rolled_back",
     ]
-    newest = next(iter(delta_tables.history(scene.spark, scene.name("a")).commits.values()))
+    newest = next(iter(SparkTables.of(scene.spark).history(scene.name("a")).commits.values()))
     assert newest.user_metadata == f"dbx_cd restore {release.id}"
     scene.sql(WRITE, this="a")
-    newest = next(iter(delta_tables.history(scene.spark, scene.name("a")).commits.values()))
+    newest = next(iter(SparkTables.of(scene.spark).history(scene.name("a")).commits.values()))
     assert newest.user_metadata is None, "the signature is not left on the session"
 
 

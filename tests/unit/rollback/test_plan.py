@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from dbx_cd.delta.tables import Column, create_view_sql
-from dbx_cd.delta.views import dependency_order, with_other_relations
+from dbx_cd.delta.tables import Column
+from dbx_cd.delta.views import create_view_sql, dependency_order, with_other_relations
 from dbx_cd.errors import RestoreRefused
 from dbx_cd.relations import RelationName
 from dbx_cd.release.state import Event
