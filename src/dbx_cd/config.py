@@ -117,7 +117,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     try:
         loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as exc:
-        raise ConfigError(f"not valid YAML: {exc}", where=path, next_step="mend the file") from exc
+        raise ConfigError(f"not valid YAML: {exc}", where=path, next_step="fix the file") from exc
     if loaded is None:
         return {}
     if not isinstance(loaded, dict):
@@ -148,7 +148,7 @@ def _build(cls: type[Any], values: object, *, where: str, inside: str) -> Any:
 
 def _convert(hint: Any, value: Any, *, where: str, label: str) -> Any:
     def wrong(expected: str) -> ConfigError:
-        return ConfigError(f"`{label}` must be {expected}, not {value!r}", where=where, next_step="mend the value")
+        return ConfigError(f"`{label}` must be {expected}, not {value!r}", where=where, next_step="fix the value")
 
     if hint == dict[str, TargetConfig]:
         if not isinstance(value, Mapping) or not value:

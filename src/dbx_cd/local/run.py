@@ -224,7 +224,7 @@ def follow(workflow: LocalWorkflow, run: ReleaseRun, *, approve_as: str | None, 
     Returns:
         The run as it ended.
     """
-    told = False
+    asked = False
     while True:
         ended = workflow.wait(run)
         request = workflow.pending(run)
@@ -232,10 +232,10 @@ def follow(workflow: LocalWorkflow, run: ReleaseRun, *, approve_as: str | None, 
             say(f"{request}: approving as {approve_as}")
             workflow.approve(request, as_user=approve_as)
             return workflow.wait(run)
-        if request is None and not (told and workflow.is_to_be_resumed(run)):
+        if request is None and not (asked and workflow.is_to_be_resumed(run)):
             return ended
-        if request is not None and not told:
-            told = True
+        if request is not None and not asked:
+            asked = True
             say(f"{request}\nwaits for approval. From another terminal:\n  {workflow.approve_command(request)}")
         time.sleep(_LOOK_AGAIN_SECONDS)
 

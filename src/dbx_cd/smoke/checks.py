@@ -51,7 +51,7 @@ class Bounds:
     @property
     def relative(self) -> bool:
         """Whether any limit is a percentage of the baseline."""
-        return not self.within_pct is self.max_drop_pct is self.max_rise_pct is None
+        return any(limit is not None for limit in (self.within_pct, self.max_drop_pct, self.max_rise_pct))
 
     def allowed(self, baseline: float | None) -> tuple[float | None, float | None]:
         """The lowest and the highest value allowed; without a baseline, by the absolute limits alone."""
@@ -81,7 +81,7 @@ class Bounds:
 class Comparison(Check):
     """A SQL aggregate over a model, compared with the same aggregate over the baseline.
 
-    `condition` keeps only the rows it holds for; with `group_by` every group is compared with the same group.
+    `condition` keeps only the rows that meet it; with `group_by` every group is compared with the same group.
     """
 
     KIND: ClassVar[str] = "metric"

@@ -139,10 +139,10 @@ def _frame(spark: SparkSession, side: ArtifactVersion, model: str) -> DataFrame:
     node = side.manifest().by_name(model)
     if node is None or node.relation is None:
         raise DbxCdError(f"{side.target} has no model {model!r}", next_step="name a model as in dbt")
-    return _read(spark, node.relation)
+    return _table(spark, node.relation)
 
 
-def _read(spark: SparkSession, relation: RelationName) -> DataFrame:
+def _table(spark: SparkSession, relation: RelationName) -> DataFrame:
     frame = spark.table(relation.quoted)
     try:
         _ = frame.columns
@@ -207,13 +207,13 @@ def _by_key(
 
 
 def _change(row: list[Any], keys: Sequence[str], others: Sequence[str], *, hidden: frozenset[str]) -> dict[str, str]:
-    told = {k: "hidden" if k.lower() in hidden else show(v) for k, v in zip(keys, row, strict=False)}
+    shown = {k: "hidden" if k.lower() in hidden else show(v) for k, v in zip(keys, row, strict=False)}
     differences: list[str] = []
     for i, column in enumerate(others):
         before, after = row[len(keys) + 2 * i : len(keys) + 2 * i + 2]
         if before != after:
             differences.append(column if column.lower() in hidden else f"{column}: {show(before)} | {show(after)}")
-    return {**told, "differences": "; ".join(differences)}
+    return {**shown, "differences": "; ".join(differences)}
 
 
 def _promised_key(manifest: Manifest, model: str, shared: Sequence[str]) -> list[str]:

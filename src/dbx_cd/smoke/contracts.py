@@ -31,14 +31,14 @@ _DEFAULT_COUNT = "count(*)"
 class Contract(Check):
     """One promise. `checked_by` is the node of dbt that verifies it when built; None when dbt never does.
 
-    `target_id` is the model or source it is about. `condition` is dbt's `where`; `warn_if` and `error_if` judge the
+    `subject_id` is the model or source it is about. `condition` is dbt's `where`; `warn_if` and `error_if` judge the
     number of failures as dbt counts them. `untranslated` says why it cannot be executed here.
     """
 
     KIND: ClassVar[str] = "contract"
 
     rule: str
-    target_id: str
+    subject_id: str
     checked_by: str | None
     columns: tuple[str, ...] = ()
     values: tuple[str, ...] = ()
@@ -61,7 +61,7 @@ class Contract(Check):
     def promise(self) -> tuple[object, ...]:
         """What is promised, to recognise the same promise made twice."""
         names = tuple(sorted(c.lower() for c in self.columns))
-        return (self.target_id, self.rule, names, self.condition, self.values, self.expression)
+        return (self.subject_id, self.rule, names, self.condition, self.values, self.expression)
 
     def expectation(self) -> tuple[str, dict[str, Any]] | None:
         """The expectation that says the same of the rows that `condition` keeps; None when only a query does."""
@@ -122,7 +122,7 @@ def contracts_from_manifest(manifest: Manifest, *, select: str | Iterable[str] |
     for node in manifest.nodes.values():
         if node.resource_type == "test":
             contract = _from_test(manifest, node)
-            if chosen(manifest.nodes.get(contract.target_id)):
+            if chosen(manifest.nodes.get(contract.subject_id)):
                 contracts.append(contract)
     promised = {c.promise for c in contracts}
     for node in manifest.nodes.values():
@@ -167,15 +167,15 @@ def _from_test(manifest: Manifest, node: Node) -> Contract:
     test = node.test or {}
     kwargs = {**(test.get("kwargs") or {}), **((test.get("kwargs") or {}).get("arguments") or {})}
     full_name = ".".join(str(part) for part in (test.get("namespace"), test.get("name")) if part)
-    target_id = str(node.raw.get("attached_node") or next(iter(node.depends_on), ""))
-    target = manifest.nodes.get(target_id)
+    subject_id = str(node.raw.get("attached_node") or next(iter(node.depends_on), ""))
+    subject = manifest.nodes.get(subject_id)
     shared: dict[str, Any] = {
         "name": node.name,
         "where": node.path,
-        "model": target.name if target else None,
+        "model": subject.name if subject else None,
         "severity": _severity(node),
-        "owner": _owner(target),
-        "target_id": target_id,
+        "owner": _owner(subject),
+        "subject_id": subject_id,
         "checked_by": node.unique_id,
     }
     condition = node.config.get("where")
@@ -192,8 +192,8 @@ def _from_test(manifest: Manifest, node: Node) -> Contract:
         return Contract(**shared, rule=full_name, untranslated=reason)
     parent_id = None
     if full_name == "relationships":
-        others = [i for i in node.depends_on if i != target_id]
-        parent_id = others[0] if others else target_id
+        others = [i for i in node.depends_on if i != subject_id]
+        parent_id = others[0] if others else subject_id
     columns = kwargs.get("combination_of_columns") or [kwargs.get("column_name")]
     return Contract(
         **shared,
@@ -214,7 +214,7 @@ def _from_model(manifest: Manifest, node: Node) -> Iterator[Contract]:
         "where": node.path,
         "model": node.name,
         "owner": _owner(node),
-        "target_id": node.unique_id,
+        "subject_id": node.unique_id,
     }
     types = {name: str(c.get("data_type") or "") for name, c in node.columns.items()}
     # dbt compares names and types before it builds an enforced model; Delta enforces NOT NULL and CHECK on tables.

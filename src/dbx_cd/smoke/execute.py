@@ -55,7 +55,7 @@ def _validate(
     except Exception as exc:
         reason = f"cannot be read: {first_line(str(exc))}"
         return [broken(one, _without_values(one, reason)) for one in members], None
-    results = [judge(one, _told(one, answers[i])) for i, one in enumerate(members)]
+    results = [judge(one, _reported(one, answers[i])) for i, one in enumerate(members)]
     page = None
     if docs and validation.results:
         title = (
@@ -140,14 +140,14 @@ def _example_rows(frame: DataFrame, shown: Sequence[int]) -> list[str]:
     return [", ".join(f"{frame.columns[i]}={show(v)}" for i, v in zip(shown, row, strict=True)) for row in rows]
 
 
-def _told(planned: Planned, answer: Answer) -> Answer:
-    """The answer with nothing in it that a sensitive column holds."""
-    told = replace(answer, error=answer.error and _without_values(planned, answer.error))
+def _reported(planned: Planned, answer: Answer) -> Answer:
+    """The answer as it may be reported: no value of a sensitive column is in it."""
+    reported = replace(answer, error=answer.error and _without_values(planned, answer.error))
     if planned.names_hidden:
-        told = replace(told, examples=())
+        reported = replace(reported, examples=())
     if planned.names_hidden and isinstance(planned.check, ExpectationCheck) and answer.unexpected is None:
-        told = replace(told, observed=None if answer.observed is None else "hidden")
-    return told
+        reported = replace(reported, observed=None if answer.observed is None else "hidden")
+    return reported
 
 
 def _without_values(planned: Planned, message: str) -> str:

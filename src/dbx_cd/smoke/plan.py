@@ -92,15 +92,15 @@ class Planner:
             reason = BY_DBT if status != "broken" else f"{BY_DBT}: {result.message or result.status}"
             observed = f"{result.failures} failures" if result.failures is not None else None
             return result_of(contract, domain, status, reason=reason, observed=observed, seconds=result.seconds)
-        target = self.build.manifest.nodes.get(contract.target_id)
-        if target is None:
-            raise DbxCdError(f"the manifest has no node {contract.target_id}")
-        if target.is_ephemeral:
+        subject = self.build.manifest.nodes.get(contract.subject_id)
+        if subject is None:
+            raise DbxCdError(f"the manifest has no node {contract.subject_id}")
+        if subject.is_ephemeral:
             return result_of(contract, domain, "skipped", reason="an ephemeral model has no table", due=False)
-        relation = self.build.built(target)
-        if target.resource_type == "source" and not self.build.reads(target) and not self.exists(relation):
+        relation = self.build.built(subject)
+        if subject.resource_type == "source" and not self.build.reads(subject) and not self.exists(relation):
             raise NotBuilt
-        hidden = sensitive_columns(target)
+        hidden = sensitive_columns(subject)
         expected = _promise(contract)
         asked = None if contract.untranslated else contract.expectation()
         if asked is not None:

@@ -58,11 +58,11 @@ class CheckResult:
 
     def __str__(self) -> str:
         subject = f"{self.model}: {self.name}" if self.model and self.model not in self.name else self.name
-        told = [f"observed {self.observed}" if self.observed is not None else None]
-        told.append(f"expected {self.expected}" if self.expected and self.status != "pass" else None)
-        told.append(f"baseline {self.baseline}" if self.baseline is not None else None)
-        told.append(self.reason)
-        details = ", ".join(t for t in told if t)
+        parts = [f"observed {self.observed}" if self.observed is not None else None]
+        parts.append(f"expected {self.expected}" if self.expected and self.status != "pass" else None)
+        parts.append(f"baseline {self.baseline}" if self.baseline is not None else None)
+        parts.append(self.reason)
+        details = ", ".join(part for part in parts if part)
         return f"{self.status}: {subject}" + (f" ({details})" if details else "")
 
 
@@ -120,7 +120,7 @@ class SmokeReport(Record):
         raise SmokeFailed(
             f"{self}: {first}{more}" if first else f"{self}: nothing that was due has run",
             report=self,
-            next_step="mend the data or the model, or the check if it is wrong, and release again",
+            next_step="fix the data or the model, or the check if it is wrong, and release again",
         )
 
     def __str__(self) -> str:

@@ -37,7 +37,7 @@ class SmokeSuite:
             raise SuiteError(
                 "; ".join(f"{c.where}: {c.problem}" for c in problems),
                 where=problems[0].where,
-                next_step="mend the suite",
+                next_step="fix the suite",
             )
         return suite
 

@@ -32,7 +32,7 @@ WAREHOUSE_PATH = "/sql/1.0/warehouses/local"
 class SqlEndpoint:
     """The Databricks SQL Thrift service on the loopback address, over one Spark application.
 
-    Each Thrift session gets a Spark session of its own. A result is held in this process's memory, as Arrow, until the
+    Each Thrift session gets a Spark session of its own. A result is kept in this process's memory, as Arrow, until the
     client has read or closed it.
 
     Args:
@@ -153,7 +153,7 @@ class SqlEndpoint:
             "REQUESTS_CA_BUNDLE": str(bundle),
             "NO_PROXY": no_proxy,
             "no_proxy": no_proxy,
-            # databricks-sdk refuses a token next to, say, DATABRICKS_CLIENT_ID unless told which of them to use.
+            # databricks-sdk refuses a token next to, say, DATABRICKS_CLIENT_ID unless this names the one to use.
             "DATABRICKS_AUTH_TYPE": "pat",
         }
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# The connector holds a lock during a call, so that a cancellation waits as long: keep both short.
+# The connector locks itself during a call, so that a cancellation waits as long: keep both short.
 DIRECT_RESULT_SECONDS = 5.0
 POLL_SECONDS = 1.0
 # A client that was killed never closes its session.

@@ -125,10 +125,10 @@ def main() -> int:
     end_with_parent()
     sys.path += order.import_paths  # last: a notebook must not shadow a package that has its name
     result = run_notebook(order)
-    target = Path(order.result_file)
-    temporary = target.with_suffix(".part")
+    result_file = Path(order.result_file)
+    temporary = result_file.with_suffix(".part")
     temporary.write_text(json.dumps(result.to_dict()), encoding="utf-8")
-    temporary.replace(target)
+    temporary.replace(result_file)
     return 0 if result.error is None else 1
 
 

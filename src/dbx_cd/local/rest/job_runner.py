@@ -222,7 +222,7 @@ class JobRunner:
     def _startable(
         self, execution: _Execution, waiting: dict[str, dict[str, Any]], running: set[str]
     ) -> list[dict[str, Any]]:
-        """Tasks whose dependencies are done and whose ``run_if`` holds; the others that are done are closed here."""
+        """Tasks whose dependencies are done and whose ``run_if`` is met; the others that are done are closed here."""
         startable = []
         changed = True
         while changed:
