@@ -11,6 +11,7 @@ from dbx_cd.dbt.artifacts import Manifest
 from dbx_cd.errors import DbxCdError
 from dbx_cd.records import Record
 from dbx_cd.relations import RelationName, quote
+from dbx_cd.smoke import data
 from dbx_cd.smoke.answers import scalar, show
 from dbx_cd.smoke.build import sensitive_columns
 from dbx_cd.smoke.contracts import Contract, contracts_from_manifest
@@ -143,7 +144,7 @@ def _frame(spark: SparkSession, side: ArtifactVersion, model: str) -> DataFrame:
 
 
 def _table(spark: SparkSession, relation: RelationName) -> DataFrame:
-    frame = spark.table(relation.quoted)
+    frame = data.table(spark, relation)
     try:
         _ = frame.columns
     except Exception as exc:

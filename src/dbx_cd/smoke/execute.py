@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dbx_cd.smoke import data
 from dbx_cd.smoke.answers import Answer, Ask, first_line, show
 from dbx_cd.smoke.checks import Comparison, ExpectationCheck
 from dbx_cd.smoke.docs import DataDocsPage, write_data_docs
@@ -46,7 +47,7 @@ def _validate(
     first = members[0]
     started = time.perf_counter()
     try:
-        frame = spark.sql(first.query) if first.query else spark.sql(f"select * from {_source(first)}")
+        frame = data.query(spark, first.query or f"select * from {_source(first)}")
         _ = frame.columns  # a Connect session looks at the table only when asked for something
         validation = gx.validate(frame, _asks(members), source=None if first.query else _source(first))
         answers = validation.answers
@@ -121,7 +122,7 @@ def _shown(spark: SparkSession, columns: Sequence[str], planned: Planned) -> lis
     """
     known: set[str] | None = None
     if planned.sources and _mentions(planned.query or "", planned.hidden):
-        known = {column.lower() for relation in planned.sources for column in spark.table(relation.quoted).columns}
+        known = {column.lower() for relation in planned.sources for column in data.table(spark, relation).columns}
     return [
         i
         for i, name in enumerate(columns)

@@ -9,12 +9,13 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dbx_cd.dbt.artifacts import SourceFreshness
 from dbx_cd.errors import SuiteError
-from dbx_cd.relations import RelationName
+from dbx_cd.smoke import data
 from dbx_cd.smoke.baseline import NoBaseline, baseline_for, baseline_from
 from dbx_cd.smoke.build import Build
 from dbx_cd.smoke.checks import Check, InvalidCheck
@@ -128,7 +129,7 @@ def run_smoke(
     started = time.perf_counter()
     with _meanwhile(freshness) as found:
         build = Build(artifacts.manifest(), artifacts.run_results())
-        planner = Planner(build, recheck, exists=_exists(spark), data_type=_data_type(spark))
+        planner = Planner(build, recheck, exists=partial(data.exists, spark), data_type=_data_type(spark))
         results, planned = _planned(suites, planner, tiny=tiny)
         bounded = with_bounds(planned, spark=spark, baseline=baseline_from(baseline))
         results += [p for p in bounded if isinstance(p, CheckResult)]
@@ -209,10 +210,6 @@ def _fresh(source: SourceFreshness) -> CheckResult:
     )
 
 
-def _exists(spark: SparkSession) -> Callable[[RelationName], bool]:
-    return lambda relation: bool(spark.catalog.tableExists(relation.quoted))
-
-
 def _data_type(spark: SparkSession) -> Callable[[str], str]:
     """Spark's own spelling of a data type, such as `bigint` for `long`."""
     known: dict[str, str] = {}
@@ -220,7 +217,7 @@ def _data_type(spark: SparkSession) -> Callable[[str], str]:
     def spelled(text: str) -> str:
         if text not in known:
             try:
-                known[text] = spark.sql(f"select cast(null as {text}) as c").schema[0].dataType.simpleString()
+                known[text] = data.query(spark, f"select cast(null as {text}) as c").schema[0].dataType.simpleString()
             except Exception as exc:
                 raise SuiteError(f"the data type {text!r} of the contract is not one of Spark's") from exc
         return known[text]
