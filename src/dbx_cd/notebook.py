@@ -26,11 +26,14 @@ _BOOLEANS = {"true": True, "false": False, "1": True, "0": False, "yes": True, "
 
 @dataclass(frozen=True)
 class Task:
-    """One task of the Workflow: its context, its release and its parameters, typed like their defaults."""
+    """One task of the Workflow, ready to work."""
 
     cd: Cd
+    """The project's configuration, session, artifacts, release log and workspace."""
     release: Release
+    """The release of this job run."""
     params: dict[str, Any]
+    """The task's parameters by name, each typed like its default."""
 
 
 def start_task(dbutils: Any, spark: SparkSession, **widgets: str | bool) -> Task:

@@ -32,7 +32,7 @@ from dbx_cd.artifacts.version import (
     read_version,
     write_json,
 )
-from dbx_cd.dbt.artifacts import ArtifactDiff, diff_manifests
+from dbx_cd.dbt.diff import ArtifactDiff, diff_manifests
 from dbx_cd.errors import ArtifactError, ArtifactNotFound, ChecksumMismatch
 
 POINTER_NAME = "latest.json"
@@ -40,11 +40,14 @@ POINTER_NAME = "latest.json"
 
 @dataclass(frozen=True)
 class PruneResult:
-    """Timestamps removed (or, in a dry run, to be removed) and kept."""
+    """Which versions of a target were removed, and which were kept."""
 
     removed: tuple[str, ...]
+    """Timestamps of the versions removed, or to be removed in a dry run."""
     kept: tuple[str, ...]
+    """Timestamps of the versions that stay."""
     dry_run: bool
+    """Whether nothing was removed."""
 
 
 class ArtifactStore:

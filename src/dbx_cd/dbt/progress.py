@@ -24,9 +24,13 @@ class DbtEvent:
     """One line of dbt's structured log."""
 
     name: str
+    """dbt's name of the kind of event, such as `LogModelResult`."""
     level: str
+    """`debug`, `info`, `warn` or `error`."""
     message: str
+    """The line a person would read."""
     data: Mapping[str, Any] = field(repr=False)
+    """The event's own fields."""
 
     @classmethod
     def parse(cls, line: str) -> DbtEvent:

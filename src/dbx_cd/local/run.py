@@ -34,17 +34,18 @@ _LOOK_AGAIN_SECONDS = 2.0
 
 @dataclass(frozen=True)
 class LocalProject:
-    """A dbt project in a git repository of this machine.
-
-    `subfolder` is the project's folder relative to `repository`; `profiles_dir` the folder of the `profiles.yml` that
-    it uses.
-    """
+    """A dbt project in a git repository of this machine."""
 
     repository: Path
+    """The root of the git repository."""
     subfolder: str
+    """The project's folder, relative to the repository."""
     profile: str
+    """The profile that `dbt_project.yml` names."""
     profiles_dir: Path
+    """The folder of the `profiles.yml` that it uses."""
     config: CdConfig
+    """The project's settings."""
 
     @classmethod
     def find(cls, project_dir: str | Path) -> LocalProject:

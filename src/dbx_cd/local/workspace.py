@@ -33,9 +33,13 @@ class Connection:
     """How to reach a running workspace from another process; the file that holds it is readable by its owner only."""
 
     host: str
+    """The address of the REST server."""
     sql_host: str
+    """The address of the SQL endpoint, over plain HTTP."""
     http_path: str
+    """The endpoint's path."""
     tokens: Mapping[str, str]
+    """Each user's token, by name."""
 
     @classmethod
     def read(cls, state_dir: Path) -> Self:

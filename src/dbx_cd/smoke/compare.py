@@ -26,41 +26,60 @@ _UNORDERED = ("map", "variant", "binary", "struct", "array")
 
 @dataclass(frozen=True)
 class ColumnProfile:
-    """What a column holds: its type, nulls, distinct values (approximately), least and greatest value."""
+    """What a column's values are like."""
 
     data_type: str
+    """Spark's name of its type."""
     nulls: int
+    """How many rows have no value."""
     distinct: int
+    """How many distinct values there are, approximately."""
     least: Any = None
+    """The smallest value; None where its type has no order."""
     greatest: Any = None
+    """The largest value; None where its type has no order."""
 
 
 @dataclass(frozen=True)
 class ColumnDifference:
-    """A column whose profile differs; None on the side that has no such column."""
+    """A column whose profile differs."""
 
     column: str
+    """The column's name."""
     left: ColumnProfile | None
+    """Its profile on the left side; None when it has no such column."""
     right: ColumnProfile | None
+    """Its profile on the right side; None when it has no such column."""
 
 
 @dataclass(frozen=True)
 class ModelComparison(Record):
-    """A model on two sides; `changed` samples rows that are on both sides by key and differ, `left` value first."""
+    """One model on two sides, by numbers and by rows."""
 
     KIND: ClassVar[str] = "compared"
 
     model: str
+    """The model's name in dbt."""
     left: str
+    """The dbt target on the left side."""
     right: str
+    """The dbt target on the right side."""
     left_rows: int
+    """How many rows the left side has."""
     right_rows: int
+    """How many rows the right side has."""
     columns: tuple[ColumnDifference, ...]
+    """The columns whose profiles differ."""
     key: tuple[str, ...] = ()
+    """The columns that identify a row; empty when rows could not be compared one by one."""
     only_left: int | None = None
+    """How many keys only the left side has; None without a key."""
     only_right: int | None = None
+    """How many keys only the right side has; None without a key."""
     differing: int | None = None
+    """How many rows are on both sides and differ; None without a key."""
     changed: tuple[dict[str, str], ...] = ()
+    """A sample of those rows: key and differences, each as `left | right`."""
 
     @property
     def same(self) -> bool:

@@ -29,28 +29,38 @@ _DEFAULT_COUNT = "count(*)"
 
 @dataclass(frozen=True, kw_only=True)
 class Contract(Check):
-    """One promise. `checked_by` is the node of dbt that verifies it when built; None when dbt never does.
-
-    `subject_id` is the model or source it is about. `condition` is dbt's `where`; `warn_if` and `error_if` judge the
-    number of failures as dbt counts them. `untranslated` says why it cannot be executed here.
-    """
+    """One promise of the dbt project."""
 
     KIND: ClassVar[str] = "contract"
 
     rule: str
+    """What is promised: `unique`, `not_null`, `relationships`, ..., or the dbt test's name."""
     subject_id: str
+    """The unique id of the model or source it is about."""
     checked_by: str | None
+    """The dbt node that verifies it when built; None when dbt never does."""
     columns: tuple[str, ...] = ()
+    """The columns it is about, as they go into SQL."""
     values: tuple[str, ...] = ()
+    """The accepted values."""
     quoted: bool = True
+    """Whether the accepted values are text."""
     parent_id: str | None = None
+    """The unique id of the model that a relationship leads to."""
     parent_column: str = ""
+    """The column of the parent, as it goes into SQL."""
     condition: str | None = None
+    """dbt's `where`: keeps only the rows that meet it, in SQL."""
     warn_if: str = _DEFAULT_CONDITION
+    """It warns when the number of failures meets this, as dbt writes it: `> 10`."""
     error_if: str = _DEFAULT_CONDITION
+    """It fails when the number of failures meets this, as dbt writes it."""
     expression: str = ""
+    """The SQL of a check constraint."""
     data_types: Mapping[str, str] = field(default_factory=dict)
+    """The columns and data types of an enforced contract."""
     untranslated: str | None = None
+    """Why it cannot be executed here; None when it can."""
 
     @property
     def counts(self) -> bool:

@@ -152,10 +152,12 @@ def problem_with(kind: str, arguments: Mapping[str, Any], *, code: str | None = 
 
 @dataclass(frozen=True)
 class Validation:
-    """The answers by key, and Great Expectations' own results, for Data Docs."""
+    """What came of the expectations on one table."""
 
     answers: Mapping[int, Answer]
+    """One answer for each `Ask`, by its key."""
     results: tuple[Any, ...]
+    """Great Expectations' own results, for Data Docs."""
 
 
 def validate(frame: DataFrame, asks: Sequence[Ask], *, source: str | None = None) -> Validation:

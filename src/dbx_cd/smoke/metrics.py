@@ -33,6 +33,7 @@ class Unreadable:
     """The baseline should be there but cannot be read."""
 
     problem: str
+    """Why it cannot be read."""
 
 
 Number = float | int | NoBaseline | Unreadable
@@ -80,10 +81,12 @@ def _source(planned: Planned, baseline: Baseline | NoBaseline) -> str | NoBaseli
 
 @dataclass(frozen=True)
 class _Scan:
-    """What is read once: a relation at a version, and the condition on its rows."""
+    """What is read once."""
 
     source: str
+    """What follows `from`: a relation, at a version where that matters."""
     condition: str | None
+    """Keeps only the rows that meet it, in SQL; None for all."""
 
     @property
     def rows(self) -> str:

@@ -24,17 +24,14 @@ MAX_RUNNING = 64
 
 @dataclass(frozen=True)
 class StatementRecord:
-    """One statement that ended.
-
-    Attributes:
-        sql: the statement as the client sent it.
-        seconds: wall time on its worker.
-        error: what the client was told, or None.
-    """
+    """One statement that ended."""
 
     sql: str
+    """The statement as the client sent it."""
     seconds: float
+    """Wall time on its worker."""
     error: str | None = None
+    """The message that the client was sent; None when it succeeded."""
 
 
 class StatementExecutor:

@@ -41,17 +41,14 @@ _KEPT_PARAMETERS = ("_retry_", "_socket_timeout")
 
 @dataclass(frozen=True)
 class ProfileTarget:
-    """What one target of a profile says about names and parallelism.
-
-    Attributes:
-        catalog: where the target's models live.
-        schema: their default schema.
-        threads: how many models dbt builds at once.
-    """
+    """What one target of a profile says about names and parallelism."""
 
     catalog: str
+    """Where the target's models live."""
     schema: str
+    """Their default schema."""
     threads: int
+    """How many models dbt builds at once."""
 
 
 def connection_block(endpoint: SqlEndpoint, *, tls: bool = True) -> dict[str, Any]:

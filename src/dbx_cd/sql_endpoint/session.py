@@ -33,20 +33,17 @@ _CANCEL_AGAIN_SECONDS = 0.2
 
 
 class EndpointSession:
-    """A session that a client opened.
-
-    Attributes:
-        id: the 16 bytes in the client's handle.
-        spark: the Spark session that only this client uses.
-        timeout: seconds a statement may take; None for no limit.
-        last_used: `time.monotonic()` of the latest request.
-    """
+    """A session that a client opened."""
 
     def __init__(self, spark: SparkSession, *, configuration: Mapping[str, str], namespace: Any = None) -> None:
         self.id = secrets.token_bytes(16)
+        """The 16 bytes in the client's handle."""
         self.spark = _isolated(spark)
+        """The Spark session that only this client uses."""
         self.timeout: float | None = None
+        """Seconds a statement may take; None for no limit."""
         self.last_used = time.monotonic()
+        """`time.monotonic()` of the latest request."""
         self._operations: dict[bytes, Operation] = {}
         self._lock = threading.Lock()
         try:

@@ -44,13 +44,18 @@ class NotebookOrder(DataClassDictMixin):
 
 @dataclass(frozen=True)
 class NotebookResult(DataClassDictMixin):
-    """How it ended; ``error`` is ``None`` if it succeeded, ``error_trace`` starts at the notebook's own frames."""
+    """How a notebook ended."""
 
     exit_value: str | None = None
+    """What ``dbutils.notebook.exit`` was given."""
     error: str | None = None
+    """Type and message of the exception; ``None`` if it succeeded."""
     error_trace: str | None = None
+    """The traceback, from the notebook's own frames on."""
     values: dict[str, Any] = field(default_factory=dict)
+    """Task values that it set."""
     displayed: list[str] = field(default_factory=list)
+    """HTML that it displayed."""
 
 
 def run_notebook(order: NotebookOrder) -> NotebookResult:

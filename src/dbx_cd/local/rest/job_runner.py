@@ -33,14 +33,20 @@ _SKIP_MESSAGES = {UPSTREAM_FAILED: "An upstream task failed.", "UPSTREAM_CANCELE
 
 @dataclass
 class _Execution:
-    """One go at a run: the first, or a repair. ``ended_by`` is set to stop it early."""
+    """One go at a run: the first, or a repair."""
 
     run: JobRun
+    """The run it belongs to."""
     tasks: list[dict[str, Any]]
+    """Settings of the tasks to run."""
     stop: threading.Event = field(default_factory=threading.Event)
+    """Set to start nothing more."""
     ended_by: Outcome | None = None
+    """The outcome of whoever stopped it early."""
     checkout: Checkout | None = None
+    """The commit's files, for a job with a git source."""
     thread: threading.Thread | None = None
+    """The thread that carries it out."""
 
 
 class JobRunner:

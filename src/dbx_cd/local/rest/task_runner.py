@@ -46,12 +46,19 @@ class WorkspaceSetup:
     """What every task of a workspace shares."""
 
     host: str
+    """The address of the REST server."""
     state_dir: Path
+    """Where the workspace keeps everything."""
     directory: Directory
+    """Its users."""
     environment: Mapping[str, str]
+    """Variables for every task."""
     spark_gateway: GatewayInfo | None
+    """Its JVM; ``None`` runs notebooks without ``spark``."""
     packaged_notebooks: Path | None
+    """Used where a job's source has no notebook of that name."""
     on_output: Callable[[int, str, str], None]
+    """Called with run id, task key and line for everything that tasks print."""
 
 
 class TaskRunner:
