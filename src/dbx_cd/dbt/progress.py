@@ -139,4 +139,5 @@ class LiveProgress:
         if self._bar is not None:
             tqdm.write(text, file=self._stream)
         else:
-            print(f"{self._title} | {text}", file=self._stream, flush=True)
+            self._stream.write(f"{self._title} | {text}\n")
+            self._stream.flush()

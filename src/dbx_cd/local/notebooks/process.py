@@ -79,7 +79,9 @@ def run_notebook(order: NotebookOrder) -> NotebookResult:
     except (Exception, SystemExit, KeyboardInterrupt) as exc:
         error, trace = f"{type(exc).__name__}: {exc}", notebook_trace(exc)
         page.add("error", trace)
-        print(trace, file=sys.__stderr__, flush=True)
+        if sys.__stderr__ is not None:
+            sys.__stderr__.write(f"{trace}\n")
+            sys.__stderr__.flush()
     page.write(Path(order.page_file))
     return NotebookResult(exit_value, error, trace, dbutils.jobs.taskValues.written, page.displayed)
 
