@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -18,6 +19,8 @@ from dbx_cd.release.workflow import run_facts
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
+
+_log = logging.getLogger(__name__)
 
 # Set by the job itself (resources/dbx_cd.job.yml), the same for every task.
 _JOB_WIDGETS = {"run_id": "", "commit": "", "artifacts_root": "", "reason": ""}
@@ -82,6 +85,7 @@ def start_task(dbutils: Any, spark: SparkSession, **widgets: str | bool) -> Task
         cd = replace(cd, config=config)
     if "project_dir" in params:
         params["project_dir"] = str(checkout)
+    _log.info("%s: working on %s, %s", release, checkout, "the checkout" if staged is None else f"unpacked of {staged}")
     return Task(cd, release, params)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import secrets
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from dbx_cd.sql_endpoint import SqlEndpoint, connection_block
 if TYPE_CHECKING:
     from databricks.sdk import WorkspaceClient
     from pyspark.sql import SparkSession
+
+_log = logging.getLogger(__name__)
 
 CONNECTION_FILE = "connection.json"
 CI = "ci"
@@ -120,6 +123,7 @@ class EmbeddedWorkspace:
             on_output=self._on_output,
         ).start()
         self._write_connection()
+        _log.info("workspace on %s at %s", self.state_dir, self.rest.host)
         return self
 
     def stop(self) -> None:
@@ -128,6 +132,7 @@ class EmbeddedWorkspace:
         self.rest.stop()
         self.endpoint.stop()
         self.spark.stop()
+        _log.info("workspace on %s stopped", self.state_dir)
 
     def __enter__(self) -> Self:
         return self.start()

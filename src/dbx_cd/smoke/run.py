@@ -5,6 +5,7 @@ Nothing stops at the first failure, and nothing that did not run counts as passe
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
     from dbx_cd.artifacts.version import ArtifactVersion
     from dbx_cd.rollback.point import RestorePoint
+
+_log = logging.getLogger(__name__)
 
 __all__ = ["NoBaseline", "SmokeReport", "baseline_for", "contracts_from_manifest", "load_suites", "run_smoke"]
 
@@ -71,7 +74,10 @@ def load_suites(
     if ids is not None:
         others = {n.name for n in manifest.nodes.values()} - {n.name for n in manifest.select(ids)}
         suites = [SmokeSuite(s.domain, tuple(c for c in s if c.model not in others), s.owner) for s in suites]
-    return _of_domains([contracts_from_manifest(manifest, select=select), *suites], domains)
+    chosen = _of_domains([contracts_from_manifest(manifest, select=select), *suites], domains)
+    for suite in chosen:
+        _log.info("suite %s: %d checks", suite.domain, len(suite))
+    return chosen
 
 
 def _read(file: Path) -> SmokeSuite:
@@ -127,6 +133,7 @@ def run_smoke(
         Exception: whatever a function given for `freshness` raises.
     """
     started = time.perf_counter()
+    _log.info("smoke of %s begins: %d suites%s", artifacts, len(suites), ", tiny" if tiny else "")
     with _meanwhile(freshness) as found:
         build = Build(artifacts.manifest(), artifacts.run_results())
         planner = Planner(build, recheck, exists=partial(data.exists, spark), data_type=_data_type(spark))
@@ -144,6 +151,10 @@ def run_smoke(
         seconds=time.perf_counter() - started,
         checks=in_order(results),
     )
+    _log.info("%s, in %.1f s", report, report.seconds)
+    for result in report.checks:
+        if result.status == "broken":
+            _log.warning("%s", result)
     if check:
         report.raise_if_failed()
     return report

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import secrets
@@ -25,6 +26,8 @@ from dbx_cd.sql_endpoint.thrift_api import Processor
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
+
+_log = logging.getLogger(__name__)
 
 WAREHOUSE_PATH = "/sql/1.0/warehouses/local"
 
@@ -121,6 +124,7 @@ class SqlEndpoint:
             ) from exc
         serve = threading.Thread(target=self._server.serve_forever, args=(0.1,), name="sql-endpoint-http", daemon=True)
         serve.start()
+        _log.info("SQL endpoint at %s%s", self.host, self.http_path)
         return self
 
     def stop(self) -> None:
@@ -133,6 +137,7 @@ class SqlEndpoint:
         self._service.close()
         server.disconnect_all()
         shutil.rmtree(self._directory, ignore_errors=True)
+        _log.info("SQL endpoint stopped")
 
     def client_environment(self, environ: Mapping[str, str] | None = None) -> dict[str, str]:
         """What a client process, such as dbt, needs in its environment on top of `environ` (default: this process's).

@@ -17,7 +17,7 @@ from dbx_cd.sql_endpoint.thrift_api import PROTOCOL_VERSION, T, ThriftFault, Unk
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-logger = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 # Databricks SQL names its session parameters differently from Spark (documentation, "Configuration parameters").
 _SPARK_NAMES = {
@@ -55,13 +55,16 @@ class EndpointSession:
             failure = failure_of(exc)
             raise ThriftFault(failure.message, sql_state=failure.sql_state) from exc
 
+    def __str__(self) -> str:
+        return self.id.hex()[:8]
+
     def _configure(self, configuration: Mapping[str, str]) -> None:
         for name, value in configuration.items():
             key = _SPARK_NAMES.get(name.upper(), name)
             if key.upper() == _TIMEOUT:
                 self.timeout = float(value) or None
             elif key.upper() in _WITHOUT_EFFECT or key.startswith("spark.thriftserver."):
-                logger.debug("session setting %s has no effect here", name)
+                _log.debug("session setting %s has no effect here", name)
             elif key.startswith("spark."):
                 self.spark.conf.set(key, value)
             else:
