@@ -22,8 +22,10 @@ from .config import (
     CdConfig as CdConfig,
 )
 from .dbt.artifacts import (
-    ArtifactDiff as ArtifactDiff,
     Manifest as Manifest,
+)
+from .dbt.diff import (
+    ArtifactDiff as ArtifactDiff,
 )
 from .dbt.invocation import (
     DbtOutcome as DbtOutcome,

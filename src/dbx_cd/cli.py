@@ -37,18 +37,20 @@ def run_command(parser: argparse.ArgumentParser, arguments: Sequence[str] | None
 
 def init(options: argparse.Namespace) -> int:
     """Copy the notebooks and the job's definition into a project's repository; nothing there is overwritten."""
-    target = Path(options.directory)
-    if not target.is_dir():
-        raise ConfigError("no such folder", where=target, next_step="give the root of the project's repository")
+    repository = Path(options.directory)
+    if not repository.is_dir():
+        raise ConfigError("no such folder", where=repository, next_step="give the root of the project's repository")
     bundle = Path(str(resources.files("dbx_cd") / "bundle"))
     files = sorted(path.relative_to(bundle) for path in _files(bundle))
-    present = [str(name) for name in files if (target / name).exists()]
+    present = [str(name) for name in files if (repository / name).exists()]
     if present:
-        raise ConfigError(f"already there: {', '.join(present)}", where=target, next_step="remove or keep them by hand")
+        raise ConfigError(
+            f"already there: {', '.join(present)}", where=repository, next_step="remove or keep them by hand"
+        )
     for name in files:
-        (target / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(bundle / name, target / name)
-        print(target / name)
+        (repository / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(bundle / name, repository / name)
+        print(repository / name)
     return 0
 
 

@@ -24,9 +24,13 @@ class DbtEvent:
     """One line of dbt's structured log."""
 
     name: str
+    """dbt's name of the kind of event, such as `LogModelResult`."""
     level: str
+    """`debug`, `info`, `warn` or `error`."""
     message: str
+    """The line a person would read."""
     data: Mapping[str, Any] = field(repr=False)
+    """The event's own fields."""
 
     @classmethod
     def parse(cls, line: str) -> DbtEvent:
@@ -135,4 +139,5 @@ class LiveProgress:
         if self._bar is not None:
             tqdm.write(text, file=self._stream)
         else:
-            print(f"{self._title} | {text}", file=self._stream, flush=True)
+            self._stream.write(f"{self._title} | {text}\n")
+            self._stream.flush()

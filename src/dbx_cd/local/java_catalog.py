@@ -39,11 +39,14 @@ IVY_MODULE = """<ivy-module version="2.0">
 
 @dataclass(frozen=True)
 class JavaCatalog:
-    """What the driver's class path needs besides Spark: Delta's jars and the folder of compiled classes."""
+    """What the driver's class path needs besides Spark."""
 
     java: Path
+    """The `java` command."""
     delta_jars: tuple[Path, ...]
+    """Delta and what it needs besides Spark's own jars."""
     classes: Path
+    """The folder of compiled classes."""
 
     @property
     def class_path(self) -> str:

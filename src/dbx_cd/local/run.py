@@ -34,17 +34,18 @@ _LOOK_AGAIN_SECONDS = 2.0
 
 @dataclass(frozen=True)
 class LocalProject:
-    """A dbt project in a git repository of this machine.
-
-    `subfolder` is the project's folder relative to `repository`; `profiles_dir` the folder of the `profiles.yml` that
-    it uses.
-    """
+    """A dbt project in a git repository of this machine."""
 
     repository: Path
+    """The root of the git repository."""
     subfolder: str
+    """The project's folder, relative to the repository."""
     profile: str
+    """The profile that `dbt_project.yml` names."""
     profiles_dir: Path
+    """The folder of the `profiles.yml` that it uses."""
     config: CdConfig
+    """The project's settings."""
 
     @classmethod
     def find(cls, project_dir: str | Path) -> LocalProject:
@@ -224,7 +225,7 @@ def follow(workflow: LocalWorkflow, run: ReleaseRun, *, approve_as: str | None, 
     Returns:
         The run as it ended.
     """
-    told = False
+    asked = False
     while True:
         ended = workflow.wait(run)
         request = workflow.pending(run)
@@ -232,10 +233,10 @@ def follow(workflow: LocalWorkflow, run: ReleaseRun, *, approve_as: str | None, 
             say(f"{request}: approving as {approve_as}")
             workflow.approve(request, as_user=approve_as)
             return workflow.wait(run)
-        if request is None and not (told and workflow.is_to_be_resumed(run)):
+        if request is None and not (asked and workflow.is_to_be_resumed(run)):
             return ended
-        if request is not None and not told:
-            told = True
+        if request is not None and not asked:
+            asked = True
             say(f"{request}\nwaits for approval. From another terminal:\n  {workflow.approve_command(request)}")
         time.sleep(_LOOK_AGAIN_SECONDS)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import secrets
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from databricks.sdk import WorkspaceClient
     from pyspark.sql import SparkSession
 
+_log = logging.getLogger(__name__)
+
 CONNECTION_FILE = "connection.json"
 CI = "ci"
 RELEASE_BOT = "dbx-cd-release"
@@ -33,9 +36,13 @@ class Connection:
     """How to reach a running workspace from another process; the file that holds it is readable by its owner only."""
 
     host: str
+    """The address of the REST server."""
     sql_host: str
+    """The address of the SQL endpoint, over plain HTTP."""
     http_path: str
+    """The endpoint's path."""
     tokens: Mapping[str, str]
+    """Each user's token, by name."""
 
     @classmethod
     def read(cls, state_dir: Path) -> Self:
@@ -116,6 +123,7 @@ class EmbeddedWorkspace:
             on_output=self._on_output,
         ).start()
         self._write_connection()
+        _log.info("workspace on %s at %s", self.state_dir, self.rest.host)
         return self
 
     def stop(self) -> None:
@@ -124,6 +132,7 @@ class EmbeddedWorkspace:
         self.rest.stop()
         self.endpoint.stop()
         self.spark.stop()
+        _log.info("workspace on %s stopped", self.state_dir)
 
     def __enter__(self) -> Self:
         return self.start()

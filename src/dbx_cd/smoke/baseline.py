@@ -15,9 +15,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class NoBaseline:
-    """There is nothing to compare with, and why; comparisons are then skipped with this reason."""
+    """There is nothing to compare with."""
 
     reason: str
+    """Why, in words; comparisons are then skipped with it."""
 
 
 class Baseline(Protocol):
@@ -32,7 +33,9 @@ class ArtifactsBaseline:
     """The model of the same name in the environment that these artifacts describe, wherever it lives there."""
 
     manifest: Manifest
+    """The other environment's manifest."""
     label: str
+    """What the environment is called in messages: its dbt target."""
 
     def source(self, model: str, relation: RelationName) -> str | NoBaseline:  # noqa: ARG002
         """The relation the other environment's manifest gives the model."""
@@ -47,7 +50,9 @@ class TimeTravelBaseline:
     """The same table at the version it had before this release."""
 
     versions: Mapping[str, int | None]
+    """The Delta version before this release, by `RelationName.key`; None where there was no table."""
     kinds: Mapping[str, str]
+    """What each relation was then: `table`, `view`, ..., by `RelationName.key`."""
 
     def source(self, model: str, relation: RelationName) -> str | NoBaseline:  # noqa: ARG002
         """The relation at its version in the restore point."""

@@ -24,9 +24,9 @@ from dbx_cd.sql_endpoint.thrift_api import PROTOCOL_VERSION, T, ThriftFault, Unk
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-logger = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
-# The connector holds a lock during a call, so that a cancellation waits as long: keep both short.
+# The connector locks itself during a call, so that a cancellation waits as long: keep both short.
 DIRECT_RESULT_SECONDS = 5.0
 POLL_SECONDS = 1.0
 # A client that was killed never closes its session.
@@ -44,7 +44,7 @@ def _answers(response: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]
             except ThriftFault as fault:
                 return response(status=fault.status())
             except Exception as exc:
-                logger.exception("%s failed", call.__name__)
+                _log.exception("%s failed", call.__name__)
                 return response(status=ThriftFault(failure_of(exc).message, sql_state="HY000").status())
 
         return answer
@@ -95,6 +95,7 @@ class ThriftService:
         )
         with self._lock:
             self._sessions[session.id] = session
+        _log.info("session %s opened", session)
         return T.TOpenSessionResp(
             status=success(),
             serverProtocolVersion=PROTOCOL_VERSION,
@@ -111,6 +112,7 @@ class ThriftService:
         with self._lock:
             self._sessions.pop(session.id, None)
         session.close()
+        _log.info("session %s closed", session)
         return T.TCloseSessionResp(status=success())
 
     @_answers(T.TGetInfoResp)
@@ -259,6 +261,7 @@ class ThriftService:
                 del self._sessions[session.id]
         for session in idle:
             session.close()
+            _log.info("session %s closed: idle for %.0f h", session, IDLE_SESSION_SECONDS / 3600)
 
 
 def _started(response: Any, request: Any, session: EndpointSession, operation: Operation) -> Any:

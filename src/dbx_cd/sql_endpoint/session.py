@@ -17,7 +17,7 @@ from dbx_cd.sql_endpoint.thrift_api import PROTOCOL_VERSION, T, ThriftFault, Unk
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-logger = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 # Databricks SQL names its session parameters differently from Spark (documentation, "Configuration parameters").
 _SPARK_NAMES = {
@@ -33,20 +33,17 @@ _CANCEL_AGAIN_SECONDS = 0.2
 
 
 class EndpointSession:
-    """A session that a client opened.
-
-    Attributes:
-        id: the 16 bytes in the client's handle.
-        spark: the Spark session that only this client uses.
-        timeout: seconds a statement may take; None for no limit.
-        last_used: `time.monotonic()` of the latest request.
-    """
+    """A session that a client opened."""
 
     def __init__(self, spark: SparkSession, *, configuration: Mapping[str, str], namespace: Any = None) -> None:
         self.id = secrets.token_bytes(16)
+        """The 16 bytes in the client's handle."""
         self.spark = _isolated(spark)
+        """The Spark session that only this client uses."""
         self.timeout: float | None = None
+        """Seconds a statement may take; None for no limit."""
         self.last_used = time.monotonic()
+        """`time.monotonic()` of the latest request."""
         self._operations: dict[bytes, Operation] = {}
         self._lock = threading.Lock()
         try:
@@ -58,13 +55,16 @@ class EndpointSession:
             failure = failure_of(exc)
             raise ThriftFault(failure.message, sql_state=failure.sql_state) from exc
 
+    def __str__(self) -> str:
+        return self.id.hex()[:8]
+
     def _configure(self, configuration: Mapping[str, str]) -> None:
         for name, value in configuration.items():
             key = _SPARK_NAMES.get(name.upper(), name)
             if key.upper() == _TIMEOUT:
                 self.timeout = float(value) or None
             elif key.upper() in _WITHOUT_EFFECT or key.startswith("spark.thriftserver."):
-                logger.debug("session setting %s has no effect here", name)
+                _log.debug("session setting %s has no effect here", name)
             elif key.startswith("spark."):
                 self.spark.conf.set(key, value)
             else:

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import datetime as dt
 import http.client
+import logging
 import socket
+import threading
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -157,6 +159,23 @@ def test_failure_is_told_without_java_and_the_session_goes_on(endpoint: SqlEndpo
 def test_rows_changed_by_a_statement_are_told(endpoint: SqlEndpoint) -> None:
     with connect(endpoint) as connection:
         assert connection.cursor().execute("merge").rowcount == 7
+
+
+def test_sessions_and_statements_are_logged(caplog: pytest.LogCaptureFixture) -> None:
+    ended = threading.Event()
+    with (
+        caplog.at_level(logging.DEBUG, "dbx_cd.sql_endpoint"),
+        SqlEndpoint(FakeSpark(), rewrite=answer, on_statement=lambda _: ended.set()) as running,  # type: ignore[arg-type]
+        connect(running, running.token) as connection,
+    ):
+        connection.cursor().execute("select " + "x" * 400)
+        assert ended.wait(5)
+    about = [r for r in caplog.records if r.name.rpartition(".")[2] in ("service", "executor", "endpoint")]
+    started, opened, statement, closed, stopped = [r.getMessage() for r in about]
+    assert started.startswith("SQL endpoint at http://127.0.0.1:")
+    assert opened.replace("opened", "closed") == closed
+    assert statement.endswith(" s, ok: select " + "x" * (300 - len("select ")))
+    assert stopped == "SQL endpoint stopped"
 
 
 def test_closed_session_is_an_unknown_handle(endpoint: SqlEndpoint) -> None:
