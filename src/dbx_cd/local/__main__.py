@@ -11,7 +11,7 @@ from pathlib import Path
 
 from databricks.sdk.service.jobs import RunResultState
 
-from dbx_cd.cli import run_command
+from dbx_cd.cli.command import run_command
 from dbx_cd.errors import SetupError
 from dbx_cd.extras import importing_extra
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import yaml
 
-from dbx_cd.cli import main
+from dbx_cd.cli.main import main
 
-REPOSITORY = Path(__file__).parents[2]
+REPOSITORY = Path(__file__).parents[3]
 
 
 def test_init_copies_what_the_bundle_deploys_and_installs(tmp_path: Path) -> None:
