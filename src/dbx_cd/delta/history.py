@@ -116,19 +116,14 @@ class History:
             at = before
         return at
 
-    def changes_since(self, version: int, *, target: int | None = None) -> tuple[Commit, ...]:
-        """The commits after `version` whose effect the table still shows, newest first, maintenance aside.
-
-        Args:
-            version: the last version that is known.
-            target: a version to which somebody may have restored the table without that counting as a change.
-        """
-        known = {self.content_version(version)} | ({self.content_version(target)} if target is not None else set())
+    def changes_since(self, version: int) -> tuple[Commit, ...]:
+        """The commits after `version` whose effect the table still shows, newest first, maintenance aside."""
+        known = self.content_version(version)
         changes: list[Commit] = []
         at = self.version
         while at > version and (commit := self.commits.get(at)) is not None:
             before = self._before(commit)
-            if before is not None and before < version and self.content_version(before) not in known:
+            if before is not None and before < version and self.content_version(before) != known:
                 before = None  # restored to something older than what is known: a change of its own
             if before is None:
                 changes.append(commit)

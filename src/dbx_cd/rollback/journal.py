@@ -10,7 +10,7 @@ from typing import ClassVar
 from dbx_cd import html
 from dbx_cd.records import Record
 from dbx_cd.release.state import Event
-from dbx_cd.rollback.decision import Action
+from dbx_cd.rollback.plan_item import Action
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,11 @@ from dbx_cd.digest import digest
 from dbx_cd.errors import RestoreRefused
 from dbx_cd.records import Record
 from dbx_cd.release.reading import LogReading
-from dbx_cd.rollback.decision import NewTables, OwnCommits, PlanItem, Present, decide
+from dbx_cd.rollback.decision import decide
+from dbx_cd.rollback.ownership import OwnCommits
+from dbx_cd.rollback.plan_item import NewTables, PlanItem
 from dbx_cd.rollback.point import THREADS, RestorePoint, VersionsAfter, prove_readable
-from dbx_cd.rollback.relation_state import RelationState
+from dbx_cd.rollback.relation_state import Present, RelationState
 
 if TYPE_CHECKING:
     from dbx_cd.release.context import Cd

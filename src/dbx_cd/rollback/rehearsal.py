@@ -17,8 +17,8 @@ from dbx_cd.delta.views import with_other_relations
 from dbx_cd.errors import DbxCdError, RestoreFailed
 from dbx_cd.records import Record
 from dbx_cd.relations import RelationName
-from dbx_cd.rollback.decision import PlanItem
 from dbx_cd.rollback.plan import RestorePlan, plan_restore, states_before
+from dbx_cd.rollback.plan_item import PlanItem
 from dbx_cd.rollback.point import THREADS, RestorePoint
 from dbx_cd.rollback.relation_state import RelationState
 from dbx_cd.rollback.scratch_copy import is_copy_of

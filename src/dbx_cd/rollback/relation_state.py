@@ -1,4 +1,4 @@
-"""One relation at one moment, as a restore point records it."""
+"""One relation at one moment: as a restore point records it, and as it is when a plan is made."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 
-from dbx_cd.delta.tables import Column, Constraint, Fingerprint, Kind, TableDetail
+from dbx_cd.delta.history import History
+from dbx_cd.delta.tables import CatalogEntry, Column, Constraint, Fingerprint, Kind, TableDetail
 from dbx_cd.digest import digest
 from dbx_cd.errors import DbxCdError
 from dbx_cd.relations import RelationName
@@ -59,6 +60,27 @@ class RelationState:
     def properties(self) -> Mapping[str, str]:
         """The properties of a table or view."""
         return self.detail.properties if self.detail else self.view_properties
+
+
+@dataclass(frozen=True)
+class Present:
+    """A relation as it is when a plan is made."""
+
+    entry: CatalogEntry
+    """What the catalog says."""
+    properties: Mapping[str, str] = field(default_factory=dict)
+    """A table's properties."""
+    size: int | None = None
+    """A table's size in bytes, where it was asked for."""
+    history: History | None = None
+    """A table's commits."""
+    definition: str | None = None
+    """A digest of what a view is."""
+
+    @property
+    def kind(self) -> Kind:
+        """What it is now."""
+        return self.entry.kind
 
 
 def written(relation: RelationName) -> str:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from dbx_cd.errors import DbxCdError, RestoreFailed, RestoreRefused, SqlFailed
 from dbx_cd.release.reading import LogReading
 from dbx_cd.rollback.consent import agreed, require_consent
-from dbx_cd.rollback.decision import PlanItem
 from dbx_cd.rollback.journal import RestoredRelation, RestoreResult as RestoreResult, unfinished
 from dbx_cd.rollback.plan import RestorePlan, assess, states_before
+from dbx_cd.rollback.plan_item import PlanItem
 from dbx_cd.rollback.point import THREADS, RestorePoint
 from dbx_cd.rollback.progress import OnProgress, silent
 from dbx_cd.rollback.relation_state import RelationState

@@ -14,9 +14,9 @@ from dbx_cd.errors import RestoreRefused
 from dbx_cd.relations import RelationName
 from dbx_cd.release.state import Event
 from dbx_cd.rollback.consent import agreed, require_consent
-from dbx_cd.rollback.decision import PlanItem
 from dbx_cd.rollback.journal import RestoredRelation, unfinished
 from dbx_cd.rollback.plan import RestorePlan
+from dbx_cd.rollback.plan_item import PlanItem
 from dbx_cd.rollback.point import RestorePoint
 from dbx_cd.rollback.progress import RestoreProgress
 from dbx_cd.rollback.relation_state import RelationState, written
