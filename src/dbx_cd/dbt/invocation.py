@@ -21,7 +21,7 @@ from typing import Any, ClassVar
 
 from dbx_cd import html
 from dbx_cd.dbt.artifacts import NodeResult, RunResults, SourceFreshness, load_freshness
-from dbx_cd.dbt.progress import DbtEvent, LiveProgress
+from dbx_cd.dbt.progress import DbtEvent, DbtProgress
 from dbx_cd.dbt.project import ARTIFACT_NAMES, LocalProject
 from dbx_cd.dbt.selection import Selection, WithParents, check_command, command_name
 from dbx_cd.errors import ArtifactError, DbtFailed
@@ -236,7 +236,7 @@ def _run_process(args: Sequence[str], *, cwd: Path, title: str) -> DbtOutcome:
     )
     assert process.stdout is not None
     try:
-        with LiveProgress(title) as progress:
+        with DbtProgress(title) as progress:
             for line in process.stdout:
                 event = DbtEvent.parse(line)
                 progress.take(event)
