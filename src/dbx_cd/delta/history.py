@@ -29,15 +29,22 @@ MAINTENANCE = frozenset(
 
 @dataclass(frozen=True)
 class Commit:
-    """One row of DESCRIBE HISTORY; `user` is written by Databricks and absent elsewhere."""
+    """One row of DESCRIBE HISTORY."""
 
     version: int
+    """The version that it made."""
     at: datetime
+    """When, UTC."""
     operation: str
+    """Delta's word for it, such as `WRITE` or `RESTORE`."""
     user: str | None = None
+    """Who, as Databricks names them; absent elsewhere."""
     parameters: Mapping[str, str] = field(default_factory=dict, compare=False)
+    """What the operation was given."""
     metrics: Mapping[str, str] = field(default_factory=dict, compare=False)
+    """What it counted."""
     user_metadata: str | None = None
+    """Text that whoever wrote the commit put into it."""
 
     @classmethod
     def read(cls, row: Mapping[str, Any]) -> Commit:
@@ -95,6 +102,7 @@ class History:
     """
 
     commits: Mapping[int, Commit]
+    """The commits by version, newest first."""
 
     @classmethod
     def of(cls, commits: Iterable[Commit]) -> History:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 
 from dbx_cd.delta.tables import Kind, Tables
@@ -10,6 +11,8 @@ from dbx_cd.relations import RelationName
 from dbx_cd.rollback.ownership import is_restored
 from dbx_cd.rollback.plan_item import PlanItem
 from dbx_cd.rollback.relation_state import RelationState
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -108,4 +111,5 @@ class RestoreStatements:
         suffix = self.release_id.lower().replace("-", "_")
         aside = RelationName(relation.catalog, relation.schema, f"{relation.identifier}__rolled_back_{suffix}")
         self.tables.rename(relation, aside, kind=kind)
+        _log.warning("the %s in the place of %s is %s now", kind, relation, aside)
         return str(aside)

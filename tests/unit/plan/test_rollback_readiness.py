@@ -59,6 +59,14 @@ def test_what_it_says_is_what_the_deploy_then_finds(releases: Releases) -> None:
     assert found == before | {"prod.shop.new": ("restorable", False)}
 
 
+def test_a_relation_that_only_the_newest_build_of_production_had_is_looked_at_as_well(releases: Releases) -> None:
+    releases.model("left_behind")
+    releases.deployed("1")
+    (releases.project / "models" / "left_behind.sql").unlink()
+    found = rollback_readiness(releases.cd(), releases.staged("2", commit="b" * 40), target="prod")
+    assert judged(found) == dict.fromkeys(["prod.shop.left_behind", "prod.shop.orders"], ("restorable", False))
+
+
 def test_where_the_platform_has_undrop_the_table_is_not_lost(tmp_path: Path) -> None:
     releases = Releases(tmp_path, tables=MemoryTables(has_undrop=True))
     release = turning_a_table_into_a_view(releases)

@@ -450,6 +450,23 @@ def test_relation_that_fails_is_named_and_the_others_are_done(releases: Releases
     assert restores(releases, A) == 1
 
 
+def test_what_a_person_should_see_is_logged_as_a_warning(releases: Releases, caplog: pytest.LogCaptureFixture) -> None:
+    tables, cd = releases.tables, releases.cd()
+    tables.create(A, 1)
+    tables.view(V, A)
+    release = releases.changed(["a", "v"], lambda: [tables.drop(V, kind="view"), tables.create(V, 2)])
+    tables.insert(V, 3)
+    tables.drop(A, kind="table")
+    plan = plan_restore(cd, release, skip=["a"])
+    with caplog.at_level("INFO", logger="dbx_cd.rollback"), pytest.raises(RestoreFailed):
+        restore(cd, plan, seal=plan.seal, discard_later_writes=True)
+    warned = [r.getMessage() for r in caplog.records if r.levelname == "WARNING"]
+    assert warned[0].startswith("prod.shop.v: erasing what others wrote: version 1")
+    assert warned[1].startswith("the table in the place of prod.shop.v is prod.shop.v__rolled_back_")
+    assert warned[2].startswith("prod.shop.v: recreate_view, FAILED: ")
+    assert f"{release}: restoring 1 of 1 relations" in caplog.text
+
+
 class OtherThanAsked(MemoryTables):
     """Tables whose RESTORE makes something else of them."""
 
