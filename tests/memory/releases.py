@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,6 +21,8 @@ from dbx_cd import (
 )
 from dbx_cd.approval.request import ApprovalRequest
 from dbx_cd.relations import RelationName
+from dbx_cd.release.events import Deployed, Deploying
+from dbx_cd.rollback.point import capture_restore_point, record_versions_after
 from dbx_cd.smoke.report import CheckResult
 from memory.dbt import MemoryDbt
 from memory.log_table import MemoryLogTable
@@ -53,11 +55,19 @@ class Releases:
         folder: a temporary folder.
         settings: more of `dbx_cd.yml`.
         log_table: the log's rows; by default in memory.
+        tables: by default those of a platform without UNDROP.
     """
 
-    def __init__(self, folder: Path, settings: str = "", *, log_table: MemoryLogTable | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        settings: str = "",
+        *,
+        log_table: MemoryLogTable | None = None,
+        tables: MemoryTables | None = None,
+    ) -> None:
         self.log_table = log_table or MemoryLogTable()
-        self.tables = MemoryTables()
+        self.tables = tables or MemoryTables()
         self.dbt = MemoryDbt(self.tables)
         self.root = folder / "artifacts"
         self.project = folder / "project"
@@ -108,6 +118,16 @@ class Releases:
         """A release that was built into production."""
         release = self.approved(run_id, commit=commit)
         build_release(self.cd(), release, target="prod")
+        return release
+
+    def changed(self, models: Sequence[str], change: Callable[[], object], *, run_id: str = "1") -> Release:
+        """A release that has changed production, without dbt: what `build_release` does around it."""
+        cd, release = self.cd(), self.open(run_id)
+        cd.log.append(release, Deploying("prod"))
+        point = capture_restore_point(cd, release, [relation("prod", model) for model in models])
+        change()
+        record_versions_after(cd, release, point)
+        cd.log.append(release, Deployed("prod", ""))
         return release
 
     def ask(self, release: Release, **selection: object) -> ApprovalRequest:
