@@ -54,6 +54,15 @@ class Connection:
                 next_step=f"start one: python -m dbx_cd.local up --state-dir {state_dir}",
             ) from None
 
+    def write(self, state_dir: Path) -> None:
+        """Leave it for other processes of this user, who then find the whole file or none."""
+        path = state_dir / CONNECTION_FILE
+        fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+        # Created with its mode: the tokens are readable by nobody else at any time, whatever lay at `path` before.
+        fresh.touch(mode=0o600, exist_ok=False)
+        fresh.write_text(json.dumps({"connection": vars(self)}), encoding="utf-8")
+        fresh.replace(path)
+
     def client(self, user_name: str) -> WorkspaceClient:
         """An SDK client that acts as a user.
 
@@ -115,7 +124,7 @@ class EmbeddedWorkspace:
             environment={**self.endpoint.client_environment(), **self._environment},
             on_output=self._on_output,
         ).start()
-        self._write_connection()
+        self.connection.write(self.state_dir)
         return self
 
     def stop(self) -> None:
@@ -149,11 +158,6 @@ class EmbeddedWorkspace:
     def client(self, user_name: str) -> WorkspaceClient:
         """An SDK client that acts as a user."""
         return self.connection.client(user_name)
-
-    def _write_connection(self) -> None:
-        path = self.state_dir / CONNECTION_FILE
-        path.touch(mode=0o600)
-        path.write_text(json.dumps({"connection": vars(self.connection)}), encoding="utf-8")
 
 
 def _users(approvers: str, owners: Iterable[str]) -> list[User]:
