@@ -30,7 +30,10 @@ DEVELOPER = "dev@example.org"
 
 @dataclass(frozen=True)
 class Connection:
-    """How to reach a running workspace from another process; the file that holds it is readable by its owner only."""
+    """How to reach a running workspace from another process; the file that holds it is readable by its owner only.
+
+    A user's token is good for REST and for SQL.
+    """
 
     host: str
     sql_host: str
@@ -115,7 +118,8 @@ class EmbeddedWorkspace:
         """
         self.state_dir.mkdir(parents=True, exist_ok=True)
         self.spark: SparkSession = start_spark(self.state_dir, catalogs=self._catalogs, memory=self._memory)
-        self.endpoint = SqlEndpoint(self.spark, rewrite=emulate).start()
+        tokens = [secrets.token_urlsafe(24), *(user.token for user in self._users)]
+        self.endpoint = SqlEndpoint(self.spark, rewrite=emulate, tokens=tokens).start()
         self.rest = RestServer(
             self.state_dir,
             users=self._users,
