@@ -115,6 +115,11 @@ class CdConfig:
         return self.targets[name]
 
 
+def dbt_metadata_variables() -> dict[str, str]:
+    """The variables that dbt writes into the metadata of every artifact (dbt-common: DBT_ENV_CUSTOM_ENV_*)."""
+    return {name: value for name, value in os.environ.items() if name.startswith("DBT_ENV_CUSTOM_ENV_")}
+
+
 def warm_dbt_address() -> Path | None:
     """The socket of the warm parent for dbt that this process was given; None when it was given none."""
     given = os.environ.get(WARM_DBT)

@@ -100,8 +100,9 @@ def test_only_smoke_s_gx_imports_great_expectations() -> None:
     assert importers("great_expectations", ANY) == {"smoke.gx", "smoke.gx_engine"}
 
 
-def test_nothing_imports_dbt() -> None:
-    assert importers("dbt", ANY) == set()
+def test_nothing_imports_dbt_but_what_its_warm_parent_runs() -> None:
+    assert importers("dbt", ANY) == {"dbt.warm"}
+    assert importers("dbx_cd.dbt.warm", ANY) == set()
 
 
 def test_nothing_outside_the_embedded_workspace_imports_it() -> None:

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dbx_cd.config import dbt_metadata_variables
 from dbx_cd.dbt.parse_time import depends_on_the_invocation
 from dbx_cd.dbt.project import LocalProject
 
@@ -33,6 +34,7 @@ MAX_BYTES = 512 * 1024 * 1024
 MAX_AGE_SECONDS = 24 * 3600
 _DISTRIBUTIONS = ("dbt-core", "dbt-common", "dbt-adapters", "dbt-spark", "dbt-databricks")
 _NOT_PARSING = ("clean", "debug", "deps")
+_HARMLESS = ("--static",)  # options that say nothing about the project
 _FORMAT = b"dbx_cd parse 1\n"
 
 _log = logging.getLogger(__name__)
@@ -117,8 +119,9 @@ def carried_parse(
     settings = {
         "target": target,
         "vars": dict(vars or {}),
-        "options": [w for w in words if w.startswith("-")] and list(words),
+        "options": list(words) if any(w.startswith("-") and w not in _HARMLESS for w in words) else [],
         "profile": _digest(project.profiles_dir / "profiles.yml"),
+        "metadata": dbt_metadata_variables(),
         "project": _project_digest(project.dir),
         "python": sys.version,
         "packages": [_version(name) for name in _DISTRIBUTIONS],

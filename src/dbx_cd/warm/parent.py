@@ -43,6 +43,11 @@ class WarmParent:
             self._process = self._spawn(listener)
         return self
 
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
     def stop(self) -> None:
         """End it and every fork, and wait until they have ended."""
         assert self._process.stdin is not None
