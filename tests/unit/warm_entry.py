@@ -11,6 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 READ_ON_IMPORT = os.environ.get("WARM_ENTRY_READS")
+if "WARM_ENTRY_SETS" in os.environ:
+    os.environ["SET_ON_IMPORT"] = "yes"
+    del os.environ["REMOVED_ON_IMPORT"]
 PARENT = os.getpid()
 
 

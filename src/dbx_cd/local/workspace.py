@@ -15,6 +15,7 @@ from dbx_cd.errors import SetupError
 from dbx_cd.local.emulation import emulate
 from dbx_cd.local.rest.server import GatewayInfo, RestServer, User
 from dbx_cd.local.spark_session import start_spark
+from dbx_cd.local.warm_parents import WarmParents
 from dbx_cd.sql_endpoint import SqlEndpoint, connection_block
 
 if TYPE_CHECKING:
@@ -107,12 +108,15 @@ class EmbeddedWorkspace:
         self.state_dir.mkdir(parents=True, exist_ok=True)
         self.spark: SparkSession = start_spark(self.state_dir, catalogs=self._catalogs, memory=self._memory)
         self.endpoint = SqlEndpoint(self.spark, rewrite=emulate).start()
+        environment = {**self.endpoint.client_environment(), **self._environment}
+        self._warm = WarmParents(environment=environment, log_dir=self.state_dir / "logs").start()
         self.rest = RestServer(
             self.state_dir,
             users=self._users,
             spark_gateway=_gateway(self.spark),
             packaged_notebooks=Path(str(resources.files("dbx_cd") / "bundle" / "notebooks")),
-            environment={**self.endpoint.client_environment(), **self._environment},
+            environment={**environment, **self._warm.environment},
+            warm_notebooks=self._warm.notebooks,
             on_output=self._on_output,
         ).start()
         self._write_connection()
@@ -122,6 +126,7 @@ class EmbeddedWorkspace:
         """Stop everything; the state directory stays."""
         (self.state_dir / CONNECTION_FILE).unlink(missing_ok=True)
         self.rest.stop()
+        self._warm.stop()
         self.endpoint.stop()
         self.spark.stop()
 

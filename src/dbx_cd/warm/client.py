@@ -28,6 +28,9 @@ class Process(Protocol):
     pid: int
     stdout: IO[str] | None
 
+    def poll(self) -> int | None:
+        """The exit code, where it is known."""
+
     def wait(self, timeout: float | None = None) -> int:
         """Wait for the end; raises `subprocess.TimeoutExpired` after `timeout` seconds."""
 
@@ -83,7 +86,7 @@ class WarmProcess:
             line = connection.makefile("rb", buffering=0).readline()
             told = json.loads(line) if line else {"refused": "it ended"}
             if "pid" not in told:
-                raise NotWarm(str(told.get("refused")))
+                raise NotWarm(told.get("refused", "it could not begin"))
         except (OSError, ValueError) as exc:
             connection.close()
             os.close(reading)
@@ -97,6 +100,10 @@ class WarmProcess:
             os.close(nothing)
         output = os.fdopen(reading, encoding="utf-8", errors="replace")
         return cls(connection, pid=told["pid"], stdout=output, argv=argv)
+
+    def poll(self) -> int | None:
+        """The exit code, once a call of `wait` has found it; does not look by itself."""
+        return self._code
 
     def wait(self, timeout: float | None = None) -> int:
         """Wait for the end.

@@ -13,6 +13,7 @@ import sys
 import sysconfig
 import threading
 from collections.abc import ItemsView, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 # Read by the interpreter or C libraries, which no Python code can watch, or found by going over all variables while
@@ -35,18 +36,48 @@ def environment_fingerprint() -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
+@dataclass
+class Imported:
+    """What imports did with the environment."""
+
+    before: dict[str, str]
+    """All variables as they were."""
+    read: set[str] = field(default_factory=set)
+    """The names that were looked up, set or not."""
+    changed: dict[str, str | None] = field(default_factory=dict)
+    """The variables that the imports set; None for those they removed."""
+
+    def differing(self, theirs: Mapping[str, str]) -> list[str]:
+        """The variables by which the same imports could go otherwise in another environment."""
+        names = self.read | {name for name in (*self.before, *theirs) if name.startswith(_ALWAYS_COMPARED)}
+        found = {name for name in names if self.before.get(name) != theirs.get(name)}
+        if not all(Path(entry).is_absolute() for entry in theirs.get("PYTHONPATH", "/").split(os.pathsep)):
+            found.add("PYTHONPATH")  # it means another folder in every current directory
+        return sorted(found)
+
+    def change_environment(self, wanted: Mapping[str, str]) -> None:
+        """Make another environment that of this process, as it would be after the same imports."""
+        os.environ.clear()
+        os.environ.update(wanted)
+        for name, value in self.changed.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
 @contextlib.contextmanager
-def recorded_reads() -> Iterator[set[str]]:
-    """Collect the names of the variables that Python code looks up meanwhile, set or not.
+def recorded_imports() -> Iterator[Imported]:
+    """Watch what Python code does with the environment meanwhile.
 
     Going over all variables is not looking one up: what does so on import is in `_ALWAYS_COMPARED`.
     """
-    names: set[str] = set()
     plain = type(os.environ)
+    imported = Imported(dict(os.environ))
 
     class Recording(plain):  # type: ignore[misc, valid-type]
         def __getitem__(self, name: str) -> str:
-            names.add(name)
+            imported.read.add(name)
             return str(super().__getitem__(name))
 
         def items(self) -> ItemsView[str, str]:
@@ -57,9 +88,12 @@ def recorded_reads() -> Iterator[set[str]]:
 
     os.environ.__class__ = Recording
     try:
-        yield names
+        yield imported
     finally:
         os.environ.__class__ = plain
+        after = dict(os.environ)
+        names = imported.before.keys() | after.keys()
+        imported.changed = {n: after.get(n) for n in names if after.get(n) != imported.before.get(n)}
 
 
 @contextlib.contextmanager
@@ -80,18 +114,6 @@ def no_native_threads() -> Iterator[None]:
 def thread_count() -> int:
     """How many threads this process has: native ones too where the system tells (Linux, proc(5))."""
     return len(list(_THREADS.iterdir())) if _THREADS.is_dir() else threading.active_count()
-
-
-def differing(mine: Mapping[str, str], theirs: Mapping[str, str], *, read: set[str]) -> list[str]:
-    """The variables by which imports could have gone otherwise.
-
-    Args:
-        mine: the environment in which the imports were made.
-        theirs: the environment of the client.
-        read: the names that the imports looked up.
-    """
-    names = read | {name for name in (*mine, *theirs) if name.startswith(_ALWAYS_COMPARED)}
-    return sorted(name for name in names if mine.get(name) != theirs.get(name))
 
 
 def loaded_files() -> Files:

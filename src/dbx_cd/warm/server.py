@@ -44,16 +44,13 @@ class Parent:
     """Takes orders and forks, until its starter is gone.
 
     Args:
-        entry: the module that was preloaded.
         listener: the listening socket.
         starter: a descriptor that ends when whoever started this process has ended.
-        read: the variables that the imports looked up.
+        imported: what the imports read and changed of the environment.
     """
 
-    def __init__(self, entry: Any, *, listener: socket.socket, starter: int, read: set[str]) -> None:
-        self._entry = entry
-        self._environment = dict(os.environ)
-        self._read = read
+    def __init__(self, *, listener: socket.socket, starter: int, imported: likeness.Imported) -> None:
+        self._imported = imported
         self._fingerprint = likeness.environment_fingerprint()
         self._files = likeness.loaded_files()
         self._forks: dict[socket.socket, _Fork] = {}
@@ -124,7 +121,6 @@ class Parent:
         close_all(streams)
         self._forks[connection] = _Fork(pid, connection)
         self._selector.register(connection, selectors.EVENT_READ)
-        answer(connection, pid=pid)
         return None
 
     def _unlike(self, order: Order) -> str | None:
@@ -134,7 +130,7 @@ class Parent:
         changed = likeness.changed_files(self._files)
         if changed:
             return f"changed since it was imported: {changed[0]}"
-        names = likeness.differing(self._environment, order.environment, read=self._read)
+        names = self._imported.differing(order.environment)
         return f"variables read by imports differ: {', '.join(names)}" if names else None
 
     def _become(self, order: Order, streams: list[int], connection: socket.socket) -> None:
@@ -145,18 +141,19 @@ class Parent:
         close_all(streams)
         signal.set_wakeup_fd(-1)
         self._selector.close()
-        others = [self._listener, self._wake, self._wake_end, connection, *self._forks]
-        for held in others:
+        for held in (self._listener, self._wake, self._wake_end, *self._forks):
             held.close()
         os.close(self._starter)
         for number in _WATCHED:
             signal.signal(number, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _FORWARDED)
-        os.environ.clear()
-        os.environ.update(order.environment)
+        self._imported.change_environment(order.environment)
         os.chdir(order.cwd)
         sys.argv = ["-c", *order.argv]
+        # Said by the fork itself, so that its client can signal its group from then on.
+        answer(connection, pid=os.getpid())
+        connection.close()
 
     def _forward(self, fork: _Fork) -> None:
         """Forward what the client sent, or begin to end the fork of a client that is gone."""
@@ -225,14 +222,14 @@ def main(module: str, descriptor: int) -> Any:
     listener.set_inheritable(False)
     if _first_of(listener, starter) != listener.fileno():
         return None
-    with likeness.recorded_reads() as read, likeness.no_native_threads():
+    with likeness.recorded_imports() as imported, likeness.no_native_threads():
         entry = importlib.import_module(module)
         entry.preload()
     if likeness.thread_count() > 1:
         raise SystemExit(f"{module} starts threads while it is imported, and cannot be forked")
     gc.collect()
     gc.freeze()  # what was imported stays: no fork has to look at it again, nor to copy its pages for that
-    order = Parent(entry, listener=listener, starter=starter, read=read).serve()
+    order = Parent(listener=listener, starter=starter, imported=imported).serve()
     return None if order is None else lambda: entry.run(order.argv)
 
 

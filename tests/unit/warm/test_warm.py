@@ -80,6 +80,18 @@ def test_fork_has_the_client_s_environment_and_nothing_of_the_parent_s(start: St
     assert told(start("tell", environment=mine))["environment"] == mine
 
 
+def test_what_imports_do_to_the_environment_is_done_in_the_fork_too(tmp_path: Path) -> None:
+    mine = {**BASE, "WARM_ENTRY_SETS": "1", "REMOVED_ON_IMPORT": "1"}
+    with WarmParent("warm_entry", environment=mine) as parent:
+        answer = told(WarmProcess.start(parent.address, ["tell"], cwd=tmp_path, environment={**mine, "OWN": "1"}))
+    assert answer["environment"] == {**BASE, "WARM_ENTRY_SETS": "1", "SET_ON_IMPORT": "yes", "OWN": "1"}
+
+
+def test_directory_that_is_gone_is_left_to_a_process_of_the_client_s_own(start: Start, tmp_path: Path) -> None:
+    with pytest.raises(NotWarm):
+        start("tell", cwd=tmp_path / "gone")
+
+
 def test_fork_has_the_client_s_directory_and_arguments(start: Start, tmp_path: Path) -> None:
     answer = told(start("tell"))
     assert (answer["cwd"], answer["argv"], answer["forked"]) == (str(tmp_path), ["tell"], True)
@@ -224,6 +236,12 @@ def test_variable_that_an_import_read_must_be_the_same(start: Start) -> None:
 def test_variable_that_no_code_can_be_seen_to_read_must_be_the_same(start: Start, name: str) -> None:
     with pytest.raises(NotWarm, match=name):
         start("tell", environment={**BASE, name: "other"})
+
+
+def test_relative_path_of_modules_is_refused(tmp_path: Path) -> None:
+    relative = {**BASE, "PYTHONPATH": os.pathsep.join([SOURCES, HERE, "lib"])}
+    with WarmParent("warm_entry", environment=relative) as parent, pytest.raises(NotWarm, match="PYTHONPATH"):
+        WarmProcess.start(parent.address, ["tell"], cwd=tmp_path, environment=relative)
 
 
 def test_other_packages_are_refused(parent: WarmParent, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

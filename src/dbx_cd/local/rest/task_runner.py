@@ -49,6 +49,7 @@ class WorkspaceSetup:
     state_dir: Path
     directory: Directory
     environment: Mapping[str, str]
+    warm_notebooks: Path | None
     spark_gateway: GatewayInfo | None
     packaged_notebooks: Path | None
     on_output: Callable[[int, str, str], None]
@@ -123,6 +124,7 @@ class TaskRunner:
             order,
             TaskPlace(cwd, page.with_suffix(".log"), result_file),
             environment=child_environment(host=setup.host, token=token, extra=setup.environment),
+            warm_parent=setup.warm_notebooks,
         )
         with self._lock:
             self._processes[attempt.run_id] = process
