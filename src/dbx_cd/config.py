@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
@@ -16,6 +17,9 @@ from dbx_cd.errors import ConfigError, DbxCdError
 from dbx_cd.relations import RelationName
 
 FILE_NAME = "dbx_cd.yml"
+
+WARM_DBT = "DBX_CD_WARM_DBT"
+"""The environment variable by which the embedded workspace tells its tasks the socket of a warm parent for dbt."""
 
 _DURATION = re.compile(r"(\d+)\s*([mhd])")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
@@ -125,6 +129,17 @@ class CdConfig:
                 next_step=f"use one of {', '.join(self.targets)}, or declare it under `targets`",
             )
         return self.targets[name]
+
+
+def dbt_metadata_variables() -> dict[str, str]:
+    """The variables that dbt writes into the metadata of every artifact (dbt-common: DBT_ENV_CUSTOM_ENV_*)."""
+    return {name: value for name, value in os.environ.items() if name.startswith("DBT_ENV_CUSTOM_ENV_")}
+
+
+def warm_dbt_address() -> Path | None:
+    """The socket of the warm parent for dbt that this process was given; None when it was given none."""
+    given = os.environ.get(WARM_DBT)
+    return Path(given) if given else None
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:

@@ -12,7 +12,6 @@ import logging
 import shlex
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -22,6 +21,8 @@ from typing import Any, ClassVar
 
 from dbx_cd import html
 from dbx_cd.dbt.artifacts import NodeResult, RunResults, SourceFreshness, load_freshness
+from dbx_cd.dbt.carried_parse import carried_parse
+from dbx_cd.dbt.process import start_dbt
 from dbx_cd.dbt.progress import DbtEvent, DbtProgress
 from dbx_cd.dbt.project import ARTIFACT_NAMES, LocalProject
 from dbx_cd.dbt.selection import Selection, WithParents, check_command, command_name
@@ -29,6 +30,7 @@ from dbx_cd.errors import ArtifactError, DbtFailed
 from dbx_cd.extras import require_extra
 from dbx_cd.records import Record
 from dbx_cd.relations import RelationName
+from dbx_cd.warm.client import Process
 
 _log = logging.getLogger(__name__)
 
@@ -193,7 +195,13 @@ def run_dbt(
     project.clear_artifacts()
     if words[0] in ("ls", "list"):
         flags += ["--output", "json", "--output-keys", "unique_id"]
+    # Only dbt itself leaves a parse that dbt could use again.
+    carried = carried_parse(project, target=target, vars=vars, words=words) if runner is None else None
+    if carried is not None:
+        carried.bring(project.target_path)
     outcome = run([*words, *project.flags(target), *flags, *_QUIET])
+    if carried is not None and outcome.success:
+        carried.keep(project.target_path)
     project.collect_artifacts()
     result = _record(shlex.join(words), target, outcome, time.monotonic() - started, project.files)
     _log.log(logging.INFO if result.ok else logging.WARNING, "%s; its files are in %s", result, result.files_dir)
@@ -249,16 +257,7 @@ def _run_process(args: Sequence[str], *, cwd: Path, title: str) -> DbtOutcome:
     errors: list[str] = []
     listed: list[str] = []
     output: list[str] = []
-    process = subprocess.Popen(
-        [sys.executable, "-c", "from dbt.cli.main import cli; cli()", *args],
-        cwd=cwd,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        encoding="utf-8",
-        errors="replace",
-    )
+    process = start_dbt(args, cwd=cwd)
     assert process.stdout is not None
     try:
         with DbtProgress(title) as progress:
@@ -288,7 +287,7 @@ def _listed(event: DbtEvent) -> list[str]:
         return []
 
 
-def _stop(process: subprocess.Popen[str]) -> None:
+def _stop(process: Process) -> None:
     process.send_signal(signal.SIGINT)
     try:
         process.wait(_STOP_SECONDS)

@@ -16,6 +16,7 @@ from dbx_cd.errors import SetupError
 from dbx_cd.local.emulation import emulate
 from dbx_cd.local.rest.server import GatewayInfo, RestServer, User
 from dbx_cd.local.spark_session import start_spark
+from dbx_cd.local.warm_parents import WarmParents
 from dbx_cd.sql_endpoint import SqlEndpoint, connection_block
 
 if TYPE_CHECKING:
@@ -127,12 +128,15 @@ class EmbeddedWorkspace:
         self.spark: SparkSession = start_spark(self.state_dir, catalogs=self._catalogs, memory=self._memory)
         tokens = [secrets.token_urlsafe(24), *(user.token for user in self._users)]
         self.endpoint = SqlEndpoint(self.spark, rewrite=emulate, tokens=tokens).start()
+        environment = {**self.endpoint.client_environment(), **self._environment}
+        self._warm = WarmParents(environment=environment, log_dir=self.state_dir / "logs").start()
         self.rest = RestServer(
             self.state_dir,
             users=self._users,
             spark_gateway=_gateway(self.spark),
             packaged_notebooks=Path(str(resources.files("dbx_cd") / "bundle" / "notebooks")),
-            environment={**self.endpoint.client_environment(), **self._environment},
+            environment={**environment, **self._warm.environment},
+            warm_notebooks=self._warm.notebooks,
             on_output=self._on_output,
         ).start()
         self.connection.write(self.state_dir)
@@ -143,6 +147,7 @@ class EmbeddedWorkspace:
         """Stop everything; the state directory stays."""
         (self.state_dir / CONNECTION_FILE).unlink(missing_ok=True)
         self.rest.stop()
+        self._warm.stop()
         self.endpoint.stop()
         self.spark.stop()
         _log.info("workspace on %s stopped", self.state_dir)

@@ -139,8 +139,12 @@ def main() -> int:
     return 0 if result.error is None else 1
 
 
-if __name__ == "__main__":
+def run_and_leave() -> NoReturn:
+    """Run it and leave at once: closing Spark's Python side could wait for callbacks of the workspace's JVM."""
     code = main()
     sys.stdout.flush()
-    # Leave at once: closing Spark's Python side could wait for callbacks of a JVM that belongs to the workspace.
     os._exit(code)
+
+
+if __name__ == "__main__":
+    run_and_leave()

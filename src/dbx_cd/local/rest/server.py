@@ -50,6 +50,7 @@ class RestServer:
         repositories: local git repository for each ``git_url``; ``"*"`` serves every other URL.
         packaged_notebooks: folder of notebooks used where a job's source has none of that name.
         environment: variables added to the environment of every task.
+        warm_notebooks: address of a warm parent that notebook tasks are forked from; without, each starts cold.
         on_output: called with run id, task key and line for everything that tasks print, from many threads.
         port: TCP port on loopback; 0 takes a free one.
     """
@@ -63,6 +64,7 @@ class RestServer:
         repositories: Mapping[str, Path] | None = None,
         packaged_notebooks: Path | None = None,
         environment: Mapping[str, str] | None = None,
+        warm_notebooks: Path | None = None,
         on_output: Callable[[int, str, str], None] | None = None,
         port: int = 0,
     ) -> None:
@@ -77,6 +79,7 @@ class RestServer:
             state_dir=state_dir,
             directory=self._directory,
             environment=environment or {},
+            warm_notebooks=warm_notebooks,
             spark_gateway=spark_gateway,
             packaged_notebooks=packaged_notebooks,
             on_output=on_output or _discard,

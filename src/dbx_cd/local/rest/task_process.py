@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -15,6 +16,9 @@ from typing import IO
 
 import dbx_cd
 from dbx_cd.local.notebooks.process import NotebookOrder, NotebookResult
+from dbx_cd.warm.client import NotWarm, Process, WarmProcess
+
+_log = logging.getLogger(__name__)
 
 _GRACE_SECONDS = 5.0
 """How long a cancelled task may clean up before it is killed."""
@@ -45,12 +49,20 @@ class TaskPlace:
 class TaskProcess:
     """One child process. ``run`` may be called once; ``cancel`` at any time, from any thread."""
 
-    def __init__(self, order: NotebookOrder, place: TaskPlace, *, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        order: NotebookOrder,
+        place: TaskPlace,
+        *,
+        environment: Mapping[str, str],
+        warm_parent: Path | None = None,
+    ) -> None:
         self._order = order
         self._place = place
         self._environment = environment
+        self._warm_parent = warm_parent
         self._lock = threading.Lock()
-        self._process: subprocess.Popen[str] | None = None
+        self._process: Process | None = None
         self.cancelled = False
         self.timed_out = False
 
@@ -64,18 +76,34 @@ class TaskProcess:
         Returns:
             The notebook's own result, or an error if the process ended without leaving one.
         """
-        process = self._start()
-        if process is None:
-            return NotebookResult(error="Cancelled")
+        # Standard input stays open: when this process dies, it ends, and so does the notebook.
+        reading, writing = os.pipe()
+        with os.fdopen(writing, "w", encoding="utf-8") as orders:
+            try:
+                process = self._start(stdin=reading)
+            finally:
+                os.close(reading)
+            if process is None:
+                return NotebookResult(error="Cancelled")
+            return self._follow(process, orders, timeout_seconds=timeout_seconds, on_line=on_line)
+
+    def cancel(self) -> None:
+        """End the process and everything it started."""
+        with self._lock:
+            self.cancelled = True
+        self._end()
+
+    def _follow(
+        self, process: Process, orders: IO[str], *, timeout_seconds: float | None, on_line: Callable[[str], None]
+    ) -> NotebookResult:
         timer = threading.Timer(timeout_seconds or 0, self._time_out)
         timer.daemon = True
         if timeout_seconds:
             timer.start()
-        assert process.stdin is not None
         assert process.stdout is not None
         try:
-            process.stdin.write(json.dumps(self._order.to_dict()) + "\n")
-            process.stdin.flush()
+            orders.write(json.dumps(self._order.to_dict()) + "\n")
+            orders.flush()
         except BrokenPipeError:
             pass  # the process died at once; its output says why
         reader = threading.Thread(target=self._copy_output, args=(process.stdout, on_line), daemon=True)
@@ -84,14 +112,7 @@ class TaskProcess:
         timer.cancel()
         self._end_group(signal.SIGKILL)  # whatever the task left behind, which could also keep the output open
         reader.join()
-        process.stdin.close()
         return self._result(code)
-
-    def cancel(self) -> None:
-        """End the process and everything it started."""
-        with self._lock:
-            self.cancelled = True
-        self._end()
 
     def _copy_output(self, output: IO[str], on_line: Callable[[str], None]) -> None:
         with self._place.log_file.open("w", encoding="utf-8") as log:
@@ -104,24 +125,44 @@ class TaskProcess:
         self.timed_out = True
         self._end()
 
-    def _start(self) -> subprocess.Popen[str] | None:
+    def _start(self, *, stdin: int) -> Process | None:
+        if self.cancelled:
+            return None
+        # Not under the lock: the first fork waits for its parent's imports, and a cancellation must not.
+        process = self._fork(stdin) or self._spawn(stdin)
         with self._lock:
-            if self.cancelled:
-                return None
-            self._process = subprocess.Popen(
-                # -P: the notebook's folder must not shadow modules while this process itself is starting
-                [sys.executable, "-P", "-m", "dbx_cd.local.notebooks.process"],
-                cwd=self._place.cwd,
-                env=dict(self._environment),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                encoding="utf-8",
-                errors="replace",
-                start_new_session=True,
+            self._process = process
+            cancelled = self.cancelled
+        if cancelled:
+            self._end()
+        return process
+
+    def _fork(self, stdin: int) -> Process | None:
+        """A fork of the warm parent, if there is one."""
+        if self._warm_parent is None:
+            return None
+        try:
+            return WarmProcess.start(
+                self._warm_parent, [], cwd=self._place.cwd, environment=self._environment, stdin=stdin
             )
-            return self._process
+        except NotWarm as exc:
+            _log.info("the notebook starts cold: %s", exc)
+            return None
+
+    def _spawn(self, stdin: int) -> Process:
+        return subprocess.Popen(
+            # -P: the notebook's folder must not shadow modules while this process itself is starting
+            [sys.executable, "-P", "-m", "dbx_cd.local.notebooks.process"],
+            cwd=self._place.cwd,
+            env=dict(self._environment),
+            stdin=stdin,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            start_new_session=True,
+        )
 
     def _end(self) -> None:
         self._end_group(signal.SIGTERM)

@@ -53,6 +53,8 @@ class WorkspaceSetup:
     """Its users."""
     environment: Mapping[str, str]
     """Variables for every task."""
+    warm_notebooks: Path | None
+    """The socket of the warm parent of notebook processes; ``None`` starts each one anew."""
     spark_gateway: GatewayInfo | None
     """Its JVM; ``None`` runs notebooks without ``spark``."""
     packaged_notebooks: Path | None
@@ -130,6 +132,7 @@ class TaskRunner:
             order,
             TaskPlace(cwd, page.with_suffix(".log"), result_file),
             environment=child_environment(host=setup.host, token=token, extra=setup.environment),
+            warm_parent=setup.warm_notebooks,
         )
         with self._lock:
             self._processes[attempt.run_id] = process
