@@ -74,7 +74,8 @@ class Releases:
         (self.project / "models").mkdir(parents=True)
         (self.project / "dbt_project.yml").write_text("name: tiny\nversion: '1.0'\nprofile: tiny\n")
         self.model("orders")
-        self.settings = settings
+        self.settings = self._loaded = settings
+        self._config: CdConfig | None = None
 
     def model(self, name: str, text: str = "select 1 as id") -> None:
         """Write a model: the checkout of the next staging build."""
@@ -82,11 +83,13 @@ class Releases:
 
     def cd(self, who: str = BOT) -> Cd:
         """The context of a person."""
-        (self.project / "dbx_cd.yml").write_text(self.settings)
-        config = CdConfig.load(self.project, overrides={"artifacts_root": str(self.root)})
+        if self._config is None or self._loaded != self.settings:
+            (self.project / "dbx_cd.yml").write_text(self.settings)
+            self._config = CdConfig.load(self.project, overrides={"artifacts_root": str(self.root)})
+            self._loaded = self.settings
         log = ReleaseLog.on(self.log_table, actor=who)
         person = Person(who, GROUPS.get(who, ()))
-        return Cd(None, config, ArtifactStore(self.root), log, person, self.tables, self.dbt)  # type: ignore[arg-type]
+        return Cd(None, self._config, ArtifactStore(self.root), log, person, self.tables, self.dbt)  # type: ignore[arg-type]
 
     def open(self, run_id: str = "1", *, commit: str = "a" * 40, requester: str = "ci") -> Release:
         """A release that was just opened."""

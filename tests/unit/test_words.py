@@ -14,7 +14,10 @@ import dbx_cd
 ROOT = Path(dbx_cd.__file__).parent
 
 # Their output is what they are for.
-COMMAND_LINES = ("cli", "__main__", "local.__main__", "local.java_catalog")
+COMMAND_LINES = (
+    *(f"cli.{name}" for name in ("command", "init", "trigger", "rollback")),
+    *("__main__", "local.__main__", "local.java_catalog"),
+)
 
 
 def trees() -> Iterator[tuple[str, ast.Module]]:
