@@ -11,6 +11,10 @@ from dbx_cd.delta.tables import CatalogEntry, Column, Constraint, Kind
 from dbx_cd.errors import SqlFailed
 from dbx_cd.relations import RelationName, quote, string_literal
 
+# How a platform says that there is no such catalog. Databricks names the catalog (documentation of error conditions);
+# open-source Spark may take its name for that of a schema, which then has one part too many (measured).
+_NO_CATALOG = ("NOT_FOUND", "NO_SUCH_CATALOG", "REQUIRES_SINGLE_PART_NAMESPACE")
+
 
 def entries(sql: Sql, relations: Sequence[RelationName]) -> dict[str, CatalogEntry]:
     """`Tables.entries`: three queries per catalog."""
@@ -72,8 +76,8 @@ def _rows(
             f"AND table_name IN ({literals(r.identifier for r in members)})"
         )
     except SqlFailed as exc:
-        if "NOT_FOUND" in exc.condition:
-            return []  # the catalog does not exist (yet)
+        if any(word in exc.condition for word in _NO_CATALOG):
+            return []  # it does not exist (yet)
         raise
     return [(RelationName(catalog, r[schema], r["table_name"]).key, r) for r in rows]
 
