@@ -2,8 +2,10 @@
 
 import itertools
 
-from benchmarks import dbt_runs, imports, publish, restore, smoke
+from benchmarks import dbt_runs, imports, publish, restore, smoke, startup
 
 print(imports.measure(), flush=True)
-for line in itertools.chain(publish.measure(), dbt_runs.measure(), smoke.measure(), restore.measure()):
+for line in itertools.chain(
+    publish.measure(), startup.measure(), dbt_runs.measure(), smoke.measure(), restore.measure()
+):
     print(line, flush=True)

@@ -1,8 +1,9 @@
 """`run_dbt`: one dbt invocation, from parameters to a record of what every node did.
 
-dbt runs as a process of its own. In one process dbt's runner is not safe for two invocations at a time and has lost
-log lines of later ones (dbt-core issue 8608), and dbt 2's runner has no callbacks and returns other objects. What a
-process leaves is the same in all versions: an exit code, the JSON artifacts and the structured event stream.
+dbt runs as a process of its own, started anew or forked from a warm parent. In one process dbt's runner is not safe
+for two invocations at a time and has lost log lines of later ones (dbt-core issue 8608), and dbt 2's runner has no
+callbacks and returns other objects. What a process leaves is the same in all versions: an exit code, the JSON artifacts
+and the structured event stream.
 """
 
 from __future__ import annotations
@@ -141,6 +142,7 @@ def run_dbt(
     profiles_dir: str | Path | None = None,
     work_dir: str | Path | None = None,
     runner: Runner | None = None,
+    warm_parent: Path | None = None,
     check: bool = True,
 ) -> DbtRun:
     """Run one dbt command. Knows no release and publishes nothing.
@@ -167,6 +169,8 @@ def run_dbt(
         work_dir: local folder for the copy, logs and artifacts; a new temporary one by default. A later invocation
             given the same folder reuses the parsed project.
         runner: runs dbt with the arguments it is given; for tests and for other ways of starting dbt.
+        warm_parent: the address of a process that has imported dbt and forks for each invocation, see `warm_dbt`; by
+            default the embedded workspace's, where this is one of its tasks.
         check: raise when dbt fails.
 
     Returns:
@@ -185,7 +189,7 @@ def run_dbt(
     if runner is None:
         _require_dbt()
     title = f"dbt {cmd} ({target})"
-    run: Runner = runner or (lambda args: _run_process(args, cwd=project.dir, title=title))
+    run: Runner = runner or (lambda args: _run_process(args, cwd=project.dir, title=title, warm_parent=warm_parent))
     started = time.monotonic()
     if words[0] != "deps" and project.needs_deps():
         installed = run(["deps", *project.flags(target, paths=False), *_QUIET])
@@ -252,12 +256,12 @@ def _require_dbt() -> None:
     require_extra("dbt", distribution="dbt-core", purpose="run_dbt")
 
 
-def _run_process(args: Sequence[str], *, cwd: Path, title: str) -> DbtOutcome:
+def _run_process(args: Sequence[str], *, cwd: Path, title: str, warm_parent: Path | None) -> DbtOutcome:
     """Run dbt, showing its events as they come; an interrupt lets dbt cancel its queries before it is killed."""
     errors: list[str] = []
     listed: list[str] = []
     output: list[str] = []
-    process = start_dbt(args, cwd=cwd)
+    process = start_dbt(args, cwd=cwd, warm_parent=warm_parent)
     assert process.stdout is not None
     try:
         with DbtProgress(title) as progress:

@@ -14,12 +14,17 @@ from dbx_cd.warm.client import NotWarm, Process, WarmProcess
 _log = logging.getLogger(__name__)
 
 
-def start_dbt(args: Sequence[str], *, cwd: Path) -> Process:
+def start_dbt(args: Sequence[str], *, cwd: Path, warm_parent: Path | None = None) -> Process:
     """Start dbt with these arguments, its output and errors merged into one pipe.
 
     Either way it is a process of its own, with this process's environment.
+
+    Args:
+        args: the command and its flags.
+        cwd: the current directory.
+        warm_parent: the address of a warm parent; that of this process's own environment when not given.
     """
-    address = warm_dbt_address()
+    address = warm_parent or warm_dbt_address()
     if address is not None:
         try:
             return WarmProcess.start(address, args, cwd=cwd)

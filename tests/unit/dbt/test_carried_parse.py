@@ -94,6 +94,19 @@ def test_change_of_the_project_has_a_parse_of_its_own(project: Path, tmp_path: P
     assert place(project, tmp_path / "c").key != before
 
 
+def test_change_of_a_profile_elsewhere_has_a_parse_of_its_own(project: Path, tmp_path: Path) -> None:
+    profiles = tmp_path / "profiles" / "profiles.yml"
+    profiles.parent.mkdir()
+    keys = set()
+    for n, text in enumerate(["small: {}", "small: {target: stg}"]):
+        profiles.write_text(text)
+        copy = LocalProject.prepare(project, work=tmp_path / str(n), profiles_dir=profiles.parent)
+        found = carried_parse(copy, target="stg", vars=None, words=["build"])
+        assert found is not None
+        keys.add(found.key)
+    assert len(keys) == 2
+
+
 @pytest.mark.parametrize(
     "other", [{"target": "prod"}, {"vars": {"day": 1}}, {"words": ("build", "--vars", "{day: 1}")}], ids=str
 )
@@ -196,7 +209,11 @@ def test_parses_are_limited_in_number_size_and_age(
 
 # What a parse may depend on without dbt's noticing.
 
-MODEL = {"resource_type": "model", "raw_code": "select 1", "depends_on": {"macros": ["macro.small.outer"]}}
+MODEL = {
+    "resource_type": "model",
+    "raw_code": "select 1",
+    "depends_on": {"macros": ["macro.small.outer", "macro.dbt.is_incremental"]},
+}
 MACROS = {
     "macro.small.outer": {"package_name": "small", "macro_sql": "{{ inner() }}", "name": "outer",
                           "depends_on": {"macros": ["macro.small.inner"]}},

@@ -17,6 +17,7 @@ from dbt_projects import manifest, shop
 
 from dbx_cd import run_dbt
 from dbx_cd.config import WARM_DBT
+from dbx_cd.dbt import warm_parent as warm_parent_module
 from dbx_cd.dbt.process import start_dbt
 from dbx_cd.warm.client import WarmProcess
 from dbx_cd.warm.parent import WarmParent
@@ -135,6 +136,20 @@ def test_interrupt_of_the_caller_ends_dbt(
     assert time.monotonic() - started < 60
     running = [p for p in Path("/proc").glob("[0-9]*/cwd") if _leads_to(p, tmp_path / "work" / "project")]
     assert running == []
+
+
+def test_task_has_one_parent_for_all_its_invocations(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(WARM_DBT, raising=False)
+    with warm_parent_module.warm_dbt() as parent:
+        assert parent is not None
+        assert parent.is_socket()
+    assert not parent.parent.exists()
+
+
+def test_task_of_the_embedded_workspace_uses_its_parent(warm_dbt: None, warm_parent: WarmParent) -> None:
+    with warm_parent_module.warm_dbt() as parent:
+        assert parent == warm_parent.address
+    assert parent.is_socket()
 
 
 def _choose(patch: pytest.MonkeyPatch, way: str, parent: WarmParent) -> None:
