@@ -90,6 +90,11 @@ class Operation:
                 self._end(_STATE.CANCELED_STATE)
             return bool(running)
 
+    def free(self) -> None:
+        """Let go of the rows, whoever still holds the operation: its thread may not have left it yet."""
+        with self._lock:
+            self._pages = None
+
     def _end(self, state: int) -> None:
         self._state = state
         self.done.set()

@@ -110,6 +110,7 @@ class EndpointSession:
         with self._lock:
             self._operations.pop(operation.id, None)
         self.cancel(operation)
+        operation.free()
 
     def cancel(self, operation: Operation) -> None:
         """Stop an operation and its Spark jobs."""
