@@ -37,8 +37,8 @@ format: $(READY)  ## Format the code
 	@$(PYTHON) -m ruff format src tests benchmarks examples/demo.py
 	@$(PYTHON) -m ruff check --fix src tests benchmarks examples/demo.py
 
-bench: $(READY)  ## Print speed and memory ratios, measured side by side in one run
-	@$(PYTHON) -m benchmarks
+bench: $(READY)  ## Print speed and memory ratios, measured side by side in one run; one part: PART=restore
+	@$(PYTHON) -m benchmarks $(PART)
 
 wheel: $(READY)  ## Build the wheel and install it in a fresh environment without pyspark
 	@tools/wheel $(PYTHON)
