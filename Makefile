@@ -11,7 +11,7 @@ READY  := $(VENV)/.ready
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' | column -t -s '|'
 
-$(READY): requirements/dev.lock setup.cfg tools/setup
+$(READY): requirements/dev.lock requirements/dbt.txt setup.cfg tools/setup
 	@tools/setup $(VENV)
 
 setup: $(READY)  ## Set everything up: .venv, locked packages, Delta jars, Java catalog
@@ -40,7 +40,7 @@ format: $(READY)  ## Format the code
 bench: $(READY)  ## Print speed and memory ratios, measured side by side in one run; one part: PART=restore
 	@$(PYTHON) -m benchmarks $(PART)
 
-wheel: $(READY)  ## Build the wheel and install it in a fresh environment without pyspark
+wheel: $(READY)  ## Build the wheel and prove it in a fresh environment, beside the oldest packages of a runtime
 	@tools/wheel $(PYTHON)
 
 lock: $(READY)  ## Resolve requirements/dev.lock anew from setup.cfg

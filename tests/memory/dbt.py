@@ -25,11 +25,17 @@ class MemoryDbt:
 
     Args:
         tables: where it builds.
+
+    Attributes:
+        calls: the arguments of every call.
+        models: the texts of the models of the last call, by name.
+        before_statement: called with target and relation before each statement.
     """
 
     def __init__(self, tables: MemoryTables) -> None:
         self.tables = tables
         self.calls: list[list[str]] = []
+        self.models: dict[str, str] = {}
         self.before_statement: Callable[[str, RelationName], None] = lambda _target, _relation: None
 
     def __call__(self, args: list[str]) -> DbtOutcome:
@@ -38,7 +44,7 @@ class MemoryDbt:
         target, folder = _option(args, "--target"), Path(_option(args, "--project-dir")) / "models"
         models = {path.stem: path.read_text() for path in sorted(folder.glob("*.sql"))}
         excluded = _option(args, "--exclude").split() if "--exclude" in args else []
-        models = {name: text for name, text in models.items() if name not in excluded}
+        models = self.models = {name: text for name, text in models.items() if name not in excluded}
         out = Path(_option(args, "--target-path"))
         out.mkdir(parents=True, exist_ok=True)
         nodes = {_id(name): _node(name, text, target) for name, text in models.items()}

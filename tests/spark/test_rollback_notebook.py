@@ -23,7 +23,7 @@ from release_scene import Scene
 
 from dbx_cd.artifacts.archive import ARCHIVE_NAME, pack
 from dbx_cd.artifacts.store import ArtifactStore
-from dbx_cd.cli import main
+from dbx_cd.cli.main import main
 from dbx_cd.local.workspace import CI, EmbeddedWorkspace
 from dbx_cd.release.events import Deployed, Deploying, Release
 from dbx_cd.rollback.journal import RestoreResult

@@ -147,10 +147,10 @@ def test_nothing_outside_the_embedded_workspace_imports_it() -> None:
     assert {name for name in importers("dbx_cd.local", ANY) if not is_local(name)} == set()
 
 
-def test_sql_endpoint_imports_nothing_of_this_project_but_errors() -> None:
+def test_sql_endpoint_imports_nothing_of_this_project_but_errors_and_extras() -> None:
     found = {i for name, names in ANY.items() if name.split(".")[0] == "sql_endpoint" for i in names}
     own = {i for i in found if i.startswith("dbx_cd.")}
-    assert {i for i in own if not i.startswith(("dbx_cd.sql_endpoint", "dbx_cd.errors"))} == set()
+    assert {i for i in own if not i.startswith(("dbx_cd.sql_endpoint", "dbx_cd.errors", "dbx_cd.extras"))} == set()
 
 
 def test_only_workflow_uses_the_jobs_api() -> None:

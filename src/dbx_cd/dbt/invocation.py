@@ -25,6 +25,7 @@ from dbx_cd.dbt.progress import DbtEvent, LiveProgress
 from dbx_cd.dbt.project import ARTIFACT_NAMES, LocalProject
 from dbx_cd.dbt.selection import Selection, WithParents, check_command, command_name
 from dbx_cd.errors import ArtifactError, DbtFailed
+from dbx_cd.extras import require_extra
 from dbx_cd.records import Record
 from dbx_cd.relations import RelationName
 
@@ -157,12 +158,15 @@ def run_dbt(
     Raises:
         ConfigError: unknown command, no project, or parameters that do not go together.
         DbtFailed: with `check`, when dbt failed or the selection matched nothing; `.result` is the record.
+        SetupError: dbt is not installed beside dbx_cd.
     """
     words = check_command(cmd)
     selection = Selection(cmd, select, exclude, with_parents, full_refresh, favor_state, vars or {})
     flags = selection.flags(defer=defer, state_path=state_path)
     work = Path(work_dir) if work_dir is not None else Path(tempfile.mkdtemp(prefix="dbx_cd-"))
     project = LocalProject.prepare(project_dir, work=work, profiles_dir=profiles_dir)
+    if runner is None:
+        _require_dbt()
     title = f"dbt {cmd} ({target})"
     run: Runner = runner or (lambda args: _run_process(args, cwd=project.dir, title=title))
     started = time.monotonic()
@@ -217,6 +221,11 @@ def _record(command: str, target: str, outcome: DbtOutcome, seconds: float, file
         listed=outcome.listed,
         errors=() if ok else errors,
     )
+
+
+def _require_dbt() -> None:
+    """Without dbt the process would end with a traceback in place of dbt's events."""
+    require_extra("dbt", distribution="dbt-core", purpose="run_dbt")
 
 
 def _run_process(args: Sequence[str], *, cwd: Path, title: str) -> DbtOutcome:

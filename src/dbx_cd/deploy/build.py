@@ -171,7 +171,8 @@ def _build_gated(
     deployable(asked.cmd)
     request, _ = approved_request(cd, release, target=target)
     _refuse_other_parameters(asked, request)
-    staged = cd.store.find(request.state_target, release.id)
+    # The very version that was approved: staging may have been built again since this was asked.
+    staged = cd.store.get(request.state_target, request.state_timestamp)
     project = archive.unpack(staged, work / "approved")
     run = partial(
         _run, cd, target=target, defer=True, state=staged.path, work=work, project_dir=project,

@@ -11,9 +11,16 @@ from pathlib import Path
 
 from databricks.sdk.service.jobs import RunResultState
 
-from dbx_cd.cli import run_command
-from dbx_cd.local.run import LocalProject, LocalWorkflow, follow, results_of, submit_notebook
-from dbx_cd.local.workspace import OWNER, Connection, EmbeddedWorkspace
+from dbx_cd.cli.command import run_command
+from dbx_cd.errors import SetupError
+from dbx_cd.extras import importing_extra
+
+try:
+    with importing_extra("local", purpose="the embedded workspace"):
+        from dbx_cd.local.run import LocalProject, LocalWorkflow, follow, results_of, submit_notebook
+        from dbx_cd.local.workspace import OWNER, Connection, EmbeddedWorkspace
+except SetupError as exc:
+    sys.exit(f"{type(exc).__name__}: {exc}")
 
 DEFAULT_STATE = Path(".dbx_cd")
 

@@ -15,11 +15,11 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 
 from dbx_cd.errors import SetupError
+from dbx_cd.extras import missing_extra, require_extra
 
 SOURCES = Path(__file__).with_name("java")
 MINIMUM_JAVA = 17  # Spark 4 needs it
@@ -120,18 +120,13 @@ def _delta_coordinates() -> tuple[str, str]:
 
 
 def _installed(distribution: str) -> str:
-    try:
-        return version(distribution)
-    except PackageNotFoundError as exc:
-        raise SetupError(
-            f"{distribution} is not installed", next_step='pip install "dbx-cd[local]" for the embedded workspace'
-        ) from exc
+    return require_extra("local", distribution=distribution, purpose="the embedded workspace")
 
 
 def _spark_jars() -> Path:
     spec = find_spec("pyspark")
     if spec is None or spec.origin is None:
-        raise SetupError("pyspark is not installed", next_step='pip install "dbx-cd[local]"')
+        raise missing_extra("local", package="pyspark", purpose="the embedded workspace")
     return Path(spec.origin).with_name("jars")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from local_rest import Workspace
 
-from dbx_cd.cli import main
+from dbx_cd.cli.main import main
 from dbx_cd.errors import WorkflowError
 from dbx_cd.release.workflow import notebook_result, start_notebook
 
