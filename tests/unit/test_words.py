@@ -19,14 +19,6 @@ COMMAND_LINES = (
     *(f"cli.{name}" for name in ("command", "init", "trigger", "rollback")),
     *("__main__", "local.__main__", "local.java_catalog"),
 )
-    "cli.init",
-    "cli.trigger",
-    "cli.rollback",
-    "cli.command",
-    "__main__",
-    "local.__main__",
-    "local.java_catalog",
-)
 
 
 def later(module: str) -> bool:
