@@ -65,6 +65,7 @@ class Releases:
         (self.project / "dbt_project.yml").write_text("name: tiny\nversion: '1.0'\nprofile: tiny\n")
         self.model("orders")
         self.settings = settings
+        self._configs: dict[str, CdConfig] = {}
 
     def model(self, name: str, text: str = "select 1 as id") -> None:
         """Write a model: the checkout of the next staging build."""
@@ -72,11 +73,17 @@ class Releases:
 
     def cd(self, who: str = BOT) -> Cd:
         """The context of a person."""
-        (self.project / "dbx_cd.yml").write_text(self.settings)
-        config = CdConfig.load(self.project, overrides={"artifacts_root": str(self.root)})
+        config = self._configs.get(self.settings) or self._load()
         log = ReleaseLog.on(self.log_table, actor=who)
         person = Person(who, GROUPS.get(who, ()))
         return Cd(None, config, ArtifactStore(self.root), log, person, self.tables, self.dbt)  # type: ignore[arg-type]
+
+    def _load(self) -> CdConfig:
+        """Read once: contexts are opened thousands of times by the attack on the lifecycle."""
+        (self.project / "dbx_cd.yml").write_text(self.settings)
+        config = CdConfig.load(self.project, overrides={"artifacts_root": str(self.root)})
+        self._configs = {self.settings: config}  # of these settings only: the file has to hold what counts
+        return config
 
     def open(self, run_id: str = "1", *, commit: str = "a" * 40, requester: str = "ci") -> Release:
         """A release that was just opened."""
