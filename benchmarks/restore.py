@@ -148,10 +148,10 @@ def _planned(production: Production) -> tuple[str, float]:
     seconds = time.perf_counter() - started
     per_table = sum(n for kind, n in spark.counts.items() if kind in ("DESCRIBE DETAIL", "DESCRIBE HISTORY")) / count
     of_catalog = sum(spark.counts.values()) - round(per_table * count)
-    said = "met" if per_table <= 2 else "MISSED"
+    judged = "met" if per_table <= 2 else "MISSED"
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return (
-        f"plan of {count} tables: {per_table:.2f} metadata queries a table (aim <= 2: {said}), {of_catalog} of the "
+        f"plan of {count} tables: {per_table:.2f} metadata queries a table (aim <= 2: {judged}), {of_catalog} of the "
         f"catalog, {seconds:.1f} s"
     ), peak
 

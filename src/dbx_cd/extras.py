@@ -36,7 +36,7 @@ def importing_extra(extra: Extra, *, purpose: str) -> Iterator[None]:
         yield
     except ModuleNotFoundError as exc:
         package = (exc.name or "").partition(".")[0]
-        if package == "dbx_cd":  # a fault of this wheel, which no extra mends
+        if package == "dbx_cd":  # a fault of this wheel, which no extra repairs
             raise
         raise missing_extra(extra, package=exc.name or str(exc), purpose=purpose) from exc
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,6 +21,8 @@ from dbx_cd import (
 )
 from dbx_cd.approval.request import ApprovalRequest
 from dbx_cd.relations import RelationName
+from dbx_cd.release.events import Deployed, Deploying
+from dbx_cd.rollback.point import capture_restore_point, record_versions_after
 from dbx_cd.smoke.report import CheckResult
 from memory.dbt import MemoryDbt
 from memory.log_table import MemoryLogTable
@@ -53,19 +55,27 @@ class Releases:
         folder: a temporary folder.
         settings: more of `dbx_cd.yml`.
         log_table: the log's rows; by default in memory.
+        tables: by default those of a platform without UNDROP.
     """
 
-    def __init__(self, folder: Path, settings: str = "", *, log_table: MemoryLogTable | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        settings: str = "",
+        *,
+        log_table: MemoryLogTable | None = None,
+        tables: MemoryTables | None = None,
+    ) -> None:
         self.log_table = log_table or MemoryLogTable()
-        self.tables = MemoryTables()
+        self.tables = tables or MemoryTables()
         self.dbt = MemoryDbt(self.tables)
         self.root = folder / "artifacts"
         self.project = folder / "project"
         (self.project / "models").mkdir(parents=True)
         (self.project / "dbt_project.yml").write_text("name: tiny\nversion: '1.0'\nprofile: tiny\n")
         self.model("orders")
-        self.settings = settings
-        self._configs: dict[str, CdConfig] = {}
+        self.settings = self._loaded = settings
+        self._config: CdConfig | None = None
 
     def model(self, name: str, text: str = "select 1 as id") -> None:
         """Write a model: the checkout of the next staging build."""
@@ -73,17 +83,13 @@ class Releases:
 
     def cd(self, who: str = BOT) -> Cd:
         """The context of a person."""
-        config = self._configs.get(self.settings) or self._load()
+        if self._config is None or self._loaded != self.settings:
+            (self.project / "dbx_cd.yml").write_text(self.settings)
+            self._config = CdConfig.load(self.project, overrides={"artifacts_root": str(self.root)})
+            self._loaded = self.settings
         log = ReleaseLog.on(self.log_table, actor=who)
         person = Person(who, GROUPS.get(who, ()))
-        return Cd(None, config, ArtifactStore(self.root), log, person, self.tables, self.dbt)  # type: ignore[arg-type]
-
-    def _load(self) -> CdConfig:
-        """Read once: contexts are opened thousands of times by the attack on the lifecycle."""
-        (self.project / "dbx_cd.yml").write_text(self.settings)
-        config = CdConfig.load(self.project, overrides={"artifacts_root": str(self.root)})
-        self._configs = {self.settings: config}  # of these settings only: the file has to hold what counts
-        return config
+        return Cd(None, self._config, ArtifactStore(self.root), log, person, self.tables, self.dbt)  # type: ignore[arg-type]
 
     def open(self, run_id: str = "1", *, commit: str = "a" * 40, requester: str = "ci") -> Release:
         """A release that was just opened."""
@@ -112,6 +118,16 @@ class Releases:
         """A release that was built into production."""
         release = self.approved(run_id, commit=commit)
         build_release(self.cd(), release, target="prod")
+        return release
+
+    def changed(self, models: Sequence[str], change: Callable[[], object], *, run_id: str = "1") -> Release:
+        """A release that has changed production, without dbt: what `build_release` does around it."""
+        cd, release = self.cd(), self.open(run_id)
+        cd.log.append(release, Deploying("prod"))
+        point = capture_restore_point(cd, release, [relation("prod", model) for model in models])
+        change()
+        record_versions_after(cd, release, point)
+        cd.log.append(release, Deployed("prod", ""))
         return release
 
     def ask(self, release: Release, **selection: object) -> ApprovalRequest:

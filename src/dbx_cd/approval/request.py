@@ -107,7 +107,7 @@ class Decision(Record):
     actor: str
     """Who decided, as the platform names them."""
     reason: str | None = None
-    """What they said."""
+    """Why, or what they remarked."""
     reuses: str | None = None
     """The release whose approval still applies: then nobody was asked again."""
 

@@ -8,6 +8,7 @@ process leaves is the same in all versions: an exit code, the JSON artifacts and
 from __future__ import annotations
 
 import json
+import logging
 import shlex
 import signal
 import subprocess
@@ -21,7 +22,7 @@ from typing import Any, ClassVar
 
 from dbx_cd import html
 from dbx_cd.dbt.artifacts import NodeResult, RunResults, SourceFreshness, load_freshness
-from dbx_cd.dbt.progress import DbtEvent, LiveProgress
+from dbx_cd.dbt.progress import DbtEvent, DbtProgress
 from dbx_cd.dbt.project import ARTIFACT_NAMES, LocalProject
 from dbx_cd.dbt.selection import Selection, WithParents, check_command, command_name
 from dbx_cd.errors import ArtifactError, DbtFailed
@@ -29,17 +30,22 @@ from dbx_cd.extras import require_extra
 from dbx_cd.records import Record
 from dbx_cd.relations import RelationName
 
+_log = logging.getLogger(__name__)
+
 _MUST_SELECT = ("build", "run", "test", "seed", "snapshot")
 _STOP_SECONDS = 20
 
 
 @dataclass(frozen=True)
 class DbtOutcome:
-    """How a dbt process ended: its exit code, what it said went wrong, and the nodes that `dbt ls` listed."""
+    """How a dbt process ended."""
 
     success: bool
+    """Whether its exit code was 0."""
     errors: tuple[str, ...] = ()
+    """The messages of what went wrong."""
     listed: tuple[str, ...] = ()
+    """The nodes that `dbt ls` listed."""
 
 
 Runner = Callable[[list[str]], DbtOutcome]
@@ -47,19 +53,28 @@ Runner = Callable[[list[str]], DbtOutcome]
 
 @dataclass(frozen=True)
 class DbtRun(Record):
-    """One dbt invocation; `seconds` is the wall time of the whole of it."""
+    """One dbt invocation."""
 
     KIND: ClassVar[str] = "dbt_run"
 
     command: str
+    """The command, such as `build`."""
     target: str
+    """The target of the profile."""
     ok: bool
+    """Whether dbt succeeded, and did something."""
     seconds: float
+    """Wall time of the whole invocation."""
     files_dir: Path
+    """The folder with its artifacts and its log."""
     nodes: tuple[NodeResult, ...] = ()
+    """What every node did."""
     freshness: tuple[SourceFreshness, ...] | None = None
+    """How fresh the sources are; only after `source freshness`."""
     listed: tuple[str, ...] = ()
+    """The unique ids that `ls` listed."""
     errors: tuple[str, ...] = field(default=())
+    """The messages of what went wrong."""
 
     @property
     def failed(self) -> tuple[NodeResult, ...]:
@@ -78,18 +93,18 @@ class DbtRun(Record):
         counts: dict[str, int] = {}
         for node in self.nodes:
             counts[node.status] = counts.get(node.status, 0) + 1
-        told = ", ".join(f"{count} {status}" for status, count in sorted(counts.items())) or "no nodes"
+        statuses = ", ".join(f"{count} {status}" for status, count in sorted(counts.items())) or "no nodes"
         outcome = "ok" if self.ok else "failed"
-        return f"dbt {self.command} --target {self.target} {outcome}: {told} in {self.seconds:.0f} s"
+        return f"dbt {self.command} --target {self.target} {outcome}: {statuses} in {self.seconds:.0f} s"
 
     def to_html(self) -> str:
         """What failed and why first, then every node."""
         why = [html.fold(html.badge("fail") + f" {n.unique_id}", html.code(n.message or ""), opened=True)
                for n in self.failed]  # fmt: skip
-        said = [html.code(e) for e in self.errors] if not self.nodes else []
+        messages = [html.code(e) for e in self.errors] if not self.nodes else []
         rows = [(html.badge(n.status), n.resource_type, n.name, f"{n.seconds:.1f}") for n in self.nodes]
         every = html.fold(f"{len(rows)} nodes", html.table(("status", "type", "node", "seconds"), rows))
-        return str(html.section(str(self), *said, *why, every))
+        return str(html.section(str(self), *messages, *why, every))
 
     def raise_if_failed(self) -> None:
         """Raise what `check=True` raises.
@@ -104,7 +119,7 @@ class DbtRun(Record):
                 f"dbt {self.command} failed: {why.strip() or 'dbt gave no reason'}",
                 result=self,
                 where=f"target {self.target}",
-                next_step=f"mend {'these nodes' if names else 'what dbt says'}; the log is in {self.files_dir}",
+                next_step=f"fix {'these nodes' if names else 'what dbt says'}; the log is in {self.files_dir}",
             )
 
 
@@ -181,6 +196,7 @@ def run_dbt(
     outcome = run([*words, *project.flags(target), *flags, *_QUIET])
     project.collect_artifacts()
     result = _record(shlex.join(words), target, outcome, time.monotonic() - started, project.files)
+    _log.log(logging.INFO if result.ok else logging.WARNING, "%s; its files are in %s", result, result.files_dir)
     if check:
         result.raise_if_failed()
     return result
@@ -198,7 +214,7 @@ def _record(command: str, target: str, outcome: DbtOutcome, seconds: float, file
         try:
             results = RunResults.load(files / "run_results.json")
         except ArtifactError as exc:
-            # A dbt that was killed may leave half a file; the failure is told as dbt's, with what is known of it.
+            # A dbt that was killed may leave half a file; the failure is reported as dbt's, with what is known of it.
             ok, errors = False, (*errors, str(exc))
     name = command_name(shlex.split(command))
     nodes = results.results if results is not None and results.command == name.split()[-1] else ()
@@ -245,7 +261,7 @@ def _run_process(args: Sequence[str], *, cwd: Path, title: str) -> DbtOutcome:
     )
     assert process.stdout is not None
     try:
-        with LiveProgress(title) as progress:
+        with DbtProgress(title) as progress:
             for line in process.stdout:
                 event = DbtEvent.parse(line)
                 progress.take(event)

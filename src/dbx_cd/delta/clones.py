@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,6 +10,8 @@ from dataclasses import dataclass
 from dbx_cd.delta.spark_tables import SparkTables
 from dbx_cd.errors import SqlFailed
 from dbx_cd.relations import RelationName, quote
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,8 @@ def clone(tables: SparkTables, table: RelationName, name: RelationName, *, versi
     try:
         sql.execute(f"CREATE TABLE {name.quoted} SHALLOW CLONE {table.quoted} VERSION AS OF {version}")
         is_shallow = True
-    except SqlFailed:
+    except SqlFailed as exc:
+        _log.info("%s is copied, for it cannot be cloned: %s", table, exc)
         sql.execute(f"DROP TABLE IF EXISTS {name.quoted}")
         sql.execute(f"CREATE TABLE {name.quoted} USING delta AS SELECT * FROM {table.quoted} VERSION AS OF {version}")
         is_shallow = False

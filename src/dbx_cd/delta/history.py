@@ -29,15 +29,22 @@ MAINTENANCE = frozenset(
 
 @dataclass(frozen=True)
 class Commit:
-    """One row of DESCRIBE HISTORY; `user` is written by Databricks and absent elsewhere."""
+    """One row of DESCRIBE HISTORY."""
 
     version: int
+    """The version that it made."""
     at: datetime
+    """When, UTC."""
     operation: str
+    """Delta's word for it, such as `WRITE` or `RESTORE`."""
     user: str | None = None
+    """Who, as Databricks names them; absent elsewhere."""
     parameters: Mapping[str, str] = field(default_factory=dict, compare=False)
+    """What the operation was given."""
     metrics: Mapping[str, str] = field(default_factory=dict, compare=False)
+    """What it counted."""
     user_metadata: str | None = None
+    """Text that whoever wrote the commit put into it."""
 
     @classmethod
     def read(cls, row: Mapping[str, Any]) -> Commit:
@@ -95,6 +102,7 @@ class History:
     """
 
     commits: Mapping[int, Commit]
+    """The commits by version, newest first."""
 
     @classmethod
     def of(cls, commits: Iterable[Commit]) -> History:
@@ -116,19 +124,14 @@ class History:
             at = before
         return at
 
-    def changes_since(self, version: int, *, target: int | None = None) -> tuple[Commit, ...]:
-        """The commits after `version` whose effect the table still shows, newest first, maintenance aside.
-
-        Args:
-            version: the last version that is known.
-            target: a version to which somebody may have restored the table without that counting as a change.
-        """
-        known = {self.content_version(version)} | ({self.content_version(target)} if target is not None else set())
+    def changes_since(self, version: int) -> tuple[Commit, ...]:
+        """The commits after `version` whose effect the table still shows, newest first, maintenance aside."""
+        known = self.content_version(version)
         changes: list[Commit] = []
         at = self.version
         while at > version and (commit := self.commits.get(at)) is not None:
             before = self._before(commit)
-            if before is not None and before < version and self.content_version(before) not in known:
+            if before is not None and before < version and self.content_version(before) != known:
                 before = None  # restored to something older than what is known: a change of its own
             if before is None:
                 changes.append(commit)

@@ -17,23 +17,32 @@ Kind = Literal["table", "view", "missing", "other"]
 
 @dataclass(frozen=True)
 class Column:
-    """A column as the catalog shows it; `type` in SQL."""
+    """A column as the catalog shows it."""
 
     name: str
+    """Its name."""
     type: str
+    """Its type in SQL."""
     nullable: bool = True
+    """Whether it may be NULL."""
     comment: str | None = None
+    """Its comment."""
 
 
 @dataclass(frozen=True)
 class CatalogEntry:
-    """What the catalog knows of one relation. `table_type` is the catalog's own word, `view_text` only of views."""
+    """What the catalog knows of one relation."""
 
     kind: Kind
+    """What it is to this library."""
     table_type: str = ""
+    """The catalog's own word for it, such as `MANAGED`."""
     comment: str | None = None
+    """Its comment."""
     view_text: str | None = None
+    """The query of a view, where this user may read it."""
     columns: tuple[Column, ...] = ()
+    """Its columns, in order."""
 
 
 @dataclass(frozen=True)
@@ -41,26 +50,33 @@ class Constraint:
     """An informational key: the catalog keeps it, Delta's RESTORE neither reverts nor drops it."""
 
     name: str
+    """Its name."""
     type: str
+    """`PRIMARY KEY` or `FOREIGN KEY`."""
 
 
 @dataclass(frozen=True)
 class TableDetail:
-    """What DESCRIBE DETAIL says.
-
-    `table_id` is Delta's own; CREATE OR REPLACE changes it and keeps the history (measured), so it does not tell
-    whether a table is still the same one. `files` and `size` (bytes) count the current version's active files.
-    """
+    """What DESCRIBE DETAIL says."""
 
     table_id: str
+    """Delta's own id; CREATE OR REPLACE changes it and keeps the history (measured), so it identifies nothing."""
     properties: Mapping[str, str] = field(default_factory=dict)
+    """The properties as a user set them."""
     partitioned_by: tuple[str, ...] = ()
+    """The columns it is partitioned by."""
     clustered_by: tuple[str, ...] = ()
+    """The columns it is clustered by."""
     reader_version: int = 1
+    """The protocol that readers need."""
     writer_version: int = 2
+    """The protocol that writers need."""
     features: tuple[str, ...] = ()
+    """The table features of its protocol."""
     files: int = 0
+    """How many active files the current version has."""
     size: int = 0
+    """The size of these files, in bytes."""
 
     @property
     def may_have_deletion_vectors(self) -> bool:
@@ -70,17 +86,21 @@ class TableDetail:
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """The active file set of one version: how many files with rows, how many rows, one hash over all of it.
+    """The active file set of one version.
 
-    Two versions with the same fingerprint hold the same rows, because Delta never changes a data file. A deletion
+    Two versions with the same fingerprint have the same rows, because Delta never changes a data file. A deletion
     vector changes a file's rows without changing its name, so where the version may have deletion vectors the rows'
-    positions are part of the hash (`positions`). Where it cannot have any, the number of rows of each file is enough.
+    positions are part of the hash. Where it cannot have any, the number of rows of each file is enough.
     """
 
     files: int
+    """How many files have rows."""
     rows: int
+    """How many rows they have."""
     digest: int
+    """One hash over the names of the files and the rows of each."""
     positions: bool = False
+    """Whether the rows' positions are part of the hash."""
 
 
 class Tables(Protocol):

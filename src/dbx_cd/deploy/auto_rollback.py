@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -13,6 +14,8 @@ from dbx_cd.rollback.plan import plan_restore
 from dbx_cd.rollback.point import RestorePoint
 from dbx_cd.rollback.restore import RestoreResult, restore
 from dbx_cd.smoke.report import SmokeReport
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,7 @@ def auto_rollback(cd: Cd, release: Release, *, target: str) -> RestoreResult | N
     policy = cd.config.policies.auto_rollback
     reason = _reason_not_to(cd, release, target, policy)
     if reason is not None:
+        _log.info("%s: not rolled back: %s", release, reason)
         return NotRolledBack(reason)
     plan = plan_restore(cd, release)
     blocked = [f"{item.name} ({item.reason})" for item in plan.blocked]
@@ -63,7 +67,9 @@ def auto_rollback(cd: Cd, release: Release, *, target: str) -> RestoreResult | N
             next_step="open the notebook rollback, read its plan, and leave them out with skip or agree to the loss",
         )
     why = cd.log.state(release).of(target).failure or "its deploy was cut off"
-    return restore(cd, plan, seal=plan.seal, reason=f"policies.auto_rollback is {policy}: {why}")
+    reason = f"policies.auto_rollback is {policy}: {why}"
+    _log.warning("%s: rolling %s back: %s", release, target, reason)
+    return restore(cd, plan, seal=plan.seal, reason=reason)
 
 
 def _reason_not_to(cd: Cd, release: Release, target: str, policy: str) -> str | None:

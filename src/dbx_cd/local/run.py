@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 import time
@@ -139,11 +140,13 @@ class LocalWorkflow:
         )
 
     def approve_command(self, request: ApprovalRequest) -> str:
-        """What to type in another terminal to approve."""
-        return (
-            f"{Path(sys.executable).name} -m dbx_cd.local approve {request.release.id} --seal {request.seal} "
-            f"--as {OWNER} --state-dir {self.workspace.state_dir} "
-            f"--project {self.project.repository / self.project.subfolder}"
+        """What to type in another terminal to approve, wherever that is."""
+        project = self.project.repository / self.project.subfolder
+        return shlex.join(
+            [
+                *(sys.executable, "-m", "dbx_cd.local", "approve", request.release.id, "--seal", request.seal),
+                *("--as", OWNER, "--state-dir", str(self.workspace.state_dir), "--project", str(project)),
+            ]
         )
 
     def is_to_be_resumed(self, run: ReleaseRun) -> bool:

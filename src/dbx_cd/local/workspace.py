@@ -33,7 +33,10 @@ DEVELOPER = "dev@example.org"
 
 @dataclass(frozen=True)
 class Connection:
-    """How to reach a running workspace from another process; the file that holds it is readable by its owner only."""
+    """How to reach a running workspace from another process; the file that holds it is readable by its owner only.
+
+    A user's token is good for REST and for SQL.
+    """
 
     host: str
     """The address of the REST server."""
@@ -60,6 +63,15 @@ class Connection:
                 where=state_dir,
                 next_step=f"start one: python -m dbx_cd.local up --state-dir {state_dir}",
             ) from None
+
+    def write(self, state_dir: Path) -> None:
+        """Leave it for other processes of this user, who then find the whole file or none."""
+        path = state_dir / CONNECTION_FILE
+        fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+        # Created with its mode: the tokens are readable by nobody else at any time, whatever lay at `path` before.
+        fresh.touch(mode=0o600, exist_ok=False)
+        fresh.write_text(json.dumps({"connection": vars(self)}), encoding="utf-8")
+        fresh.replace(path)
 
     def client(self, user_name: str) -> WorkspaceClient:
         """An SDK client that acts as a user.
@@ -113,7 +125,8 @@ class EmbeddedWorkspace:
         """
         self.state_dir.mkdir(parents=True, exist_ok=True)
         self.spark: SparkSession = start_spark(self.state_dir, catalogs=self._catalogs, memory=self._memory)
-        self.endpoint = SqlEndpoint(self.spark, rewrite=emulate).start()
+        tokens = [secrets.token_urlsafe(24), *(user.token for user in self._users)]
+        self.endpoint = SqlEndpoint(self.spark, rewrite=emulate, tokens=tokens).start()
         self.rest = RestServer(
             self.state_dir,
             users=self._users,
@@ -122,7 +135,7 @@ class EmbeddedWorkspace:
             environment={**self.endpoint.client_environment(), **self._environment},
             on_output=self._on_output,
         ).start()
-        self._write_connection()
+        self.connection.write(self.state_dir)
         _log.info("workspace on %s at %s", self.state_dir, self.rest.host)
         return self
 
@@ -158,11 +171,6 @@ class EmbeddedWorkspace:
     def client(self, user_name: str) -> WorkspaceClient:
         """An SDK client that acts as a user."""
         return self.connection.client(user_name)
-
-    def _write_connection(self) -> None:
-        path = self.state_dir / CONNECTION_FILE
-        path.touch(mode=0o600)
-        path.write_text(json.dumps({"connection": vars(self.connection)}), encoding="utf-8")
 
 
 def _users(approvers: str, owners: Iterable[str]) -> list[User]:

@@ -20,13 +20,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RollbackReadiness(Record):
-    """The restore point that a deploy would take, had it begun now; it is in no log. `note` says how it was found."""
+    """The restore point that a deploy would take, had it begun now; it is in no log."""
 
     KIND: ClassVar[str] = "rollback_readiness"
 
     target: str
+    """The gated target."""
     point: RestorePoint
+    """What the restore point would be."""
     note: str
+    """How it was found, for people."""
 
     @property
     def ok(self) -> bool:
@@ -97,7 +100,7 @@ def require_readiness(point: RestorePoint, *, policy: str) -> None:
 
 
 def _by_relation_of(then: Manifest, now: Manifest, replaced: Mapping[str, str]) -> dict[str, str]:
-    """The same, by the names that the target gives the nodes."""
+    """What takes the place of a table, by the names that the target gives the nodes."""
     names = {n.unique_id: n.relation.key for n in then.nodes.values() if n.relation is not None}
     nodes = {key: node.unique_id for key, node in now.relations.items()}
     return {names[nodes[key]]: what for key, what in replaced.items() if nodes.get(key) in names}

@@ -46,7 +46,7 @@ class Superseded(Record):
 
 @dataclass(frozen=True)
 class Deploying(Record):
-    """A gated target is about to be changed: the claim that no other release may hold at the same time."""
+    """A gated target is about to be changed: the claim that no other release may have at the same time."""
 
     KIND: ClassVar[str] = "deploying"
 

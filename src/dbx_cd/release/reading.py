@@ -17,10 +17,12 @@ R = TypeVar("R", bound=Record)
 
 @dataclass(frozen=True)
 class LogReading:
-    """Events in commit order; those of `release` are whole, of all others only what a release's state needs."""
+    """Events in commit order."""
 
     events: tuple[Event, ...]
+    """All events: whole of `release`, of any other only what a release's state needs."""
     release: Release | None = None
+    """The release whose records can be asked for."""
 
     def of(self, release_id: str, *, kinds: Sequence[str] = ()) -> list[Event]:
         """The events of one release, of some kinds or all."""

@@ -103,9 +103,9 @@ class ReleaseState:
 
     @property
     def deployed_to(self) -> tuple[str, ...]:
-        """The gated targets that hold this release, in the order in which they first did."""
-        held = sorted((t.first_deployed, name) for name, t in self.targets.items() if t.deployment == "deployed")
-        return tuple(name for _, name in held)
+        """The gated targets that have this release, in the order in which they first had it."""
+        found = sorted((t.first_deployed, name) for name, t in self.targets.items() if t.deployment == "deployed")
+        return tuple(name for _, name in found)
 
     @property
     def deploying_to(self) -> str | None:

@@ -39,7 +39,7 @@ class Approval:
     actor: str | None = None
     """Who decided."""
     reason: str | None = None
-    """What they said."""
+    """Why, or what they remarked."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class TargetState:
     before_claim: TargetState | None = None
     """What was true before the claim: a claim that is withdrawn changes nothing."""
     is_partly_rolled_back: bool = False
-    """Whether some of its relations were brought back: then the target does not hold the release as it was built."""
+    """Whether some of its relations were brought back: then the release is not in the target as it was built."""
 
     @property
     def phase(self) -> Phase:
@@ -93,7 +93,7 @@ class TargetState:
 
     @property
     def _asked_is_newer(self) -> bool:
-        """A target that holds the release, or is being changed, is not taken from it by a question."""
+        """A target that has the release, or is being changed, is not taken from it by a question."""
         if self.approval is None or self.deployment in ("deploying", "deployed", "rolled_back"):
             return self.approval is not None and self.approval.phase == "rejected"
         return self.approval.version > self.changed

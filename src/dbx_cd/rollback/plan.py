@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -17,33 +18,40 @@ from dbx_cd.digest import digest
 from dbx_cd.errors import RestoreRefused
 from dbx_cd.records import Record
 from dbx_cd.release.reading import LogReading
-from dbx_cd.rollback.decision import NewTables, OwnCommits, PlanItem, Present, decide
+from dbx_cd.rollback.decision import decide
+from dbx_cd.rollback.ownership import OwnCommits
+from dbx_cd.rollback.plan_item import NewTables, PlanItem
 from dbx_cd.rollback.point import THREADS, RestorePoint, VersionsAfter, prove_readable
-from dbx_cd.rollback.relation_state import RelationState
+from dbx_cd.rollback.relation_state import Present, RelationState
 
 if TYPE_CHECKING:
     from dbx_cd.release.context import Cd
     from dbx_cd.release.events import Release
 
+_log = logging.getLogger(__name__)
 _FIRST_COMMITS = 1000  # enough for all but very busy tables; those are asked a second time, for everything
 
 
 @dataclass(frozen=True)
 class RestorePlan(Record):
-    """Every relation of a release in the order a restore takes them: tables, then views after what they read.
-
-    `reason` is set in the log, when somebody carries the plan out.
-    """
+    """Every relation of a release in the order a restore takes them: tables, then views after what they read."""
 
     KIND: ClassVar[str] = "restore_planned"
 
     release_id: str
+    """The release that would be undone."""
     planned_at: datetime
+    """When, UTC."""
     items: tuple[PlanItem, ...]
+    """What would be done with each relation."""
     new_tables: NewTables = "keep"
+    """What becomes of relations that the release created."""
     to: datetime | None = None
+    """The time to go back to, UTC, instead of before the release."""
     only: tuple[str, ...] = ()
+    """The relations it is restricted to; empty for all."""
     reason: str | None = None
+    """Why; set in the log, when somebody carries the plan out."""
 
     @property
     def seal(self) -> str:
@@ -70,9 +78,9 @@ class RestorePlan(Record):
         counts = {
             action: sum(i.action == action for i in self.items) for action in dict.fromkeys(map(_action, self.items))
         }
-        said = ", ".join(f"{n} {action}" for action, n in counts.items()) or "nothing to do"
+        actions = ", ".join(f"{n} {action}" for action, n in counts.items()) or "nothing to do"
         warned = f"; {len(self.later_writes)} with later writes by others" if self.later_writes else ""
-        return f"restore plan of release {self.release_id}: {said}{warned}; seal {self.seal[:12]}"
+        return f"restore plan of release {self.release_id}: {actions}{warned}; seal {self.seal[:12]}"
 
     @property
     def text(self) -> str:
@@ -127,7 +135,9 @@ def plan_restore(
     log = cd.log.read(release)
     plan = assess(cd.tables, log, only=only, skip=skip, to=moment, new_tables=new_tables)
     prove = partial(_proved, cd.tables)
-    return replace(plan, items=tuple(in_parallel(prove, plan.items, threads=THREADS)))
+    plan = replace(plan, items=tuple(in_parallel(prove, plan.items, threads=THREADS)))
+    _log.info("%s", plan)
+    return plan
 
 
 def assess(

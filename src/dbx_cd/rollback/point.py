@@ -32,8 +32,11 @@ class RestorePoint(Record):
     KIND: ClassVar[str] = "restore_point"
 
     release_id: str
+    """The release about to change them."""
     taken_at: datetime
+    """When, UTC."""
     relations: tuple[RelationState, ...]
+    """Each relation as it was."""
 
     @cached_property
     def readiness(self) -> tuple[Readiness, ...]:
@@ -46,15 +49,15 @@ class RestorePoint(Record):
         return all(r.status == "restorable" for r in self.readiness)
 
     def state(self, relation: RelationName) -> RelationState | None:
-        """The state of one relation, or None when the restore point does not hold it."""
+        """The state of one relation, or None when it is not in the restore point."""
         return next((s for s in self.relations if s.relation.key == relation.key), None)
 
     def __str__(self) -> str:
-        held = [r for r in self.readiness if r.status != "restorable"]
+        blocked = [r for r in self.readiness if r.status != "restorable"]
         ends = [r.until for r in self.readiness if r.until]
         until = f", until {min(ends):%Y-%m-%d %H:%M} UTC (longer: extend_retention)" if ends else ""
-        lost = "".join(f"; {r.status}: {r.name} ({r.reason})" for r in held)
-        restorable = len(self.relations) - len(held)
+        lost = "".join(f"; {r.status}: {r.name} ({r.reason})" for r in blocked)
+        restorable = len(self.relations) - len(blocked)
         return f"restore point of {len(self.relations)} relations: {restorable} restorable{until}{lost}"
 
     def to_html(self) -> str:
@@ -70,13 +73,18 @@ class RestorePoint(Record):
 
 @dataclass(frozen=True)
 class VersionAfter:
-    """Where the release's own build left one relation; a view is known by the digest of its definition."""
+    """Where the release's own build left one relation."""
 
     name: str
+    """The relation, with catalog and schema."""
     kind: Kind
+    """What it was then."""
     version: int | None = None
+    """A table's version."""
     committed_at: datetime | None = None
+    """When that version was committed, UTC."""
     definition: str | None = None
+    """A digest of what a view was."""
 
 
 @dataclass(frozen=True)
@@ -86,11 +94,14 @@ class VersionsAfter(Record):
     KIND: ClassVar[str] = "built_versions"
 
     release_id: str
+    """The release."""
     taken_at: datetime
+    """When, UTC."""
     relations: tuple[VersionAfter, ...]
+    """Each relation as the build left it."""
 
     def of(self, relation: RelationName) -> VersionAfter | None:
-        """One relation, or None when it is not held."""
+        """One relation, or None when it is not among them."""
         return next((v for v in self.relations if RelationName.parse(v.name).key == relation.key), None)
 
     def __str__(self) -> str:

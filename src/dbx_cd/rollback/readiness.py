@@ -23,17 +23,18 @@ Status = Literal["restorable", "undrop", "rebuild", "impossible"]
 
 @dataclass(frozen=True)
 class Readiness:
-    """How one relation would come back: `restorable` by the restore itself (until `until`), `undrop` with the help
-    of the platform's UNDROP, `rebuild` by dbt from the earlier code, or `impossible`.
-
-    `is_lost`: after the deploy nothing can bring today's rows back; a rebuild makes others from what its sources hold.
-    """
+    """How one relation would come back."""
 
     name: str
+    """The relation, with catalog and schema."""
     status: Status
+    """By the restore itself, with the platform's UNDROP first, by dbt from the earlier code, or not at all."""
     reason: str
+    """Why, for people."""
     until: datetime | None = None
+    """Until when, UTC, where that is limited."""
     is_lost: bool = False
+    """Whether nothing can bring today's rows back after the deploy; a rebuild makes others."""
 
 
 def readiness_of(state: RelationState, taken_at: datetime) -> Readiness:

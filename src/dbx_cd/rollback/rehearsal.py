@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 import uuid
 from collections.abc import Mapping
@@ -17,8 +18,8 @@ from dbx_cd.delta.views import with_other_relations
 from dbx_cd.errors import DbxCdError, RestoreFailed
 from dbx_cd.records import Record
 from dbx_cd.relations import RelationName
-from dbx_cd.rollback.decision import PlanItem
 from dbx_cd.rollback.plan import RestorePlan, plan_restore, states_before
+from dbx_cd.rollback.plan_item import PlanItem
 from dbx_cd.rollback.point import THREADS, RestorePoint
 from dbx_cd.rollback.relation_state import RelationState
 from dbx_cd.rollback.scratch_copy import is_copy_of
@@ -28,18 +29,25 @@ if TYPE_CHECKING:
     from dbx_cd.release.context import Cd
     from dbx_cd.release.events import Release
 
+_log = logging.getLogger(__name__)
+
 Outcome = Literal["proved", "skipped", "failed"]
 
 
 @dataclass(frozen=True)
 class RehearsedRelation:
-    """One relation of a rehearsal; `proof` says what was tried and found, or why nothing was."""
+    """One relation of a rehearsal."""
 
     name: str
+    """The relation, with catalog and schema."""
     action: str
+    """What the plan would do with it."""
     outcome: Outcome
+    """What came of it on a copy."""
     proof: str
+    """What was tried and found, or why nothing was."""
     seconds: float = 0.0
+    """Wall time."""
 
     def __str__(self) -> str:
         return f"{self.name}: {self.action}, {self.outcome}: {self.proof}"
@@ -47,16 +55,22 @@ class RehearsedRelation:
 
 @dataclass(frozen=True)
 class Rehearsal(Record):
-    """What a rollback would have come to; `seal` is that of the plan which was tried."""
+    """What a rollback would have come to."""
 
     KIND: ClassVar[str] = "rehearsed"
 
     release_id: str
+    """The release that would be undone."""
     seal: str
+    """The seal of the plan that was tried."""
     scratch: str
+    """The schema that had the copies; it is gone."""
     relations: tuple[RehearsedRelation, ...]
+    """Every relation of the plan."""
     started_at: datetime
+    """When, UTC."""
     seconds: float
+    """Wall time."""
 
     @property
     def ok(self) -> bool:
@@ -78,13 +92,13 @@ class Rehearsal(Record):
             raise RestoreFailed(
                 f"{len(self.failed)} of {len(self.relations)} relations would not come back: {self.failed[0]}",
                 result=self,
-                next_step="production is as it was; leave these out with skip, or mend what they need",
+                next_step="production is as it was; leave these out with skip, or fix what they need",
             )
 
     def __str__(self) -> str:
         counts = {o: sum(r.outcome == o for r in self.relations) for o in ("proved", "skipped", "failed")}
-        said = ", ".join(f"{n} {outcome}" for outcome, n in counts.items() if n)
-        return f"rehearsal of release {self.release_id} on copies: {said or 'nothing to do'}"
+        outcomes = ", ".join(f"{n} {outcome}" for outcome, n in counts.items() if n)
+        return f"rehearsal of release {self.release_id} on copies: {outcomes or 'nothing to do'}"
 
     @property
     def text(self) -> str:
@@ -128,6 +142,7 @@ def rehearse(
     tables = SparkTables.of(cd.spark)
     plan = plan or plan_restore(cd, release)
     catalog, _, schema = (scratch or f"{cd.log.table.catalog}.dbx_cd_rehearsal_{uuid.uuid4().hex[:12]}").partition(".")
+    _log.info("%s: rehearsing its rollback on copies in %s.%s", release, catalog, schema)
     with scratch_schema(tables, catalog, schema):
         stage = _Stage(
             tables=tables,
@@ -175,6 +190,7 @@ class _Stage:
             outcome, proof = self._play(item)
         except DbxCdError as exc:
             outcome, proof = "failed", str(exc)
+            _log.warning("%s would not come back: %s", item.name, exc)
         return RehearsedRelation(item.name, item.action, outcome, proof, round(time.monotonic() - clock, 1))
 
     def _play(self, item: PlanItem) -> tuple[Outcome, str]:

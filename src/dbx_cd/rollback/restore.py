@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Mapping
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
@@ -12,9 +13,9 @@ from typing import TYPE_CHECKING
 from dbx_cd.errors import DbxCdError, RestoreFailed, RestoreRefused, SqlFailed
 from dbx_cd.release.reading import LogReading
 from dbx_cd.rollback.consent import agreed, require_consent
-from dbx_cd.rollback.decision import PlanItem
 from dbx_cd.rollback.journal import RestoredRelation, RestoreResult as RestoreResult, unfinished
 from dbx_cd.rollback.plan import RestorePlan, assess, states_before
+from dbx_cd.rollback.plan_item import PlanItem
 from dbx_cd.rollback.point import THREADS, RestorePoint
 from dbx_cd.rollback.progress import OnProgress, silent
 from dbx_cd.rollback.relation_state import RelationState
@@ -24,6 +25,8 @@ from dbx_cd.rollback.verify import verify_table, verify_view
 if TYPE_CHECKING:
     from dbx_cd.release.context import Cd
     from dbx_cd.release.events import Release
+
+_log = logging.getLogger(__name__)
 
 
 def restore(
@@ -39,7 +42,7 @@ def restore(
     """Bring every relation of a plan back, prove it, and write it all to the release log.
 
     A restore that was killed, or that failed, goes on where it was when it is called again, with the same plan or a
-    new one: what already holds the content of its target version gets no further commit.
+    new one: what is by then what the plan makes of it gets no further commit.
 
     Args:
         cd: the context.
@@ -70,6 +73,9 @@ def restore(
         reason = reason or earlier[-1].reason
     else:
         _claim(cd, release, replace(plan, reason=reason), discard_later_writes=discard_later_writes)
+    _log.info("%s: restoring %d of %d relations", release, sum(i.changes for i in items), len(items))
+    for item in plan.later_writes:
+        _log.warning("%s: erasing what others wrote: %s", item.name, "; ".join(item.later_writes))
     run = _Run(
         cd=cd,
         release=release,
@@ -154,8 +160,9 @@ class _Run:
         try:
             done = self._do(item, done)
         except DbxCdError as exc:
-            spent = round(time.monotonic() - clock, 1)
-            return replace(done, ok=False, error=str(exc), seconds=spent)
+            done = replace(done, ok=False, error=str(exc), seconds=round(time.monotonic() - clock, 1))
+            _log.warning("%s", done)
+            return done
         return replace(done, seconds=round(time.monotonic() - clock, 1))
 
     def _do(self, item: PlanItem, done: RestoredRelation) -> RestoredRelation:

@@ -6,7 +6,7 @@ from dbx_cd.delta.clones import column_types, row_hash
 from dbx_cd.delta.spark_tables import SparkTables
 from dbx_cd.errors import RestoreFailed
 from dbx_cd.relations import RelationName
-from dbx_cd.rollback.decision import PlanItem
+from dbx_cd.rollback.plan_item import PlanItem
 
 
 def is_copy_of(tables: SparkTables, item: PlanItem, name: RelationName, *, by_files: bool) -> str:

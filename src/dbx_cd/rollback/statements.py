@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 
 from dbx_cd.delta.tables import Kind, Tables
-from dbx_cd.errors import RestoreRefused, SqlFailed
+from dbx_cd.errors import SqlFailed
 from dbx_cd.relations import RelationName
-from dbx_cd.rollback.decision import PlanItem
+from dbx_cd.rollback.ownership import is_restored
+from dbx_cd.rollback.plan_item import PlanItem
 from dbx_cd.rollback.relation_state import RelationState
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -26,7 +30,7 @@ class RestoreStatements:
         return cls(tables.signed(f"dbx_cd restore {release_id}"), release_id)
 
     def restore(self, item: PlanItem) -> int:
-        """RESTORE a table unless it holds its target version by now, and set again what that reverts.
+        """RESTORE a table unless it is what the plan makes of it by now, and set again what that reverts.
 
         Returns:
             The table's version afterwards.
@@ -37,11 +41,11 @@ class RestoreStatements:
         assert item.to_version is not None
         # The statement of a killed attempt can outlive its client and commit only now: without this look the table
         # would be restored twice. A commit after it makes Delta refuse ours, and the second look sees why.
-        if not self._holds(item):
+        if not self._is_restored(item):
             try:
                 self.tables.restore(item.relation, item.to_version)
             except SqlFailed:
-                if not self._holds(item):
+                if not self._is_restored(item):
                     raise
         self.keep_properties(item)
         return self.tables.history(item.relation, limit=1).version
@@ -91,25 +95,15 @@ class RestoreStatements:
         """DROP what the release created."""
         self.tables.drop(item.relation, kind=item.kind_now)
 
-    def _holds(self, item: PlanItem) -> bool:
-        """Whether the table holds its target version by now.
+    def _is_restored(self, item: PlanItem) -> bool:
+        """Whether the table is by now what the plan makes of it.
 
         Raises:
-            RestoreRefused: it holds something that somebody has written since it was looked at last.
+            RestoreRefused: somebody has written to it since it was looked at last.
         """
         if self.tables.history(item.relation, limit=1).version == item.from_version:
             return False
-        history = self.tables.history(item.relation)
-        content = history.content_version()
-        if content == history.content_version(item.to_version):
-            return True
-        if item.from_version is not None and content != history.content_version(item.from_version):
-            raise RestoreRefused(
-                f"somebody wrote to it just now: {history.commits.get(content)}",
-                where=item.name,
-                next_step="plan again: the plan says then what would be erased",
-            )
-        return False
+        return is_restored(item, self.tables.history(item.relation))
 
     def _move_away(self, relation: RelationName, kind: Kind) -> str | None:
         if kind == "missing":
@@ -117,4 +111,5 @@ class RestoreStatements:
         suffix = self.release_id.lower().replace("-", "_")
         aside = RelationName(relation.catalog, relation.schema, f"{relation.identifier}__rolled_back_{suffix}")
         self.tables.rename(relation, aside, kind=kind)
+        _log.warning("the %s in the place of %s is %s now", kind, relation, aside)
         return str(aside)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from dbx_cd.delta.tables import Tables
 from dbx_cd.errors import RestoreFailed
-from dbx_cd.rollback.decision import PlanItem
+from dbx_cd.rollback.plan_item import PlanItem
 from dbx_cd.rollback.point import observe
 from dbx_cd.rollback.relation_state import RelationState
 

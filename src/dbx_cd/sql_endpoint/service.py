@@ -60,7 +60,14 @@ def _not_supported(call: str, response: Any) -> Callable[..., Any]:
 
 
 class ThriftService:
-    """Handler of `TCLIService.Processor`."""
+    """Handler of `TCLIService.Processor`.
+
+    Args:
+        spark: the session whose application runs the statements.
+        rewrite: see `SqlEndpoint`.
+        on_statement: see `SqlEndpoint`.
+        clock: seconds that only ever grow; by them a session is idle.
+    """
 
     def __init__(
         self,
@@ -68,9 +75,11 @@ class ThriftService:
         *,
         rewrite: Rewrite | None = None,
         on_statement: Callable[[StatementRecord], None] | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._spark = spark
         self._rewrite = rewrite
+        self._clock = clock
         self._sessions: dict[bytes, EndpointSession] = {}
         self._lock = threading.Lock()
         self._executor = StatementExecutor(on_statement)
@@ -91,7 +100,10 @@ class ThriftService:
         """Open a session in the client's namespace, with its configuration."""
         self._close_idle()
         session = EndpointSession(
-            self._spark, configuration=request.configuration or {}, namespace=request.initialNamespace
+            self._spark,
+            configuration=request.configuration or {},
+            namespace=request.initialNamespace,
+            now=self._clock(),
         )
         with self._lock:
             self._sessions[session.id] = session
@@ -241,7 +253,7 @@ class ThriftService:
             session = self._sessions.get(_guid(request.sessionHandle and request.sessionHandle.sessionId))
         if session is None:
             raise UnknownHandle("session")
-        session.last_used = time.monotonic()
+        session.last_used = self._clock()
         return session
 
     def _find(self, request: Any) -> tuple[EndpointSession, Operation]:
@@ -250,11 +262,11 @@ class ThriftService:
             session = next((s for s in self._sessions.values() if s.owns(operation_id)), None)
         if session is None:
             raise UnknownHandle("operation")
-        session.last_used = time.monotonic()
+        session.last_used = self._clock()
         return session, session.operation(operation_id)
 
     def _close_idle(self) -> None:
-        since = time.monotonic() - IDLE_SESSION_SECONDS
+        since = self._clock() - IDLE_SESSION_SECONDS
         with self._lock:
             idle = [session for session in self._sessions.values() if session.is_idle(since=since)]
             for session in idle:

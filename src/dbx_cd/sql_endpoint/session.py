@@ -6,7 +6,6 @@ import contextlib
 import logging
 import secrets
 import threading
-import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -35,15 +34,17 @@ _CANCEL_AGAIN_SECONDS = 0.2
 class EndpointSession:
     """A session that a client opened."""
 
-    def __init__(self, spark: SparkSession, *, configuration: Mapping[str, str], namespace: Any = None) -> None:
+    def __init__(
+        self, spark: SparkSession, *, configuration: Mapping[str, str], namespace: Any = None, now: float = 0.0
+    ) -> None:
         self.id = secrets.token_bytes(16)
         """The 16 bytes in the client's handle."""
         self.spark = _isolated(spark)
         """The Spark session that only this client uses."""
         self.timeout: float | None = None
         """Seconds a statement may take; None for no limit."""
-        self.last_used = time.monotonic()
-        """`time.monotonic()` of the latest request."""
+        self.last_used = now
+        """When the latest request came, by the clock of the service."""
         self._operations: dict[bytes, Operation] = {}
         self._lock = threading.Lock()
         try:
@@ -125,7 +126,7 @@ class EndpointSession:
         return operation_id in self._operations
 
     def is_idle(self, *, since: float) -> bool:
-        """Whether nothing runs and nothing was asked for after `since` (`time.monotonic()`)."""
+        """Whether nothing runs and nothing was asked for after `since`, by the clock of `last_used`."""
         return self.last_used < since and all(operation.done.is_set() for operation in list(self._operations.values()))
 
     def close(self) -> None:

@@ -16,35 +16,12 @@ import requests
 from databricks import sql
 from databricks.sql import exc as sql_errors
 from databricks.sql.thrift_api.TCLIService import ttypes
+from fake_spark import FakeSpark
 
 from dbx_cd.errors import ConfigError, SetupError
 from dbx_cd.sql_endpoint import SqlEndpoint, connection_block
 from dbx_cd.sql_endpoint.arrow_types import SQL_NAME, distinct, table_schema, types_as_text
 from dbx_cd.sql_endpoint.results import ResultPages
-
-
-class NoConf:
-    def set(self, name: str, value: str) -> None:
-        raise KeyError(name)
-
-
-class FakeContext:
-    def setJobGroup(self, *args: object, **options: object) -> None:  # noqa: N802
-        pass
-
-    def cancelJobGroup(self, group: str) -> None:  # noqa: N802
-        pass
-
-
-class FakeSpark:
-    """Enough of a session for a `rewrite` that answers everything itself."""
-
-    version = "4"
-    conf = NoConf()
-    sparkContext = FakeContext()  # noqa: N815
-
-    def newSession(self) -> FakeSpark:  # noqa: N802
-        return FakeSpark()
 
 
 def answer(_spark: Any, statement: str) -> pa.Table:
@@ -119,6 +96,12 @@ def test_too_large_a_request_is_refused_unread(endpoint: SqlEndpoint) -> None:
     connection.putheader("Content-Length", str(1 << 40))
     connection.endheaders()
     assert connection.getresponse().status == 413
+
+
+def test_the_endpoint_listens_on_the_loopback_address_only(endpoint: SqlEndpoint) -> None:
+    # All of 127.0.0.0/8 is this machine (Linux): a server that listened on every interface would answer here as well.
+    with pytest.raises(OSError, match=r"refused|timed out|assign"):
+        socket.create_connection(("127.0.0.2", endpoint.port), timeout=5).close()
 
 
 def test_discovery_is_answered_over_plain_http_and_tls(endpoint: SqlEndpoint) -> None:
