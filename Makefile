@@ -29,10 +29,10 @@ setup: $(READY)  ## Set everything up: .venv, locked packages, Delta jars, Java 
 demo: $(READY)  ## Tell the whole story on the example: release, stopped release, approval, rollbacks
 	@$(PYTHON) -m examples.demo
 
-test: $(READY)  ## Run all tests, unit and Spark, in two processes (WORKERS=2)
+test: $(READY)  ## Run all tests, unit and Spark, but the deep ones
 	@$(PYTHON) -m pytest $(PARALLEL)
 
-test-deep: $(READY)  ## Run the tests that take many minutes: every restore situation, a kill at every step
+test-deep: $(READY)  ## Run the deep tests: every restore situation, a kill at every step, long attacks on the lifecycle
 	@$(PYTHON) -m pytest $(PARALLEL) -m deep
 
 test-deep-short: $(READY)  ## Run the most telling third of the deep tests: restore matrix, kill, dbt's real adapter
