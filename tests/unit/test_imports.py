@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -18,6 +19,7 @@ ROOT = Path(dbx_cd.__file__).parent
 LONGEST = 330
 
 
+@cache
 def fresh(code: str) -> str:
     """What a fresh interpreter prints."""
     return subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
@@ -50,6 +52,11 @@ def test_public_api_has(name: str) -> None:
     assert name in dbx_cd.__all__
 
 
+@cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
 def modules() -> Iterator[tuple[str, Path]]:
     for path in sorted(ROOT.rglob("*.py")):
         inside = path.relative_to(ROOT)
@@ -78,7 +85,7 @@ def imports(path: Path) -> tuple[set[str], set[str]]:
                 continue
             visit(node, found)
 
-    visit(ast.parse(path.read_text(encoding="utf-8")), running)
+    visit(parsed(path), running)
     return running, typing
 
 
@@ -162,7 +169,7 @@ def test_only_workflow_uses_the_jobs_api() -> None:
     by_attribute = {
         name
         for name, path in modules()
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for node in ast.walk(parsed(path))
         if isinstance(node, ast.Attribute) and node.attr == "jobs"
     }
     assert {name for name in by_import | by_attribute if not is_local(name)} == {"release.workflow"}
@@ -171,7 +178,7 @@ def test_only_workflow_uses_the_jobs_api() -> None:
 def _touches_spark(path: Path) -> set[str]:
     """Expressions that run something on a session: its methods, or anything of a name that holds one."""
     found = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(parsed(path)):
         if isinstance(node, ast.Attribute):
             of_session = node.attr in ("sql", "table", "read", "write", "catalog", "conf", "newSession")
             holder = ast.unparse(node.value).rsplit(".", 1)[-1].lstrip("_")
@@ -203,7 +210,7 @@ def test_modules_outside_the_embedded_workspace_load_without(package: str) -> No
     at_the_top = {
         name
         for name, path in modules()
-        for node in ast.parse(path.read_text(encoding="utf-8")).body
+        for node in parsed(path).body
         if (isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == package)
         or (isinstance(node, ast.Import) and any(alias.name.split(".")[0] == package for alias in node.names))
     }

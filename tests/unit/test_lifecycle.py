@@ -373,7 +373,12 @@ class Lifecycle(RuleBasedStateMachine):
         """The promises at every statement that changes production."""
         if target != "prod":
             return
-        deploy = self.deploys[-1]
+        process = self.processes[-1]
+        meanwhile, process.meanwhile = process.meanwhile, None  # nothing happens while this looks
+        self._check(self.deploys[-1])
+        process.meanwhile = meanwhile
+
+    def _check(self, deploy: Deploy) -> None:
         deploy.has_begun = True
         release = deploy.release
         cd = self.world.cd()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import tempfile
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -18,6 +18,7 @@ from dbx_cd.dbt.artifacts import Manifest
 from dbx_cd.dbt.effects import BuildEffects, affected_relations, known_readers, table_replacements
 from dbx_cd.dbt.invocation import DbtRun, run_dbt
 from dbx_cd.dbt.selection import Selection, WithParents
+from dbx_cd.dbt.warm_parent import warm_dbt
 from dbx_cd.deploy.claim import claim
 from dbx_cd.errors import ApprovalStale, ReleaseSuperseded
 from dbx_cd.plan.rollback_readiness import require_readiness
@@ -107,10 +108,8 @@ def build_release(
             result = _build_gated(cd, release, selection, target=target, work=work, profiles_dir=profiles_dir)
         else:
             state = cd.store.resolve(state_path).path if state_path else None
-            result = _build_open(
-                cd, release, selection, target=target, defer=defer, state=state, work=work,
-                project_dir=Path(project_dir), profiles_dir=profiles_dir,
-            )  # fmt: skip
+            dbt = _Dbt(cd, target, work, Path(project_dir), profiles_dir, state, defer)
+            result = _build_open(cd, release, selection, dbt)
     result.run.raise_if_failed()
     return result
 
@@ -120,49 +119,39 @@ def _was_gated(cd: Cd, target: str) -> bool:
     return any(event.payload.get("target") == target for event in cd.log.events(kinds=(Deploying.KIND,)))
 
 
-def _run(
-    cd: Cd,
-    selection: Selection,
-    *,
-    target: str,
-    defer: bool,
-    state: Path | None,
-    work: Path,
-    project_dir: Path,
-    profiles_dir: str | Path | None,
-) -> DbtRun:
-    return run_dbt(
-        selection.cmd, target=target, select=selection.select, exclude=selection.exclude, defer=defer,
-        state_path=state, favor_state=selection.favor_state, with_parents=selection.with_parents,
-        full_refresh=selection.full_refresh, vars=selection.vars, project_dir=project_dir,
-        profiles_dir=profiles_dir or None, work_dir=work, runner=cd.dbt, check=selection.cmd == "ls",
-    )  # fmt: skip
+@dataclass(frozen=True)
+class _Dbt:
+    """dbt on one copy of a project and one target, however often it is run."""
+
+    cd: Cd
+    target: str
+    work: Path
+    project_dir: Path
+    profiles_dir: str | Path | None
+    state: Path | None = None
+    defer: bool = False
+    warm_parent: Path | None = None
+
+    def run(self, selection: Selection, *, check: bool = False) -> DbtRun:
+        return run_dbt(
+            selection.cmd, target=self.target, select=selection.select, exclude=selection.exclude, defer=self.defer,
+            state_path=self.state, favor_state=selection.favor_state, with_parents=selection.with_parents,
+            full_refresh=selection.full_refresh, vars=selection.vars, project_dir=self.project_dir,
+            profiles_dir=self.profiles_dir or None, work_dir=self.work, runner=self.cd.dbt,
+            warm_parent=self.warm_parent, check=check,
+        )  # fmt: skip
 
 
-def _build_open(
-    cd: Cd,
-    release: Release,
-    selection: Selection,
-    *,
-    target: str,
-    defer: bool,
-    state: Path | None,
-    work: Path,
-    project_dir: Path,
-    profiles_dir: str | Path | None,
-) -> BuildResult:
+def _build_open(cd: Cd, release: Release, selection: Selection, dbt: _Dbt) -> BuildResult:
     phase = cd.log.state(release)
     if phase.phase == "superseded":
         raise ReleaseSuperseded(f"{release} was overtaken by {phase.superseded_by}", next_step="nothing: let it rest")
-    run = _run(
-        cd, selection, target=target, defer=defer, state=state, work=work, project_dir=project_dir,
-        profiles_dir=profiles_dir,
-    )  # fmt: skip
+    run = dbt.run(selection)
     # The lock file that `dbt deps` wrote belongs to what was tested: production installs the same packages by it.
-    lock = work / "project" / _PROJECT_LOCK
+    lock = dbt.work / "project" / _PROJECT_LOCK
     packed = run.files_dir / archive.ARCHIVE_NAME
-    archive.pack(project_dir, packed, extra={_PROJECT_LOCK: lock} if lock.is_file() else None)
-    return _publish(cd, release, selection, run, target=target, gated=False)
+    archive.pack(dbt.project_dir, packed, extra={_PROJECT_LOCK: lock} if lock.is_file() else None)
+    return _publish(cd, release, selection, run, target=dbt.target, gated=False)
 
 
 def _build_gated(
@@ -174,28 +163,28 @@ def _build_gated(
     # The very version that was approved: staging may have been built again since this was asked.
     staged = cd.store.get(request.state_target, request.state_timestamp)
     project = archive.unpack(staged, work / "approved")
-    run = partial(
-        _run, cd, target=target, defer=True, state=staged.path, work=work, project_dir=project,
-        profiles_dir=profiles_dir,
-    )  # fmt: skip
-    listed = run(replace(request.selection, cmd="ls", full_refresh=False))
+    with nullcontext() if cd.dbt is not None else warm_dbt() as parent:
+        dbt = _Dbt(cd, target, work, project, profiles_dir, staged.path, defer=True, warm_parent=parent)
+        return _deploy(cd, release, request, staged, dbt)
+
+
+def _deploy(cd: Cd, release: Release, request: ApprovalRequest, staged: ArtifactVersion, dbt: _Dbt) -> BuildResult:
+    target, selection = request.target, request.selection
+    listed = dbt.run(replace(selection, cmd="ls", full_refresh=False), check=True)
     manifest = Manifest.load(listed.files_dir / "manifest.json")
-    affected = affected_relations(manifest, listed.listed)
-    effects = BuildEffects(
-        table_replacements(manifest, listed.listed, full_refresh=request.selection.full_refresh),
-        known_readers(manifest),
-    )
+    replaced = table_replacements(manifest, listed.listed, full_refresh=selection.full_refresh)
+    effects = BuildEffects(replaced, known_readers(manifest))
     claim(cd, release, target=target)
     try:
-        point = capture_restore_point(cd, release, affected, effects=effects)
+        point = capture_restore_point(cd, release, affected_relations(manifest, listed.listed), effects=effects)
         policy = cd.config.policies.require_rollback_ready
         if policy != "ignore":
             _log.log(logging.INFO if point.ok else logging.WARNING, "%s", point)
         require_readiness(point, policy=policy)
-        built = run(request.selection)
+        built = dbt.run(selection)
         packed = staged.file(archive.ARCHIVE_NAME).read_bytes()
         (built.files_dir / archive.ARCHIVE_NAME).write_bytes(packed)
-        result = _publish(cd, release, request.selection, built, target=target, gated=True, restore_point=point)
+        result = _publish(cd, release, selection, built, target=target, gated=True, restore_point=point)
         record_versions_after(cd, release, point)
     except BaseException as exc:
         cd.log.append(release, Failed(target, str(exc) or type(exc).__name__))
