@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 from dbx_cd.artifacts import archive as project_archive
 from dbx_cd.artifacts.version import ArtifactVersion
 from dbx_cd.config import CdConfig
-from dbx_cd.errors import ArtifactNotFound, ConfigError, ReleaseError, ReleaseSuperseded, WrongCommit
+from dbx_cd.errors import ArtifactNotFound, ConfigError, WrongCommit
 from dbx_cd.release.context import Cd, find_project, open_cd
 from dbx_cd.release.events import Release
+from dbx_cd.release.turn import refuse_over
 from dbx_cd.release.workflow import run_facts
 
 if TYPE_CHECKING:
@@ -70,7 +71,9 @@ def start_task(dbutils: Any, spark: SparkSession, **widgets: str | bool) -> Task
     cd = open_cd(spark, project_dir=checkout, overrides={"artifacts_root": job["artifacts_root"]})
     facts = run_facts(cd.workspace, job["run_id"])
     release = cd.log.open(job["commit"], run_id=job["run_id"], requester=facts.creator, reason=job["reason"] or None)
-    _refuse_overtaken(cd, release)
+    state = cd.log.state(release)
+    if state.phase != "rolled_back":  # what a rollback left to do, such as its smoke test, is not over
+        refuse_over(release, state)
     staged = _staged(cd, release)
     if staged is None:
         if facts.used_commit not in (None, release.commit):
@@ -107,16 +110,6 @@ def read_widgets(dbutils: Any, widgets: Mapping[str, str | bool]) -> dict[str, A
         else:
             values[name] = given
     return values
-
-
-def _refuse_overtaken(cd: Cd, release: Release) -> None:
-    state = cd.log.state(release)
-    if state.phase == "superseded":
-        raise ReleaseSuperseded(
-            f"{release} was overtaken by {state.superseded_by}", next_step="nothing to do here: that one goes on"
-        )
-    if state.phase == "rejected":
-        raise ReleaseError(f"{release} was rejected by {state.actor}: {state.reason}", next_step="merge a new change")
 
 
 def _staged(cd: Cd, release: Release) -> ArtifactVersion | None:

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import pytest
 from hypothesis import HealthCheck, Phase, note, settings, strategies as st
@@ -126,6 +126,9 @@ KILLS = st.one_of(st.none(), st.none(), st.none(), st.tuples(st.integers(1, 5), 
 class Lifecycle(RuleBasedStateMachine):
     """Releases of one project, by several processes and people."""
 
+    seen: ClassVar[Counter[str]] = Counter()
+    """What has happened in all examples: an attack in which nothing gets far would show nothing."""
+
     def __init__(self) -> None:
         super().__init__()
         self._folder = tempfile.TemporaryDirectory(prefix="dbx_cd-lifecycle-")
@@ -149,6 +152,7 @@ class Lifecycle(RuleBasedStateMachine):
     def first(self, ships: bool) -> None:
         self.open(None)
         self.go_all_the_way(0, None, ships)
+        assert self.known[self._picked(0).id].is_in_production == ships
 
     @rule(kill=KILLS)
     def open(self, kill: Kill) -> None:
@@ -333,6 +337,7 @@ class Lifecycle(RuleBasedStateMachine):
         try:
             yield
         except Killed:
+            self.seen["killed"] += 1
             note("killed")
         except DbxCdError as refused:
             note(f"refused: {refused}")
@@ -341,6 +346,7 @@ class Lifecycle(RuleBasedStateMachine):
 
     def _event(self, rows: Sequence[LogRow], when: str) -> None:
         if when == "after":
+            self.seen.update(row.kind for row in rows)
             for row in rows:
                 payload = json.loads(row.payload or "{}")
                 if payload.get("target", "prod") == "prod":
@@ -365,6 +371,7 @@ class Lifecycle(RuleBasedStateMachine):
         process.points += 1
         if process.points == process.at:
             act, process.meanwhile = process.meanwhile, None
+            self.seen["meanwhile"] += 1
             note("meanwhile:")
             assert act is not None
             act()
@@ -422,8 +429,16 @@ def attack(*, examples: int, steps: int, derandomize: bool, shrinks: bool = Fals
     )
 
 
+EVERYTHING = (
+    "superseded approved rejected deploying claim_withdrawn deployed failed smoked rolled_back restored_relation killed "
+    "meanwhile"
+)
+
+
 def test_no_interleaving_breaks_a_promise() -> None:
+    Lifecycle.seen.clear()
     attack(examples=40, steps=25, derandomize=True)
+    assert [what for what in EVERYTHING.split() if not Lifecycle.seen[what]] == [], "the attack reaches everything"
 
 
 @pytest.mark.deep

@@ -14,7 +14,6 @@ from dbx_cd.approval.request import (
     expiry,
     newest_request,
     passed_smoke,
-    refuse_ended,
 )
 from dbx_cd.approval.seal import changed_parts, sealed_parts
 from dbx_cd.errors import (
@@ -28,6 +27,7 @@ from dbx_cd.errors import (
 from dbx_cd.release.context import Cd
 from dbx_cd.release.events import Release
 from dbx_cd.release.reading import LogReading
+from dbx_cd.release.turn import refuse_ended
 
 
 def pending_approvals(cd: Cd) -> list[ApprovalRequest]:

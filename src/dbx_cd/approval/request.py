@@ -12,9 +12,7 @@ from dbx_cd.artifacts.version import DEPLOYABLE_COMMANDS
 from dbx_cd.dbt.selection import Selection
 from dbx_cd.errors import (
     ApprovalExpired,
-    ApprovalRejected,
     ApprovalRequired,
-    ApprovalSuperseded,
     ConfigError,
     DbxCdError,
 )
@@ -22,6 +20,7 @@ from dbx_cd.records import Record
 from dbx_cd.release.context import Cd
 from dbx_cd.release.events import Built, Deployed, Release, selection_before
 from dbx_cd.release.reading import LogReading
+from dbx_cd.release.turn import refuse_ended
 from dbx_cd.smoke.report import SmokeReport
 
 
@@ -206,41 +205,6 @@ def newest_request(log: LogReading, target: str) -> ApprovalRequest | None:
     return next((r for r in reversed(log.all(ApprovalRequest)) if r.target == target), None)
 
 
-def refuse_ended(log: LogReading, *, target: str) -> None:
-    """Refuse a release that was rejected, rolled back or overtaken.
-
-    A newer release overtakes an undecided one when it is opened, and an approved one when it begins to change the
-    target: building the older one then would take production back without anybody having asked for it. That the newer
-    one has failed halfway makes no difference; that it was rolled back does.
-
-    Args:
-        log: a reading of the release.
-        target: the gated target.
-    """
-    release, state = log.release, log.state
-    assert release is not None
-    if state.phase == "rejected":
-        raise ApprovalRejected(
-            f"{release} was rejected by {state.actor}: {state.reason}", next_step="fix it and merge again"
-        )
-    if state.phase == "superseded":
-        raise ApprovalSuperseded(f"{release} was overtaken by {state.superseded_by}", next_step="approve that one")
-    if state.phase == "rolled_back":
-        raise ApprovalRequired(f"{release} was rolled back", next_step="trigger the Workflow for a new release")
-    mine = state.of(target)
-    for newer, newer_state in log.after(release):
-        there = newer_state.of(target)
-        # Of two claims at once the earlier commit has the target: the other one, too, looks after its claim.
-        if there.deployment in (None, "rolled_back") or (
-            mine.deployment == there.deployment == "deploying" and mine.claimed < there.claimed
-        ):
-            continue
-        raise ApprovalSuperseded(
-            f"{release} was overtaken by {newer.id}, which is {there.deployment} in {target}",
-            next_step="to go back to this commit on purpose, trigger the Workflow at it",
-        )
-
-
 def deployable(cmd: str) -> str:
     """The command, if it is one that may change a gated target.
 
@@ -304,11 +268,13 @@ def _approved_before(cd: Cd, log: LogReading, request: ApprovalRequest) -> Relea
         return None
     same = Deployed(request.target, request.sealed["project archive"])
     for release, state in log.history:
-        deployed = log.of(release.id, kinds=(Deployed.KIND,)) if state.phase == "deployed" else []
-        if deployed and Deployed.read(dict(deployed[-1].payload)) == same:
+        deployed = [Deployed.read(dict(e.payload)) for e in log.of(release.id, kinds=(Deployed.KIND,))]
+        here = [d for d in deployed if d.target == request.target]
+        if state.of(request.target).is_in_place and here[-1] == same:
             decisions = {d.seal: d.outcome for d in reversed(cd.log.all(release, Decision))}  # the first one counts
             asked = [a for a in cd.log.all(release, ApprovalRequest) if decisions.get(a.seal) == "approved"]
-            if asked and asked[-1].deploy == request.deploy:
+            there = [a for a in asked if a.target == request.target]
+            if there and there[-1].deploy == request.deploy:
                 return release
     return None
 

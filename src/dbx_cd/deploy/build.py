@@ -20,11 +20,12 @@ from dbx_cd.dbt.invocation import DbtRun, run_dbt
 from dbx_cd.dbt.selection import Selection, WithParents
 from dbx_cd.dbt.warm_parent import warm_dbt
 from dbx_cd.deploy.claim import claim
-from dbx_cd.errors import ApprovalStale, ReleaseSuperseded
+from dbx_cd.errors import ApprovalStale
 from dbx_cd.plan.rollback_readiness import require_readiness
 from dbx_cd.records import Record
 from dbx_cd.release.context import Cd
 from dbx_cd.release.events import Built, Deployed, Deploying, Failed, Release
+from dbx_cd.release.turn import refuse_over
 from dbx_cd.rollback.point import RestorePoint, capture_restore_point, record_versions_after
 
 _log = logging.getLogger(__name__)
@@ -143,9 +144,7 @@ class _Dbt:
 
 
 def _build_open(cd: Cd, release: Release, selection: Selection, dbt: _Dbt) -> BuildResult:
-    phase = cd.log.state(release)
-    if phase.phase == "superseded":
-        raise ReleaseSuperseded(f"{release} was overtaken by {phase.superseded_by}", next_step="nothing: let it rest")
+    refuse_over(release, cd.log.state(release))
     run = dbt.run(selection)
     # The lock file that `dbt deps` wrote belongs to what was tested: production installs the same packages by it.
     lock = dbt.work / "project" / _PROJECT_LOCK

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dbx_cd.approval.request import refuse_ended
 from dbx_cd.errors import DbxCdError, ReleaseError
 from dbx_cd.release.context import Cd
 from dbx_cd.release.events import ClaimWithdrawn, Deploying, Release
 from dbx_cd.release.reading import LogReading
+from dbx_cd.release.turn import refuse_ended
 from dbx_cd.rollback.journal import unfinished
 
 

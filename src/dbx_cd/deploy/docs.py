@@ -80,6 +80,7 @@ def publish_docs(
             project_dir=project,
             profiles_dir=profiles_dir or None,
             work_dir=work,
+            runner=cd.dbt,
         )
         site = _publish(cd, release, target, run.files_dir)
     cd.log.append(release, site)

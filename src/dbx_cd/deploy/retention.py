@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from itertools import islice
 
 from dbx_cd.artifacts.store import PruneResult
 from dbx_cd.release.context import Cd
@@ -11,8 +12,8 @@ from dbx_cd.release.context import Cd
 def prune_artifacts(cd: Cd, *, dry_run: bool = True) -> dict[str, PruneResult]:
     """Remove the artifact versions of every target that are older than `keep.days` and beyond `keep.versions`.
 
-    What `latest` serves stays, and so does everything of a release that is live: the one deployed last, and those that
-    wait, are approved or are being deployed.
+    What `latest` serves stays, and so does everything of a release that is live: for each gated target the newest one
+    that has changed it and the last good one, and those that wait, are approved or are being deployed.
 
     Args:
         cd: the context.
@@ -21,14 +22,16 @@ def prune_artifacts(cd: Cd, *, dry_run: bool = True) -> dict[str, PruneResult]:
     Returns:
         What was removed and what was kept, by target.
     """
-    history = list(cd.log.history())
-    deployed = [release.id for release, state in history if state.phase == "deployed"]
-    under_way = [r.id for r, state in history if state.undecided or state.phase in ("approved", "deploying")]
-    live = [*deployed[:1], *under_way]
+    history = cd.log.history().rows
+    live = {r.id for r, state in history if state.undecided or state.phase in ("approved", "deploying")}
+    for target in {name for _, state in history for name in state.targets}:
+        there = (r.id for r, state in history if state.of(target).deployment not in (None, "rolled_back"))
+        good = (r.id for r, state in history if state.of(target).is_in_place)
+        live |= {*islice(there, 1), *islice(good, 1)}
     keep = cd.config.keep
     return {
         target: cd.store.prune(
-            target, keep=keep.versions, older_than=timedelta(days=keep.days), pinned=live, dry_run=dry_run
+            target, keep=keep.versions, older_than=timedelta(days=keep.days), pinned=sorted(live), dry_run=dry_run
         )
         for target in cd.config.targets
     }

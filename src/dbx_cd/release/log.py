@@ -134,7 +134,7 @@ class ReleaseLog:
         Raises:
             ReleaseError: there is none.
         """
-        for event in self.events(release_id, kinds=("opened",)):
+        for event in self.events(release_id, kinds=(Release.KIND,)):
             return Release.read(dict(event.payload))
         raise ReleaseError(
             f"unknown release {release_id!r}", where=self.table, next_step="list releases with ReleaseLog.history()"
@@ -168,8 +168,7 @@ class ReleaseLog:
         """
         older = before is None
         for release, state in self.history():
-            here = state.of(target)
-            if older and here.deployment == "deployed" and not here.is_partly_rolled_back:
+            if older and state.of(target).is_in_place:
                 return release
             older = older or (before is not None and release.id == before.id)
         raise ReleaseError(f"no release is deployed to {target!r}", where=self.table)

@@ -70,6 +70,11 @@ class TargetState:
     """Whether some of its relations were brought back: then the release is not in the target as it was built."""
 
     @property
+    def is_in_place(self) -> bool:
+        """Whether the target holds this release, whole and good."""
+        return self.deployment == "deployed" and not self.is_partly_rolled_back
+
+    @property
     def phase(self) -> Phase:
         """One word for all of it: what is in the target, or what is asked, or how the last build ended."""
         if self._asked_is_newer and self.approval is not None:

@@ -15,6 +15,7 @@ from dbx_cd import (
     ApprovalNotAllowed,
     ApprovalPending,
     ApprovalRejected,
+    ApprovalRequest,
     ApprovalRequired,
     ApprovalStale,
     ApprovalSuperseded,
@@ -29,7 +30,9 @@ from dbx_cd import (
     require_approval,
 )
 from dbx_cd.config import Policies
-from dbx_cd.release.events import Deployed, Deploying
+from dbx_cd.dbt.selection import Selection
+from dbx_cd.release.events import Built, Deployed, Deploying
+from dbx_cd.rollback.journal import RestoreResult
 from memory.releases import BOT, DEVELOPER, OWNER, Releases
 
 MakeReleases = Callable[..., Releases]
@@ -261,3 +264,40 @@ def test_the_request_s_page_says_what_is_asked(releases: Releases) -> None:
     assert request.seal in page
     assert "tag:deploy" in page
     assert "first release to prod" in page
+
+
+def test_a_release_of_which_a_part_was_rolled_back_lends_nobody_its_approval(releases: Releases) -> None:
+    first = releases.deployed("1")
+    releases.cd().log.append(first, RestoreResult(first.id, "s", (), False, first.opened_at, 0.0))
+    again = releases.staged("2")
+    request_approval(releases.cd(), again, target="prod")
+    with pytest.raises(ApprovalPending):
+        require_approval(releases.cd(), again, target="prod")
+
+
+def test_an_approval_for_another_target_is_none_for_this_one(make: MakeReleases) -> None:
+    gated = "{gate: approval, defer_to: stg}"
+    releases = make(f"targets: {{stg: {{}}, prod: {gated}, prod_eu: {gated}}}\n")
+    release = releases.approved("1")
+    with pytest.raises(ApprovalPending):
+        require_approval(releases.cd(), release, target="prod_eu")
+    request = request_approval(releases.cd(), release, target="prod_eu")
+    assert {r.target for r in pending_approvals(releases.cd())} == {"prod_eu"}
+    assert require_approval(releases.cd(), release, target="prod").outcome == "approved"
+    approve(releases.cd(OWNER), request, seal=request.seal)
+    assert require_approval(releases.cd(), release, target="prod_eu").seal == request.seal
+
+
+def test_requests_and_builds_of_an_earlier_wheel_are_read() -> None:
+    selection = {"select": "tag:deploy", "exclude": None, "full_refresh": True}
+    built = Built.read({"format": 1, "target": "stg", "gated": False, "ok": True, "outcome": "ok", "timestamp": "t",
+                        "project_digest": "d", "with_parents": "all", **selection})  # fmt: skip
+    assert built.selection == Selection(select="tag:deploy", with_parents="all", full_refresh=True)
+    release = {"id": "r", "commit": "c", "run_id": "1", "requester": "ci", "opened_at": "2026-01-01T00:00:00+00:00"}
+    request = ApprovalRequest.read(
+        {"format": 1, "release": release, "target": "prod", "state_target": "stg", "state_timestamp": "t",
+         "favor_state": True, "sealed": {}, "seal": "s", "requested_at": "2026-01-01T00:00:00+00:00",
+         "expires_at": "2026-01-02T00:00:00+00:00", "job_identity": "bot", "approvers": "a", "smoke": "", "changes": "",
+         **selection}
+    )  # fmt: skip
+    assert request.selection == Selection(select="tag:deploy", full_refresh=True, favor_state=True)
