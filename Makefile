@@ -5,13 +5,23 @@ VENV   := .venv
 PYTHON := $(VENV)/bin/python
 READY  := $(VENV)/.ready
 
+# Processes that run tests; how tests are shared out is in tests/conftest.py. No process is started in the place of one
+# that was ended because a test hung: what hung is reported, and the run fails.
+WORKERS  := 2
+PARALLEL := -n $(WORKERS) --max-worker-restart 0
+TELLING  := tests/spark/rollback/test_restore_matrix.py tests/spark/rollback/test_restore_kill.py \
+	tests/spark/local/test_catalog_dbt.py
+
+# Python keeps compiled modules, whatever the caller's environment says: tests and demo start it a hundred times.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
-.PHONY: help setup lock demo test test-deep test-unit lint format bench wheel clean
+.PHONY: help setup lock demo test test-deep test-deep-short test-unit lint format bench wheel clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' | column -t -s '|'
 
-$(READY): requirements/dev.lock setup.cfg tools/setup
+$(READY): requirements/dev.lock requirements/dbt.txt setup.cfg tools/setup
 	@tools/setup $(VENV)
 
 setup: $(READY)  ## Set everything up: .venv, locked packages, Delta jars, Java catalog
@@ -19,14 +29,17 @@ setup: $(READY)  ## Set everything up: .venv, locked packages, Delta jars, Java 
 demo: $(READY)  ## Tell the whole story on the example: release, stopped release, approval, rollbacks
 	@$(PYTHON) -m examples.demo
 
-test: $(READY)  ## Run all tests, unit and Spark
-	@$(PYTHON) -m pytest
+test: $(READY)  ## Run all tests, unit and Spark, but the deep ones
+	@$(PYTHON) -m pytest $(PARALLEL)
 
-test-deep: $(READY)  ## Run the tests that take many minutes: every restore situation, a kill at every step
-	@$(PYTHON) -m pytest -m deep
+test-deep: $(READY)  ## Run the deep tests: every restore situation, a kill at every step, long attacks on the lifecycle
+	@$(PYTHON) -m pytest $(PARALLEL) -m deep
+
+test-deep-short: $(READY)  ## Run the most telling third of the deep tests: restore matrix, kill, dbt's real adapter
+	@$(PYTHON) -m pytest $(PARALLEL) -m deep $(TELLING)
 
 test-unit: $(READY)  ## Run the tests that start no Spark
-	@$(PYTHON) -m pytest tests/unit
+	@$(PYTHON) -m pytest $(PARALLEL) tests/unit
 
 lint: $(READY)  ## Check format, style, types
 	@$(PYTHON) -m ruff format --check src tests benchmarks examples/demo.py
@@ -37,10 +50,10 @@ format: $(READY)  ## Format the code
 	@$(PYTHON) -m ruff format src tests benchmarks examples/demo.py
 	@$(PYTHON) -m ruff check --fix src tests benchmarks examples/demo.py
 
-bench: $(READY)  ## Print speed and memory ratios, measured side by side in one run
-	@$(PYTHON) -m benchmarks
+bench: $(READY)  ## Print speed and memory ratios, measured side by side in one run; one part: PART=restore
+	@$(PYTHON) -m benchmarks $(PART)
 
-wheel: $(READY)  ## Build the wheel and install it in a fresh environment without pyspark
+wheel: $(READY)  ## Build the wheel and prove it in a fresh environment, beside the oldest packages of a runtime
 	@tools/wheel $(PYTHON)
 
 lock: $(READY)  ## Resolve requirements/dev.lock anew from setup.cfg

@@ -1,4 +1,8 @@
-"""dbt through `run_dbt` and the SQL endpoint, against dbt on its own and against dbt-spark's session method."""
+"""dbt through `run_dbt` and the SQL endpoint, against dbt on its own and against dbt-spark's session method.
+
+To end in time: one bare build of the shop warms up both sides, since what has to be warm is the JVM they share, and two
+rounds of each are counted, which move a ratio near 1 by a few hundredths; of the warm tables, three runs of each way.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +12,12 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import yaml
 
-from benchmarks.measure import Ratio, side_by_side
+from benchmarks.measure import Ratio, in_turn, say
 from dbx_cd import run_dbt
 from dbx_cd.local.workspace import EmbeddedWorkspace
 from dbx_cd.sql_endpoint import with_connection
@@ -20,21 +25,24 @@ from dbx_cd.sql_endpoint import with_connection
 SHOP = Path(__file__).resolve().parents[1] / "examples" / "shop"
 DBT = [sys.executable, "-c", "from dbt.cli.main import cli; cli()"]
 TABLES = 10
+BUILDS, RUNS = 2, 3
 
 
-def measure() -> list[Ratio]:
+def measure() -> Iterator[Ratio]:
     """Measure both, on one embedded workspace."""
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         with EmbeddedWorkspace(work / "state", catalogs=["stg", "prod"]) as workspace:
             os.environ.update(workspace.endpoint.client_environment())
-            overhead = run_dbt_against_bare_dbt(workspace, work)
+            yield from run_dbt_against_bare_dbt(workspace, work)
+            say(f"{TABLES} tables through the SQL endpoint, {RUNS} runs and one to warm up")
             endpoint = warm_seconds_through_endpoint(workspace, work)
+        say(f"{TABLES} tables in dbt-spark's session, {RUNS} runs and one to warm up")
         session = warm_seconds_in_session(work)
-    return [overhead, Ratio(f"SQL endpoint / dbt-spark session, {TABLES} warm tables", endpoint, session)]
+    yield Ratio(f"SQL endpoint / dbt-spark session, {TABLES} warm tables", endpoint, session)
 
 
-def run_dbt_against_bare_dbt(workspace: EmbeddedWorkspace, work: Path) -> Ratio:
+def run_dbt_against_bare_dbt(workspace: EmbeddedWorkspace, work: Path) -> list[Ratio]:
     """The example's staging build, both from a folder without a parsed project, as on a fresh cluster."""
     profiles = with_connection(SHOP, workspace.profile_connection, out_dir=work / "profiles").parent
 
@@ -51,7 +59,10 @@ def run_dbt_against_bare_dbt(workspace: EmbeddedWorkspace, work: Path) -> Ratio:
              "--target-path", str(fresh / "target"), "--log-path", str(fresh / "logs")]
         )  # fmt: skip
 
-    return side_by_side("run_dbt / bare dbt build of the shop", ours, other, rounds=3, aim=1.05)
+    name = "run_dbt / bare dbt build of the shop"
+    say(f"{name}: one bare build to warm up")
+    other()
+    return in_turn(ours, [other], names=[name], aims=[1.05], rounds=BUILDS, warm=True)
 
 
 def warm_seconds_through_endpoint(workspace: EmbeddedWorkspace, work: Path) -> tuple[float, ...]:
@@ -60,7 +71,7 @@ def warm_seconds_through_endpoint(workspace: EmbeddedWorkspace, work: Path) -> t
     profiles = with_connection(project, workspace.profile_connection, out_dir=project / "connected").parent
     arguments = ["run", "--project-dir", str(project), "--profiles-dir", str(profiles)]
     times = []
-    for _ in range(4):
+    for _ in range(1 + RUNS):
         _dbt(arguments, cwd=project)
         times.append(_elapsed(project))
     return tuple(times[1:])
@@ -74,16 +85,16 @@ def warm_seconds_in_session(work: Path) -> tuple[float, ...]:
         "from pathlib import Path\n"
         "from dbt.cli.main import dbtRunner\n"
         "from dbx_cd.local.spark_session import start_spark\n"
-        "project, state = sys.argv[1:]\n"
+        "project, state, runs = sys.argv[1:]\n"
         "spark = start_spark(state, catalogs=['stg'])\n"
         "times = []\n"
-        "for _ in range(4):\n"
+        "for _ in range(1 + int(runs)):\n"
         "    done = dbtRunner().invoke(['--quiet', 'run', '--project-dir', project, '--profiles-dir', project])\n"
         "    assert done.success, done.exception\n"
         "    times.append(json.loads(Path(project, 'target', 'run_results.json').read_text())['elapsed_time'])\n"
         "print(json.dumps(times[1:]))\n"
     )
-    command = [sys.executable, "-c", code, str(project), str(work / "session")]
+    command = [sys.executable, "-c", code, str(project), str(work / "session"), str(RUNS)]
     done = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"dbt-spark's session method failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")

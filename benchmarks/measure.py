@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import statistics
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+
+QUIET_SECONDS = 2.0  # shorter rounds are not told one by one
 
 
 @dataclass(frozen=True)
@@ -29,13 +32,17 @@ class Ratio:
         return f"{self.name}: {self.value:.2f} ({aim}); ours {_spread(self.ours)}, other {_spread(self.other)}"
 
 
+def say(where: str) -> None:
+    """Say where a measurement is, on standard error."""
+    print(f"    {where}", file=sys.stderr, flush=True)
+
+
 def side_by_side(
     name: str, ours: Callable[[], object], other: Callable[[], object], *, rounds: int, aim: float | None = None
 ) -> Ratio:
     """Run both in turn, one round of each to warm up that is not counted."""
-    ours(), other()
-    times = [(_seconds(ours), _seconds(other)) for _ in range(rounds)]
-    return Ratio(name, tuple(a for a, _ in times), tuple(b for _, b in times), aim)
+    (ratio,) = in_turn(ours, [other], names=[name], aims=[aim], rounds=rounds)
+    return ratio
 
 
 def in_turn(
@@ -45,12 +52,19 @@ def in_turn(
     names: Sequence[str],
     aims: Sequence[float | None],
     rounds: int,
+    warm: bool = False,
 ) -> list[Ratio]:
-    """Run ours and several others in turn, one round to warm up that is not counted; a ratio against each other."""
+    """Run ours and several others in turn; a ratio against each. Unless all is `warm`, a first round is not counted."""
     works = [ours, *others]
-    for work in works:
-        work()
-    times = [[_seconds(work) for work in works] for _ in range(rounds)]
+    if not warm:
+        say(f"{names[0]}: warming up")
+        for work in works:
+            work()
+    times = []
+    for n in range(rounds):
+        times.append([_seconds(work) for work in works])
+        if sum(times[-1]) > QUIET_SECONDS:
+            say(f"round {n + 1} of {rounds}: {', '.join(f'{t:.1f}' for t in times[-1])} s")
     mine, *theirs = (tuple(column) for column in zip(*times, strict=True))
     return [Ratio(name, mine, other, aim) for name, other, aim in zip(names, theirs, aims, strict=True)]
 

@@ -29,7 +29,7 @@ cd = open_cd(
 history = cd.log.history()
 dbutils.widgets.combobox("release_id", "", ["", *(release.id for release, _ in history)])
 displayHTML(history.to_html())
-said = []
+messages = []
 
 # COMMAND ----------
 
@@ -45,9 +45,9 @@ if given("release_id"):
         new_tables=given("new_tables"),
     )
     displayHTML(plan.to_html())
-    said.append(plan.text)
+    messages.append(plan.text)
 else:
-    said.append(f"{history}\nNothing chosen: fill in release_id.")
+    messages.append(f"{history}\nNothing chosen: fill in release_id.")
 dbutils.widgets.combobox("seal", "", ["", *([plan.seal] if plan else [])])
 
 # COMMAND ----------
@@ -55,7 +55,7 @@ dbutils.widgets.combobox("seal", "", ["", *([plan.seal] if plan else [])])
 if plan is not None and given("rehearse") == "true":
     rehearsal = rehearse(cd, release, plan=plan)
     displayHTML(rehearsal.to_html())
-    said.append(rehearsal.text)
+    messages.append(rehearsal.text)
     rehearsal.raise_if_failed()
 
 # COMMAND ----------
@@ -72,19 +72,19 @@ if plan is not None and given("seal"):
             on_progress=progress,
         )
     displayHTML(result.to_html())
-    said.append(result.text)
+    messages.append(result.text)
 else:
-    said.append("Nothing restored: that needs release_id and the plan's seal.")
+    messages.append("Nothing restored: that needs release_id and the plan's seal.")
 
 # COMMAND ----------
 
 if result is not None:
     report = smoke_after_restore(cd, release, result)
     displayHTML(report.to_html())
-    said.append(str(report))
+    messages.append(str(report))
     report.raise_if_failed()
 
 # COMMAND ----------
 
-print("\n\n".join(said))
-dbutils.notebook.exit("\n\n".join(said))
+print("\n\n".join(messages))
+dbutils.notebook.exit("\n\n".join(messages))

@@ -22,8 +22,10 @@ from .config import (
     CdConfig as CdConfig,
 )
 from .dbt.artifacts import (
-    ArtifactDiff as ArtifactDiff,
     Manifest as Manifest,
+)
+from .dbt.diff import (
+    ArtifactDiff as ArtifactDiff,
 )
 from .dbt.invocation import (
     DbtOutcome as DbtOutcome,
@@ -68,6 +70,7 @@ from .errors import (
     RestoreRefused as RestoreRefused,
     SetupError as SetupError,
     SmokeFailed as SmokeFailed,
+    SqlFailed as SqlFailed,
     SuiteError as SuiteError,
     WorkflowError as WorkflowError,
     WrongCommit as WrongCommit,
@@ -75,6 +78,9 @@ from .errors import (
 from .notebook import (
     Task as Task,
     start_task as start_task,
+)
+from .plan.baseline import (
+    baseline_for as baseline_for,
 )
 from .plan.rollback_readiness import (
     RollbackReadiness as RollbackReadiness,
@@ -123,7 +129,6 @@ from .rollback.restore import (
 )
 from .smoke.baseline import (
     NoBaseline as NoBaseline,
-    baseline_for as baseline_for,
 )
 from .smoke.compare import (
     ModelComparison as ModelComparison,

@@ -2,6 +2,6 @@
 
 import sys
 
-from dbx_cd.cli import main
+from dbx_cd.cli.main import main
 
 sys.exit(main())

@@ -30,7 +30,9 @@ class TargetConfig:
     """One environment, named by its dbt target."""
 
     gate: Literal["approval"] | None = None
+    """`approval`: nothing is built here without one."""
     defer_to: str | None = None
+    """The target whose build is approved and deferred to; a gated target needs it."""
 
 
 @dataclass(frozen=True)
@@ -38,16 +40,21 @@ class Policies:
     """What happens where teams differ; every value is one of the words of its type."""
 
     untagged_changes: Literal["read_staging", "read_existing"] = "read_staging"
+    """What a production build reads where an upstream model is not selected."""
     require_rollback_ready: Literal["ignore", "warn", "error"] = "warn"
+    """`warn` prints what a rollback could bring back; `error` also refuses a deploy that loses a table."""
     auto_rollback: Literal["never", "contracts", "any"] = "never"
+    """After which failures of a production build or smoke test its data is rolled back."""
 
 
 @dataclass(frozen=True)
 class Keep:
-    """How many artifact versions a target keeps, and for how many days."""
+    """Which artifact versions of a target are kept."""
 
     versions: int = 30
+    """How many of the newest stay, whatever their age."""
     days: int = 180
+    """How many days a version stays, whatever their number."""
 
 
 def _default_targets() -> dict[str, TargetConfig]:
@@ -59,14 +66,23 @@ class CdConfig:
     """The configuration of one project. Order of precedence: overrides, then the file, then these defaults."""
 
     artifacts_root: str = "/Volumes/ops/dbt_meta/artifacts"
+    """The folder of all artifacts, on a Unity Catalog Volume."""
     release_log: str = "ops.dbt_meta.release_log"
+    """The Delta table of the release log, as `catalog.schema.table`."""
     targets: dict[str, TargetConfig] = field(default_factory=_default_targets)
+    """The environments, by dbt target."""
     smoke_dir: Path = Path("smoke")
+    """The folder of smoke suites; relative to the project in the file, absolute once loaded."""
     approvers: str = "dbx_cd_approvers"
+    """The group whose members may approve."""
     approval_expires: timedelta = timedelta(hours=72)
+    """A request not decided within this time has to be made again."""
     policies: Policies = Policies()
+    """What happens where teams differ."""
     keep: Keep = Keep()
+    """Which artifact versions are kept."""
     project_dir: Path = Path()
+    """The folder that has `dbt_project.yml`; not a setting."""
 
     @classmethod
     def load(cls, project_dir: str | Path, *, overrides: Mapping[str, Any] | None = None) -> Self:
@@ -132,7 +148,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     try:
         loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as exc:
-        raise ConfigError(f"not valid YAML: {exc}", where=path, next_step="mend the file") from exc
+        raise ConfigError(f"not valid YAML: {exc}", where=path, next_step="fix the file") from exc
     if loaded is None:
         return {}
     if not isinstance(loaded, dict):
@@ -163,7 +179,7 @@ def _build(cls: type[Any], values: object, *, where: str, inside: str) -> Any:
 
 def _convert(hint: Any, value: Any, *, where: str, label: str) -> Any:
     def wrong(expected: str) -> ConfigError:
-        return ConfigError(f"`{label}` must be {expected}, not {value!r}", where=where, next_step="mend the value")
+        return ConfigError(f"`{label}` must be {expected}, not {value!r}", where=where, next_step="fix the value")
 
     if hint == dict[str, TargetConfig]:
         if not isinstance(value, Mapping) or not value:

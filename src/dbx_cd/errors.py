@@ -7,10 +7,14 @@ happened (`DbtFailed.result`, `SmokeFailed.report`, ...), so that a notebook can
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-if TYPE_CHECKING:
-    from dbx_cd.records import Record
+
+class Evidence(Protocol):
+    """What an error carries of what happened, such as a run or a report: a notebook can still show it."""
+
+    def to_html(self) -> str:
+        """A page part."""
 
 
 class DbxCdError(Exception):
@@ -66,7 +70,7 @@ class DbtFailed(DbxCdError):
     """dbt ran and failed, or could not run; `.result` says which nodes and why."""
 
     def __init__(
-        self, what: str, *, result: Record | None = None, where: object = None, next_step: str | None = None
+        self, what: str, *, result: Evidence | None = None, where: object = None, next_step: str | None = None
     ) -> None:
         super().__init__(what, where=where, next_step=next_step)
         self.result = result
@@ -79,7 +83,7 @@ class SuiteError(DbxCdError):
 class SmokeFailed(DbxCdError):
     """At least one smoke check failed or broke; `.report` has every check."""
 
-    def __init__(self, what: str, *, report: Record, where: object = None, next_step: str | None = None) -> None:
+    def __init__(self, what: str, *, report: Evidence, where: object = None, next_step: str | None = None) -> None:
         super().__init__(what, where=where, next_step=next_step)
         self.report = report
 
@@ -126,10 +130,19 @@ class RestoreFailed(DbxCdError):
     """A restore began and did not finish; `.result` says which relations are done."""
 
     def __init__(
-        self, what: str, *, result: Record | None = None, where: object = None, next_step: str | None = None
+        self, what: str, *, result: Evidence | None = None, where: object = None, next_step: str | None = None
     ) -> None:
         super().__init__(what, where=where, next_step=next_step)
         self.result = result
+
+
+class SqlFailed(DbxCdError):
+    """Spark refused a statement or failed at it; the message is the first line of Spark's own."""
+
+    def __init__(self, what: str, *, condition: str = "", where: object = None, next_step: str | None = None) -> None:
+        super().__init__(what, where=where, next_step=next_step)
+        self.condition = condition
+        """Spark's error condition, such as `TABLE_OR_VIEW_NOT_FOUND`; "" where it gave none."""
 
 
 class WorkflowError(DbxCdError):

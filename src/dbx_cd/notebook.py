@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -19,6 +20,8 @@ from dbx_cd.release.workflow import run_facts
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+_log = logging.getLogger(__name__)
+
 # Set by the job itself (resources/dbx_cd.job.yml), the same for every task.
 _JOB_WIDGETS = {"run_id": "", "commit": "", "artifacts_root": "", "reason": ""}
 _BOOLEANS = {"true": True, "false": False, "1": True, "0": False, "yes": True, "no": False, "": False}
@@ -26,11 +29,14 @@ _BOOLEANS = {"true": True, "false": False, "1": True, "0": False, "yes": True, "
 
 @dataclass(frozen=True)
 class Task:
-    """One task of the Workflow: its context, its release and its parameters, typed like their defaults."""
+    """One task of the Workflow, ready to work."""
 
     cd: Cd
+    """The project's configuration, session, artifacts, release log and workspace."""
     release: Release
+    """The release of this job run."""
     params: dict[str, Any]
+    """The task's parameters by name, each typed like its default."""
 
 
 def start_task(dbutils: Any, spark: SparkSession, **widgets: str | bool) -> Task:
@@ -79,6 +85,7 @@ def start_task(dbutils: Any, spark: SparkSession, **widgets: str | bool) -> Task
         cd = replace(cd, config=config)
     if "project_dir" in params:
         params["project_dir"] = str(checkout)
+    _log.info("%s: working on %s, %s", release, checkout, "the checkout" if staged is None else f"unpacked of {staged}")
     return Task(cd, release, params)
 
 

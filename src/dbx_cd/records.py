@@ -24,7 +24,7 @@ def wheel_version() -> str:
 
 @dataclass(frozen=True)
 class Record(DataClassDictMixin):
-    """Something that happened, said once and never changed.
+    """Something that happened, written once and never changed.
 
     `to_dict` adds the format and the version of the wheel that wrote the record. `from_dict` reads every format up
     to its own; fields it does not know are ignored, so that a record of the same format may grow.

@@ -26,8 +26,11 @@ class RelationName:
     """A table or view by its three-level name. `str` is the plain dotted form, `.quoted` goes into SQL."""
 
     catalog: str
+    """The first level; dbt calls it `database`."""
     schema: str
+    """The second level."""
     identifier: str
+    """The third level: the table's or view's own name."""
 
     @classmethod
     def parse(cls, text: str) -> Self:

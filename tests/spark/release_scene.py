@@ -13,7 +13,8 @@ from pyspark.sql import SparkSession
 
 from dbx_cd.artifacts.store import ArtifactStore
 from dbx_cd.config import CdConfig
-from dbx_cd.delta import tables as delta_tables
+from dbx_cd.delta.spark_tables import SparkTables
+from dbx_cd.delta.tables import CatalogEntry
 from dbx_cd.relations import RelationName
 from dbx_cd.release.context import Cd
 from dbx_cd.release.events import Release
@@ -81,12 +82,12 @@ class Scene:
     def observe(self, *identifiers: str) -> dict[str, Observed]:
         """What a user sees of each; a view that does not answer has kind "broken view"."""
         names = {i: self.name(i) for i in identifiers}
-        entries = delta_tables.catalog_entries(self.spark, list(names.values()))
+        entries = SparkTables.of(self.spark).entries(list(names.values()))
         with ThreadPoolExecutor(4) as pool:
             seen = pool.map(lambda name: self._observe(name, entries[name.key]), names.values())
             return dict(zip(identifiers, seen, strict=True))
 
-    def _observe(self, name: RelationName, entry: delta_tables.CatalogEntry) -> Observed:
+    def _observe(self, name: RelationName, entry: CatalogEntry) -> Observed:
         if entry.kind == "missing":
             return Observed("missing")
         try:
@@ -96,11 +97,11 @@ class Scene:
             return Observed("broken view")
         operations: tuple[str, ...] = ()
         if entry.kind == "table":
-            operations = tuple(c.operation for c in delta_tables.history(self.spark, name).commits.values())
+            operations = tuple(c.operation for c in SparkTables.of(self.spark).history(name).commits.values())
         # The protocol is among a table's properties, and RESTORE does not revert it.
         properties = {
             key: value
-            for key, value in delta_tables.properties(self.spark, name).items()
+            for key, value in SparkTables.of(self.spark).properties(name).items()
             if not key.startswith(("delta.feature.", "delta.minReader", "delta.minWriter"))
         }
         return Observed(entry.kind, rows, schema, entry.comment, tuple(sorted(properties.items())), operations)

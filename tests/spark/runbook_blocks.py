@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,9 +22,12 @@ class Block:
     language: str
     text: str
 
-    def run(self, names: dict[str, Any]) -> None:
-        """Run a Python block in a namespace."""
-        exec(compile(self.text, f"runbook: {self.name}", "exec"), names)
+    def run(self, names: dict[str, Any]) -> str:
+        """Run a Python block in a namespace; returns what it printed."""
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            exec(compile(self.text, f"runbook: {self.name}", "exec"), names)
+        return printed.getvalue()
 
 
 BLOCKS = {name: Block(name, when, language, text) for name, when, language, text in _BLOCK.findall(RUNBOOK.read_text())}

@@ -17,7 +17,7 @@ from shop_story import Observed, mart_rows
 
 from dbx_cd import open_cd
 from dbx_cd.local.run import results_of
-from dbx_cd.local.workspace import CI, EmbeddedWorkspace
+from dbx_cd.local.workspace import CI, OWNER, RELEASE_BOT, EmbeddedWorkspace
 
 
 @dataclass
@@ -32,8 +32,7 @@ class Shift:
     def run(self, block: Block) -> str:
         """Run a block; returns what it printed."""
         if block.language == "python":
-            block.run(self.names)
-            return ""
+            return block.run(self.names)
         python = Path(sys.executable).parent
         environment = {
             **os.environ,
@@ -63,14 +62,82 @@ def shift(workspace: EmbeddedWorkspace, story: Observed) -> Iterator[Shift]:
     workspace.client(CI).jobs.cancel_all_runs(job_id=story.workflow.job_id)
 
 
-def test_the_runbook_has_blocks_to_run() -> None:
-    assert len(IN_ORDER) > 10
+def test_every_block_is_looked_at() -> None:
+    assert [block.name for block in IN_ORDER] == list(CHECKS)
 
 
 @pytest.mark.parametrize("block", IN_ORDER, ids=lambda block: block.name)
 def test_block_does_what_the_page_says(shift: Shift, block: Block) -> None:
     printed = shift.run(block)
-    CHECKS.get(block.name, lambda _shift, _printed: None)(shift, printed)
+    CHECKS[block.name](shift, printed)
+
+
+def _every_release_is_listed_and_who_did_what_in_the_newest(shift: Shift, printed: str) -> None:
+    *lines, page = printed.splitlines()
+    expected = [("good", "deployed"), ("buggy", "failed"), ("first", "deployed")]
+    releases = [(shift.story.releases[label], phase) for label, phase in expected]
+    assert [line.split()[:3] for line in lines[:3]] == [[r.id, r.commit[:12], phase] for r, phase in releases]
+    done = [line.split()[3:5] for line in lines[3:]]
+    assert [kind for kind, _ in done] == [
+        *("opened", "built", "smoked", "approval_requested", "approved"),
+        *("deploying", "restore_point", "built", "built_versions", "deployed", "smoked", "docs_published"),
+    ]
+    assert {kind: actor for kind, actor in done if actor != RELEASE_BOT} == {"approved": OWNER}
+    assert page.endswith(f"/runs/{shift.story.releases['good'].run_id}")
+
+
+def _nothing_is_printed(_shift: Shift, printed: str) -> None:
+    assert printed == ""
+
+
+def _the_newest_staging_build_is_named_and_no_node_of_it(shift: Shift, printed: str) -> None:
+    version = shift.story.workflow.cd.store.find("stg", shift.story.releases["good"].id)
+    assert printed == f"{version} {version.path}\n"
+
+
+def _both_smoke_reports_are_printed_and_no_failed_check(_shift: Shift, printed: str) -> None:
+    staging, production = printed.splitlines()
+    assert staging.startswith("smoke of stg ok: ")
+    assert production.startswith("tiny smoke of prod ok: ")
+
+
+def _events_and_every_node_of_production_are_printed(shift: Shift, printed: str) -> None:
+    lines = printed.splitlines()
+    assert [line.split()[0] for line in lines[:4]] == ["built", "restore_point", "built", "deployed"]
+    ran = shift.story.workflow.cd.store.find("prod", shift.story.releases["good"].id).run_results().results
+    assert [line.split() for line in lines[4:]] == [[node.unique_id, node.status] for node in ran]
+    assert ["model.shop.daily_revenue", "success"] in [line.split() for line in lines[4:]]
+
+
+def _the_plan_of_the_newest_release_is_printed_with_its_seal(shift: Shift, printed: str) -> None:
+    lines = printed.splitlines()
+    assert lines[0].startswith(f"restore plan of {shift.story.releases['good']}: ")
+    actions = dict(reversed(line.split(",")[0].split(":")[0].split()) for line in lines[1:] if line[2] != " ")
+    assert actions["prod.shop.orders"] == "restore"
+    assert actions["prod.shop.daily_revenue"] == "none", "it is back already"
+    assert lines[-1] == f"seal: {shift.names['plan'].seal}"
+
+
+def _the_release_before_the_one_that_was_taken_back_is_named(shift: Shift, printed: str) -> None:
+    first = shift.story.releases["first"]
+    assert printed == f"{first}\n{first.commit}\n"
+
+
+def _nothing_is_damaged_and_latest_is_the_newest_of_each(shift: Shift, printed: str) -> None:
+    store = shift.story.workflow.cd.store
+    assert printed.splitlines() == [f"latest: {store.list(target)[-1]}" for target in ("stg", "prod")]
+
+
+def _nothing_is_set_aside(shift: Shift, printed: str) -> None:
+    assert printed == ""
+    assert all((shift.story.workflow.cd.store.root / target / "latest.json").is_file() for target in ("stg", "prod"))
+
+
+def _the_log_is_said_not_to_be_altered(_shift: Shift, printed: str) -> None:
+    lines = printed.splitlines()
+    assert lines[0] == "not altered"
+    assert "|CREATE TABLE" in printed
+    assert "|WRITE" not in printed
 
 
 def _all_rows_are_those_before(shift: Shift, _printed: str) -> None:
@@ -128,13 +195,24 @@ def _a_run_was_started(shift: Shift, printed: str) -> None:
 
 
 CHECKS = {
+    "first-look": _every_release_is_listed_and_who_did_what_in_the_newest,
+    "waiting": _nothing_is_printed,
+    "staging-build": _the_newest_staging_build_is_named_and_no_node_of_it,
+    "staging-smoke": _both_smoke_reports_are_printed_and_no_failed_check,
+    "prod-build": _events_and_every_node_of_production_are_printed,
     "data-rollback-terminal-plan": _a_plan_was_printed_and_nothing_changed,
     "data-rollback-terminal": _only_that_table_is_back_and_it_is_said,
-    "data-rollback-smoke": _the_smoke_suite_of_the_earlier_build_ran,
-    "extend-retention": _retention_is_longer,
+    "data-rollback-plan": _the_plan_of_the_newest_release_is_printed_with_its_seal,
     "data-rollback-some": _only_that_table_is_back,
     "data-rollback": _all_rows_are_those_before,
+    "data-rollback-smoke": _the_smoke_suite_of_the_earlier_build_ran,
+    "code-rollback-commit": _the_release_before_the_one_that_was_taken_back_is_named,
     "code-rollback": _the_earlier_commit_is_in_production,
     "code-rollback-terminal": _a_run_was_started,
     "rebuild-terminal": _a_run_was_started,
+    "extend-retention": _retention_is_longer,
+    "deploying": _nothing_is_printed,
+    "check-artifacts": _nothing_is_damaged_and_latest_is_the_newest_of_each,
+    "set-damaged-aside": _nothing_is_set_aside,
+    "log-history": _the_log_is_said_not_to_be_altered,
 }

@@ -5,12 +5,14 @@ Tables and release log are real; runs are those of the embedded Jobs API, with n
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from artifact_folders import artifacts, write
 from local_rest import Workspace, latest, results, task
 from pyspark.sql import SparkSession
 from release_context import Releases
@@ -18,7 +20,7 @@ from release_scene import Scene
 from runbook_blocks import BLOCKS, OF_A_SITUATION
 
 from dbx_cd import Cd, approve, request_approval
-from dbx_cd.local.workspace import OWNER, EmbeddedWorkspace
+from dbx_cd.local.workspace import DEVELOPER, OWNER, EmbeddedWorkspace
 from dbx_cd.release.events import Deployed, Deploying, Failed, Release
 from dbx_cd.rollback.journal import RestoreResult
 from dbx_cd.rollback.rehearsal import Rehearsal
@@ -62,6 +64,12 @@ def on(jobs: Workspace, cd: Cd) -> dict[str, Any]:
     return {"spark": cd.spark, "cd": replace(cd, workspace=jobs.owner)}
 
 
+def opened(releases: Releases, run_id: str) -> tuple[Cd, Release]:
+    """A release of which the log holds no more than that it was opened."""
+    cd = releases.cd()
+    return cd, cd.log.open("a" * 40, run_id=run_id, requester="ci")
+
+
 def approved(releases: Releases, run_id: str) -> Release:
     release = releases.staged(run_id)
     request = request_approval(releases.cd(), release, target="prod")
@@ -72,6 +80,74 @@ def approved(releases: Releases, run_id: str) -> Release:
 def test_every_situation_of_the_runbook_is_tested_here() -> None:
     tested = {"resume", "resume-failed", "rehearse", "restore-without-others", "restore-what-can-be", "rebuild"}
     assert {block.name for block in OF_A_SITUATION} == tested
+
+
+# Blocks that fit any shift have little to say in a quiet one: here each has something to tell.
+
+
+def test_a_release_that_waits_is_listed_with_its_seal(releases: Releases) -> None:
+    request = request_approval(releases.cd(), releases.staged(), target="prod")
+    printed = BLOCKS["waiting"].run({"cd": releases.cd(DEVELOPER)})
+    assert printed == f"{request}\n{request.seal}\n"
+
+
+@pytest.mark.parametrize(("block", "target"), [("staging-build", "stg"), ("prod-build", "prod")])
+def test_the_nodes_of_a_failed_build_are_told_with_their_messages(
+    releases: Releases, block: str, target: str, tmp_path: Path
+) -> None:
+    cd, release = opened(releases, "1")
+    files = artifacts(tmp_path / "failed", status="error")
+    results = json.loads((files / "run_results.json").read_text())
+    results["results"][0]["message"] = "no such column: amuont"
+    write(files / "run_results.json", results)
+    version = cd.store.publish(target, files, commit=release.commit, release_id=release.id)
+    lines = BLOCKS[block].run({"cd": cd}).splitlines()
+    assert lines[-1] == "model.shop.orders error no such column: amuont"
+    if block == "staging-build":
+        assert lines[-2] == f"{version} {version.path}"
+
+
+def test_a_failed_check_is_told_with_its_place(releases: Releases) -> None:
+    releases.staged(ok=False)
+    printed = BLOCKS["staging-smoke"].run({"cd": releases.cd()})
+    assert printed == "smoke of stg failed: 1 fail\nfail: revenue sales.yml:3 None\n"
+
+
+def test_a_release_that_deploys_is_told_with_its_run(jobs: Workspace, releases: Releases) -> None:
+    jobs.repository.commit(stg_build="raise SystemExit('lost')")
+    run = jobs.run(jobs.job(task("stg_build"), name="dbx_cd"))
+    cd, release = opened(releases, str(run.run_id))
+    cd.log.append(release, Deploying("prod"))
+    printed = BLOCKS["deploying"].run(on(jobs, cd))
+    assert printed.startswith(f"{release} since ")
+    assert printed.split()[-2:] == ["TERMINATED", run.run_page_url]
+
+
+def test_damaged_artifacts_are_listed_and_set_aside_and_what_is_whole_is_served(
+    releases: Releases, tmp_path: Path
+) -> None:
+    cd = releases.cd()
+    files = artifacts(tmp_path / "built")
+    whole, *damaged = [cd.store.publish("stg", files, commit="a" * 40, latest=True) for _ in range(3)]
+    for version in damaged:
+        (version.path / "manifest.json").write_text("{}")
+    names: dict[str, Any] = {"cd": cd}
+    lines = BLOCKS["check-artifacts"].run(names).splitlines()
+    assert [line.split(" ")[0] for line in lines] == ["DAMAGED", "DAMAGED", "latest:", "latest:"]
+    assert all(str(version.path) in line for version, line in zip(damaged, lines, strict=False))
+    assert BLOCKS["set-damaged-aside"].run(names) == f"stg serves {whole}\n"
+    assert [version.timestamp for version in cd.store.list("stg")] == [whole.timestamp]
+
+
+def test_an_altered_log_is_told_with_what_altered_it(releases: Releases) -> None:
+    cd, _ = opened(releases, "1")
+    cd.spark.sql(f"ALTER TABLE {cd.log.table.quoted} SET TBLPROPERTIES ('delta.appendOnly' = 'false')")
+    cd.spark.sql(f"DELETE FROM {cd.log.table.quoted} WHERE kind = 'opened'")
+    printed = BLOCKS["log-history"].run({"spark": cd.spark, "cd": cd})
+    assert "DELETE" in printed.splitlines()[0]
+    assert "|DELETE" in printed
+    assert "= opened" in printed, "which rows"
+    assert "|WRITE" not in printed
 
 
 def test_resume_lets_a_run_whose_release_is_approved_go_on(jobs: Workspace, releases: Releases, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -31,9 +32,10 @@ def test_auto_rollback_does_nothing_while_an_approval_is_waited_for(story: Obser
     assert story.results["waiting"]["auto_rollback"] == "SUCCESS"
 
 
-def test_repairing_prod_build_alone_is_refused_without_an_approval(story: Observed) -> None:
-    assert story.results["prod_build alone"]["prod_build"] in ("FAILED", "UPSTREAM_FAILED")
-    assert "waiting for approval" in str(story.refusals["past the gate"])
+def test_prod_build_repaired_alone_runs_and_refuses_without_an_approval(story: Observed) -> None:
+    assert story.results["prod_build alone"]["prod_build"] == "FAILED"
+    assert "waiting for approval" in story.said_by_prod_build_alone
+    assert not story.built_by_prod_build_alone
 
 
 @pytest.mark.parametrize("who", [DEVELOPER, CI])
@@ -61,6 +63,28 @@ def test_the_decision_names_the_person_the_platform_knows(story: Observed) -> No
     decision = story.workflow.cd.log.last(story.releases["first"], Decision)
     assert decision is not None
     assert (decision.outcome, decision.actor) == ("approved", OWNER)
+
+
+def test_a_release_that_nobody_approves_waits_and_says_once_what_to_type(story: Observed) -> None:
+    request = story.workflow.cd.log.last(story.releases["good"], ApprovalRequest)
+    assert request is not None
+    (told,) = story.told
+    assert f"waits for approval. From another terminal:\n  {sys.executable} -m dbx_cd.local approve" in told
+    assert f"{request.release.id} --seal {request.seal}" in told
+    assert not story.built_when_told
+
+
+def test_what_it_says_approves_the_release_from_another_process(story: Observed) -> None:
+    release = story.releases["good"]
+    assert story.typed is not None
+    assert (story.typed.returncode, story.typed.stdout) == (0, f"{release.id}: approved by {OWNER}\n"), story.typed
+    decision = story.workflow.cd.log.last(release, Decision)
+    assert decision is not None
+    assert (decision.outcome, decision.actor) == ("approved", OWNER)
+
+
+def test_a_release_that_was_waited_for_is_followed_to_its_end(story: Observed) -> None:
+    assert {result for task, result in story.results["good"].items() if task != "auto_rollback"} == {"SUCCESS"}
 
 
 def test_production_defers_to_the_pinned_staging_artifacts_of_the_release(story: Observed) -> None:

@@ -24,7 +24,11 @@ class Outcome(Record):
     told: str
 
 
-CLASSES = [c for _, c in inspect.getmembers(errors, inspect.isclass) if c.__module__ == "dbx_cd.errors"]
+CLASSES = [
+    c
+    for _, c in inspect.getmembers(errors, inspect.isclass)
+    if c.__module__ == "dbx_cd.errors" and issubclass(c, Exception)
+]
 
 
 def test_message_says_what_where_and_the_next_step() -> None:

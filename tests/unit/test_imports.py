@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -18,6 +19,7 @@ ROOT = Path(dbx_cd.__file__).parent
 LONGEST = 330
 
 
+@cache
 def fresh(code: str) -> str:
     """What a fresh interpreter prints."""
     return subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
@@ -50,6 +52,11 @@ def test_public_api_has(name: str) -> None:
     assert name in dbx_cd.__all__
 
 
+@cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
 def modules() -> Iterator[tuple[str, Path]]:
     for path in sorted(ROOT.rglob("*.py")):
         inside = path.relative_to(ROOT)
@@ -78,7 +85,7 @@ def imports(path: Path) -> tuple[set[str], set[str]]:
                 continue
             visit(node, found)
 
-    visit(ast.parse(path.read_text(encoding="utf-8")), running)
+    visit(parsed(path), running)
     return running, typing
 
 
@@ -96,6 +103,48 @@ def is_local(module: str) -> bool:
     return module == "local" or module.startswith("local.")
 
 
+# The rooms from the ground up, as docs/architecture.md draws them: a room imports those before it and itself.
+# `dbt` and `delta` stand side by side. Modules at the top of the package are ground, but for the face.
+ROOMS = (
+    *("ground", "warm", "dbt", "delta", "artifacts", "release"),
+    *("rollback", "smoke", "plan", "approval", "deploy", "face"),
+)
+SIDE_BY_SIDE = {"dbt": {"delta"}, "delta": {"dbt"}}
+FACE = {"cli", "__main__", "notebook"}
+
+
+def room_of(module: str) -> str:
+    top = module.split(".")[0]
+    if top in ROOMS:
+        return top
+    return "face" if top in FACE else "ground"
+
+
+def may_import(room: str) -> set[str]:
+    return set(ROOMS[: ROOMS.index(room) + 1]) - SIDE_BY_SIDE.get(room, set())
+
+
+APART = {"local", "sql_endpoint"}
+IN_ROOMS = sorted(name for name in ANY if name.split(".")[0] not in APART and name != "__init__")
+
+
+@pytest.mark.parametrize("module", IN_ROOMS)
+def test_a_room_imports_only_rooms_below_it(module: str) -> None:
+    found = {i.removeprefix("dbx_cd.") for i in ANY[module] & KNOWN if i != "dbx_cd.__init__"}
+    upward = {i for i in found if i.split(".")[0] not in APART and room_of(i) not in may_import(room_of(module))}
+    assert upward == set()
+
+
+def test_only_deploy_and_the_face_import_the_sql_endpoint() -> None:
+    found = importers("dbx_cd.sql_endpoint", ANY)
+    assert {room_of(name) for name in found if name.split(".")[0] not in APART} <= {"deploy", "face"}
+
+
+def test_every_folder_is_a_room() -> None:
+    folders = {path.parent.name for path in ROOT.glob("*/__init__.py")}
+    assert folders - APART - {"cli", "bundle"} <= set(ROOMS)
+
+
 def test_only_smoke_s_gx_imports_great_expectations() -> None:
     assert importers("great_expectations", ANY) == {"smoke.gx", "smoke.gx_engine"}
 
@@ -109,10 +158,10 @@ def test_nothing_outside_the_embedded_workspace_imports_it() -> None:
     assert {name for name in importers("dbx_cd.local", ANY) if not is_local(name)} == set()
 
 
-def test_sql_endpoint_imports_nothing_of_this_project_but_errors() -> None:
+def test_sql_endpoint_imports_nothing_of_this_project_but_errors_and_extras() -> None:
     found = {i for name, names in ANY.items() if name.split(".")[0] == "sql_endpoint" for i in names}
     own = {i for i in found if i.startswith("dbx_cd.")}
-    assert {i for i in own if not i.startswith(("dbx_cd.sql_endpoint", "dbx_cd.errors"))} == set()
+    assert {i for i in own if not i.startswith(("dbx_cd.sql_endpoint", "dbx_cd.errors", "dbx_cd.extras"))} == set()
 
 
 def test_only_workflow_uses_the_jobs_api() -> None:
@@ -120,10 +169,35 @@ def test_only_workflow_uses_the_jobs_api() -> None:
     by_attribute = {
         name
         for name, path in modules()
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for node in ast.walk(parsed(path))
         if isinstance(node, ast.Attribute) and node.attr == "jobs"
     }
     assert {name for name in by_import | by_attribute if not is_local(name)} == {"release.workflow"}
+
+
+def _touches_spark(path: Path) -> set[str]:
+    """Expressions that run something on a session: its methods, or anything of a name that holds one."""
+    found = set()
+    for node in ast.walk(parsed(path)):
+        if isinstance(node, ast.Attribute):
+            of_session = node.attr in ("sql", "table", "read", "write", "catalog", "conf", "newSession")
+            holder = ast.unparse(node.value).rsplit(".", 1)[-1].lstrip("_")
+            if node.attr == "createDataFrame" or (of_session and holder in ("spark", "session")):
+                found.add(ast.unparse(node))
+    return found
+
+
+def test_only_delta_and_smoke_touch_spark() -> None:
+    found = {name: _touches_spark(path) for name, path in modules() if room_of(name) not in ("delta", "smoke")}
+    assert {name: what for name, what in found.items() if what and name.split(".")[0] not in APART} == {}
+    assert importers("pyspark", RUNNING) <= {
+        n for n in ANY if room_of(n) in ("delta", "smoke") or n.split(".")[0] in APART
+    }
+
+
+def test_only_the_port_runs_statements_in_delta() -> None:
+    found = {name for name, path in modules() if room_of(name) == "delta" and _touches_spark(path)}
+    assert found == {"delta.sql"}
 
 
 def test_html_knows_no_record() -> None:
@@ -136,15 +210,15 @@ def test_modules_outside_the_embedded_workspace_load_without(package: str) -> No
     at_the_top = {
         name
         for name, path in modules()
-        for node in ast.parse(path.read_text(encoding="utf-8")).body
+        for node in parsed(path).body
         if (isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == package)
         or (isinstance(node, ast.Import) and any(alias.name.split(".")[0] == package for alias in node.names))
     }
     assert {name for name in at_the_top if not is_local(name)} == set()
 
 
-def test_imports_of_modules_make_no_circle() -> None:
-    graph = {f"dbx_cd.{name}": (found & KNOWN) - {f"dbx_cd.{name}"} for name, found in RUNNING.items()}
+def test_imports_of_modules_make_no_circle_not_even_for_type_checking() -> None:
+    graph = {f"dbx_cd.{name}": (found & KNOWN) - {f"dbx_cd.{name}"} for name, found in ANY.items()}
     assert list(TopologicalSorter(graph).static_order())
 
 

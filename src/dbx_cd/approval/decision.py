@@ -12,6 +12,7 @@ from dbx_cd.approval.request import (
     decision_on,
     expired,
     expiry,
+    newest_request,
     passed_smoke,
     refuse_ended,
 )
@@ -31,8 +32,12 @@ from dbx_cd.release.reading import LogReading
 
 def pending_approvals(cd: Cd) -> list[ApprovalRequest]:
     """The requests that wait for a decision, newest first; expired ones are left out."""
-    waiting = [cd.log.last(r, ApprovalRequest) for r, state in cd.log.history() if state.phase == "waiting"]
-    return [request for request in waiting if request is not None and not expired(request)]
+    pending = []
+    for release, state in cd.log.history():
+        if state.waiting_for:
+            asked = {request.target: request for request in cd.log.all(release, ApprovalRequest)}
+            pending += [asked[target] for target in state.waiting_for if not expired(asked[target])]
+    return pending
 
 
 def approve(cd: Cd, request: ApprovalRequest, *, seal: str, comment: str | None = None) -> Decision:
@@ -53,7 +58,7 @@ def approve(cd: Cd, request: ApprovalRequest, *, seal: str, comment: str | None 
     _may_decide(cd, log, request, seal)
     if expired(request):
         raise expiry(request)
-    refuse_ended(log)
+    refuse_ended(log, target=request.target)
     _refuse_stale(cd, log, request)
     return _decide(cd, log, Decision("approved", request.release.id, request.seal, cd.user, comment), request)
 
@@ -93,9 +98,9 @@ def approved_request(cd: Cd, release: Release, *, target: str) -> tuple[Approval
             next_step="find out who did it; no approval in this log can be relied on",
         )
     log = cd.log.read(release)
-    refuse_ended(log)
-    request = log.last(ApprovalRequest)
-    if request is None or request.target != target:
+    refuse_ended(log, target=target)
+    request = newest_request(log, target)
+    if request is None:
         raise ApprovalPending(
             f"nobody has been asked to approve {release} for {target}", next_step="run the task approval_gate"
         )
@@ -136,7 +141,7 @@ def _may_decide(cd: Cd, log: LogReading, request: ApprovalRequest, seal: str) ->
             where=request.release,
             next_step="ask a member of the group, or an administrator to be added",
         )
-    newest = log.last(ApprovalRequest)
+    newest = newest_request(log, request.target)
     if newest is None or newest.seal != request.seal or seal != request.seal:
         raise ApprovalStale(
             "the seal is not that of the newest request",

@@ -2,69 +2,89 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from dbx_cd import html
 from dbx_cd.approval.seal import seal_of, sealed_parts
+from dbx_cd.artifacts.version import DEPLOYABLE_COMMANDS
+from dbx_cd.dbt.selection import Selection
 from dbx_cd.errors import (
     ApprovalExpired,
     ApprovalRejected,
     ApprovalRequired,
     ApprovalSuperseded,
+    ConfigError,
     DbxCdError,
 )
 from dbx_cd.records import Record
 from dbx_cd.release.context import Cd
-from dbx_cd.release.events import Built, Deployed, Release
+from dbx_cd.release.events import Built, Deployed, Release, selection_before
 from dbx_cd.release.reading import LogReading
 from dbx_cd.smoke.report import SmokeReport
 
 
 @dataclass(frozen=True)
 class ApprovalRequest(Record):
-    """What a data owner is asked to promote. `sealed` names the parts that the approval is bound to."""
+    """What a data owner is asked to promote."""
 
+    FORMAT: ClassVar[int] = 2
     KIND: ClassVar[str] = "approval_requested"
 
     release: Release
+    """The release."""
     target: str
+    """The gated target."""
     state_target: str
+    """The target whose build was tested, and whose relations production's upstream refs resolve to."""
     state_timestamp: str
-    select: str | None
-    exclude: str | None
-    full_refresh: bool
-    favor_state: bool
+    """The version of that build's artifacts."""
+    selection: Selection
+    """What would be built."""
     sealed: dict[str, str]
+    """A digest of each part that the approval is bound to, by the part's name."""
     seal: str
+    """One digest over all parts."""
     requested_at: datetime
+    """When, UTC."""
     expires_at: datetime
+    """Until when it can be decided, UTC."""
     job_identity: str
+    """Who asked: the Workflow's own identity, which may not decide."""
     approvers: str
+    """The group whose members may decide."""
     smoke: str
+    """How staging's smoke test ended, in one line."""
     changes: str
+    """What differs from the target's last build, in one line."""
+
+    @classmethod
+    def upgrade(cls, d: dict[Any, Any], written: int) -> dict[Any, Any]:
+        """Format 1 had the fields of the selection among its own."""
+        return d | {"selection": selection_before(d)} if written < 2 else d
 
     @property
     def deploy(self) -> dict[str, object]:
-        """Selection and flags of the build that is asked for."""
-        return _deploy(self.target, self.select, self.exclude, self.full_refresh, self.favor_state)
+        """Target and selection of the build that is asked for: what the seal's part "selection and flags" covers."""
+        return deploy_of(self.target, self.selection)
 
     def __str__(self) -> str:
         return f"{self.release} to {self.target}, sealed {self.seal[:12]}, expires {self.expires_at:%Y-%m-%d %H:%M} UTC"
 
     def to_html(self) -> str:
         """What is asked, and how to answer."""
+        favoured = ", favoured" if self.selection.favor_state else ""
         rows = [
             ("release", self.release.id),
             ("commit", self.release.commit),
             ("requested by", self.release.requester),
             ("reason", self.release.reason),
             ("target", self.target),
-            ("selection", self.select),
-            ("excluded", self.exclude),
-            ("full refresh", self.full_refresh),
-            ("upstream refs", f"{self.state_target}/{self.state_timestamp}" + (", favoured" * self.favor_state)),
+            ("selection", self.selection.select),
+            ("excluded", self.selection.exclude),
+            ("full refresh", self.selection.full_refresh),
+            ("upstream refs", f"{self.state_target}/{self.state_timestamp}{favoured}"),
             ("staging smoke", self.smoke),
             (f"changes since {self.target}'s last build", self.changes),
             ("expires", f"{self.expires_at:%Y-%m-%d %H:%M} UTC"),
@@ -76,14 +96,20 @@ class ApprovalRequest(Record):
 
 @dataclass(frozen=True)
 class Decision(Record):
-    """A person's answer to one sealed request; `reuses` names the release whose approval still holds."""
+    """A person's answer to one sealed request."""
 
     outcome: Literal["approved", "rejected"]
+    """What they decided."""
     release_id: str
+    """The release."""
     seal: str
+    """The request's seal."""
     actor: str
+    """Who decided, as the platform names them."""
     reason: str | None = None
+    """Why, or what they remarked."""
     reuses: str | None = None
+    """The release whose approval still applies: then nobody was asked again."""
 
     KINDS: ClassVar[tuple[str, ...]] = ("approved", "rejected")
 
@@ -105,6 +131,7 @@ def request_approval(
     select: str | None = None,
     exclude: str | None = None,
     full_refresh: bool = False,
+    cmd: str = "build",
 ) -> ApprovalRequest:
     """Ask for the promotion of a release. Idempotent: asking again for the same thing returns the same request.
 
@@ -119,23 +146,30 @@ def request_approval(
         select: what to build; by default what staging was asked to build.
         exclude: what not to build.
         full_refresh: rebuild incremental models from nothing.
+        cmd: "build" or "run".
 
     Raises:
+        ConfigError: another command: nothing else may change a gated target.
         ApprovalRequired: there is nothing to approve yet: no build, no smoke report, or a failed one.
         ApprovalSuperseded: a newer release has overtaken this one.
     """
     log = cd.log.read(release)
-    refuse_ended(log)
+    refuse_ended(log, target=target)
     staging = _state_target(cd, target)
     built = next((b for b in reversed(log.all(Built)) if b.target == staging and b.ok), None)
     if built is None:
         raise ApprovalRequired(f"{staging} has no successful build", where=release, next_step=f"run {staging}_build")
-    favor_state = cd.config.policies.untagged_changes == "read_staging"
-    deploy = _deploy(target, select or built.select, exclude or None, full_refresh, favor_state)
+    selection = Selection(
+        cmd=deployable(cmd),
+        select=select or built.selection.select,
+        exclude=exclude or None,
+        full_refresh=full_refresh,
+        favor_state=cd.config.policies.untagged_changes == "read_staging",
+    )
     smoke = passed_smoke(log, staging)
     staged = cd.store.find(staging, release.id)
-    parts = sealed_parts(release, staged, smoke=smoke, deploy=deploy)
-    asked = log.last(ApprovalRequest)
+    parts = sealed_parts(release, staged, smoke=smoke, deploy=deploy_of(target, selection))
+    asked = newest_request(log, target)
     if asked is not None and asked.seal == seal_of(parts) and not (expired(asked) and decision_on(log, asked) is None):
         return asked
     now = datetime.now(UTC)
@@ -144,10 +178,7 @@ def request_approval(
         target=target,
         state_target=staging,
         state_timestamp=staged.timestamp,
-        select=select or built.select,
-        exclude=exclude or None,
-        full_refresh=full_refresh,
-        favor_state=favor_state,
+        selection=selection,
         sealed=parts,
         seal=seal_of(parts),
         requested_at=now,
@@ -170,42 +201,65 @@ def decision_on(log: LogReading, request: ApprovalRequest) -> Decision | None:
     return next((d for d in log.all(Decision) if d.seal == request.seal), None)
 
 
-def refuse_ended(log: LogReading) -> None:
+def newest_request(log: LogReading, target: str) -> ApprovalRequest | None:
+    """What was asked last about a target, or None."""
+    return next((r for r in reversed(log.all(ApprovalRequest)) if r.target == target), None)
+
+
+def refuse_ended(log: LogReading, *, target: str) -> None:
     """Refuse a release that was rejected, rolled back or overtaken.
 
-    A newer release overtakes an undecided one when it is opened, and an approved one when it is deployed: building
-    the older one then would take production back without anybody having asked for it.
+    A newer release overtakes an undecided one when it is opened, and an approved one when it begins to change the
+    target: building the older one then would take production back without anybody having asked for it. That the newer
+    one has failed halfway makes no difference; that it was rolled back does.
+
+    Args:
+        log: a reading of the release.
+        target: the gated target.
     """
     release, state = log.release, log.state
     assert release is not None
     if state.phase == "rejected":
         raise ApprovalRejected(
-            f"{release} was rejected by {state.actor}: {state.reason}", next_step="mend it and merge again"
+            f"{release} was rejected by {state.actor}: {state.reason}", next_step="fix it and merge again"
         )
     if state.phase == "superseded":
         raise ApprovalSuperseded(f"{release} was overtaken by {state.superseded_by}", next_step="approve that one")
     if state.phase == "rolled_back":
         raise ApprovalRequired(f"{release} was rolled back", next_step="trigger the Workflow for a new release")
-    for other, other_state in log.history:
-        if other.id == release.id:
-            break
-        if other_state.deployed_to or other_state.deploying_to:
-            raise ApprovalSuperseded(
-                f"{release} was overtaken by {other.id}, which is deployed",
-                next_step="to go back to this commit on purpose, trigger the Workflow at it",
-            )
+    mine = state.of(target)
+    for newer, newer_state in log.after(release):
+        there = newer_state.of(target)
+        # Of two claims at once the earlier commit has the target: the other one, too, looks after its claim.
+        if there.deployment in (None, "rolled_back") or (
+            mine.deployment == there.deployment == "deploying" and mine.claimed < there.claimed
+        ):
+            continue
+        raise ApprovalSuperseded(
+            f"{release} was overtaken by {newer.id}, which is {there.deployment} in {target}",
+            next_step="to go back to this commit on purpose, trigger the Workflow at it",
+        )
 
 
-def _deploy(
-    target: str, select: str | None, exclude: str | None, full_refresh: bool, favor_state: bool
-) -> dict[str, object]:
-    return {
-        "target": target,
-        "select": select,
-        "exclude": exclude,
-        "full_refresh": full_refresh,
-        "favor_state": favor_state,
-    }
+def deployable(cmd: str) -> str:
+    """The command, if it is one that may change a gated target.
+
+    Raises:
+        ConfigError: it is not.
+    """
+    if cmd not in DEPLOYABLE_COMMANDS:
+        words = " or ".join(DEPLOYABLE_COMMANDS)
+        raise ConfigError(
+            f"a gated target is built by {words}, not by {cmd!r}",
+            where="parameter cmd",
+            next_step="give what to build as select and exclude, so that it can be approved",
+        )
+    return cmd
+
+
+def deploy_of(target: str, selection: Selection) -> dict[str, object]:
+    """Target and selection in the form that is sealed."""
+    return {"target": target, **asdict(selection)}
 
 
 def _state_target(cd: Cd, target: str) -> str:
@@ -228,7 +282,7 @@ def passed_smoke(log: LogReading, staging: str) -> SmokeReport:
         raise ApprovalRequired(
             f"{staging} did not pass its smoke tests: {reports[-1]}",
             where=log.release,
-            next_step="mend and merge again",
+            next_step="fix it and merge again",
         )
     return reports[-1]
 
@@ -246,7 +300,7 @@ def _approved_before(cd: Cd, log: LogReading, request: ApprovalRequest) -> Relea
 
     The same archive with another selection or other flags makes other relations: nobody has agreed to that.
     """
-    if request.full_refresh:
+    if request.selection.full_refresh:
         return None
     same = Deployed(request.target, request.sealed["project archive"])
     for release, state in log.history:

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 
 from dbx_cd.artifacts.archive import archive_digest
 from dbx_cd.artifacts.version import ArtifactVersion
+from dbx_cd.digest import digest
 from dbx_cd.records import Record
 from dbx_cd.release.events import Release
 
 SEAL_VERSION = 1
-
-
-def digest(value: object) -> str:
-    """The sha256 of a value's canonical JSON."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def sealed_parts(

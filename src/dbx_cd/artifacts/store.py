@@ -9,7 +9,7 @@ of checksums (`artifacts.json`) last, and one small pointer file (`latest.json`)
 from __future__ import annotations
 
 import contextlib
-import json
+import logging
 import shutil
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,8 +17,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from dbx_cd.artifacts.latest import POINTER_NAME, pointed_at, switch, was_switched
 from dbx_cd.artifacts.version import (
-    AT_ONCE,
     DEPLOYABLE_COMMANDS,
     RECORD_NAME,
     TIMESTAMP_FORMAT,
@@ -26,25 +26,27 @@ from dbx_cd.artifacts.version import (
     Contents,
     Outcome,
     copy_files,
-    file_digest,
     is_timestamp,
     make_version,
     read_version,
     write_json,
 )
-from dbx_cd.dbt.artifacts import ArtifactDiff, diff_manifests
-from dbx_cd.errors import ArtifactError, ArtifactNotFound, ChecksumMismatch
+from dbx_cd.dbt.diff import ArtifactDiff, diff_manifests
+from dbx_cd.errors import ArtifactError, ArtifactNotFound
 
-POINTER_NAME = "latest.json"
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class PruneResult:
-    """Timestamps removed (or, in a dry run, to be removed) and kept."""
+    """Which versions of a target were removed, and which were kept."""
 
     removed: tuple[str, ...]
+    """Timestamps of the versions removed, or to be removed in a dry run."""
     kept: tuple[str, ...]
+    """Timestamps of the versions that stay."""
     dry_run: bool
+    """Whether nothing was removed."""
 
 
 class ArtifactStore:
@@ -108,8 +110,10 @@ class ArtifactStore:
         )
         write_json(version_dir / RECORD_NAME, contents.to_dict())
         if latest:
-            self._switch(target, version_dir)
-        return make_version(version_dir, contents, is_latest=latest)
+            switch(self.root / target, version_dir)
+        published = make_version(version_dir, contents, is_latest=latest)
+        _log.info("published %s: %d files%s", published, len(contents.files), ", now latest" if latest else "")
+        return published
 
     def latest(self, target: str) -> ArtifactVersion:
         """The newest version that was published as `latest`, verified.
@@ -226,6 +230,7 @@ class ArtifactStore:
                 # The record first: from then on the version counts as incomplete and is not served half removed.
                 (self.root / target / timestamp / RECORD_NAME).unlink()
                 shutil.rmtree(self.root / target / timestamp)
+                _log.info("removed %s/%s", target, timestamp)
         return PruneResult(removed, tuple(v.timestamp for v in versions if v.timestamp not in removed), dry_run)
 
     def _new_version_dir(self, target: str) -> Path:
@@ -239,58 +244,24 @@ class ArtifactStore:
             else:
                 return path
 
-    def _switch(self, target: str, version_dir: Path) -> None:
-        copy = self.root / target / "latest"
-        copy.mkdir(exist_ok=True)
-        record = version_dir / RECORD_NAME
-        names = {p.name for p in version_dir.iterdir()}
-        # Without its record the copy says of itself that it is not complete.
-        (copy / RECORD_NAME).unlink(missing_ok=True)
-        for stale in [p for p in copy.iterdir() if p.name not in names]:
-            stale.unlink()
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            list(pool.map(lambda name: shutil.copyfile(version_dir / name, copy / name), sorted(names - {RECORD_NAME})))
-        shutil.copyfile(record, copy / RECORD_NAME)
-        write_json(
-            self.root / target / POINTER_NAME, {"timestamp": version_dir.name, "sha256": file_digest(record).sha256}
-        )
-
     def _serving(self, target: str) -> str | None:
         """The timestamp that `latest` serves; None when nothing was ever published as latest."""
-        pointed = self._pointer(target)
-        if pointed is not None or not (self.root / target / "latest").exists():
+        folder = self.root / target
+        pointed = pointed_at(folder)
+        if pointed is not None or not was_switched(folder):
             return pointed
         deployable = (v for v in self._records(target) if v.ok and v.command in DEPLOYABLE_COMMANDS)
-        return max((v.timestamp for v in deployable), default=None)
+        newest = max((v.timestamp for v in deployable), default=None)
+        if newest is not None:
+            _log.warning("%s is damaged: the newest complete build, %s, is served", folder / POINTER_NAME, newest)
+        return newest
 
     def _serving_or_none(self, target: str) -> str | None:
-        """The same, for readers of other versions, which a damaged `latest` does not concern."""
+        """As `_serving`, for readers of other versions: a damaged `latest` does not concern them."""
         try:
             return self._serving(target)
         except ArtifactError:
             return None
-
-    def _pointer(self, target: str) -> str | None:
-        """The timestamp that `latest.json` names; None when there is no readable pointer."""
-        try:
-            pointer = json.loads((self.root / target / POINTER_NAME).read_bytes())
-            timestamp, digest = str(pointer["timestamp"]), pointer["sha256"]
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
-        record = self.root / target / timestamp / RECORD_NAME
-        if not record.is_file():
-            raise ArtifactNotFound(
-                f"`latest` points at {timestamp}, which is not complete",
-                where=record.parent,
-                next_step="restore the folder from a backup, or build the target again",
-            )
-        if file_digest(record).sha256 != digest:
-            raise ChecksumMismatch(
-                f"{RECORD_NAME} is not the one that `latest` points at",
-                where=record,
-                next_step="somebody changed published artifacts: build the target again",
-            )
-        return timestamp
 
     def _complete(self, target: str) -> Sequence[ArtifactVersion]:
         serving = self._serving_or_none(target)

@@ -26,10 +26,12 @@ _BLOCK = 1 << 18
 
 @dataclass(frozen=True)
 class FileRecord:
-    """One published file; `size` in bytes."""
+    """One published file."""
 
     sha256: str
+    """The checksum of its content, in hex."""
     size: int
+    """Its length in bytes."""
 
 
 @dataclass(frozen=True)
@@ -37,14 +39,23 @@ class Contents(Record):
     """`artifacts.json`: written last, so that a version without it is known to be incomplete."""
 
     target: str
+    """The dbt target it was built for."""
     timestamp: str
+    """When it was published, UTC; also the name of its folder."""
     release_id: str | None
+    """The release it belongs to; None for one published by hand."""
     commit: str
+    """The commit it was made from."""
     command: str
+    """The dbt command that left it; empty when dbt stopped before it ran anything."""
     ok: bool
+    """Whether that command succeeded."""
     dbt_version: str
+    """The version of dbt-core that made it."""
     adapter_version: str
+    """The version of dbt-databricks that made it."""
     files: dict[str, FileRecord]
+    """Checksum and size of every file, by name."""
 
 
 @dataclass(frozen=True)
@@ -54,14 +65,23 @@ class ArtifactVersion(Record):
     KIND: ClassVar[str] = "published"
 
     path: Path
+    """The folder that has its files."""
     target: str
+    """The dbt target it was built for."""
     timestamp: str
+    """When it was published, UTC; also the name of its folder."""
     commit: str
+    """The commit it was made from."""
     release_id: str | None
+    """The release it belongs to; None for one published by hand."""
     command: str
+    """The dbt command that left it; empty when dbt stopped before it ran anything."""
     ok: bool
+    """Whether that command succeeded."""
     files: dict[str, FileRecord]
+    """Checksum and size of every file, by name."""
     is_latest: bool = False
+    """Whether `latest` served it when it was read."""
 
     def __str__(self) -> str:
         outcome = "ok" if self.ok else "failed"
@@ -110,9 +130,13 @@ class Outcome:
     """What a folder of artifacts says of the dbt invocation that left it."""
 
     command: str
+    """The dbt command; empty when dbt stopped before it ran anything."""
     ok: bool
+    """Whether it succeeded and left a manifest."""
     dbt_version: str
+    """The version of dbt-core."""
     adapter_version: str
+    """The version of dbt-databricks."""
 
     @classmethod
     def read(cls, folder: Path) -> Outcome:

@@ -26,13 +26,21 @@ class Node:
     """A node of the manifest: model, seed, snapshot, test, source, exposure, ..."""
 
     unique_id: str
+    """dbt's own id, such as `model.shop.orders`."""
     name: str
+    """The name that `ref` takes."""
     resource_type: str
+    """`model`, `seed`, `snapshot`, `test`, `source`, `exposure`, ..."""
     relation: RelationName | None
+    """Where it is in the target's catalog; None for what makes no relation."""
     tags: tuple[str, ...]
+    """Its tags, those inherited from folders included."""
     depends_on: tuple[str, ...]
+    """The unique ids of the nodes that it reads."""
     path: str
+    """The file that defines it, relative to the project."""
     raw: Mapping[str, Any] = field(repr=False, compare=False)
+    """The whole entry of the manifest."""
 
     @property
     def config(self) -> Mapping[str, Any]:
@@ -72,7 +80,9 @@ class Manifest:
     """A parsed `manifest.json`."""
 
     metadata: Mapping[str, Any] = field(repr=False)
+    """What dbt says of the manifest: project, dbt version, adapter, time."""
     nodes: Mapping[str, Node] = field(repr=False)
+    """Every node, source, exposure, unit test and metric, by unique id."""
 
     @classmethod
     def load(cls, path: str | Path) -> Manifest:
@@ -137,14 +147,20 @@ def _node(raw: Mapping[str, Any]) -> Node:
 
 @dataclass(frozen=True)
 class NodeResult:
-    """How one node ended in one dbt invocation; `seconds` is its execution time."""
+    """How one node ended in one dbt invocation."""
 
     unique_id: str
+    """dbt's own id of the node."""
     status: str
+    """dbt's word: `success`, `error`, `pass`, `fail`, `warn`, `skipped`, ..."""
     seconds: float
+    """How long it took to execute."""
     message: str | None = None
+    """What dbt or the database said of it."""
     failures: int | None = None
+    """How many rows a data test found; None for anything else."""
     relation_name: str | None = None
+    """The relation it built, quoted, as dbt writes it."""
 
     @property
     def name(self) -> str:
@@ -168,9 +184,13 @@ class RunResults:
     """A parsed `run_results.json`."""
 
     command: str
+    """The dbt command: `build`, `run`, `test`, ..."""
     results: tuple[NodeResult, ...]
+    """One result for each node that was selected."""
     args: Mapping[str, Any] = field(repr=False)
+    """The flags dbt ran with, by name."""
     metadata: Mapping[str, Any] = field(repr=False)
+    """What dbt says of the file: dbt version, invocation id, time."""
 
     @classmethod
     def load(cls, path: str | Path) -> RunResults:
@@ -214,14 +234,20 @@ def _result(raw: Mapping[str, Any]) -> NodeResult:
 
 @dataclass(frozen=True)
 class SourceFreshness:
-    """Freshness of one source table as `dbt source freshness` judged it; `age_seconds` since the newest row."""
+    """How fresh one source table is, as `dbt source freshness` judged it."""
 
     unique_id: str
+    """dbt's own id of the source table."""
     status: str
+    """dbt's verdict: `pass`, `warn`, `error` or `runtime error`."""
     age_seconds: float | None = None
+    """Time since the newest row was loaded; None when that is not known."""
     max_loaded_at: str | None = None
+    """When the newest row was loaded, as dbt writes it."""
     criteria: str = ""
+    """The limits, in words: `warn after 12 hour`."""
     error: str | None = None
+    """Why it could not be found out."""
 
     @property
     def name(self) -> str:
@@ -255,43 +281,6 @@ def load_freshness(path: str | Path) -> tuple[SourceFreshness, ...]:
 def _criteria(raw: Mapping[str, Any]) -> str:
     limits = ((word, raw.get(f"{word}_after") or {}) for word in ("warn", "error"))
     return ", ".join(f"{word} after {v['count']} {v['period']}" for word, v in limits if v.get("count"))
-
-
-@dataclass(frozen=True)
-class ArtifactDiff:
-    """What changed between two manifests, by unique id."""
-
-    added: tuple[str, ...]
-    removed: tuple[str, ...]
-    modified: tuple[str, ...]
-
-    def __str__(self) -> str:
-        return f"{len(self.added)} added, {len(self.removed)} removed, {len(self.modified)} modified"
-
-
-def diff_manifests(old: Manifest, new: Manifest) -> ArtifactDiff:
-    """Compare two manifests by each node's checksum, config and documented columns.
-
-    The catalog is left out, so that two environments compare as the same project. A macro's change is not seen.
-    """
-    a, b = _fingerprints(old), _fingerprints(new)
-    return ArtifactDiff(
-        added=tuple(sorted(b.keys() - a.keys())),
-        removed=tuple(sorted(a.keys() - b.keys())),
-        modified=tuple(sorted(i for i in a.keys() & b.keys() if a[i] != b[i])),
-    )
-
-
-def _fingerprints(manifest: Manifest) -> dict[str, object]:
-    return {
-        n.unique_id: (
-            # An object of name and checksum for most nodes, bare text for unit tests (measured, dbt 1.11).
-            json.dumps(n.raw.get("checksum"), sort_keys=True),
-            json.dumps({k: v for k, v in n.config.items() if k != "database"}, sort_keys=True, default=str),
-            json.dumps(n.columns, sort_keys=True, default=str),
-        )
-        for n in manifest.nodes.values()
-    }
 
 
 @contextlib.contextmanager

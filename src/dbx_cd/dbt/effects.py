@@ -16,13 +16,12 @@ _REPLACEABLE_FORMATS = ("delta", "iceberg")
 
 @dataclass(frozen=True)
 class BuildEffects:
-    """What a build means for relations that exist, by `RelationName.key`.
-
-    `replaced` says what takes the place of a table that the build drops, `readers` which nodes read a relation.
-    """
+    """What a build means for relations that exist, by `RelationName.key`."""
 
     replaced: Mapping[str, str] = field(default_factory=dict)
+    """What takes the place of a table that the build drops, in words such as `a view`."""
     readers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The nodes that read a relation."""
 
 
 def affected_relations(manifest: Manifest, selected: Iterable[str]) -> list[RelationName]:

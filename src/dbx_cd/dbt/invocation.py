@@ -9,6 +9,7 @@ and the structured event stream.
 from __future__ import annotations
 
 import json
+import logging
 import shlex
 import signal
 import subprocess
@@ -23,13 +24,16 @@ from dbx_cd import html
 from dbx_cd.dbt.artifacts import NodeResult, RunResults, SourceFreshness, load_freshness
 from dbx_cd.dbt.carried_parse import carried_parse
 from dbx_cd.dbt.process import start_dbt
-from dbx_cd.dbt.progress import DbtEvent, LiveProgress
+from dbx_cd.dbt.progress import DbtEvent, DbtProgress
 from dbx_cd.dbt.project import ARTIFACT_NAMES, LocalProject
-from dbx_cd.dbt.selection import WithParents, check_command, command_name, selection_flags
+from dbx_cd.dbt.selection import Selection, WithParents, check_command, command_name
 from dbx_cd.errors import ArtifactError, DbtFailed
+from dbx_cd.extras import require_extra
 from dbx_cd.records import Record
 from dbx_cd.relations import RelationName
 from dbx_cd.warm.client import Process
+
+_log = logging.getLogger(__name__)
 
 _MUST_SELECT = ("build", "run", "test", "seed", "snapshot")
 _STOP_SECONDS = 20
@@ -37,11 +41,14 @@ _STOP_SECONDS = 20
 
 @dataclass(frozen=True)
 class DbtOutcome:
-    """How a dbt process ended: its exit code, what it said went wrong, and the nodes that `dbt ls` listed."""
+    """How a dbt process ended."""
 
     success: bool
+    """Whether its exit code was 0."""
     errors: tuple[str, ...] = ()
+    """The messages of what went wrong."""
     listed: tuple[str, ...] = ()
+    """The nodes that `dbt ls` listed."""
 
 
 Runner = Callable[[list[str]], DbtOutcome]
@@ -49,19 +56,28 @@ Runner = Callable[[list[str]], DbtOutcome]
 
 @dataclass(frozen=True)
 class DbtRun(Record):
-    """One dbt invocation; `seconds` is the wall time of the whole of it."""
+    """One dbt invocation."""
 
     KIND: ClassVar[str] = "dbt_run"
 
     command: str
+    """The command, such as `build`."""
     target: str
+    """The target of the profile."""
     ok: bool
+    """Whether dbt succeeded, and did something."""
     seconds: float
+    """Wall time of the whole invocation."""
     files_dir: Path
+    """The folder with its artifacts and its log."""
     nodes: tuple[NodeResult, ...] = ()
+    """What every node did."""
     freshness: tuple[SourceFreshness, ...] | None = None
+    """How fresh the sources are; only after `source freshness`."""
     listed: tuple[str, ...] = ()
+    """The unique ids that `ls` listed."""
     errors: tuple[str, ...] = field(default=())
+    """The messages of what went wrong."""
 
     @property
     def failed(self) -> tuple[NodeResult, ...]:
@@ -80,18 +96,18 @@ class DbtRun(Record):
         counts: dict[str, int] = {}
         for node in self.nodes:
             counts[node.status] = counts.get(node.status, 0) + 1
-        told = ", ".join(f"{count} {status}" for status, count in sorted(counts.items())) or "no nodes"
+        statuses = ", ".join(f"{count} {status}" for status, count in sorted(counts.items())) or "no nodes"
         outcome = "ok" if self.ok else "failed"
-        return f"dbt {self.command} --target {self.target} {outcome}: {told} in {self.seconds:.0f} s"
+        return f"dbt {self.command} --target {self.target} {outcome}: {statuses} in {self.seconds:.0f} s"
 
     def to_html(self) -> str:
         """What failed and why first, then every node."""
         why = [html.fold(html.badge("fail") + f" {n.unique_id}", html.code(n.message or ""), opened=True)
                for n in self.failed]  # fmt: skip
-        said = [html.code(e) for e in self.errors] if not self.nodes else []
+        messages = [html.code(e) for e in self.errors] if not self.nodes else []
         rows = [(html.badge(n.status), n.resource_type, n.name, f"{n.seconds:.1f}") for n in self.nodes]
         every = html.fold(f"{len(rows)} nodes", html.table(("status", "type", "node", "seconds"), rows))
-        return str(html.section(str(self), *said, *why, every))
+        return str(html.section(str(self), *messages, *why, every))
 
     def raise_if_failed(self) -> None:
         """Raise what `check=True` raises.
@@ -106,7 +122,7 @@ class DbtRun(Record):
                 f"dbt {self.command} failed: {why.strip() or 'dbt gave no reason'}",
                 result=self,
                 where=f"target {self.target}",
-                next_step=f"mend {'these nodes' if names else 'what dbt says'}; the log is in {self.files_dir}",
+                next_step=f"fix {'these nodes' if names else 'what dbt says'}; the log is in {self.files_dir}",
             )
 
 
@@ -163,14 +179,15 @@ def run_dbt(
     Raises:
         ConfigError: unknown command, no project, or parameters that do not go together.
         DbtFailed: with `check`, when dbt failed or the selection matched nothing; `.result` is the record.
+        SetupError: dbt is not installed beside dbx_cd.
     """
     words = check_command(cmd)
-    flags = selection_flags(
-        select=select, exclude=exclude, defer=defer, state_path=state_path, favor_state=favor_state,
-        with_parents=with_parents,
-    )  # fmt: skip
+    selection = Selection(cmd, select, exclude, with_parents, full_refresh, favor_state, vars or {})
+    flags = selection.flags(defer=defer, state_path=state_path)
     work = Path(work_dir) if work_dir is not None else Path(tempfile.mkdtemp(prefix="dbx_cd-"))
     project = LocalProject.prepare(project_dir, work=work, profiles_dir=profiles_dir)
+    if runner is None:
+        _require_dbt()
     title = f"dbt {cmd} ({target})"
     run: Runner = runner or (lambda args: _run_process(args, cwd=project.dir, title=title, warm_parent=warm_parent))
     started = time.monotonic()
@@ -182,10 +199,6 @@ def run_dbt(
     project.clear_artifacts()
     if words[0] in ("ls", "list"):
         flags += ["--output", "json", "--output-keys", "unique_id"]
-    if full_refresh:
-        flags.append("--full-refresh")
-    if vars:
-        flags += ["--vars", json.dumps(dict(vars))]
     # Only dbt itself leaves a parse that dbt could use again.
     carried = carried_parse(project, target=target, vars=vars, words=words) if runner is None else None
     if carried is not None:
@@ -195,6 +208,7 @@ def run_dbt(
         carried.keep(project.target_path)
     project.collect_artifacts()
     result = _record(shlex.join(words), target, outcome, time.monotonic() - started, project.files)
+    _log.log(logging.INFO if result.ok else logging.WARNING, "%s; its files are in %s", result, result.files_dir)
     if check:
         result.raise_if_failed()
     return result
@@ -212,7 +226,7 @@ def _record(command: str, target: str, outcome: DbtOutcome, seconds: float, file
         try:
             results = RunResults.load(files / "run_results.json")
         except ArtifactError as exc:
-            # A dbt that was killed may leave half a file; the failure is told as dbt's, with what is known of it.
+            # A dbt that was killed may leave half a file; the failure is reported as dbt's, with what is known of it.
             ok, errors = False, (*errors, str(exc))
     name = command_name(shlex.split(command))
     nodes = results.results if results is not None and results.command == name.split()[-1] else ()
@@ -237,6 +251,11 @@ def _record(command: str, target: str, outcome: DbtOutcome, seconds: float, file
     )
 
 
+def _require_dbt() -> None:
+    """Without dbt the process would end with a traceback in place of dbt's events."""
+    require_extra("dbt", distribution="dbt-core", purpose="run_dbt")
+
+
 def _run_process(args: Sequence[str], *, cwd: Path, title: str, warm_parent: Path | None) -> DbtOutcome:
     """Run dbt, showing its events as they come; an interrupt lets dbt cancel its queries before it is killed."""
     errors: list[str] = []
@@ -245,7 +264,7 @@ def _run_process(args: Sequence[str], *, cwd: Path, title: str, warm_parent: Pat
     process = start_dbt(args, cwd=cwd, warm_parent=warm_parent)
     assert process.stdout is not None
     try:
-        with LiveProgress(title) as progress:
+        with DbtProgress(title) as progress:
             for line in process.stdout:
                 event = DbtEvent.parse(line)
                 progress.take(event)

@@ -7,13 +7,12 @@ dbt writes one JSON object per line with `--log-format json`: `info` (name, leve
 from __future__ import annotations
 
 import json
-import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self, TextIO
 
-from tqdm import tqdm
+from dbx_cd.progress import LiveProgress
 
 _STARTED = "LogStartLine"
 _SHOWN_AT_ONCE = 3
@@ -24,9 +23,13 @@ class DbtEvent:
     """One line of dbt's structured log."""
 
     name: str
+    """dbt's name of the kind of event, such as `LogModelResult`."""
     level: str
+    """`debug`, `info`, `warn` or `error`."""
     message: str
+    """The line a person would read."""
     data: Mapping[str, Any] = field(repr=False)
+    """The event's own fields."""
 
     @classmethod
     def parse(cls, line: str) -> DbtEvent:
@@ -90,49 +93,30 @@ class NodeCounter:
         return ", ".join(names[:_SHOWN_AT_ONCE]) + (f" +{more}" if more > 0 else "")
 
 
-class LiveProgress:
-    """Shows a dbt invocation while it runs.
+class DbtProgress:
+    """Shows a dbt invocation while it runs: nodes done of total, and which run now.
 
-    A terminal and a notebook see one line that moves; a log file, where nothing can move, one line for every node
-    that ends. Failures and warnings are written out as they come.
+    Failures and warnings are written out as they come.
+
+    Args:
+        title: what runs, such as "dbt build (stg)".
+        stream: where to write; by default standard error.
     """
 
     def __init__(self, title: str, *, stream: TextIO | None = None) -> None:
-        self._stream = stream or sys.stderr
         self._counter = NodeCounter()
-        self._title = title
-        moving = self._stream.isatty() or "ipykernel" in sys.modules
-        self._bar: tqdm[Any] | None = (
-            tqdm(desc=title, total=None, unit="node", file=self._stream, leave=True, dynamic_ncols=True)
-            if moving
-            else None
-        )
-        self._started = time.monotonic()
+        self._live = LiveProgress(title, unit="node", stream=stream)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        if self._bar is not None:
-            self._bar.set_postfix_str("")
-            self._bar.close()
+        self._live.__exit__(*exc_info)
 
     def take(self, event: DbtEvent) -> None:
         """Show one event."""
         self._counter.take(event)
         if event.level in ("warn", "error"):
-            self._write(event.message)
-        if self._bar is not None:
-            self._bar.total = self._counter.total or None
-            self._bar.n = self._counter.done
-            self._bar.set_postfix_str(self._counter.now, refresh=True)
-        elif event.ends_node:
-            seconds = time.monotonic() - self._started
-            status = event.data.get("status") or event.name
-            self._write(f"{self._counter.done}/{self._counter.total} {event.node}: {status} at {seconds:.0f} s")
-
-    def _write(self, text: str) -> None:
-        if self._bar is not None:
-            tqdm.write(text, file=self._stream)
-        else:
-            print(f"{self._title} | {text}", file=self._stream, flush=True)
+            self._live.write(event.message)
+        ended = f"{event.node}: {event.data.get('status') or event.name}" if event.ends_node else ""
+        self._live.show(self._counter.done, self._counter.total, now=self._counter.now, ended=ended)

@@ -1,12 +1,15 @@
-"""From the notebook's parameters to dbt's command line."""
+"""What is to be built, as one record, and from there to dbt's command line."""
 
 from __future__ import annotations
 
 import difflib
+import json
 import re
 import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from dbx_cd.errors import ConfigError
 
@@ -20,6 +23,66 @@ COMMANDS = (
 
 # `a,b` is an intersection; `2+a` and `@a` say already which ancestors.
 _NO_PARENTS_OF = re.compile(r",|^@|^\d+\+")
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What is to be built. An approval seals the whole of it."""
+
+    cmd: str = "build"
+    """The dbt command."""
+    select: str | None = None
+    """dbt's node selection; None for everything."""
+    exclude: str | None = None
+    """dbt's exclusion; None for nothing."""
+    with_parents: WithParents = "none"
+    """Which ancestors of the selection are selected as well."""
+    full_refresh: bool = False
+    """Whether incremental models and seeds are rebuilt from nothing."""
+    favor_state: bool = False
+    """With defer: whether an unselected parent is the state's relation even where the target has one."""
+    vars: Mapping[str, Any] = field(default_factory=dict)
+    """dbt variables."""
+
+    def flags(self, *, defer: bool = False, state_path: str | Path | None = None) -> list[str]:
+        """The flags that say which nodes, how, and where unselected parents resolve.
+
+        Flags, not environment variables: dbt 1.11 renamed the latter (`DBT_ENGINE_STATE`).
+
+        Args:
+            defer: resolve unselected parents by the state manifest.
+            state_path: folder with the state manifest.
+
+        Raises:
+            ConfigError: parameters that do not go together, or a state folder without a manifest.
+        """
+        if self.with_parents not in get_args(WithParents):
+            words = ", ".join(get_args(WithParents))
+            raise ConfigError(f"with_parents must be one of {words}, not {self.with_parents!r}")
+        needs_state = defer or self.favor_state or self.with_parents == "changed"
+        if needs_state and not state_path:
+            raise ConfigError(
+                "defer, favor_state and with_parents=changed need state_path", where="parameter state_path"
+            )
+        flags = _state(state_path) if state_path else []
+        flags += ["--defer"] if defer else []
+        flags += ["--favor-state"] if self.favor_state else []
+        if self.select:
+            flags += ["--select", *_with_parents(self.select.split(), self.with_parents)]
+            flags += ["--indirect-selection", "buildable"] if self.with_parents != "none" else []
+        flags += ["--exclude", *self.exclude.split()] if self.exclude else []
+        flags += ["--full-refresh"] if self.full_refresh else []
+        flags += ["--vars", json.dumps(dict(self.vars))] if self.vars else []
+        return flags
+
+    def differing(self, asked: Selection) -> list[str]:
+        """The names of what `asked` sets otherwise; what it leaves at its default asks for nothing."""
+        nothing = Selection()
+        return [
+            f.name
+            for f in fields(self)
+            if getattr(asked, f.name) not in (getattr(nothing, f.name), getattr(self, f.name))
+        ]
 
 
 def check_command(cmd: str) -> list[str]:
@@ -47,49 +110,6 @@ def command_name(words: list[str]) -> str:
     return next((name for name in (" ".join(words[:2]), *words[:1]) if name in COMMANDS), "")
 
 
-def selection_flags(
-    *,
-    select: str | None,
-    exclude: str | None,
-    defer: bool,
-    state_path: str | Path | None,
-    favor_state: bool,
-    with_parents: WithParents,
-) -> list[str]:
-    """The flags that say which nodes, and where unselected parents resolve.
-
-    Flags, not environment variables: dbt 1.11 renamed the latter (`DBT_ENGINE_STATE`).
-
-    Raises:
-        ConfigError: parameters that do not go together, or a state folder without a manifest.
-    """
-    if with_parents not in get_args(WithParents):
-        raise ConfigError(f"with_parents must be one of {', '.join(get_args(WithParents))}, not {with_parents!r}")
-    flags: list[str] = []
-    if state_path:
-        manifest = Path(state_path) / "manifest.json"
-        if not manifest.is_file():
-            raise ConfigError(
-                "no manifest.json at state_path",
-                where=state_path,
-                next_step="give a folder of published artifacts, such as <root>/stg/latest/",
-            )
-        flags += ["--state", str(Path(state_path).resolve())]
-    if (defer or favor_state or with_parents == "changed") and not state_path:
-        raise ConfigError("defer, favor_state and with_parents=changed need state_path", where="parameter state_path")
-    if defer:
-        flags.append("--defer")
-    if favor_state:
-        flags.append("--favor-state")
-    if select:
-        flags += ["--select", *_with_parents(select.split(), with_parents)]
-        if with_parents != "none":
-            flags += ["--indirect-selection", "buildable"]
-    if exclude:
-        flags += ["--exclude", *exclude.split()]
-    return flags
-
-
 def _with_parents(terms: list[str], with_parents: WithParents) -> list[str]:
     if with_parents == "none":
         return terms
@@ -104,3 +124,13 @@ def _with_parents(terms: list[str], with_parents: WithParents) -> list[str]:
     if with_parents == "all":
         return ancestors
     return [*terms, *(f"{term},state:modified+" for term in ancestors)]
+
+
+def _state(state_path: str | Path) -> list[str]:
+    if not (Path(state_path) / "manifest.json").is_file():
+        raise ConfigError(
+            "no manifest.json at state_path",
+            where=state_path,
+            next_step="give a folder of published artifacts, such as <root>/stg/latest/",
+        )
+    return ["--state", str(Path(state_path).resolve())]

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
+
+from dbx_cd.delta.retention import RETENTION
 
 # Commits that leave rows, schema and settings as they are. RESTORE does not revert the protocol (measured), so an
 # upgrade of it changes nothing a restore would touch. Databricks runs OPTIMIZE and VACUUM by itself.
@@ -23,24 +25,26 @@ MAINTENANCE = frozenset(
         "ROW TRACKING BACKFILL",
     }
 )
-# What VACUUM and log cleaning go by, with Delta's defaults (documentation of table properties).
-RETENTION = {
-    "delta.deletedFileRetentionDuration": timedelta(days=7),
-    "delta.logRetentionDuration": timedelta(days=30),
-}
 
 
 @dataclass(frozen=True)
 class Commit:
-    """One row of DESCRIBE HISTORY; `user` is written by Databricks and absent elsewhere."""
+    """One row of DESCRIBE HISTORY."""
 
     version: int
+    """The version that it made."""
     at: datetime
+    """When, UTC."""
     operation: str
+    """Delta's word for it, such as `WRITE` or `RESTORE`."""
     user: str | None = None
+    """Who, as Databricks names them; absent elsewhere."""
     parameters: Mapping[str, str] = field(default_factory=dict, compare=False)
+    """What the operation was given."""
     metrics: Mapping[str, str] = field(default_factory=dict, compare=False)
+    """What it counted."""
     user_metadata: str | None = None
+    """Text that whoever wrote the commit put into it."""
 
     @classmethod
     def read(cls, row: Mapping[str, Any]) -> Commit:
@@ -98,6 +102,7 @@ class History:
     """
 
     commits: Mapping[int, Commit]
+    """The commits by version, newest first."""
 
     @classmethod
     def of(cls, commits: Iterable[Commit]) -> History:
@@ -119,19 +124,14 @@ class History:
             at = before
         return at
 
-    def changes_since(self, version: int, *, target: int | None = None) -> tuple[Commit, ...]:
-        """The commits after `version` whose effect the table still shows, newest first, maintenance aside.
-
-        Args:
-            version: the last version that is known.
-            target: a version to which somebody may have restored the table without that counting as a change.
-        """
-        known = {self.content_version(version)} | ({self.content_version(target)} if target is not None else set())
+    def changes_since(self, version: int) -> tuple[Commit, ...]:
+        """The commits after `version` whose effect the table still shows, newest first, maintenance aside."""
+        known = self.content_version(version)
         changes: list[Commit] = []
         at = self.version
         while at > version and (commit := self.commits.get(at)) is not None:
             before = self._before(commit)
-            if before is not None and before < version and self.content_version(before) not in known:
+            if before is not None and before < version and self.content_version(before) != known:
                 before = None  # restored to something older than what is known: a change of its own
             if before is None:
                 changes.append(commit)

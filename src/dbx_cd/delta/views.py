@@ -1,12 +1,13 @@
-"""Which relations the text of a view names: in what order views come, and the same view over other relations."""
+"""The text of views: which relations it names, in what order views come, a view over other relations, its SQL."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 
-from dbx_cd.relations import RelationName
+from dbx_cd.delta.tables import Column
+from dbx_cd.relations import RelationName, quote, string_literal
 
 _PART = r"(`(?:[^`]|``)+`|[\w$-]+)"
 _THREE_PARTS = re.compile(rf"(?<![\w`.$-]){_PART}\s*\.\s*{_PART}\s*\.\s*{_PART}")
@@ -42,3 +43,23 @@ def with_other_relations(text: str, others: Mapping[str, RelationName]) -> str:
         return found.quoted if found is not None else match[0]
 
     return _THREE_PARTS.sub(other, text)
+
+
+def create_view_sql(
+    view: RelationName, *, text: str, columns: Sequence[Column], comment: str | None, properties: Mapping[str, str]
+) -> str:
+    """CREATE OR REPLACE VIEW from its parts; the column list keeps names and comments that the query does not say."""
+    listed = ", ".join(quote(c.name) + (f" COMMENT {string_literal(c.comment)}" if c.comment else "") for c in columns)
+    parts = [f"CREATE OR REPLACE VIEW {view.quoted}"]
+    if listed:
+        parts.append(f"({listed})")
+    if comment:
+        parts.append(f"COMMENT {string_literal(comment)}")
+    if properties:
+        parts.append(f"TBLPROPERTIES ({property_list(properties)})")
+    return " ".join(parts) + f" AS {text}"
+
+
+def property_list(properties: Mapping[str, str]) -> str:
+    """Properties as SQL writes them: 'key' = 'value', ..."""
+    return ", ".join(f"{string_literal(k)} = {string_literal(v)}" for k, v in sorted(properties.items()))

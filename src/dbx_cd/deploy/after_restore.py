@@ -93,7 +93,7 @@ def _nothing(target: str, release: Release) -> SmokeReport:
         status="skipped",
         domain="rollback",
         where=target,
-        reason=f"{target} had no build before {release}, so there are no checks for what it holds now",
+        reason=f"{target} had no build before {release}, so there are no checks for what is in it now",
         due=False,
     )
     return SmokeReport(target, "", release.commit, release.id, tiny=True, seconds=0.0, checks=(check,))

@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import ClassVar
 
 from dbx_cd.errors import RestoreRefused
 from dbx_cd.records import Record
 from dbx_cd.release.context import Cd
-from dbx_cd.release.events import Deployed, Deploying, Failed, Release
+from dbx_cd.release.events import Release
 from dbx_cd.rollback.plan import plan_restore
 from dbx_cd.rollback.point import RestorePoint
 from dbx_cd.rollback.restore import RestoreResult, restore
 from dbx_cd.smoke.report import SmokeReport
 
-# What the log says of a deploy to a target: it began, it ended, its smoke test ended.
-_OUTCOMES = (Deploying.KIND, Deployed.KIND, Failed.KIND, SmokeReport.KIND)
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class NotRolledBack(Record):
-    """Nothing was to be done, and why."""
+    """Nothing was to be done."""
 
     KIND: ClassVar[str] = "not_rolled_back"
 
     reason: str
+    """Why."""
 
     def __str__(self) -> str:
         return f"not rolled back: {self.reason}"
@@ -54,34 +55,35 @@ def auto_rollback(cd: Cd, release: Release, *, target: str) -> RestoreResult | N
     policy = cd.config.policies.auto_rollback
     reason = _reason_not_to(cd, release, target, policy)
     if reason is not None:
+        _log.info("%s: not rolled back: %s", release, reason)
         return NotRolledBack(reason)
     plan = plan_restore(cd, release)
-    held = [f"{item.name} ({item.reason})" for item in plan.blocked]
-    held += [f"{item.name} (others wrote: {'; '.join(item.later_writes)})" for item in plan.later_writes]
-    if held:
+    blocked = [f"{item.name} ({item.reason})" for item in plan.blocked]
+    blocked += [f"{item.name} (others wrote: {'; '.join(item.later_writes)})" for item in plan.later_writes]
+    if blocked:
         raise RestoreRefused(
-            f"{len(held)} relations need a decision before {release} is rolled back: {', '.join(held)}",
+            f"{len(blocked)} relations need a decision before {release} is rolled back: {', '.join(blocked)}",
             where=target,
             next_step="open the notebook rollback, read its plan, and leave them out with skip or agree to the loss",
         )
-    why = cd.log.state(release).reason or "its deploy was cut off"
-    return restore(cd, plan, seal=plan.seal, reason=f"policies.auto_rollback is {policy}: {why}")
+    why = cd.log.state(release).of(target).failure or "its deploy was cut off"
+    reason = f"policies.auto_rollback is {policy}: {why}"
+    _log.warning("%s: rolling %s back: %s", release, target, reason)
+    return restore(cd, plan, seal=plan.seal, reason=reason)
 
 
 def _reason_not_to(cd: Cd, release: Release, target: str, policy: str) -> str | None:
     if policy == "never":
         return "policies.auto_rollback is never"
     log = cd.log.read(release)
-    state, events = log.state, log.of(release.id)
-    if not any(e.kind == RestorePoint.KIND for e in events):
+    here = log.state.of(target)
+    if here.deployment is None or not log.all(RestorePoint):
         return f"{release} has changed nothing in {target}"
-    if state.phase not in ("failed", "deploying"):
-        return f"{release} is {state.phase.replace('_', ' ')}"
-    last = next((e for e in reversed(events) if e.kind in _OUTCOMES and e.payload.get("target") == target), None)
-    if last is None or last.kind == Deployed.KIND or (last.kind == SmokeReport.KIND and last.payload.get("ok")):
-        return f"what failed is not the deploy to {target}"
-    if policy == "any" or last.kind != SmokeReport.KIND:
+    if here.deployment not in ("failed", "deploying"):
+        return f"{release} is {here.deployment.replace('_', ' ')} in {target}"
+    if policy == "any" or here.failed_in != "smoke":
         return None
-    if any(check.kind == "contract" for check in SmokeReport.read(dict(last.payload)).failed):
+    report = next(r for r in reversed(log.all(SmokeReport)) if r.target == target)
+    if any(check.kind == "contract" for check in report.failed):
         return None
     return "policies.auto_rollback is contracts, and no contract failed"

@@ -2,40 +2,48 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
 from dbx_cd import html
 from dbx_cd.approval.decision import approved_request
-from dbx_cd.approval.request import ApprovalRequest
-from dbx_cd.artifacts import archive as project_archive
+from dbx_cd.approval.request import ApprovalRequest, deployable
+from dbx_cd.artifacts import archive
 from dbx_cd.artifacts.version import ArtifactVersion
 from dbx_cd.dbt.artifacts import Manifest
 from dbx_cd.dbt.effects import BuildEffects, affected_relations, known_readers, table_replacements
 from dbx_cd.dbt.invocation import DbtRun, run_dbt
-from dbx_cd.dbt.selection import WithParents
-from dbx_cd.errors import ApprovalStale, ReleaseError, ReleaseSuperseded
+from dbx_cd.dbt.selection import Selection, WithParents
+from dbx_cd.dbt.warm_parent import warm_dbt
+from dbx_cd.deploy.claim import claim
+from dbx_cd.errors import ApprovalStale, ReleaseSuperseded
 from dbx_cd.plan.rollback_readiness import require_readiness
 from dbx_cd.records import Record
 from dbx_cd.release.context import Cd
 from dbx_cd.release.events import Built, Deployed, Deploying, Failed, Release
-from dbx_cd.rollback.journal import unfinished
 from dbx_cd.rollback.point import RestorePoint, capture_restore_point, record_versions_after
+
+_log = logging.getLogger(__name__)
 
 _PROJECT_LOCK = "package-lock.yml"
 
 
 @dataclass(frozen=True)
 class BuildResult(Record):
-    """What one build left; `restore_point` only where the target is gated."""
+    """What one build left."""
 
     KIND: ClassVar[str] = "build_result"
 
     run: DbtRun
+    """What dbt did."""
     artifacts: ArtifactVersion
+    """Where its artifacts are."""
     restore_point: RestorePoint | None = None
+    """What the target was before; only where it is gated."""
 
     @property
     def ok(self) -> bool:
@@ -93,17 +101,15 @@ def build_release(
         DbtFailed: dbt failed; `.result` is the `DbtRun`, whose artifacts are published.
     """
     gated = cd.config.target(target).gate is not None or _was_gated(cd, target)
-    asked = _Asked(target, cmd, select or None, exclude or None, with_parents, full_refresh)
+    selection = Selection(cmd, select or None, exclude or None, with_parents, full_refresh)
     with tempfile.TemporaryDirectory(prefix="dbx_cd-", ignore_cleanup_errors=True) as folder:
         work = Path(folder)
         if gated:
-            result = _build_gated(cd, release, asked, work=work, profiles_dir=profiles_dir)
+            result = _build_gated(cd, release, selection, target=target, work=work, profiles_dir=profiles_dir)
         else:
             state = cd.store.resolve(state_path).path if state_path else None
-            result = _build_open(
-                cd, release, asked, defer=defer, state=state, work=work,
-                project_dir=Path(project_dir), profiles_dir=profiles_dir,
-            )  # fmt: skip
+            dbt = _Dbt(cd, target, work, Path(project_dir), profiles_dir, state, defer)
+            result = _build_open(cd, release, selection, dbt)
     result.run.raise_if_failed()
     return result
 
@@ -114,100 +120,83 @@ def _was_gated(cd: Cd, target: str) -> bool:
 
 
 @dataclass(frozen=True)
-class _Asked:
-    """The parameters of the task that say what to build."""
+class _Dbt:
+    """dbt on one copy of a project and one target, however often it is run."""
 
+    cd: Cd
     target: str
-    cmd: str
-    select: str | None
-    exclude: str | None
-    with_parents: WithParents
-    full_refresh: bool
+    work: Path
+    project_dir: Path
+    profiles_dir: str | Path | None
+    state: Path | None = None
+    defer: bool = False
+    warm_parent: Path | None = None
+
+    def run(self, selection: Selection, *, check: bool = False) -> DbtRun:
+        return run_dbt(
+            selection.cmd, target=self.target, select=selection.select, exclude=selection.exclude, defer=self.defer,
+            state_path=self.state, favor_state=selection.favor_state, with_parents=selection.with_parents,
+            full_refresh=selection.full_refresh, vars=selection.vars, project_dir=self.project_dir,
+            profiles_dir=self.profiles_dir or None, work_dir=self.work, runner=self.cd.dbt,
+            warm_parent=self.warm_parent, check=check,
+        )  # fmt: skip
 
 
-def _build_open(
-    cd: Cd,
-    release: Release,
-    asked: _Asked,
-    *,
-    defer: bool,
-    state: Path | None,
-    work: Path,
-    project_dir: Path,
-    profiles_dir: str | Path | None,
-) -> BuildResult:
+def _build_open(cd: Cd, release: Release, selection: Selection, dbt: _Dbt) -> BuildResult:
     phase = cd.log.state(release)
     if phase.phase == "superseded":
         raise ReleaseSuperseded(f"{release} was overtaken by {phase.superseded_by}", next_step="nothing: let it rest")
-    run = run_dbt(
-        asked.cmd, target=asked.target, select=asked.select, exclude=asked.exclude, defer=defer, state_path=state,
-        with_parents=asked.with_parents, full_refresh=asked.full_refresh, project_dir=project_dir,
-        profiles_dir=profiles_dir, work_dir=work, check=False,
-    )  # fmt: skip
+    run = dbt.run(selection)
     # The lock file that `dbt deps` wrote belongs to what was tested: production installs the same packages by it.
-    lock = work / "project" / _PROJECT_LOCK
-    archive = run.files_dir / project_archive.ARCHIVE_NAME
-    project_archive.pack(project_dir, archive, extra={_PROJECT_LOCK: lock} if lock.is_file() else None)
-    return _publish(cd, release, asked, run, gated=False)
+    lock = dbt.work / "project" / _PROJECT_LOCK
+    packed = run.files_dir / archive.ARCHIVE_NAME
+    archive.pack(dbt.project_dir, packed, extra={_PROJECT_LOCK: lock} if lock.is_file() else None)
+    return _publish(cd, release, selection, run, target=dbt.target, gated=False)
 
 
 def _build_gated(
-    cd: Cd, release: Release, asked: _Asked, *, work: Path, profiles_dir: str | Path | None
+    cd: Cd, release: Release, asked: Selection, *, target: str, work: Path, profiles_dir: str | Path | None
 ) -> BuildResult:
-    request, _ = approved_request(cd, release, target=asked.target)
+    deployable(asked.cmd)
+    request, _ = approved_request(cd, release, target=target)
     _refuse_other_parameters(asked, request)
-    staged = cd.store.find(request.state_target, release.id)
-    project = project_archive.unpack(staged, work / "approved")
-    flags = {
-        "target": request.target,
-        "select": request.select,
-        "exclude": request.exclude,
-        "defer": True,
-        "state_path": staged.path,
-        "favor_state": request.favor_state,
-        "project_dir": project,
-        "profiles_dir": profiles_dir or None,
-        "work_dir": work,
-    }
-    listed = run_dbt("ls", **flags)  # type: ignore[arg-type]
+    # The very version that was approved: staging may have been built again since this was asked.
+    staged = cd.store.get(request.state_target, request.state_timestamp)
+    project = archive.unpack(staged, work / "approved")
+    with nullcontext() if cd.dbt is not None else warm_dbt() as parent:
+        dbt = _Dbt(cd, target, work, project, profiles_dir, staged.path, defer=True, warm_parent=parent)
+        return _deploy(cd, release, request, staged, dbt)
+
+
+def _deploy(cd: Cd, release: Release, request: ApprovalRequest, staged: ArtifactVersion, dbt: _Dbt) -> BuildResult:
+    target, selection = request.target, request.selection
+    listed = dbt.run(replace(selection, cmd="ls", full_refresh=False), check=True)
     manifest = Manifest.load(listed.files_dir / "manifest.json")
-    affected = affected_relations(manifest, listed.listed)
-    effects = BuildEffects(
-        table_replacements(manifest, listed.listed, full_refresh=request.full_refresh), known_readers(manifest)
-    )
-    _claim(cd, release, request.target)
+    replaced = table_replacements(manifest, listed.listed, full_refresh=selection.full_refresh)
+    effects = BuildEffects(replaced, known_readers(manifest))
+    claim(cd, release, target=target)
     try:
-        point = capture_restore_point(cd, release, affected, effects=effects)
-        if cd.config.policies.require_rollback_ready != "ignore":
-            print(point)
-        require_readiness(point, policy=cd.config.policies.require_rollback_ready)
-        run = run_dbt(asked.cmd, full_refresh=request.full_refresh, check=False, **flags)  # type: ignore[arg-type]
-        (run.files_dir / project_archive.ARCHIVE_NAME).write_bytes(
-            staged.file(project_archive.ARCHIVE_NAME).read_bytes()
-        )
-        result = _publish(cd, release, asked, run, gated=True, restore_point=point)
+        point = capture_restore_point(cd, release, affected_relations(manifest, listed.listed), effects=effects)
+        policy = cd.config.policies.require_rollback_ready
+        if policy != "ignore":
+            _log.log(logging.INFO if point.ok else logging.WARNING, "%s", point)
+        require_readiness(point, policy=policy)
+        built = dbt.run(selection)
+        packed = staged.file(archive.ARCHIVE_NAME).read_bytes()
+        (built.files_dir / archive.ARCHIVE_NAME).write_bytes(packed)
+        result = _publish(cd, release, selection, built, target=target, gated=True, restore_point=point)
         record_versions_after(cd, release, point)
     except BaseException as exc:
-        cd.log.append(release, Failed(request.target, str(exc) or type(exc).__name__))
+        cd.log.append(release, Failed(target, str(exc) or type(exc).__name__))
         raise
-    if run.ok:
-        cd.log.append(release, Deployed(request.target, project_archive.archive_digest(staged)))
-    else:
-        cd.log.append(release, Failed(request.target, str(run)))
+    digest = archive.archive_digest(staged)
+    cd.log.append(release, Deployed(target, digest) if built.ok else Failed(target, str(built)))
     return result
 
 
-def _refuse_other_parameters(asked: _Asked, request: ApprovalRequest) -> None:
-    """Selection and flags come from the approved request; job parameters that say otherwise are not just ignored."""
-    differing = [
-        name
-        for name, given, approved in (
-            ("select", asked.select, request.select),
-            ("exclude", asked.exclude, request.exclude),
-            ("full_refresh", asked.full_refresh or None, request.full_refresh or None),
-        )
-        if given is not None and given != approved
-    ]
+def _refuse_other_parameters(asked: Selection, request: ApprovalRequest) -> None:
+    """The selection comes from the approved request; job parameters that say otherwise are not just ignored."""
+    differing = request.selection.differing(asked)
     if differing:
         raise ApprovalStale(
             f"the task's parameters are not those that were approved: {', '.join(differing)}",
@@ -217,44 +206,25 @@ def _refuse_other_parameters(asked: _Asked, request: ApprovalRequest) -> None:
         )
 
 
-def _claim(cd: Cd, release: Release, target: str) -> None:
-    """Say in the log that this release deploys; of two that say so at once the earlier commit has the target.
-
-    A restore looks for `deploying` in the same way before it begins, so that the two exclude each other.
-    """
-    cd.log.append(release, Deploying(target))
-    log = cd.log.read()
-    others = [r for r, state in log.history if r.id != release.id and state.deploying_to == target]
-    restoring = unfinished(log.events)
-    if others:
-        held = f"{others[0]} is deploying to {target}"
-        next_step = "wait for it; if its run has died, repair that run or roll the release back"
-    elif restoring:
-        held = f"release {restoring[0]} is being rolled back"
-        next_step = "wait for it; if it has died, restore again: it goes on where it was"
-    else:
-        return
-    cd.log.append(release, Failed(target, held))
-    raise ReleaseError(held, where=release, next_step=next_step)
-
-
 def _publish(
-    cd: Cd, release: Release, asked: _Asked, run: DbtRun, *, gated: bool, restore_point: RestorePoint | None = None
+    cd: Cd,
+    release: Release,
+    selection: Selection,
+    run: DbtRun,
+    *,
+    target: str,
+    gated: bool,
+    restore_point: RestorePoint | None = None,
 ) -> BuildResult:
-    artifacts = cd.store.publish(
-        asked.target, run.files_dir, commit=release.commit, release_id=release.id, latest=run.ok
-    )
+    artifacts = cd.store.publish(target, run.files_dir, commit=release.commit, release_id=release.id, latest=run.ok)
     event = Built(
-        target=asked.target,
+        target=target,
         gated=gated,
         ok=run.ok,
         outcome=str(run),
         timestamp=artifacts.timestamp,
-        project_digest=project_archive.archive_digest(artifacts),
-        select=asked.select,
-        exclude=asked.exclude,
-        with_parents=asked.with_parents,
-        full_refresh=asked.full_refresh,
+        project_digest=archive.archive_digest(artifacts),
+        selection=selection,
     )
     cd.log.append(release, event)
     return BuildResult(run, artifacts, restore_point)

@@ -26,11 +26,17 @@ class DocsSite(Record):
     KIND: ClassVar[str] = "docs_published"
 
     path: Path
+    """The folder of the site."""
     target: str
+    """The dbt target."""
     timestamp: str
+    """The version of the site: when it was published, UTC."""
     release_id: str
+    """The release that it documents."""
     commit: str
+    """The full SHA."""
     files: dict[str, FileRecord]
+    """The files, each with size and digest."""
 
     def __str__(self) -> str:
         return f"docs of {self.target} at {self.path}"

@@ -11,9 +11,16 @@ from pathlib import Path
 
 from databricks.sdk.service.jobs import RunResultState
 
-from dbx_cd.cli import run_command
-from dbx_cd.local.run import LocalProject, LocalWorkflow, follow, results_of, submit_notebook
-from dbx_cd.local.workspace import OWNER, Connection, EmbeddedWorkspace
+from dbx_cd.cli.command import run_command
+from dbx_cd.errors import SetupError
+from dbx_cd.extras import importing_extra
+
+try:
+    with importing_extra("local", purpose="the embedded workspace"):
+        from dbx_cd.local.run import LocalProject, LocalWorkflow, follow, results_of, submit_notebook
+        from dbx_cd.local.workspace import OWNER, Connection, EmbeddedWorkspace
+except SetupError as exc:
+    sys.exit(f"{type(exc).__name__}: {exc}")
 
 DEFAULT_STATE = Path(".dbx_cd")
 
@@ -117,11 +124,18 @@ def _parser() -> argparse.ArgumentParser:
     deciding = commands.add_parser("approve", parents=[shared], help="approve or reject a waiting release")
     deciding.add_argument("release_id", metavar="RELEASE")
     decision = deciding.add_mutually_exclusive_group(required=True)
-    decision.add_argument("--seal", help="the seal on the request's page: promotes exactly that")
-    decision.add_argument("--reject-because", metavar="REASON", help="reject it instead")
+    decision.add_argument("--seal", type=_not_empty, help="the seal on the request's page: promotes exactly that")
+    decision.add_argument("--reject-because", type=_not_empty, metavar="REASON", help="reject it instead")
     deciding.add_argument("--as", dest="as_user", default=OWNER, metavar="USER", help=f"who decides (default: {OWNER})")
     deciding.set_defaults(command=approve)
     return parser
+
+
+def _not_empty(text: str) -> str:
+    """A variable that was never set must not turn into a decision that the notebook then does not take."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("it is empty")
+    return text
 
 
 if __name__ == "__main__":

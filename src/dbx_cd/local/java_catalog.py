@@ -15,11 +15,11 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 
 from dbx_cd.errors import SetupError
+from dbx_cd.extras import missing_extra, require_extra
 
 SOURCES = Path(__file__).with_name("java")
 MINIMUM_JAVA = 17  # Spark 4 needs it
@@ -39,11 +39,14 @@ IVY_MODULE = """<ivy-module version="2.0">
 
 @dataclass(frozen=True)
 class JavaCatalog:
-    """What the driver's class path needs besides Spark: Delta's jars and the folder of compiled classes."""
+    """What the driver's class path needs besides Spark."""
 
     java: Path
+    """The `java` command."""
     delta_jars: tuple[Path, ...]
+    """Delta and what it needs besides Spark's own jars."""
     classes: Path
+    """The folder of compiled classes."""
 
     @property
     def class_path(self) -> str:
@@ -117,18 +120,13 @@ def _delta_coordinates() -> tuple[str, str]:
 
 
 def _installed(distribution: str) -> str:
-    try:
-        return version(distribution)
-    except PackageNotFoundError as exc:
-        raise SetupError(
-            f"{distribution} is not installed", next_step='pip install "dbx-cd[local]" for the embedded workspace'
-        ) from exc
+    return require_extra("local", distribution=distribution, purpose="the embedded workspace")
 
 
 def _spark_jars() -> Path:
     spec = find_spec("pyspark")
     if spec is None or spec.origin is None:
-        raise SetupError("pyspark is not installed", next_step='pip install "dbx-cd[local]"')
+        raise missing_extra("local", package="pyspark", purpose="the embedded workspace")
     return Path(spec.origin).with_name("jars")
 
 

@@ -34,11 +34,11 @@ def load_job(repository: Path, *, variables: Mapping[str, str], job: str = "dbx_
     packaged = Path(str(resources.files("dbx_cd") / "bundle"))
     own = (repository / JOB_FILE).is_file()
     base = repository if own else packaged
-    declared = _mapping(_read(base / BUNDLE_FILE).get("variables") or {}, base / BUNDLE_FILE)
+    declared = _mapping(_read_yaml(base / BUNDLE_FILE).get("variables") or {}, base / BUNDLE_FILE)
     values = {name: str((v or {}).get("default", "")) for name, v in declared.items()} | dict(variables)
     source = base / JOB_FILE
     try:
-        settings = _read(source)["resources"]["jobs"][job]
+        settings = _read_yaml(source)["resources"]["jobs"][job]
     except (KeyError, TypeError):
         raise ConfigError(f"no job {job!r} under resources.jobs", where=source) from None
     filled = _mapping(_fill(settings, values, source), source)
@@ -48,12 +48,12 @@ def load_job(repository: Path, *, variables: Mapping[str, str], job: str = "dbx_
     unknown = _lost(filled, parsed.as_dict())
     if unknown:
         raise ConfigError(
-            f"not keys or values of the Jobs API: {', '.join(unknown)}", where=source, next_step="mend the spelling"
+            f"not keys or values of the Jobs API: {', '.join(unknown)}", where=source, next_step="fix the spelling"
         )
     return parsed
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read_yaml(path: Path) -> dict[str, Any]:
     try:
         loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError, UnicodeDecodeError) as exc:

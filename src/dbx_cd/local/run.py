@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 import time
@@ -34,17 +35,18 @@ _LOOK_AGAIN_SECONDS = 2.0
 
 @dataclass(frozen=True)
 class LocalProject:
-    """A dbt project in a git repository of this machine.
-
-    `subfolder` is the project's folder relative to `repository`; `profiles_dir` the folder of the `profiles.yml` that
-    it uses.
-    """
+    """A dbt project in a git repository of this machine."""
 
     repository: Path
+    """The root of the git repository."""
     subfolder: str
+    """The project's folder, relative to the repository."""
     profile: str
+    """The profile that `dbt_project.yml` names."""
     profiles_dir: Path
+    """The folder of the `profiles.yml` that it uses."""
     config: CdConfig
+    """The project's settings."""
 
     @classmethod
     def find(cls, project_dir: str | Path) -> LocalProject:
@@ -138,11 +140,13 @@ class LocalWorkflow:
         )
 
     def approve_command(self, request: ApprovalRequest) -> str:
-        """What to type in another terminal to approve."""
-        return (
-            f"{Path(sys.executable).name} -m dbx_cd.local approve {request.release.id} --seal {request.seal} "
-            f"--as {OWNER} --state-dir {self.workspace.state_dir} "
-            f"--project {self.project.repository / self.project.subfolder}"
+        """What to type in another terminal to approve, wherever that is."""
+        project = self.project.repository / self.project.subfolder
+        return shlex.join(
+            [
+                *(sys.executable, "-m", "dbx_cd.local", "approve", request.release.id, "--seal", request.seal),
+                *("--as", OWNER, "--state-dir", str(self.workspace.state_dir), "--project", str(project)),
+            ]
         )
 
     def is_to_be_resumed(self, run: ReleaseRun) -> bool:
@@ -224,7 +228,7 @@ def follow(workflow: LocalWorkflow, run: ReleaseRun, *, approve_as: str | None, 
     Returns:
         The run as it ended.
     """
-    told = False
+    asked = False
     while True:
         ended = workflow.wait(run)
         request = workflow.pending(run)
@@ -232,10 +236,10 @@ def follow(workflow: LocalWorkflow, run: ReleaseRun, *, approve_as: str | None, 
             say(f"{request}: approving as {approve_as}")
             workflow.approve(request, as_user=approve_as)
             return workflow.wait(run)
-        if request is None and not (told and workflow.is_to_be_resumed(run)):
+        if request is None and not (asked and workflow.is_to_be_resumed(run)):
             return ended
-        if request is not None and not told:
-            told = True
+        if request is not None and not asked:
+            asked = True
             say(f"{request}\nwaits for approval. From another terminal:\n  {workflow.approve_command(request)}")
         time.sleep(_LOOK_AGAIN_SECONDS)
 

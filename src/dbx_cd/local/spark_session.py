@@ -17,6 +17,8 @@ from pyspark.sql import SparkSession
 from dbx_cd.errors import SetupError
 from dbx_cd.local.java_catalog import JavaCatalog, prepare
 
+_log = logging.getLogger(__name__)
+
 ALWAYS_THERE = "ops"  # the release log and the Volume of artifacts live in this catalog
 
 # Small data, short queries: without the optimizing compiler and G1's threads the same work takes about 40 % less
@@ -89,6 +91,7 @@ def start_spark(
     _launch_quietly(conf, log_file)
     spark = SparkSession.builder.config(conf=conf).getOrCreate()
     _open_catalogs(spark)
+    _log.info("Spark %s on %s, catalogs %s", spark.version, state, ", ".join(names))
     return spark
 
 

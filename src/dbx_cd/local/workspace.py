@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import secrets
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from databricks.sdk import WorkspaceClient
     from pyspark.sql import SparkSession
 
+_log = logging.getLogger(__name__)
+
 CONNECTION_FILE = "connection.json"
 CI = "ci"
 RELEASE_BOT = "dbx-cd-release"
@@ -31,12 +34,19 @@ DEVELOPER = "dev@example.org"
 
 @dataclass(frozen=True)
 class Connection:
-    """How to reach a running workspace from another process; the file that holds it is readable by its owner only."""
+    """How to reach a running workspace from another process; the file that holds it is readable by its owner only.
+
+    A user's token is good for REST and for SQL.
+    """
 
     host: str
+    """The address of the REST server."""
     sql_host: str
+    """The address of the SQL endpoint, over plain HTTP."""
     http_path: str
+    """The endpoint's path."""
     tokens: Mapping[str, str]
+    """Each user's token, by name."""
 
     @classmethod
     def read(cls, state_dir: Path) -> Self:
@@ -54,6 +64,15 @@ class Connection:
                 where=state_dir,
                 next_step=f"start one: python -m dbx_cd.local up --state-dir {state_dir}",
             ) from None
+
+    def write(self, state_dir: Path) -> None:
+        """Leave it for other processes of this user, who then find the whole file or none."""
+        path = state_dir / CONNECTION_FILE
+        fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+        # Created with its mode: the tokens are readable by nobody else at any time, whatever lay at `path` before.
+        fresh.touch(mode=0o600, exist_ok=False)
+        fresh.write_text(json.dumps({"connection": vars(self)}), encoding="utf-8")
+        fresh.replace(path)
 
     def client(self, user_name: str) -> WorkspaceClient:
         """An SDK client that acts as a user.
@@ -107,7 +126,8 @@ class EmbeddedWorkspace:
         """
         self.state_dir.mkdir(parents=True, exist_ok=True)
         self.spark: SparkSession = start_spark(self.state_dir, catalogs=self._catalogs, memory=self._memory)
-        self.endpoint = SqlEndpoint(self.spark, rewrite=emulate).start()
+        tokens = [secrets.token_urlsafe(24), *(user.token for user in self._users)]
+        self.endpoint = SqlEndpoint(self.spark, rewrite=emulate, tokens=tokens).start()
         environment = {**self.endpoint.client_environment(), **self._environment}
         self._warm = WarmParents(environment=environment, log_dir=self.state_dir / "logs").start()
         self.rest = RestServer(
@@ -119,7 +139,8 @@ class EmbeddedWorkspace:
             warm_notebooks=self._warm.notebooks,
             on_output=self._on_output,
         ).start()
-        self._write_connection()
+        self.connection.write(self.state_dir)
+        _log.info("workspace on %s at %s", self.state_dir, self.rest.host)
         return self
 
     def stop(self) -> None:
@@ -129,6 +150,7 @@ class EmbeddedWorkspace:
         self._warm.stop()
         self.endpoint.stop()
         self.spark.stop()
+        _log.info("workspace on %s stopped", self.state_dir)
 
     def __enter__(self) -> Self:
         return self.start()
@@ -154,11 +176,6 @@ class EmbeddedWorkspace:
     def client(self, user_name: str) -> WorkspaceClient:
         """An SDK client that acts as a user."""
         return self.connection.client(user_name)
-
-    def _write_connection(self) -> None:
-        path = self.state_dir / CONNECTION_FILE
-        path.touch(mode=0o600)
-        path.write_text(json.dumps({"connection": vars(self.connection)}), encoding="utf-8")
 
 
 def _users(approvers: str, owners: Iterable[str]) -> list[User]:

@@ -20,13 +20,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RollbackReadiness(Record):
-    """The restore point that a deploy would take, had it begun now; it is in no log. `note` says how it was found."""
+    """The restore point that a deploy would take, had it begun now; it is in no log."""
 
     KIND: ClassVar[str] = "rollback_readiness"
 
     target: str
+    """The gated target."""
     point: RestorePoint
+    """What the restore point would be."""
     note: str
+    """How it was found, for people."""
 
     @property
     def ok(self) -> bool:
@@ -58,7 +61,7 @@ def rollback_readiness(cd: Cd, release: Release, *, target: str, full_refresh: b
 
     Raises:
         ArtifactNotFound: the release has no staging build.
-        pyspark.errors.PySparkException: the catalog cannot be asked.
+        SqlFailed: the catalog cannot be asked.
     """
     staging = cd.config.target(target).defer_to
     if staging is None:
@@ -70,12 +73,12 @@ def rollback_readiness(cd: Cd, release: Release, *, target: str, full_refresh: b
         # Damaged artifacts of production must not keep the next release from replacing them.
         missing = isinstance(exc, ArtifactNotFound)
         note = f"{target} has no build yet, so its names are not known here" if missing else f"not known: {exc}"
-        return RollbackReadiness(target, look_at(cd.spark, release, [], effects=BuildEffects()), note)
+        return RollbackReadiness(target, look_at(cd.tables, release, [], effects=BuildEffects()), note)
     then, now = before.manifest(), staged.manifest()
     built = {r.unique_id for version in (staged, before) for r in version.run_results().results}
     relations = affected_relations(then, built)
     replaced = _by_relation_of(then, now, table_replacements(now, built, full_refresh=full_refresh))
-    point = look_at(cd.spark, release, relations, effects=BuildEffects(replaced, known_readers(then)))
+    point = look_at(cd.tables, release, relations, effects=BuildEffects(replaced, known_readers(then)))
     note = f"judged by {staging}/{staged.timestamp} and {target}/{before.timestamp}; {target}_build looks again"
     return RollbackReadiness(target, point, note)
 
@@ -97,7 +100,7 @@ def require_readiness(point: RestorePoint, *, policy: str) -> None:
 
 
 def _by_relation_of(then: Manifest, now: Manifest, replaced: Mapping[str, str]) -> dict[str, str]:
-    """The same, by the names that the target gives the nodes."""
+    """What takes the place of a table, by the names that the target gives the nodes."""
     names = {n.unique_id: n.relation.key for n in then.nodes.values() if n.relation is not None}
     nodes = {key: node.unique_id for key, node in now.relations.items()}
     return {names[nodes[key]]: what for key, what in replaced.items() if nodes.get(key) in names}

@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from dbx_cd.artifacts.store import ArtifactStore
 from dbx_cd.config import CdConfig
+from dbx_cd.dbt.invocation import Runner
+from dbx_cd.delta.spark_tables import SparkTables
+from dbx_cd.delta.tables import Tables
 from dbx_cd.errors import ConfigError
 from dbx_cd.release.log import ReleaseLog
 
@@ -23,10 +26,23 @@ class Cd:
     """Where one project's releases live: session, settings, artifacts, log and workspace."""
 
     spark: SparkSession
+    """The session, for smoke tests and for whoever goes on with DataFrames."""
     config: CdConfig
+    """The project's settings."""
     store: ArtifactStore
+    """What dbt invocations left."""
     log: ReleaseLog
+    """The events of all releases."""
     workspace: WorkspaceClient
+    """The SDK's client of whoever is at work."""
+    tables: Tables = None  # type: ignore[assignment]
+    """Tables and views; by default those that the session sees."""
+    dbt: Runner | None = None
+    """How dbt is run; by default as a process."""
+
+    def __post_init__(self) -> None:
+        if self.tables is None:
+            object.__setattr__(self, "tables", SparkTables.of(self.spark))
 
     @cached_property
     def user(self) -> str:

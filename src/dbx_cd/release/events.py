@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from dbx_cd.dbt.selection import WithParents
+from dbx_cd.dbt.selection import Selection
 from dbx_cd.records import Record
 
 
@@ -17,11 +18,17 @@ class Release(Record):
     KIND: ClassVar[str] = "opened"
 
     id: str
+    """UTC time of opening and short SHA: sorts by time."""
     commit: str
+    """The full SHA that the run was started at."""
     run_id: str
+    """The job run's id, which repairs keep."""
     requester: str
+    """Who started the run, as the platform names them."""
     opened_at: datetime
+    """When, UTC."""
     reason: str | None = None
+    """Why, where somebody gave a reason."""
 
     def __str__(self) -> str:
         return f"release {self.id} of commit {self.commit[:12]}"
@@ -34,25 +41,41 @@ class Superseded(Record):
     KIND: ClassVar[str] = "superseded"
 
     by: str
+    """The newer release's id."""
 
 
 @dataclass(frozen=True)
 class Deploying(Record):
-    """A gated target is about to be changed."""
+    """A gated target is about to be changed: the claim that no other release may have at the same time."""
 
     KIND: ClassVar[str] = "deploying"
 
     target: str
+    """The gated target."""
 
 
 @dataclass(frozen=True)
 class Deployed(Record):
-    """A gated target was built; `project_digest` is the sha256 of the project archive it was built from."""
+    """A gated target was built."""
 
     KIND: ClassVar[str] = "deployed"
 
     target: str
+    """The gated target."""
     project_digest: str
+    """The sha256 of the project archive that it was built from."""
+
+
+@dataclass(frozen=True)
+class ClaimWithdrawn(Record):
+    """A deploy stepped back right after its claim, before it changed anything: all is as it was before the claim."""
+
+    KIND: ClassVar[str] = "claim_withdrawn"
+
+    target: str
+    """The gated target."""
+    reason: str
+    """Whom it gave way to, or what had changed."""
 
 
 @dataclass(frozen=True)
@@ -62,28 +85,43 @@ class Failed(Record):
     KIND: ClassVar[str] = "failed"
 
     target: str
+    """The gated target."""
     reason: str
+    """What failed."""
 
 
 @dataclass(frozen=True)
 class Built(Record):
-    """One build: what was asked, where its artifacts are, how it ended.
+    """One build: what was asked, where its artifacts are, how it ended."""
 
-    `timestamp` is "" when dbt left nothing to publish. `project_digest` is the sha256 of the project archive.
-    """
-
+    FORMAT: ClassVar[int] = 2
     KIND: ClassVar[str] = "built"
 
     target: str
+    """The dbt target."""
     gated: bool
+    """Whether the target has a gate: then `deployed` or `failed` follows."""
     ok: bool
+    """Whether dbt succeeded."""
     outcome: str
+    """How dbt ended, in one line."""
     timestamp: str
+    """The artifacts' version; "" when dbt left nothing to publish."""
     project_digest: str
-    select: str | None = None
-    exclude: str | None = None
-    with_parents: WithParents = "none"
-    full_refresh: bool = False
+    """The sha256 of the project archive."""
+    selection: Selection = field(default_factory=Selection)
+    """What was asked for."""
+
+    @classmethod
+    def upgrade(cls, d: dict[Any, Any], written: int) -> dict[Any, Any]:
+        """Format 1 had the fields of the selection among its own."""
+        return d | {"selection": selection_before(d)} if written < 2 else d
 
     def __str__(self) -> str:
         return self.outcome
+
+
+def selection_before(d: Mapping[Any, Any]) -> dict[str, Any]:
+    """The selection of a record that was written before selections were records of their own."""
+    names = ("select", "exclude", "with_parents", "full_refresh", "favor_state")
+    return {name: d[name] for name in names if name in d}

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import logging
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from dbx_cd import html
+from dbx_cd.delta.log_table import Brief, DeltaLogTable, LogRow, LogTable
+from dbx_cd.delta.sql import Sql
 from dbx_cd.errors import ReleaseError
 from dbx_cd.records import Record
-from dbx_cd.relations import RelationName, quote, string_literal
+from dbx_cd.relations import RelationName
 from dbx_cd.release.events import Release, Superseded
 from dbx_cd.release.reading import LogReading
 from dbx_cd.release.state import STATE_FIELDS, Event, ReleaseState
@@ -22,27 +25,7 @@ if TYPE_CHECKING:
 
 R = TypeVar("R", bound=Record)
 
-_COLUMNS = (
-    "event_id STRING NOT NULL, release_id STRING NOT NULL, kind STRING NOT NULL, at TIMESTAMP NOT NULL, "
-    "actor STRING, format INT, payload STRING"
-)
-_NAMES = tuple(column.split()[0] for column in _COLUMNS.split(", "))
-_BRIEF = f"to_json(from_json(payload, '{', '.join(f'{name} {kind}' for name, kind in STATE_FIELDS.items())}'))"
-# Rows as the parameter of a query: no Python worker has to start for a few rows, as createDataFrame would need.
-_ROWS = (
-    "SELECT event_id, release_id, kind, CAST(at AS TIMESTAMP) AS at, actor, format, payload FROM (SELECT inline("
-    "from_json(:rows, 'ARRAY<STRUCT<event_id: STRING, release_id: STRING, kind: STRING, at: STRING, actor: STRING, "
-    "format: INT, payload: STRING>>')))"
-)
-# Row tracking keeps the commit version of every row, also through OPTIMIZE, so that order survives the cleaning of
-# the Delta log (30 days by default), which a join with DESCRIBE HISTORY would not.
-_PROPERTIES = (
-    "'delta.appendOnly' = 'true', 'delta.enableRowTracking' = 'true', "
-    "'delta.logRetentionDuration' = 'interval 400 days'"
-)
-_HARMLESS = frozenset(
-    {"WRITE", "OPTIMIZE", "VACUUM START", "VACUUM END", "ANALYZE", "COMPUTE STATS", "SET TBLPROPERTIES"}
-)
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -50,7 +33,9 @@ class ReleaseHistory:
     """Every release with its state, newest first."""
 
     rows: tuple[tuple[Release, ReleaseState], ...]
-    spark: SparkSession | None = None
+    """The releases with their states."""
+    sql: Sql | None = None
+    """The port of the session that read them, for `to_df`."""
 
     def __iter__(self) -> Iterator[tuple[Release, ReleaseState]]:
         return iter(self.rows)
@@ -60,14 +45,14 @@ class ReleaseHistory:
 
     def to_df(self) -> DataFrame:
         """The history as a DataFrame."""
-        if self.spark is None:
+        if self.sql is None:
             raise ReleaseError("this history was made without a Spark session", next_step="use ReleaseLog.history()")
         schema = (
             "release_id string, commit string, phase string, since timestamp, requester string, "
             "decided_by string, reason string"
         )
         rows = [(r.id, r.commit, s.phase, s.since, r.requester, s.actor, s.reason or r.reason) for r, s in self.rows]
-        return self.spark.createDataFrame(rows, schema)
+        return self.sql.frame(rows, schema)
 
     def to_html(self) -> str:
         """The history as a table."""
@@ -92,15 +77,27 @@ class ReleaseLog:
     """
 
     def __init__(self, spark: SparkSession, table: str, *, actor: str = "") -> None:
-        self.spark = spark
-        self.table = RelationName.parse(table)
+        self._sql: Sql | None = Sql(spark)
+        self._rows: LogTable = DeltaLogTable(self._sql, RelationName.parse(table))
         self.actor = actor
-        self._ready = False
+
+    @classmethod
+    def on(cls, table: LogTable, *, actor: str = "") -> ReleaseLog:
+        """A log on any `LogTable`, such as one in memory."""
+        log = cls.__new__(cls)
+        log._sql, log._rows, log.actor = None, table, actor
+        return log
+
+    @property
+    def table(self) -> RelationName:
+        """The table's name."""
+        return self._rows.name
 
     def open(self, commit: str, *, run_id: str, requester: str, reason: str | None = None) -> Release:
         """Open the release of a Workflow run, or find it again: idempotent per run.
 
-        Older releases that nobody has decided on yet are superseded.
+        Older releases that nobody has decided on yet are superseded, also when a first attempt was killed before it
+        could say so.
 
         Args:
             commit: the full SHA the run was started at.
@@ -108,27 +105,28 @@ class ReleaseLog:
             requester: who started the run.
             reason: why, where somebody gave one (a rollback).
         """
-        before = self.read()
-        known = before.of_run(run_id)
-        if known is not None:
-            return known
+        log = self.read()
+        while (opened := log.of_run(run_id)) is None:
+            # Two runs may open in the same second: the commit order of the events says whose the id is, and the other
+            # one comes round again.
+            taken = {event.release_id for event in log.events}
+            self._append_opened(taken, commit, run_id=run_id, requester=requester, reason=reason)
+            log = self.read()
+        for older, state in log.before(opened):
+            if state.undecided:
+                self.append(older, Superseded(by=opened.id))
+        return opened
+
+    def _append_opened(self, taken: set[str], commit: str, *, run_id: str, requester: str, reason: str | None) -> None:
         now = datetime.now(UTC)
-        taken = {release.id for release, _ in before.history}
         release_id = next(
             candidate
             for seconds in range(len(taken) + 1)
             if (candidate := f"{now + timedelta(seconds=seconds):%Y%m%dT%H%M%SZ}-{commit[:7]}") not in taken
         )
-        mine = Release(release_id, commit, run_id, requester, now, reason)
-        self.append(mine, mine)
-        after = self.read()
-        opened = after.of_run(run_id)
-        assert opened is not None
-        if opened.id == mine.id:
-            for older, state in after.history:
-                if state.undecided and older.id != mine.id and older.opened_at <= mine.opened_at:
-                    self.append(older, Superseded(by=mine.id))
-        return opened
+        release = Release(release_id, commit, run_id, requester, now, reason)
+        self.append(release, release)
+        _log.info("opened %s", release)
 
     def release(self, release_id: str) -> Release:
         """The release of that id.
@@ -159,7 +157,7 @@ class ReleaseLog:
         return release
 
     def last_good(self, target: str, *, before: Release | None = None) -> Release:
-        """The newest release that is deployed to a target, not failed since and not rolled back.
+        """The newest release that is deployed to a target, not failed since and not rolled back, not even in part.
 
         Args:
             target: the dbt target.
@@ -170,7 +168,8 @@ class ReleaseLog:
         """
         older = before is None
         for release, state in self.history():
-            if older and state.phase == "deployed" and target in state.deployed_to:
+            here = state.of(target)
+            if older and here.deployment == "deployed" and not here.is_partly_rolled_back:
                 return release
             older = older or (before is not None and release.id == before.id)
         raise ReleaseError(f"no release is deployed to {target!r}", where=self.table)
@@ -180,24 +179,23 @@ class ReleaseLog:
         return self.append_all(release, [record])[0]
 
     def append_all(self, release: Release, records: Sequence[Record]) -> list[Event]:
-        """Append events of one release in one Delta commit, which is tagged with the first event's id."""
-        self._create()
+        """Append events of one release in one commit, which is tagged with the first event's id."""
         events = [self._event(release, record) for record in records]
         rows = [
-            {
-                "event_id": event.event_id,
-                "release_id": event.release_id,
-                "kind": event.kind,
-                "at": event.at.isoformat(),
-                "actor": event.actor,
-                "format": record.FORMAT,
-                "payload": json.dumps(event.payload, default=str, sort_keys=True),
-            }
+            LogRow(
+                event_id=event.event_id,
+                release_id=event.release_id,
+                kind=event.kind,
+                at=event.at,
+                actor=event.actor,
+                format=record.FORMAT,
+                payload=json.dumps(event.payload, default=str, sort_keys=True),
+            )
             for event, record in zip(events, records, strict=True)
         ]
-        # The writer option, not a session setting: the latter is for classic compute only (Delta documentation).
-        frame = self.spark.sql(_ROWS, args={"rows": json.dumps(rows)}).write.format("delta").mode("append")
-        frame.option("userMetadata", f"dbx_cd {events[0].event_id}").saveAsTable(self.table.quoted)
+        self._rows.append(rows)
+        for event, record in zip(events, records, strict=True):
+            _log.info("%s: %s: %s", event.release_id, event.kind, record)
         return events
 
     def _event(self, release: Release, record: Record) -> Event:
@@ -221,7 +219,7 @@ class ReleaseLog:
 
     def history(self) -> ReleaseHistory:
         """Every release with its state, newest first."""
-        return ReleaseHistory(self.read().history, self.spark)
+        return ReleaseHistory(self.read().history, self._sql)
 
     def read(self, release: Release | None = None) -> LogReading:
         """The whole log at one moment, in one query: the release's events whole, of every other what its state needs.
@@ -248,17 +246,12 @@ class ReleaseLog:
                 a smoke report can be large, and a log is long.
             whole: with `brief`, take the payloads of this release whole.
         """
-        if not self._exists():
-            return []
-        columns = [c for c in _NAMES if c != "payload"]
-        frame = self.spark.table(self.table.quoted)
-        if release_id is not None:
-            frame = frame.where(frame["release_id"] == release_id)
-        if kinds:
-            frame = frame.where(frame["kind"].isin(list(kinds)))
-        payload = f"CASE WHEN kind = '{Release.KIND}'{_or_release(whole)} THEN payload ELSE {_BRIEF} END AS payload"
-        frame = frame.selectExpr(*columns, payload if brief else "payload", "_metadata.row_commit_version AS version")
-        return sorted(_events(frame.collect()), key=lambda e: e.version)
+        cut = Brief(STATE_FIELDS, (Release.KIND,), None if whole is None else whole.id) if brief else None
+        rows = self._rows.rows(release_id=release_id, kinds=kinds, brief=cut)
+        return [
+            Event(r.event_id, r.release_id, r.kind, r.at, r.actor or "", json.loads(r.payload or "{}"), version)
+            for version, r in rows
+        ]
 
     def tampering(self) -> tuple[str, ...]:
         """Commits of the log that are neither its creation, nor appends, nor maintenance, as short descriptions.
@@ -266,41 +259,11 @@ class ReleaseLog:
         The log is tamper-evident, not tamper-proof: an owner can unset `delta.appendOnly`, and RESTORE ignores it
         (measured). The gate refuses a log for which this is not empty.
         """
-        if not self._exists():
-            return ()
         found = []
-        for row in self.spark.sql(f"DESCRIBE HISTORY {self.table.quoted}").collect():
-            parameters = row["operationParameters"] or {}
-            appended = row["operation"] != "WRITE" or parameters.get("mode") == "Append"
-            created = row["operation"].startswith("CREATE TABLE") and row["version"] == 0
-            unlocked = row["operation"] == "SET TBLPROPERTIES" and "appendOnly" in str(parameters)
-            if not (created or (row["operation"] in _HARMLESS and appended and not unlocked)):
-                found.append(f"version {row['version']}: {row['operation']}")
+        for commit in self._rows.commits():
+            created = commit.version == 0 and commit.operation.startswith("CREATE TABLE")
+            appended = commit.operation == "WRITE" and commit.parameters.get("mode") == "Append"
+            settings = commit.operation == "SET TBLPROPERTIES" and "appendOnly" not in str(commit.parameters)
+            if not (created or appended or settings or commit.is_maintenance):
+                found.append(f"version {commit.version}: {commit.operation}")
         return tuple(found)
-
-    def _exists(self) -> bool:
-        if not self._ready:
-            self._ready = self.spark.catalog.tableExists(self.table.quoted)
-        return self._ready
-
-    def _create(self) -> None:
-        if self._exists():
-            return
-        schema = f"{quote(self.table.catalog)}.{quote(self.table.schema)}"
-        self.spark.sql(f"CREATE SCHEMA IF NOT EXISTS {schema}")
-        self.spark.sql(
-            f"CREATE TABLE IF NOT EXISTS {self.table.quoted} ({_COLUMNS}) USING delta TBLPROPERTIES ({_PROPERTIES})"
-        )
-        self._ready = True
-
-
-def _or_release(release: Release | None) -> str:
-    return "" if release is None else f" OR release_id = {string_literal(release.id)}"
-
-
-def _events(rows: Iterable[Any]) -> Iterable[Event]:
-    for row in rows:
-        # Spark hands timestamps over as naive local times of this process.
-        at = row["at"].astimezone(UTC)
-        payload = json.loads(row["payload"] or "{}")
-        yield Event(row["event_id"], row["release_id"], row["kind"], at, row["actor"], payload, row["version"])

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import groupby
 from typing import TypeVar
 
 from dbx_cd.records import Record
@@ -17,10 +17,12 @@ R = TypeVar("R", bound=Record)
 
 @dataclass(frozen=True)
 class LogReading:
-    """Events in commit order; those of `release` are whole, of all others only what a release's state needs."""
+    """Events in commit order."""
 
     events: tuple[Event, ...]
+    """All events: whole of `release`, of any other only what a release's state needs."""
     release: Release | None = None
+    """The release whose records can be asked for."""
 
     def of(self, release_id: str, *, kinds: Sequence[str] = ()) -> list[Event]:
         """The events of one release, of some kinds or all."""
@@ -44,20 +46,46 @@ class LogReading:
         assert state is not None, f"{self.release} has no opened event"
         return state
 
+    @cached_property
+    def openings(self) -> tuple[Event, ...]:
+        """The events that opened a release, in commit order.
+
+        Of two `opened` events with one id, or of one run, only the first counts: the release's tasks agree on it.
+        """
+        found: list[Event] = []
+        ids: set[str] = set()
+        runs: set[str] = set()
+        for event in self.events:
+            run = str(event.payload.get("run_id"))
+            if event.kind == Release.KIND and event.release_id not in ids and run not in runs:
+                found.append(event)
+                ids.add(event.release_id)
+                runs.add(run)
+        return tuple(found)
+
     def of_run(self, run_id: str) -> Release | None:
-        """The first release, in commit order, that a job run opened: two tasks racing to open agree on it."""
-        opened = (e for e in self.events if e.kind == Release.KIND)
-        return next((Release.read(dict(e.payload)) for e in opened if e.payload.get("run_id") == run_id), None)
+        """The release that a job run opened."""
+        return next((Release.read(dict(e.payload)) for e in self.openings if e.payload.get("run_id") == run_id), None)
 
     @cached_property
     def history(self) -> tuple[tuple[Release, ReleaseState], ...]:
         """Every release with its state, newest first."""
+        by_release: dict[str, list[Event]] = defaultdict(list)
+        for event in self.events:
+            by_release[event.release_id].append(event)
         rows = []
-        by_release = sorted(self.events, key=lambda e: (e.release_id, e.version))
-        for _, group in groupby(by_release, key=lambda e: e.release_id):
-            of_release = list(group)
-            state = state_of(of_release)
-            if state is not None:
-                opened = next(e for e in of_release if e.kind == Release.KIND)
-                rows.append((opened.version, Release.read(dict(opened.payload)), state))
-        return tuple((release, state) for _, release, state in sorted(rows, key=lambda row: row[0], reverse=True))
+        for opened in reversed(self.openings):
+            state = state_of(by_release[opened.release_id])
+            assert state is not None
+            rows.append((Release.read(dict(opened.payload)), state))
+        return tuple(rows)
+
+    def before(self, release: Release) -> tuple[tuple[Release, ReleaseState], ...]:
+        """The releases that were opened before another one, newest first."""
+        ids = [older.id for older, _ in self.history]
+        return self.history[ids.index(release.id) + 1 :]
+
+    def after(self, release: Release) -> tuple[tuple[Release, ReleaseState], ...]:
+        """The releases that were opened after another one, newest first."""
+        ids = [newer.id for newer, _ in self.history]
+        return self.history[: ids.index(release.id)]

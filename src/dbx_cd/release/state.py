@@ -1,35 +1,26 @@
 """What a release's events add up to: one pure function.
 
-The release log only ever grows, so nothing stores "the state" of a release. Whoever wants it replays the events.
+The release log only ever grows, so nothing stores "the state" of a release. Whoever wants it replays the events. A
+release stands somewhere in each target on its own: what a repaired task does to staging later does not move what is in
+production.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
 
-Phase = Literal[
-    "opened",
-    "built",
-    "smoked",
-    "waiting",
-    "approved",
-    "rejected",
-    "superseded",
-    "deploying",
-    "deployed",
-    "failed",
-    "rolled_back",
-]
-UNDECIDED: tuple[Phase, ...] = ("opened", "built", "smoked", "waiting")
+from dbx_cd.release.target_state import NOWHERE, Phase, TargetState
+
 # What `state_of`, and whoever compares releases, read of an event's payload, with the types of Spark SQL.
 STATE_FIELDS = {
     "format": "INT",
     "ok": "BOOLEAN",
     "gated": "BOOLEAN",
     "complete": "BOOLEAN",
+    "withdrawn": "BOOLEAN",
     "target": "STRING",
     "seal": "STRING",
     "actor": "STRING",
@@ -38,19 +29,39 @@ STATE_FIELDS = {
     "by": "STRING",
     "project_digest": "STRING",
 }
+_UNDECIDED: tuple[Phase, ...] = ("opened", "built", "smoked", "waiting")
 
 
 @dataclass(frozen=True)
 class Event:
-    """One row of the release log; `version` is the Delta version of the commit that wrote it, the only order."""
+    """One row of the release log."""
 
     event_id: str
+    """Unique."""
     release_id: str
+    """The release that the event is about."""
     kind: str
+    """The `KIND` of the record in the payload."""
     at: datetime
+    """When it was written, UTC, by the clock of whoever wrote it: for people, never for the order."""
     actor: str
+    """Who wrote it, as the platform names them."""
     payload: Mapping[str, Any]
+    """The record, as `to_dict` gives it."""
     version: int
+    """The Delta version of the commit that wrote it: the only order."""
+
+
+@dataclass(frozen=True)
+class End:
+    """How a release ended, other than by a decision."""
+
+    phase: Literal["superseded", "rolled_back"]
+    """A newer release has overtaken it, or what it changed was brought back."""
+    at: datetime
+    """When, UTC."""
+    reason: str | None = None
+    """Why it was rolled back."""
 
 
 @dataclass(frozen=True)
@@ -58,24 +69,79 @@ class ReleaseState:
     """Where a release stands."""
 
     release_id: str
-    phase: Phase
-    since: datetime
-    seal: str | None = None
-    actor: str | None = None
-    reason: str | None = None
-    deployed_to: tuple[str, ...] = ()
-    deploying_to: str | None = None
+    """The release."""
+    opened_at: datetime
+    """When it was opened, UTC."""
+    targets: Mapping[str, TargetState] = field(default_factory=dict)
+    """Where it stands in each target that it was built into or asked for."""
     superseded_by: str | None = None
+    """The newer release that has overtaken it."""
+    end: End | None = None
+    """How it ended, where it was superseded or rolled back."""
+
+    @property
+    def phase(self) -> Phase:
+        """One word for the whole release: its end, else what is in a gated target, else what happened last."""
+        return self.end.phase if self.end else self._leading.phase
+
+    @property
+    def since(self) -> datetime:
+        """Since when that word is true."""
+        return self.end.at if self.end else self._leading.since or self.opened_at
+
+    @property
+    def reason(self) -> str | None:
+        """Why it failed, was rejected or rolled back, or what its approver remarked."""
+        return self.end.reason if self.end else self._leading.reason
+
+    @property
+    def actor(self) -> str | None:
+        """Who decided, where somebody has: about the target that was asked for last."""
+        asked = [t for t in self.targets.values() if t.approval is not None]
+        newest = max(asked, key=lambda t: t.approval.version if t.approval else -1, default=NOWHERE)
+        return newest.approval.actor if newest.approval else None
+
+    @property
+    def deployed_to(self) -> tuple[str, ...]:
+        """The gated targets that have this release, in the order in which they first had it."""
+        found = sorted((t.first_deployed, name) for name, t in self.targets.items() if t.deployment == "deployed")
+        return tuple(name for _, name in found)
+
+    @property
+    def deploying_to(self) -> str | None:
+        """The gated target that it is being deployed to, or whose deploy was killed."""
+        return next((name for name, t in self.targets.items() if t.deployment == "deploying"), None)
 
     @property
     def undecided(self) -> bool:
         """Whether a newer release may still overtake this one."""
-        return self.phase in UNDECIDED
+        return self.phase in _UNDECIDED
 
     @property
     def ended(self) -> bool:
         """Whether nothing more can be built from this release."""
         return self.phase in ("rejected", "superseded", "rolled_back")
+
+    @property
+    def waiting_for(self) -> tuple[str, ...]:
+        """The gated targets for which somebody is asked to decide; what staging built since makes a question void."""
+        staged = max((t.changed for t in self.targets.values() if t.build is not None), default=-1)
+        asked = [(n, t.approval) for n, t in self.targets.items() if t.approval is not None and not self.ended]
+        return tuple(name for name, a in asked if a.phase == "waiting" and a.version > staged)
+
+    def of(self, target: str) -> TargetState:
+        """Where it stands in one target."""
+        return self.targets.get(target, NOWHERE)
+
+    @property
+    def _leading(self) -> TargetState:
+        """The target whose word stands for the release."""
+        states = sorted(self.targets.values(), key=lambda t: t.version, reverse=True)
+        for word in ("rejected", "deploying", "deployed"):
+            found = next((t for t in states if t.phase == word), None)
+            if found is not None and not (word == "deployed" and _fails_later(states, found)):
+                return found
+        return states[0] if states else NOWHERE
 
 
 def state_of(events: Iterable[Event]) -> ReleaseState | None:
@@ -93,47 +159,42 @@ def state_of(events: Iterable[Event]) -> ReleaseState | None:
     state: ReleaseState | None = None
     for event in sorted(events, key=lambda e: e.version):
         if event.kind == "opened":
-            state = state or ReleaseState(event.release_id, "opened", event.at)
+            state = state or ReleaseState(event.release_id, event.at)
         elif state is not None:
             state = _next(state, event)
     return state
 
 
+def _fails_later(states: Iterable[TargetState], deployed: TargetState) -> bool:
+    """Whether the release has failed in another gated target after it was deployed to one."""
+    return any(t.deployment == "failed" and t.version > deployed.version for t in states)
+
+
 def _next(state: ReleaseState, event: Event) -> ReleaseState:
-    payload = event.payload
-
-    def to(phase: Phase, **changes: Any) -> ReleaseState:
-        return replace(state, phase=phase, since=event.at, **changes)
-
+    if event.kind == "superseded" and state.undecided:
+        return replace(state, superseded_by=str(event.payload.get("by")), end=End("superseded", event.at))
     if event.kind == "rolled_back":
-        whole = payload.get("complete", True)
-        return to("rolled_back", deploying_to=None, reason=payload.get("reason")) if whole else state
-    if state.ended:
-        return state
-    match event.kind:
-        case "built" if payload.get("gated"):
-            return state
-        case "built":
-            return to("built", reason=None) if payload.get("ok") else to("failed", reason=payload.get("summary"))
-        case "smoked":
-            if not payload.get("ok"):
-                return to("failed", reason=payload.get("summary"))
-            # After a deploy the smoke test of production was repaired: the release is good after all.
-            return to("deployed" if payload.get("target") in state.deployed_to else "smoked", reason=None)
-        case "approval_requested":
-            decided = state.phase in ("approved", "deploying", "deployed") and payload.get("seal") == state.seal
-            return state if decided else to("waiting", seal=payload.get("seal"), reason=None)
-        case "approved" | "rejected" if state.phase == "waiting" and payload.get("seal") == state.seal:
-            phase: Phase = "approved" if event.kind == "approved" else "rejected"
-            return to(phase, actor=payload.get("actor"), reason=payload.get("reason"))
-        case "superseded" if state.undecided:
-            return to("superseded", superseded_by=payload.get("by"))
-        case "deploying":
-            return to("deploying", deploying_to=payload.get("target"))
-        case "deployed":
-            target = str(payload.get("target"))
-            return to("deployed", deploying_to=None, deployed_to=tuple(dict.fromkeys((*state.deployed_to, target))))
-        case "failed":
-            still = tuple(target for target in state.deployed_to if target != payload.get("target"))
-            return to("failed", deploying_to=None, deployed_to=still, reason=payload.get("reason"))
-    return state
+        return _rolled_back(state, event)
+    name = str(event.payload.get("target") or "")
+    if event.kind in ("approved", "rejected") and not name:
+        name = _asked(state, str(event.payload.get("seal")))
+    before = state.of(name)
+    after = before.after(event.kind, event.payload, at=event.at, version=event.version, release_ended=state.ended)
+    return state if after == before else replace(state, targets={**state.targets, name: after})
+
+
+def _rolled_back(state: ReleaseState, event: Event) -> ReleaseState:
+    """A rollback is of everything that the release changed, whichever gated targets that is in."""
+    undone = {
+        name: target.rolled_back(event.payload, at=event.at, version=event.version)
+        for name, target in state.targets.items()
+        if target.deployment is not None
+    }
+    whole = event.payload.get("complete", True)
+    end = End("rolled_back", event.at, event.payload.get("reason")) if whole else state.end
+    return replace(state, targets={**state.targets, **undone}, end=end)
+
+
+def _asked(state: ReleaseState, seal: str) -> str:
+    """The target whose approval was asked for under a seal: a decision names the seal alone."""
+    return next((n for n, t in state.targets.items() if t.approval is not None and t.approval.seal == seal), "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import uuid
 from collections.abc import Mapping
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
     from dbx_cd.release.events import Release
 
+_log = logging.getLogger(__name__)
+
 JOB_NAME = "dbx_cd"
 GATE_TASK = "approval_gate"
 # The job parameters that say where things are.
@@ -33,9 +36,13 @@ class ReleaseRun(Record):
     KIND: ClassVar[str] = "triggered"
 
     job_id: int
+    """The job."""
     run_id: int
+    """The job run."""
     commit: str
+    """The full SHA that it was started at."""
     url: str | None = None
+    """The run's page."""
 
     def __str__(self) -> str:
         return f"run {self.run_id} of job {self.job_id} at commit {self.commit[:12]}"
@@ -46,8 +53,11 @@ class NotebookRun:
     """A notebook that was started as a one-time run."""
 
     notebook: str
+    """The name of the notebook."""
     run_id: int
+    """The job run."""
     url: str | None = None
+    """The run's page."""
 
     def __str__(self) -> str:
         return f"notebook {self.notebook}, run {self.run_id}"
@@ -58,7 +68,9 @@ class RunFacts:
     """What the platform says about the run a task belongs to."""
 
     creator: str
+    """Who started it, as the platform names them."""
     used_commit: str | None
+    """The commit of its checkout, where it has one."""
 
 
 def trigger(
@@ -100,7 +112,9 @@ def trigger(
     response: RunNowResponse = started.response
     run_id = int(response.run_id or 0)
     run = workspace.jobs.get_run(run_id)
-    return ReleaseRun(job_id, run_id, commit, run.run_page_url)
+    started_run = ReleaseRun(job_id, run_id, commit, run.run_page_url)
+    _log.info("started %s", started_run)
+    return started_run
 
 
 def resume(workspace: WorkspaceClient, release: Release) -> ReleaseRun:
@@ -128,7 +142,9 @@ def resume(workspace: WorkspaceClient, release: Release) -> ReleaseRun:
         # A repair forgets overridden parameters (Jobs API documentation).
         job_parameters={p.name: p.value or p.default or "" for p in run.job_parameters or () if p.name},
     )
-    return ReleaseRun(run.job_id, int(release.run_id), release.commit, run.run_page_url)
+    resumed = ReleaseRun(run.job_id, int(release.run_id), release.commit, run.run_page_url)
+    _log.info("resumed %s from %s on", resumed, GATE_TASK)
+    return resumed
 
 
 def run_facts(workspace: WorkspaceClient, run_id: str) -> RunFacts:
@@ -195,7 +211,9 @@ def start_notebook(
         idempotency_token=uuid.uuid4().hex,
     )
     run = workspace.jobs.get_run(started.run_id)
-    return NotebookRun(notebook, started.run_id, run.run_page_url)
+    notebook_run = NotebookRun(notebook, started.run_id, run.run_page_url)
+    _log.info("started %s", notebook_run)
+    return notebook_run
 
 
 def notebook_result(
@@ -204,7 +222,7 @@ def notebook_result(
     """Wait for a notebook; returns what it ended with by `dbutils.notebook.exit`.
 
     Raises:
-        WorkflowError: it failed, which is told in its own words, or has not ended in time.
+        WorkflowError: it failed, which is reported in its own words, or has not ended in time.
     """
     from databricks.sdk.service.jobs import RunResultState
 
@@ -212,8 +230,8 @@ def notebook_result(
     attempts = [t.run_id for t in run.tasks or () if t.run_id is not None]
     output = workspace.jobs.get_run_output(attempts[-1]) if attempts else None
     if run.state is None or run.state.result_state != RunResultState.SUCCESS:
-        said = (output.error if output else None) or (run.state.state_message if run.state else None)
-        raise WorkflowError(f"{started} failed: {said}", where=started.url, next_step="its page says what was done")
+        message = (output.error if output else None) or (run.state.state_message if run.state else None)
+        raise WorkflowError(f"{started} failed: {message}", where=started.url, next_step="its page says what was done")
     return str(output.notebook_output.result or "") if output and output.notebook_output else ""
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from dbx_cd.errors import RestoreRefused
-from dbx_cd.rollback.decision import PlanItem
+from dbx_cd.rollback.ownership import is_as_planned
 from dbx_cd.rollback.plan import RestorePlan
+from dbx_cd.rollback.plan_item import PlanItem
 
 
 def require_consent(plan: RestorePlan, *, seal: str, discard_later_writes: bool) -> None:
@@ -49,30 +50,14 @@ def agreed(plan: RestorePlan, now: RestorePlan) -> list[PlanItem]:
         RestoreRefused: a relation is neither what the plan says nor what an earlier attempt made of it.
     """
     current = {i.name: i for i in now.items}
-    moved = [i.name for i in plan.items if not _still(i, current[i.name])]
+    moved = [i.name for i in plan.items if not is_as_planned(i, current[i.name])]
     if moved:
         raise RestoreRefused(f"changed since the plan: {', '.join(moved)}", next_step="plan again and read it")
     return [_execution(i, current[i.name]) for i in plan.items]
 
 
-def _still(planned: PlanItem, now: PlanItem) -> bool:
-    """Whether a relation is what the plan says, or what an earlier attempt at this plan made of it.
-
-    Such an attempt brings a table to its target or a view to its definition, moves what stood in the way, or brings a
-    dropped table back without restoring it yet.
-    """
-    if planned.now == now.now:
-        return True
-    if not planned.changes:
-        return False
-    if now.action == "none":
-        return True
-    moved_away = now.kind_now == "missing" and planned.action == now.action
-    return moved_away or (planned.action == "undrop" and now.action == "restore" and not now.later_writes)
-
-
 def _execution(planned: PlanItem, now: PlanItem) -> PlanItem:
-    """The item as it is now, with what only the plan has: the proof of the target and what to keep."""
+    """The item as it is now, with what only the plan has: the proof of the version to go back to, and what to keep."""
     return replace(
         now,
         fingerprint=planned.fingerprint or now.fingerprint,

@@ -10,26 +10,37 @@ from typing import ClassVar
 from dbx_cd import html
 from dbx_cd.records import Record
 from dbx_cd.release.state import Event
-from dbx_cd.rollback.decision import Action
+from dbx_cd.rollback.plan_item import Action
 
 
 @dataclass(frozen=True)
 class RestoredRelation(Record):
-    """One relation of a restore. `seal` is the plan's; `moved_to` is the name of what stood in the way."""
+    """One relation of a restore."""
 
     KIND: ClassVar[str] = "restored_relation"
 
     name: str
+    """The relation, with catalog and schema."""
     action: Action
+    """What was done with it."""
     seal: str
+    """The plan's seal."""
     ok: bool
+    """Whether it is what the plan said."""
     proof: str = ""
+    """How that was proved, for people."""
     error: str | None = None
+    """Why it is not."""
     from_version: int | None = None
+    """The version of the table before."""
     to_version: int | None = None
+    """The version that it was brought back to."""
     version_after: int | None = None
+    """The version of the table afterwards."""
     moved_to: str | None = None
+    """The new name of what stood in the way."""
     seconds: float = 0.0
+    """Wall time."""
 
     def __str__(self) -> str:
         return f"{self.name}: {self.action}, {self.proof if self.ok else f'FAILED: {self.error}'}"
@@ -37,22 +48,32 @@ class RestoredRelation(Record):
 
 @dataclass(frozen=True)
 class RestoreResult(Record):
-    """What a restore did. `complete` when the whole release is undone, which ends the release."""
+    """What a restore did."""
 
     KIND: ClassVar[str] = "rolled_back"
 
     release_id: str
+    """The release that was undone."""
     seal: str
+    """The plan's seal."""
     relations: tuple[RestoredRelation, ...]
+    """Every relation of the plan."""
     complete: bool
+    """Whether the whole release is undone, which ends the release."""
     started_at: datetime
+    """When, UTC."""
     seconds: float
+    """Wall time."""
     discarded_later_writes: bool = False
+    """Whether somebody agreed to erase what others wrote."""
     reason: str | None = None
+    """Why, where somebody gave a reason."""
+    withdrawn: bool = False
+    """Whether it stepped back before it changed anything, because somebody else had begun."""
 
     @property
     def ok(self) -> bool:
-        """Whether every relation is what the plan said, and proved so."""
+        """Whether every relation is what the plan says, and proved so."""
         return all(r.ok for r in self.relations)
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -10,41 +11,47 @@ from functools import cache, partial
 from typing import TYPE_CHECKING, ClassVar
 
 from dbx_cd import html
-from dbx_cd.approval.seal import digest
-from dbx_cd.delta import tables as delta_tables
-from dbx_cd.delta.tables import CatalogEntry
+from dbx_cd.delta.sql import in_parallel
+from dbx_cd.delta.tables import CatalogEntry, Tables
 from dbx_cd.delta.views import dependency_order
+from dbx_cd.digest import digest
 from dbx_cd.errors import RestoreRefused
 from dbx_cd.records import Record
 from dbx_cd.release.reading import LogReading
-from dbx_cd.rollback.decision import NewTables, OwnCommits, PlanItem, Present, decide
-from dbx_cd.rollback.point import THREADS, RelationState, RestorePoint, VersionsAfter, prove_readable
+from dbx_cd.rollback.decision import decide
+from dbx_cd.rollback.ownership import OwnCommits
+from dbx_cd.rollback.plan_item import NewTables, PlanItem
+from dbx_cd.rollback.point import THREADS, RestorePoint, VersionsAfter, prove_readable
+from dbx_cd.rollback.relation_state import Present, RelationState
 
 if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
-
     from dbx_cd.release.context import Cd
     from dbx_cd.release.events import Release
 
+_log = logging.getLogger(__name__)
 _FIRST_COMMITS = 1000  # enough for all but very busy tables; those are asked a second time, for everything
 
 
 @dataclass(frozen=True)
 class RestorePlan(Record):
-    """Every relation of a release in the order a restore takes them: tables, then views after what they read.
-
-    `reason` is set in the log, when somebody carries the plan out.
-    """
+    """Every relation of a release in the order a restore takes them: tables, then views after what they read."""
 
     KIND: ClassVar[str] = "restore_planned"
 
     release_id: str
+    """The release that would be undone."""
     planned_at: datetime
+    """When, UTC."""
     items: tuple[PlanItem, ...]
+    """What would be done with each relation."""
     new_tables: NewTables = "keep"
+    """What becomes of relations that the release created."""
     to: datetime | None = None
+    """The time to go back to, UTC, instead of before the release."""
     only: tuple[str, ...] = ()
+    """The relations it is restricted to; empty for all."""
     reason: str | None = None
+    """Why; set in the log, when somebody carries the plan out."""
 
     @property
     def seal(self) -> str:
@@ -71,9 +78,9 @@ class RestorePlan(Record):
         counts = {
             action: sum(i.action == action for i in self.items) for action in dict.fromkeys(map(_action, self.items))
         }
-        said = ", ".join(f"{n} {action}" for action, n in counts.items()) or "nothing to do"
+        actions = ", ".join(f"{n} {action}" for action, n in counts.items()) or "nothing to do"
         warned = f"; {len(self.later_writes)} with later writes by others" if self.later_writes else ""
-        return f"restore plan of release {self.release_id}: {said}{warned}; seal {self.seal[:12]}"
+        return f"restore plan of release {self.release_id}: {actions}{warned}; seal {self.seal[:12]}"
 
     @property
     def text(self) -> str:
@@ -126,13 +133,15 @@ def plan_restore(
     """
     moment = to.replace(tzinfo=UTC) if to is not None and to.tzinfo is None else to
     log = cd.log.read(release)
-    plan = assess(cd.spark, log, only=only, skip=skip, to=moment, new_tables=new_tables)
-    prove = partial(_proved, cd.spark)
-    return replace(plan, items=tuple(delta_tables.in_parallel(prove, plan.items, threads=THREADS)))
+    plan = assess(cd.tables, log, only=only, skip=skip, to=moment, new_tables=new_tables)
+    prove = partial(_proved, cd.tables)
+    plan = replace(plan, items=tuple(in_parallel(prove, plan.items, threads=THREADS)))
+    _log.info("%s", plan)
+    return plan
 
 
 def assess(
-    spark: SparkSession,
+    tables: Tables,
     log: LogReading,
     *,
     only: Sequence[str] | None = None,
@@ -153,23 +162,23 @@ def assess(
             next_step="pick a release that was deployed, from cd.log.history()",
         )
     states = _selected(states_before(points), only=only, skip=skip)
-    entries = delta_tables.catalog_entries(spark, [s.relation for s in states])
+    entries = tables.entries([s.relation for s in states])
 
     @cache
     def dropped(catalog: str, schema: str) -> frozenset[str] | None:
-        return delta_tables.dropped_tables(spark, catalog=catalog, schema=schema)
+        return tables.dropped(catalog=catalog, schema=schema)
 
     def item(state: RelationState) -> PlanItem:
         return decide(
             state,
-            _present(spark, state, entries[state.relation.key], sizes=sizes),
+            _present(tables, state, entries[state.relation.key], sizes=sizes),
             own=OwnCommits.of(state.relation, points, afters),
             to=to,
             new_tables=new_tables,
             dropped=dropped,
         )
 
-    items = delta_tables.in_parallel(item, states, threads=THREADS)
+    items = in_parallel(item, states, threads=THREADS)
     return RestorePlan(
         release_id=release.id,
         planned_at=datetime.now(UTC),
@@ -212,30 +221,30 @@ def _named(name: str, states: Sequence[RelationState]) -> list[RelationState]:
     return found
 
 
-def _present(spark: SparkSession, before: RelationState, entry: CatalogEntry, *, sizes: bool) -> Present:
+def _present(tables: Tables, before: RelationState, entry: CatalogEntry, *, sizes: bool) -> Present:
     relation = before.relation
     if entry.kind == "table":
-        detail = delta_tables.detail(spark, relation) if sizes else None
-        properties = detail.properties if detail else delta_tables.properties(spark, relation)
-        commits = delta_tables.history(spark, relation, limit=_FIRST_COMMITS)
+        detail = tables.detail(relation) if sizes else None
+        properties = detail.properties if detail else tables.properties(relation)
+        commits = tables.history(relation, limit=_FIRST_COMMITS)
         if len(commits.commits) == _FIRST_COMMITS and min(commits.commits) > (before.version or 0):
-            commits = delta_tables.history(spark, relation)
+            commits = tables.history(relation)
         return Present(entry, properties, detail.size if detail else None, history=commits)
     if entry.kind == "view":
         now = RelationState(
             before.name, "view", columns=entry.columns, comment=entry.comment, view_text=entry.view_text,
-            view_properties=delta_tables.properties(spark, relation),
+            view_properties=tables.properties(relation),
         )  # fmt: skip
         return Present(entry, definition=now.definition)
     return Present(entry)
 
 
-def _proved(spark: SparkSession, item: PlanItem) -> PlanItem:
+def _proved(tables: Tables, item: PlanItem) -> PlanItem:
     """The item with the fingerprint of the version it goes back to; blocked when that version is gone or another."""
     if item.action != "restore" or item.to_version is None:
         return item
     positions = item.fingerprint.positions if item.fingerprint else None
-    found, unreadable = prove_readable(spark, item.relation, item.to_version, positions=positions)
+    found, unreadable = prove_readable(tables, item.relation, item.to_version, positions=positions)
     if unreadable:
         return replace(item, action="rebuild", reason=unreadable)
     if item.fingerprint is not None and found != item.fingerprint:

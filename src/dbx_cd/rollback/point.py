@@ -3,76 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, ClassVar
 
 from dbx_cd import html
-from dbx_cd.approval.seal import digest
 from dbx_cd.dbt.effects import BuildEffects
-from dbx_cd.delta import tables as delta_tables
-from dbx_cd.delta.tables import CatalogEntry, Column, Constraint, Fingerprint, Kind, TableDetail
-from dbx_cd.errors import DbxCdError
+from dbx_cd.delta.sql import in_parallel
+from dbx_cd.delta.tables import CatalogEntry, Constraint, Fingerprint, Kind, Tables
+from dbx_cd.errors import SqlFailed
 from dbx_cd.records import Record
 from dbx_cd.relations import RelationName
 from dbx_cd.rollback.readiness import Readiness, readiness_of
+from dbx_cd.rollback.relation_state import RelationState, written
 
 if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
-
     from dbx_cd.release.context import Cd
     from dbx_cd.release.events import Release
 
 THREADS = 8
-
-
-@dataclass(frozen=True)
-class RelationState:
-    """One relation at one moment; which fields are set depends on `kind`.
-
-    `committed_at` is when `version` was committed: together they tell whether a table is still the same one, which its
-    id does not (CREATE OR REPLACE changes the id and keeps the history; DROP and CREATE starts a new history).
-    `unreadable` says why the current files cannot be read, where they cannot. `replaced_by` says what the build puts in
-    a table's place after dropping it, "" where the table stays; `can_undrop` whether the platform has UNDROP then.
-    `readers` are the nodes of the project that read the relation.
-    """
-
-    name: str
-    kind: Kind
-    table_type: str = ""
-    version: int | None = None
-    committed_at: datetime | None = None
-    detail: TableDetail | None = None
-    fingerprint: Fingerprint | None = None
-    unreadable: str | None = None
-    columns: tuple[Column, ...] = ()
-    comment: str | None = None
-    keys: tuple[Constraint, ...] = ()
-    view_text: str | None = None
-    view_properties: Mapping[str, str] = field(default_factory=dict)
-    replaced_by: str = ""
-    can_undrop: bool = False
-    tags: Mapping[str, str] = field(default_factory=dict)
-    readers: tuple[str, ...] = ()
-
-    @cached_property
-    def relation(self) -> RelationName:
-        """The name, parsed."""
-        return RelationName.parse(self.name)
-
-    @property
-    def definition(self) -> str | None:
-        """A digest of what a view is: text, columns, comment and properties; None for what is no view."""
-        if self.kind != "view":
-            return None
-        columns = [(c.name, c.comment) for c in self.columns]
-        return digest([self.view_text, columns, self.comment or None, dict(self.view_properties)])
-
-    @property
-    def properties(self) -> Mapping[str, str]:
-        """The properties of a table or view."""
-        return self.detail.properties if self.detail else self.view_properties
 
 
 @dataclass(frozen=True)
@@ -82,8 +32,11 @@ class RestorePoint(Record):
     KIND: ClassVar[str] = "restore_point"
 
     release_id: str
+    """The release about to change them."""
     taken_at: datetime
+    """When, UTC."""
     relations: tuple[RelationState, ...]
+    """Each relation as it was."""
 
     @cached_property
     def readiness(self) -> tuple[Readiness, ...]:
@@ -96,15 +49,15 @@ class RestorePoint(Record):
         return all(r.status == "restorable" for r in self.readiness)
 
     def state(self, relation: RelationName) -> RelationState | None:
-        """The state of one relation, or None when the restore point does not hold it."""
+        """The state of one relation, or None when it is not in the restore point."""
         return next((s for s in self.relations if s.relation.key == relation.key), None)
 
     def __str__(self) -> str:
-        held = [r for r in self.readiness if r.status != "restorable"]
+        blocked = [r for r in self.readiness if r.status != "restorable"]
         ends = [r.until for r in self.readiness if r.until]
         until = f", until {min(ends):%Y-%m-%d %H:%M} UTC (longer: extend_retention)" if ends else ""
-        lost = "".join(f"; {r.status}: {r.name} ({r.reason})" for r in held)
-        restorable = len(self.relations) - len(held)
+        lost = "".join(f"; {r.status}: {r.name} ({r.reason})" for r in blocked)
+        restorable = len(self.relations) - len(blocked)
         return f"restore point of {len(self.relations)} relations: {restorable} restorable{until}{lost}"
 
     def to_html(self) -> str:
@@ -120,13 +73,18 @@ class RestorePoint(Record):
 
 @dataclass(frozen=True)
 class VersionAfter:
-    """Where the release's own build left one relation; a view is known by the digest of its definition."""
+    """Where the release's own build left one relation."""
 
     name: str
+    """The relation, with catalog and schema."""
     kind: Kind
+    """What it was then."""
     version: int | None = None
+    """A table's version."""
     committed_at: datetime | None = None
+    """When that version was committed, UTC."""
     definition: str | None = None
+    """A digest of what a view was."""
 
 
 @dataclass(frozen=True)
@@ -136,11 +94,14 @@ class VersionsAfter(Record):
     KIND: ClassVar[str] = "built_versions"
 
     release_id: str
+    """The release."""
     taken_at: datetime
+    """When, UTC."""
     relations: tuple[VersionAfter, ...]
+    """Each relation as the build left it."""
 
     def of(self, relation: RelationName) -> VersionAfter | None:
-        """One relation, or None when it is not held."""
+        """One relation, or None when it is not among them."""
         return next((v for v in self.relations if RelationName.parse(v.name).key == relation.key), None)
 
     def __str__(self) -> str:
@@ -162,22 +123,22 @@ def capture_restore_point(
         effects: what is known of the build: which tables it drops, and who reads what.
 
     Raises:
-        pyspark.errors.PySparkException: the catalog cannot be asked; then production must not be built.
+        SqlFailed: the catalog cannot be asked; then production must not be built.
     """
-    point = look_at(cd.spark, release, relations, effects=effects or BuildEffects())
+    point = look_at(cd.tables, release, relations, effects=effects or BuildEffects())
     cd.log.append(release, point)
     return point
 
 
 def look_at(
-    spark: SparkSession, release: Release, relations: Sequence[RelationName], *, effects: BuildEffects
+    tables: Tables, release: Release, relations: Sequence[RelationName], *, effects: BuildEffects
 ) -> RestorePoint:
     """The restore point as it would be taken now; nothing is written."""
     taken = datetime.now(UTC)
-    states = observe(spark, relations, prove=True)
+    states = observe(tables, relations, prove=True)
     dropped = [s.relation for s in states if s.kind == "table" and effects.replaced.get(s.relation.key)]
     schemas = {(r.catalog, r.schema) for r in dropped}
-    undrop = {(c, n): delta_tables.dropped_tables(spark, catalog=c, schema=n) is not None for c, n in schemas}
+    undrop = {(c, n): tables.dropped(catalog=c, schema=n) is not None for c, n in schemas}
 
     def with_effects(state: RelationState) -> RelationState:
         key, place = state.relation.key, (state.relation.catalog, state.relation.schema)
@@ -194,7 +155,7 @@ def look_at(
 
 def record_versions_after(cd: Cd, release: Release, point: RestorePoint) -> VersionsAfter:
     """Record where a build, also a failed one, left the relations of its restore point."""
-    states = observe(cd.spark, [s.relation for s in point.relations], prove=False)
+    states = observe(cd.tables, [s.relation for s in point.relations], prove=False)
     after = VersionsAfter(
         release.id,
         datetime.now(UTC),
@@ -204,24 +165,24 @@ def record_versions_after(cd: Cd, release: Release, point: RestorePoint) -> Vers
     return after
 
 
-def observe(spark: SparkSession, relations: Sequence[RelationName], *, prove: bool) -> tuple[RelationState, ...]:
+def observe(tables: Tables, relations: Sequence[RelationName], *, prove: bool) -> tuple[RelationState, ...]:
     """The relations as they are now, in the order given and each once: two metadata queries a table.
 
     Args:
-        spark: a session.
+        tables: where they are.
         relations: what to look at.
         prove: also read the names of every table's active files, its keys, and every relation's tags.
     """
     unique = list({r.key: r for r in relations}.values())
-    entries = delta_tables.catalog_entries(spark, unique)
-    keys = delta_tables.keys_of(spark, unique) if prove else {}
-    tags = delta_tables.tags_of(spark, unique) if prove else {}
-    look = partial(_state, spark, entries=entries, keys=keys, tags=tags, prove=prove)
-    return tuple(delta_tables.in_parallel(look, unique, threads=THREADS))
+    entries = tables.entries(unique)
+    keys = tables.keys(unique) if prove else {}
+    tags = tables.tags(unique) if prove else {}
+    look = partial(_state, tables, entries=entries, keys=keys, tags=tags, prove=prove)
+    return tuple(in_parallel(look, unique, threads=THREADS))
 
 
 def _state(
-    spark: SparkSession,
+    tables: Tables,
     relation: RelationName,
     *,
     entries: Mapping[str, CatalogEntry],
@@ -233,11 +194,11 @@ def _state(
     version = committed_at = detail = proof = unreadable = None
     if entry.kind == "table":
         # The detail first: a commit in between makes the version too new, never too old, and it is seen as a change.
-        detail = delta_tables.detail(spark, relation)
-        newest = delta_tables.history(spark, relation, limit=1)
+        detail = tables.detail(relation)
+        newest = tables.history(relation, limit=1)
         version, committed_at = newest.version, newest.commits[newest.version].at
         if prove:
-            proof, unreadable = prove_readable(spark, relation, version, positions=detail.may_have_deletion_vectors)
+            proof, unreadable = prove_readable(tables, relation, version, positions=detail.may_have_deletion_vectors)
     return RelationState(
         name=written(relation),
         kind=entry.kind,
@@ -252,23 +213,15 @@ def _state(
         keys=keys.get(relation.key, ()),
         tags=tags.get(relation.key, {}),
         view_text=entry.view_text,
-        view_properties=delta_tables.properties(spark, relation) if entry.kind == "view" else {},
+        view_properties=tables.properties(relation) if entry.kind == "view" else {},
     )
 
 
 def prove_readable(
-    spark: SparkSession, table: RelationName, version: int, *, positions: bool | None = None
+    tables: Tables, table: RelationName, version: int, *, positions: bool | None = None
 ) -> tuple[Fingerprint | None, str | None]:
     """The fingerprint of a version, or why it cannot be read: its data files or its log entries are gone."""
     try:
-        return delta_tables.fingerprint(spark, table, version, positions=positions), None
-    except delta_tables.sql_errors() as exc:
-        return None, f"version {version} cannot be read: {delta_tables.explain(exc)}"
-
-
-def written(relation: RelationName) -> str:
-    """The name as records hold it: plain, or in backticks where the plain form would not read back."""
-    try:
-        return str(relation) if RelationName.parse(str(relation)) == relation else relation.quoted
-    except DbxCdError:
-        return relation.quoted
+        return tables.fingerprint(table, version, positions=positions), None
+    except SqlFailed as exc:
+        return None, f"version {version} cannot be read: {exc.what}"

@@ -1,14 +1,11 @@
-"""How far a restore is, while it runs: one line that moves, or a line for each relation where nothing can move."""
+"""How far a restore is, while it runs."""
 
 from __future__ import annotations
 
-import sys
-import time
 from collections.abc import Callable
-from typing import Any, Self, TextIO
+from typing import Self, TextIO
 
-from tqdm import tqdm
-
+from dbx_cd.progress import LiveProgress
 from dbx_cd.rollback.journal import RestoredRelation
 
 OnProgress = Callable[[RestoredRelation], object]
@@ -34,30 +31,18 @@ class RestoreProgress:
     """
 
     def __init__(self, total: int, *, stream: TextIO | None = None) -> None:
-        self._stream = stream or sys.stderr
-        self._total, self._done, self._started = total, 0, time.monotonic()
-        moving = self._stream.isatty() or "ipykernel" in sys.modules
-        self._bar: tqdm[Any] | None = (
-            tqdm(desc="restore", total=total, unit="relation", file=self._stream, dynamic_ncols=True)
-            if moving
-            else None
-        )
+        self._total, self._done = total, 0
+        self._live = LiveProgress("restore", unit="relation", total=total, stream=stream)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        if self._bar is not None:
-            self._bar.close()
+        self._live.__exit__(*exc_info)
 
     def __call__(self, done: RestoredRelation) -> None:
         """Count one relation."""
         self._done += 1
-        if self._bar is None:
-            seconds = time.monotonic() - self._started
-            print(f"restore | {self._done}/{self._total} {done} at {seconds:.0f} s", file=self._stream, flush=True)
-            return
-        if not done.ok:
-            tqdm.write(str(done), file=self._stream)
-        self._bar.set_postfix_str(done.name, refresh=False)
-        self._bar.update()
+        if self._live.moves and not done.ok:
+            self._live.write(str(done))
+        self._live.show(self._done, self._total, now=done.name, ended=str(done))

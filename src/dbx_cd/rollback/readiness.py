@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
-from dbx_cd.delta import tables as delta_tables
-from dbx_cd.delta.history import RETENTION
+from dbx_cd.delta.retention import RETENTION, retention
+from dbx_cd.delta.spark_tables import SparkTables
 from dbx_cd.relations import RelationName
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-    from dbx_cd.rollback.point import RelationState
+    from dbx_cd.rollback.relation_state import RelationState
 
 # How long UNDROP lists a dropped table of Unity Catalog by default (Databricks documentation; not verified).
 UNDROP_WINDOW = timedelta(days=7)
@@ -23,17 +23,18 @@ Status = Literal["restorable", "undrop", "rebuild", "impossible"]
 
 @dataclass(frozen=True)
 class Readiness:
-    """How one relation would come back: `restorable` by the restore itself (until `until`), `undrop` with the help
-    of the platform's UNDROP, `rebuild` by dbt from the earlier code, or `impossible`.
-
-    `is_lost`: after the deploy nothing can bring today's rows back; a rebuild makes others from what its sources hold.
-    """
+    """How one relation would come back."""
 
     name: str
+    """The relation, with catalog and schema."""
     status: Status
+    """By the restore itself, with the platform's UNDROP first, by dbt from the earlier code, or not at all."""
     reason: str
+    """Why, for people."""
     until: datetime | None = None
+    """Until when, UTC, where that is limited."""
     is_lost: bool = False
+    """Whether nothing can bring today's rows back after the deploy; a rebuild makes others."""
 
 
 def readiness_of(state: RelationState, taken_at: datetime) -> Readiness:
@@ -58,7 +59,7 @@ def readiness_of(state: RelationState, taken_at: datetime) -> Readiness:
             reason = f"the build drops it for {state.replaced_by}, with its history; this platform has no UNDROP"
             return Readiness(state.name, "rebuild", reason, is_lost=True)
         case "table":
-            kept = {name: delta_tables.retention(state.properties, name) for name in RETENTION}
+            kept = {name: retention(state.properties, name) for name in RETENTION}
             shortest = min(kept, key=lambda name: kept[name])
             reason = f"files checked; {shortest} is {_days(kept[shortest])}"
             return Readiness(state.name, "restorable", reason, taken_at + kept[shortest])
@@ -84,11 +85,12 @@ def extend_retention(spark: SparkSession, table: RelationName, *, days: int) -> 
     Example:
         extend_retention(spark, RelationName.parse("prod.shop.orders"), days=30)
     """
-    now = delta_tables.detail(spark, table).properties
+    tables = SparkTables.of(spark)
+    now = tables.detail(table).properties
     wanted = timedelta(days=days)
-    longer = {name: f"interval {days} days" for name in RETENTION if delta_tables.retention(now, name) < wanted}
+    longer = {name: f"interval {days} days" for name in RETENTION if retention(now, name) < wanted}
     if longer:
-        spark.sql(f"ALTER TABLE {table.quoted} SET TBLPROPERTIES ({delta_tables.property_list(longer)})")
+        tables.set_properties(table, longer)
 
 
 def _days(duration: timedelta) -> str:

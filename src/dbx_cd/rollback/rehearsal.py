@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 import uuid
 from collections.abc import Mapping
@@ -10,33 +11,43 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from dbx_cd import html
-from dbx_cd.delta import tables as delta_tables
+from dbx_cd.delta.clones import clone, scratch_schema
+from dbx_cd.delta.spark_tables import SparkTables
+from dbx_cd.delta.sql import in_parallel
 from dbx_cd.delta.views import with_other_relations
 from dbx_cd.errors import DbxCdError, RestoreFailed
 from dbx_cd.records import Record
-from dbx_cd.relations import RelationName, quote
-from dbx_cd.rollback.decision import PlanItem
+from dbx_cd.relations import RelationName
 from dbx_cd.rollback.plan import RestorePlan, plan_restore, states_before
-from dbx_cd.rollback.point import THREADS, RelationState, RestorePoint
-from dbx_cd.rollback.scratch_copy import ScratchCopy, is_copy_of
+from dbx_cd.rollback.plan_item import PlanItem
+from dbx_cd.rollback.point import THREADS, RestorePoint
+from dbx_cd.rollback.relation_state import RelationState
+from dbx_cd.rollback.scratch_copy import is_copy_of
 from dbx_cd.rollback.statements import RestoreStatements
 
 if TYPE_CHECKING:
     from dbx_cd.release.context import Cd
     from dbx_cd.release.events import Release
 
+_log = logging.getLogger(__name__)
+
 Outcome = Literal["proved", "skipped", "failed"]
 
 
 @dataclass(frozen=True)
 class RehearsedRelation:
-    """One relation of a rehearsal; `proof` says what was tried and found, or why nothing was."""
+    """One relation of a rehearsal."""
 
     name: str
+    """The relation, with catalog and schema."""
     action: str
+    """What the plan would do with it."""
     outcome: Outcome
+    """What came of it on a copy."""
     proof: str
+    """What was tried and found, or why nothing was."""
     seconds: float = 0.0
+    """Wall time."""
 
     def __str__(self) -> str:
         return f"{self.name}: {self.action}, {self.outcome}: {self.proof}"
@@ -44,16 +55,22 @@ class RehearsedRelation:
 
 @dataclass(frozen=True)
 class Rehearsal(Record):
-    """What a rollback would have come to; `seal` is that of the plan which was tried."""
+    """What a rollback would have come to."""
 
     KIND: ClassVar[str] = "rehearsed"
 
     release_id: str
+    """The release that would be undone."""
     seal: str
+    """The seal of the plan that was tried."""
     scratch: str
+    """The schema that had the copies; it is gone."""
     relations: tuple[RehearsedRelation, ...]
+    """Every relation of the plan."""
     started_at: datetime
+    """When, UTC."""
     seconds: float
+    """Wall time."""
 
     @property
     def ok(self) -> bool:
@@ -75,13 +92,13 @@ class Rehearsal(Record):
             raise RestoreFailed(
                 f"{len(self.failed)} of {len(self.relations)} relations would not come back: {self.failed[0]}",
                 result=self,
-                next_step="production is as it was; leave these out with skip, or mend what they need",
+                next_step="production is as it was; leave these out with skip, or fix what they need",
             )
 
     def __str__(self) -> str:
         counts = {o: sum(r.outcome == o for r in self.relations) for o in ("proved", "skipped", "failed")}
-        said = ", ".join(f"{n} {outcome}" for outcome, n in counts.items() if n)
-        return f"rehearsal of release {self.release_id} on copies: {said or 'nothing to do'}"
+        outcomes = ", ".join(f"{n} {outcome}" for outcome, n in counts.items() if n)
+        return f"rehearsal of release {self.release_id} on copies: {outcomes or 'nothing to do'}"
 
     @property
     def text(self) -> str:
@@ -119,28 +136,25 @@ def rehearse(
 
     Raises:
         RestoreRefused: the release has no restore point.
-        pyspark.errors.PySparkException: the scratch schema exists already, or may not be made.
+        SqlFailed: the scratch schema exists already, or may not be made.
     """
     started, clock = datetime.now(UTC), time.monotonic()
+    tables = SparkTables.of(cd.spark)
     plan = plan or plan_restore(cd, release)
     catalog, _, schema = (scratch or f"{cd.log.table.catalog}.dbx_cd_rehearsal_{uuid.uuid4().hex[:12]}").partition(".")
-    place = f"{quote(catalog)}.{quote(schema)}"
-    # Without IF NOT EXISTS: what is dropped in the end is what was made here.
-    cd.spark.sql(f"CREATE SCHEMA {place}")
-    try:
+    _log.info("%s: rehearsing its rollback on copies in %s.%s", release, catalog, schema)
+    with scratch_schema(tables, catalog, schema):
         stage = _Stage(
-            cd=cd,
+            tables=tables,
             before={s.name: s for s in states_before(cd.log.all(release, RestorePoint))},
             copies=_names(plan, catalog, schema),
-            statements=RestoreStatements.signed(cd.spark, release_id=release.id),
+            statements=RestoreStatements.signed(tables, release_id=release.id),
         )
-        tables = [i for i in plan.items if i.action == "restore"]
-        done = {r.name: r for r in delta_tables.in_parallel(stage.play, tables, threads=threads)}
+        restored = [i for i in plan.items if i.action == "restore"]
+        done = {r.name: r for r in in_parallel(stage.play, restored, threads=threads)}
         for item in plan.items:
             if item.name not in done:
                 done[item.name] = stage.play(item)
-    finally:
-        cd.spark.sql(f"DROP SCHEMA IF EXISTS {place} CASCADE")
     rehearsal = Rehearsal(
         release_id=release.id,
         seal=plan.seal,
@@ -164,7 +178,7 @@ def _names(plan: RestorePlan, catalog: str, schema: str) -> dict[str, RelationNa
 
 @dataclass(frozen=True)
 class _Stage:
-    cd: Cd
+    tables: SparkTables
     before: Mapping[str, RelationState]
     copies: Mapping[str, RelationName]
     statements: RestoreStatements
@@ -172,11 +186,11 @@ class _Stage:
     def play(self, item: PlanItem) -> RehearsedRelation:
         """Try one item; a failure becomes part of the result."""
         clock = time.monotonic()
-        failures: tuple[type[Exception], ...] = (*delta_tables.sql_errors(), DbxCdError)
         try:
             outcome, proof = self._play(item)
-        except failures as exc:
-            outcome, proof = "failed", delta_tables.explain(exc)
+        except DbxCdError as exc:
+            outcome, proof = "failed", str(exc)
+            _log.warning("%s would not come back: %s", item.name, exc)
         return RehearsedRelation(item.name, item.action, outcome, proof, round(time.monotonic() - clock, 1))
 
     def _play(self, item: PlanItem) -> tuple[Outcome, str]:
@@ -196,21 +210,21 @@ class _Stage:
     def _table(self, item: PlanItem) -> str:
         """Restore a copy that was what the table was to that version."""
         assert item.to_version is not None
-        spark, name = self.cd.spark, self.copies[item.relation.key]
-        copy = ScratchCopy.make(spark, item.relation, name, then=item.to_version)
+        name = self.copies[item.relation.key]
+        copy = clone(self.tables, item.relation, name, version=item.to_version)
         self.statements.restore(replace(item, name=str(name), from_version=copy.now, to_version=copy.then))
-        return is_copy_of(spark, item, name, by_files=copy.is_clone)
+        return is_copy_of(self.tables, item, name, by_files=copy.is_shallow)
 
     def _view(self, item: PlanItem) -> str:
         before, name = self.before[item.name], self.copies[item.relation.key]
         if before.view_text is None:
             raise RestoreFailed("this user may not read the view's text", where=item.name)
-        spark = self.cd.spark
-        text = with_other_relations(before.view_text, self.copies)
-        spark.sql(
-            delta_tables.create_view_sql(
-                name, text=text, columns=before.columns, comment=before.comment, properties=before.view_properties
-            )
+        self.tables.create_view(
+            name,
+            text=with_other_relations(before.view_text, self.copies),
+            columns=before.columns,
+            comment=before.comment,
+            properties=before.view_properties,
         )
-        spark.sql(f"SELECT * FROM {name.quoted} LIMIT 1").collect()
+        self.tables.read_one(name)
         return "its text answers over the restored copies"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Mapping
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
@@ -9,21 +10,23 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from dbx_cd.delta import tables as delta_tables
-from dbx_cd.errors import DbxCdError, RestoreFailed, RestoreRefused
+from dbx_cd.errors import DbxCdError, RestoreFailed, RestoreRefused, SqlFailed
 from dbx_cd.release.reading import LogReading
 from dbx_cd.rollback.consent import agreed, require_consent
-from dbx_cd.rollback.decision import PlanItem
 from dbx_cd.rollback.journal import RestoredRelation, RestoreResult as RestoreResult, unfinished
 from dbx_cd.rollback.plan import RestorePlan, assess, states_before
-from dbx_cd.rollback.point import THREADS, RelationState, RestorePoint
+from dbx_cd.rollback.plan_item import PlanItem
+from dbx_cd.rollback.point import THREADS, RestorePoint
 from dbx_cd.rollback.progress import OnProgress, silent
+from dbx_cd.rollback.relation_state import RelationState
 from dbx_cd.rollback.statements import RestoreStatements
-from dbx_cd.rollback.verify import answers, verify_table, verify_view
+from dbx_cd.rollback.verify import verify_table, verify_view
 
 if TYPE_CHECKING:
     from dbx_cd.release.context import Cd
     from dbx_cd.release.events import Release
+
+_log = logging.getLogger(__name__)
 
 
 def restore(
@@ -39,7 +42,7 @@ def restore(
     """Bring every relation of a plan back, prove it, and write it all to the release log.
 
     A restore that was killed, or that failed, goes on where it was when it is called again, with the same plan or a
-    new one: what already holds the content of its target version gets no further commit.
+    new one: what is by then what the plan makes of it gets no further commit.
 
     Args:
         cd: the context.
@@ -60,7 +63,7 @@ def restore(
     log = cd.log.read(release)
     _refuse_while_others_work(log, discard_later_writes=discard_later_writes)
     require_consent(plan, seal=seal, discard_later_writes=discard_later_writes)
-    now = assess(cd.spark, log, only=plan.only or None, to=plan.to, new_tables=plan.new_tables, sizes=False)
+    now = assess(cd.tables, log, only=plan.only or None, to=plan.to, new_tables=plan.new_tables, sizes=False)
     items = agreed(plan, now)
     finished = log.last(RestoreResult)
     if finished is not None and finished.complete and not any(i.changes for i in items):
@@ -70,13 +73,16 @@ def restore(
         reason = reason or earlier[-1].reason
     else:
         _claim(cd, release, replace(plan, reason=reason), discard_later_writes=discard_later_writes)
+    _log.info("%s: restoring %d of %d relations", release, sum(i.changes for i in items), len(items))
+    for item in plan.later_writes:
+        _log.warning("%s: erasing what others wrote: %s", item.name, "; ".join(item.later_writes))
     run = _Run(
         cd=cd,
         release=release,
         seal=plan.seal,
         before={s.name: s for s in states_before(log.all(RestorePoint))},
         journal={r.name: r for r in log.all(RestoredRelation) if r.seal == plan.seal and r.ok},
-        statements=RestoreStatements.signed(cd.spark, release_id=release.id),
+        statements=RestoreStatements.signed(cd.tables, release_id=release.id),
         at_point=plan.to is None,
         on_progress=on_progress,
     )
@@ -151,16 +157,16 @@ class _Run:
         done = RestoredRelation(
             item.name, item.action, self.seal, ok=True, from_version=item.from_version, to_version=item.to_version
         )
-        failures: tuple[type[Exception], ...] = (*delta_tables.sql_errors(), DbxCdError)
         try:
             done = self._do(item, done)
-        except failures as exc:
-            spent = round(time.monotonic() - clock, 1)
-            return replace(done, ok=False, error=delta_tables.explain(exc), seconds=spent)
+        except DbxCdError as exc:
+            done = replace(done, ok=False, error=str(exc), seconds=round(time.monotonic() - clock, 1))
+            _log.warning("%s", done)
+            return done
         return replace(done, seconds=round(time.monotonic() - clock, 1))
 
     def _do(self, item: PlanItem, done: RestoredRelation) -> RestoredRelation:
-        before, spark = self.before[item.name], self.cd.spark
+        before, tables = self.before[item.name], self.cd.tables
         match item.action:
             case "restore":
                 version = self.statements.restore(item)
@@ -171,17 +177,17 @@ class _Run:
                 return replace(done, proof=self._proof(item, before), version_after=version, moved_to=moved)
             case "recreate_view":
                 moved = self.statements.recreate_view(before, kind_now=item.kind_now)
-                return replace(done, proof=verify_view(spark, before), moved_to=moved)
+                return replace(done, proof=verify_view(tables, before), moved_to=moved)
             case "drop":
                 self.statements.drop(item)
                 return replace(done, proof="dropped")
         if item.kind_now == "view":
             try:
-                answers(spark, before)
-            except delta_tables.sql_errors() as exc:
+                tables.read_one(item.relation)
+            except SqlFailed as exc:
                 if before.kind == "view":
                     raise
-                return replace(done, proof=f"{item.reason}; it does not answer any more: {delta_tables.explain(exc)}")
+                return replace(done, proof=f"{item.reason}; it does not answer any more: {exc.what}")
             return replace(done, proof=f"{item.reason}; it answers")
         self.statements.keep_properties(item)
         if item.fingerprint is not None:  # an attempt that was killed restored it, and did not get to the proof
@@ -189,7 +195,7 @@ class _Run:
         return replace(done, proof=item.reason, version_after=item.from_version)
 
     def _proof(self, item: PlanItem, before: RelationState) -> str:
-        return verify_table(self.cd.spark, item, before.properties if self.at_point else None)
+        return verify_table(self.cd.tables, item, before.properties if self.at_point else None)
 
 
 def _claim(cd: Cd, release: Release, plan: RestorePlan, *, discard_later_writes: bool) -> None:
@@ -203,7 +209,8 @@ def _claim(cd: Cd, release: Release, plan: RestorePlan, *, discard_later_writes:
     except RestoreRefused as refused:
         withdrawn = f"withdrawn: {refused.what}"
         cd.log.append(
-            release, RestoreResult(release.id, plan.seal, (), False, datetime.now(UTC), 0.0, reason=withdrawn)
+            release,
+            RestoreResult(release.id, plan.seal, (), False, datetime.now(UTC), 0.0, reason=withdrawn, withdrawn=True),
         )
         raise
 

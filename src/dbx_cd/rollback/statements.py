@@ -2,46 +2,35 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from dbx_cd.delta import tables as delta_tables
-from dbx_cd.delta.tables import Kind
-from dbx_cd.errors import RestoreRefused
+from dbx_cd.delta.tables import Kind, Tables
+from dbx_cd.errors import SqlFailed
 from dbx_cd.relations import RelationName
-from dbx_cd.rollback.decision import PlanItem
-from dbx_cd.rollback.point import RelationState
+from dbx_cd.rollback.ownership import is_restored
+from dbx_cd.rollback.plan_item import PlanItem
+from dbx_cd.rollback.relation_state import RelationState
 
-if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
-
-_SIGNATURE = "spark.databricks.delta.commitInfo.userMetadata"
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class RestoreStatements:
-    """Runs RESTORE, UNDROP, CREATE VIEW and DROP; `is_signed` when commits carry the release's id."""
+    """Runs RESTORE, UNDROP, CREATE VIEW and DROP."""
 
-    spark: SparkSession
+    tables: Tables
+    """The tables to change; their commits carry the release's id where the platform lets them."""
     release_id: str
-    is_signed: bool
+    """The release that is undone."""
 
     @classmethod
-    def signed(cls, spark: SparkSession, *, release_id: str) -> RestoreStatements:
-        """Statements in a session of their own, so that nobody else's commits get the signature.
-
-        The setting is for classic compute (Delta documentation); Spark Connect has no `newSession`, and a SQL warehouse
-        refuses the setting. Commits are then told apart by the journal alone.
-        """
-        try:
-            own = spark.newSession()
-            own.conf.set(_SIGNATURE, f"dbx_cd restore {release_id}")
-        except Exception:  # each platform has its own way to refuse
-            return cls(spark, release_id, is_signed=False)
-        return cls(own, release_id, is_signed=True)
+    def signed(cls, tables: Tables, *, release_id: str) -> RestoreStatements:
+        """Statements whose commits say which release was undone; nobody else's commits do."""
+        return cls(tables.signed(f"dbx_cd restore {release_id}"), release_id)
 
     def restore(self, item: PlanItem) -> int:
-        """RESTORE a table unless it holds its target version by now, and set again what that reverts.
+        """RESTORE a table unless it is what the plan makes of it by now, and set again what that reverts.
 
         Returns:
             The table's version afterwards.
@@ -52,25 +41,23 @@ class RestoreStatements:
         assert item.to_version is not None
         # The statement of a killed attempt can outlive its client and commit only now: without this look the table
         # would be restored twice. A commit after it makes Delta refuse ours, and the second look sees why.
-        if not self._holds(item):
+        if not self._is_restored(item):
             try:
-                self.spark.sql(f"RESTORE TABLE {item.relation.quoted} TO VERSION AS OF {item.to_version}").collect()
-            except delta_tables.sql_errors():
-                if not self._holds(item):
+                self.tables.restore(item.relation, item.to_version)
+            except SqlFailed:
+                if not self._is_restored(item):
                     raise
         self.keep_properties(item)
-        return delta_tables.history(self.spark, item.relation, limit=1).version
+        return self.tables.history(item.relation, limit=1).version
 
     def keep_properties(self, item: PlanItem) -> None:
         """Set the properties that the plan keeps, where they are not set."""
         if not item.keep_properties:
             return
-        now = delta_tables.properties(self.spark, item.relation)
+        now = self.tables.properties(item.relation)
         missing = {k: v for k, v in item.keep_properties.items() if now.get(k) != v}
         if missing:
-            self.spark.sql(
-                f"ALTER TABLE {item.relation.quoted} SET TBLPROPERTIES ({delta_tables.property_list(missing)})"
-            )
+            self.tables.set_properties(item.relation, missing)
 
     def undrop(self, item: PlanItem) -> str | None:
         """UNDROP a table, after moving what has its name now. Databricks SQL, by its documentation; not verified.
@@ -80,10 +67,10 @@ class RestoreStatements:
         """
         moved = self._move_away(item.relation, item.kind_now)
         try:
-            self.spark.sql(f"UNDROP TABLE {item.relation.quoted}")
-        except delta_tables.sql_errors():
+            self.tables.undrop(item.relation)
+        except SqlFailed:
             if moved:
-                self._rename(RelationName.parse(moved), item.relation, item.kind_now)
+                self.tables.rename(RelationName.parse(moved), item.relation, kind=item.kind_now)
             raise
         return moved
 
@@ -95,48 +82,34 @@ class RestoreStatements:
         """
         assert before.view_text is not None
         moved = None if kind_now == "view" else self._move_away(before.relation, kind_now)
-        self.spark.sql(
-            delta_tables.create_view_sql(
-                before.relation,
-                text=before.view_text,
-                columns=before.columns,
-                comment=before.comment,
-                properties=before.view_properties,
-            )
+        self.tables.create_view(
+            before.relation,
+            text=before.view_text,
+            columns=before.columns,
+            comment=before.comment,
+            properties=before.view_properties,
         )
         return moved
 
     def drop(self, item: PlanItem) -> None:
         """DROP what the release created."""
-        self.spark.sql(f"DROP {'VIEW' if item.kind_now == 'view' else 'TABLE'} IF EXISTS {item.relation.quoted}")
+        self.tables.drop(item.relation, kind=item.kind_now)
 
-    def _holds(self, item: PlanItem) -> bool:
-        """Whether the table holds its target version by now.
+    def _is_restored(self, item: PlanItem) -> bool:
+        """Whether the table is by now what the plan makes of it.
 
         Raises:
-            RestoreRefused: it holds something that somebody has written since it was looked at last.
+            RestoreRefused: somebody has written to it since it was looked at last.
         """
-        if delta_tables.history(self.spark, item.relation, limit=1).version == item.from_version:
+        if self.tables.history(item.relation, limit=1).version == item.from_version:
             return False
-        history = delta_tables.history(self.spark, item.relation)
-        content = history.content_version()
-        if content == history.content_version(item.to_version):
-            return True
-        if item.from_version is not None and content != history.content_version(item.from_version):
-            raise RestoreRefused(
-                f"somebody wrote to it just now: {history.commits.get(content)}",
-                where=item.name,
-                next_step="plan again: the plan says then what would be erased",
-            )
-        return False
+        return is_restored(item, self.tables.history(item.relation))
 
     def _move_away(self, relation: RelationName, kind: Kind) -> str | None:
         if kind == "missing":
             return None
         suffix = self.release_id.lower().replace("-", "_")
         aside = RelationName(relation.catalog, relation.schema, f"{relation.identifier}__rolled_back_{suffix}")
-        self._rename(relation, aside, kind)
+        self.tables.rename(relation, aside, kind=kind)
+        _log.warning("the %s in the place of %s is %s now", kind, relation, aside)
         return str(aside)
-
-    def _rename(self, relation: RelationName, to: RelationName, kind: Kind) -> None:
-        self.spark.sql(f"ALTER {'VIEW' if kind == 'view' else 'TABLE'} {relation.quoted} RENAME TO {to.quoted}")

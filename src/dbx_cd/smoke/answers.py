@@ -19,35 +19,42 @@ _COLUMN_ARGUMENTS = ("column", "column_A", "column_B")
 
 @dataclass(frozen=True)
 class Ask:
-    """One expectation to validate: `type` by snake-case name or dotted path; `examples` rows at most are fetched.
-
-    `code` is the file of a class of one's own. `hidden`: it is about a sensitive column, of which only counts may be
-    shown; `beside_hidden`: the table has one, whose values a message could quote.
-    """
+    """One expectation to validate."""
 
     key: int
+    """What the answer is found by."""
     type: str
+    """The expectation's snake-case name, or the dotted path of its class."""
     arguments: Mapping[str, Any]
+    """The expectation's own arguments."""
     examples: int = 20
+    """How many failing rows are fetched at most."""
     code: str | None = None
+    """The file of a class of one's own; None for one that can be imported."""
     hidden: bool = False
+    """Whether it is about a sensitive column, of which only counts may be shown."""
     beside_hidden: bool = False
+    """Whether the table has a sensitive column, whose values a message could quote."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What came of it. `error` says why it could not be validated; `unexpected` counts failing rows where known.
-
-    `groups` of a comparison by group: how many are out of bounds, how many within, and how many there are.
-    """
+    """What came of one expectation."""
 
     success: bool
+    """Whether the expectation is met."""
     observed: Any = None
+    """What was seen: a number, or a few words."""
     unexpected: int | None = None
+    """How many rows fail, where that is known."""
     examples: tuple[str, ...] = field(default=())
+    """Some failing rows or values, as text."""
     error: str | None = None
+    """Why it could not be validated; None when it was."""
     seconds: float = 0.0
+    """How long it took; the expectations on a table share its time."""
     groups: tuple[int, int, int] | None = None
+    """Of a comparison by group: how many are out of bounds, how many within, and how many there are."""
 
 
 def with_real_columns(ask: Ask, columns: Sequence[str]) -> dict[str, Any]:

@@ -7,21 +7,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from dbx_cd.dbt.artifacts import Manifest
-from dbx_cd.errors import ArtifactError, ArtifactNotFound
 from dbx_cd.relations import RelationName
 
 if TYPE_CHECKING:
     from dbx_cd.artifacts.version import ArtifactVersion
-    from dbx_cd.release.context import Cd
-    from dbx_cd.release.events import Release
-    from dbx_cd.rollback.point import RestorePoint
 
 
 @dataclass(frozen=True)
 class NoBaseline:
-    """There is nothing to compare with, and why; comparisons are then skipped with this reason."""
+    """There is nothing to compare with."""
 
     reason: str
+    """Why, in words; comparisons are then skipped with it."""
 
 
 class Baseline(Protocol):
@@ -36,7 +33,9 @@ class ArtifactsBaseline:
     """The model of the same name in the environment that these artifacts describe, wherever it lives there."""
 
     manifest: Manifest
+    """The other environment's manifest."""
     label: str
+    """What the environment is called in messages: its dbt target."""
 
     def source(self, model: str, relation: RelationName) -> str | NoBaseline:  # noqa: ARG002
         """The relation the other environment's manifest gives the model."""
@@ -51,7 +50,9 @@ class TimeTravelBaseline:
     """The same table at the version it had before this release."""
 
     versions: Mapping[str, int | None]
+    """The Delta version before this release, by `RelationName.key`; None where there was no table."""
     kinds: Mapping[str, str]
+    """What each relation was then: `table`, `view`, ..., by `RelationName.key`."""
 
     def source(self, model: str, relation: RelationName) -> str | NoBaseline:  # noqa: ARG002
         """The relation at its version in the restore point."""
@@ -66,43 +67,10 @@ class TimeTravelBaseline:
         return NoBaseline(f"{relation} did not exist before this release")
 
 
-def baseline_from(found: ArtifactVersion | RestorePoint | NoBaseline | Baseline | None) -> Baseline | NoBaseline:
-    """A baseline from what `baseline_for` returns."""
+def baseline_from(found: ArtifactVersion | NoBaseline | Baseline | None) -> Baseline | NoBaseline:
+    """A baseline from what `run_smoke` is given: artifacts stand for the environment that they describe."""
     if found is None:
         return NoBaseline("no baseline was given")
     if isinstance(found, NoBaseline) or hasattr(found, "source"):
         return found
-    if hasattr(found, "relations"):
-        states = {RelationName.parse(state.name).key: state for state in found.relations}
-        return TimeTravelBaseline(
-            versions={key: state.version for key, state in states.items()},
-            kinds={key: str(state.kind) for key, state in states.items()},
-        )
     return ArtifactsBaseline(manifest=found.manifest(), label=found.target)
-
-
-def baseline_for(cd: Cd, release: Release, target: str) -> ArtifactVersion | RestorePoint | NoBaseline:
-    """What a build of `target` is compared with.
-
-    A gated target is compared with itself at this release's restore point; any other with the newest artifacts of the
-    target that defers to it, which is where this build will go next.
-
-    Raises:
-        ConfigError: no such target.
-    """
-    from dbx_cd.rollback.point import RestorePoint
-
-    if cd.config.target(target).gate is not None:
-        # The first one: a repaired build takes another, of tables that its first attempt has changed already.
-        points = cd.log.all(release, RestorePoint)
-        return points[0] if points else NoBaseline(f"release {release.id} has no restore point")
-    following = next((name for name, t in cd.config.targets.items() if t.defer_to == target), None)
-    if following is None:
-        return NoBaseline(f"no target defers to {target}")
-    try:
-        return cd.store.latest(following)
-    except ArtifactNotFound:
-        return NoBaseline(f"{following} has not been built yet")
-    except ArtifactError as exc:
-        # Damaged artifacts of production must not keep the next release from replacing them.
-        return NoBaseline(str(exc))

@@ -23,7 +23,9 @@ class Build:
     """The build under test: what it defined and what became of each node."""
 
     manifest: Manifest
+    """What the project defines, for the target it was built in."""
     run_results: RunResults
+    """How each node of the build ended."""
 
     def result(self, unique_id: str | None) -> NodeResult | None:
         """How a node ended in this build; None when it was not part of it."""

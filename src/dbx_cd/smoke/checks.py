@@ -11,30 +11,36 @@ Severity = Literal["error", "warn"]
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """One thing to verify. `where` is file and line; `model` is the dbt model's name."""
+    """One thing to verify."""
 
     KIND: ClassVar[str] = ""
 
     name: str
+    """What a report calls it."""
     where: str
+    """The file and line it was written at."""
     model: str | None = None
+    """The dbt model it is about; None for a query over several."""
     severity: Severity = "error"
+    """What a failure means: `error` stops the release, `warn` does not."""
     owner: str | None = None
+    """Who answers for it."""
     guardrail: bool = False
+    """Whether it is checked after the production build too."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExpectationCheck(Check):
-    """A Great Expectations expectation: `type` is its snake-case name or a dotted path to a class.
-
-    `code` is the file beside the suites that holds the class; without one the path is imported.
-    """
+    """A Great Expectations expectation about one model."""
 
     KIND: ClassVar[str] = "expectation"
 
     type: str
+    """The expectation's snake-case name, or the dotted path of a class."""
     arguments: Mapping[str, Any] = field(default_factory=dict)
+    """The expectation's own arguments."""
     code: str | None = None
+    """The file beside the suites that has the class; None: the path is imported."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,16 +48,22 @@ class Bounds:
     """What a number may be: in percent of its baseline, and absolutely. None: not limited on that side."""
 
     within_pct: float | None = None
+    """How far it may be from its baseline in either direction, in percent."""
     max_drop_pct: float | None = None
+    """How far it may be below its baseline, in percent."""
     max_rise_pct: float | None = None
+    """How far it may be above its baseline, in percent."""
     min_value: float | None = None
+    """The least value allowed, whatever the baseline."""
     max_value: float | None = None
+    """The greatest value allowed, whatever the baseline."""
     min_baseline: float | None = None
+    """Percentages count only from a baseline of this size on."""
 
     @property
     def relative(self) -> bool:
         """Whether any limit is a percentage of the baseline."""
-        return not self.within_pct is self.max_drop_pct is self.max_rise_pct is None
+        return any(limit is not None for limit in (self.within_pct, self.max_drop_pct, self.max_rise_pct))
 
     def allowed(self, baseline: float | None) -> tuple[float | None, float | None]:
         """The lowest and the highest value allowed; without a baseline, by the absolute limits alone."""
@@ -79,17 +91,18 @@ class Bounds:
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison(Check):
-    """A SQL aggregate over a model, compared with the same aggregate over the baseline.
-
-    `condition` keeps only the rows it holds for; with `group_by` every group is compared with the same group.
-    """
+    """A SQL aggregate over a model, compared with the same aggregate over the baseline."""
 
     KIND: ClassVar[str] = "metric"
 
     expression: str
+    """The aggregate, in SQL."""
     bounds: Bounds
+    """What its value may be."""
     condition: str | None = None
+    """Keeps only the rows that meet it, in SQL."""
     group_by: tuple[str, ...] = ()
+    """Columns: every group is then compared with the same group of the baseline."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,6 +112,7 @@ class Assertion(Check):
     KIND: ClassVar[str] = "assertion"
 
     sql: str
+    """The query, as written: a template."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,3 +122,4 @@ class InvalidCheck(Check):
     KIND: ClassVar[str] = "suite"
 
     problem: str
+    """What is wrong with it."""

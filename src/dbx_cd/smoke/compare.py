@@ -11,6 +11,7 @@ from dbx_cd.dbt.artifacts import Manifest
 from dbx_cd.errors import DbxCdError
 from dbx_cd.records import Record
 from dbx_cd.relations import RelationName, quote
+from dbx_cd.smoke import data
 from dbx_cd.smoke.answers import scalar, show
 from dbx_cd.smoke.build import sensitive_columns
 from dbx_cd.smoke.contracts import Contract, contracts_from_manifest
@@ -25,41 +26,60 @@ _UNORDERED = ("map", "variant", "binary", "struct", "array")
 
 @dataclass(frozen=True)
 class ColumnProfile:
-    """What a column holds: its type, nulls, distinct values (approximately), least and greatest value."""
+    """What a column's values are like."""
 
     data_type: str
+    """Spark's name of its type."""
     nulls: int
+    """How many rows have no value."""
     distinct: int
+    """How many distinct values there are, approximately."""
     least: Any = None
+    """The smallest value; None where its type has no order."""
     greatest: Any = None
+    """The largest value; None where its type has no order."""
 
 
 @dataclass(frozen=True)
 class ColumnDifference:
-    """A column whose profile differs; None on the side that has no such column."""
+    """A column whose profile differs."""
 
     column: str
+    """The column's name."""
     left: ColumnProfile | None
+    """Its profile on the left side; None when it has no such column."""
     right: ColumnProfile | None
+    """Its profile on the right side; None when it has no such column."""
 
 
 @dataclass(frozen=True)
 class ModelComparison(Record):
-    """A model on two sides; `changed` samples rows that are on both sides by key and differ, `left` value first."""
+    """One model on two sides, by numbers and by rows."""
 
     KIND: ClassVar[str] = "compared"
 
     model: str
+    """The model's name in dbt."""
     left: str
+    """The dbt target on the left side."""
     right: str
+    """The dbt target on the right side."""
     left_rows: int
+    """How many rows the left side has."""
     right_rows: int
+    """How many rows the right side has."""
     columns: tuple[ColumnDifference, ...]
+    """The columns whose profiles differ."""
     key: tuple[str, ...] = ()
+    """The columns that identify a row; empty when rows could not be compared one by one."""
     only_left: int | None = None
+    """How many keys only the left side has; None without a key."""
     only_right: int | None = None
+    """How many keys only the right side has; None without a key."""
     differing: int | None = None
+    """How many rows are on both sides and differ; None without a key."""
     changed: tuple[dict[str, str], ...] = ()
+    """A sample of those rows: key and differences, each as `left | right`."""
 
     @property
     def same(self) -> bool:
@@ -139,11 +159,11 @@ def _frame(spark: SparkSession, side: ArtifactVersion, model: str) -> DataFrame:
     node = side.manifest().by_name(model)
     if node is None or node.relation is None:
         raise DbxCdError(f"{side.target} has no model {model!r}", next_step="name a model as in dbt")
-    return _read(spark, node.relation)
+    return _table(spark, node.relation)
 
 
-def _read(spark: SparkSession, relation: RelationName) -> DataFrame:
-    frame = spark.table(relation.quoted)
+def _table(spark: SparkSession, relation: RelationName) -> DataFrame:
+    frame = data.table(spark, relation)
     try:
         _ = frame.columns
     except Exception as exc:
@@ -207,13 +227,13 @@ def _by_key(
 
 
 def _change(row: list[Any], keys: Sequence[str], others: Sequence[str], *, hidden: frozenset[str]) -> dict[str, str]:
-    told = {k: "hidden" if k.lower() in hidden else show(v) for k, v in zip(keys, row, strict=False)}
+    shown = {k: "hidden" if k.lower() in hidden else show(v) for k, v in zip(keys, row, strict=False)}
     differences: list[str] = []
     for i, column in enumerate(others):
         before, after = row[len(keys) + 2 * i : len(keys) + 2 * i + 2]
         if before != after:
             differences.append(column if column.lower() in hidden else f"{column}: {show(before)} | {show(after)}")
-    return {**told, "differences": "; ".join(differences)}
+    return {**shown, "differences": "; ".join(differences)}
 
 
 def _promised_key(manifest: Manifest, model: str, shared: Sequence[str]) -> list[str]:

@@ -29,28 +29,38 @@ _DEFAULT_COUNT = "count(*)"
 
 @dataclass(frozen=True, kw_only=True)
 class Contract(Check):
-    """One promise. `checked_by` is the node of dbt that verifies it when built; None when dbt never does.
-
-    `target_id` is the model or source it is about. `condition` is dbt's `where`; `warn_if` and `error_if` judge the
-    number of failures as dbt counts them. `untranslated` says why it cannot be executed here.
-    """
+    """One promise of the dbt project."""
 
     KIND: ClassVar[str] = "contract"
 
     rule: str
-    target_id: str
+    """What is promised: `unique`, `not_null`, `relationships`, ..., or the dbt test's name."""
+    subject_id: str
+    """The unique id of the model or source it is about."""
     checked_by: str | None
+    """The dbt node that verifies it when built; None when dbt never does."""
     columns: tuple[str, ...] = ()
+    """The columns it is about, as they go into SQL."""
     values: tuple[str, ...] = ()
+    """The accepted values."""
     quoted: bool = True
+    """Whether the accepted values are text."""
     parent_id: str | None = None
+    """The unique id of the model that a relationship leads to."""
     parent_column: str = ""
+    """The column of the parent, as it goes into SQL."""
     condition: str | None = None
+    """dbt's `where`: keeps only the rows that meet it, in SQL."""
     warn_if: str = _DEFAULT_CONDITION
+    """It warns when the number of failures meets this, as dbt writes it: `> 10`."""
     error_if: str = _DEFAULT_CONDITION
+    """It fails when the number of failures meets this, as dbt writes it."""
     expression: str = ""
+    """The SQL of a check constraint."""
     data_types: Mapping[str, str] = field(default_factory=dict)
+    """The columns and data types of an enforced contract."""
     untranslated: str | None = None
+    """Why it cannot be executed here; None when it can."""
 
     @property
     def counts(self) -> bool:
@@ -61,7 +71,7 @@ class Contract(Check):
     def promise(self) -> tuple[object, ...]:
         """What is promised, to recognise the same promise made twice."""
         names = tuple(sorted(c.lower() for c in self.columns))
-        return (self.target_id, self.rule, names, self.condition, self.values, self.expression)
+        return (self.subject_id, self.rule, names, self.condition, self.values, self.expression)
 
     def expectation(self) -> tuple[str, dict[str, Any]] | None:
         """The expectation that says the same of the rows that `condition` keeps; None when only a query does."""
@@ -122,7 +132,7 @@ def contracts_from_manifest(manifest: Manifest, *, select: str | Iterable[str] |
     for node in manifest.nodes.values():
         if node.resource_type == "test":
             contract = _from_test(manifest, node)
-            if chosen(manifest.nodes.get(contract.target_id)):
+            if chosen(manifest.nodes.get(contract.subject_id)):
                 contracts.append(contract)
     promised = {c.promise for c in contracts}
     for node in manifest.nodes.values():
@@ -167,15 +177,15 @@ def _from_test(manifest: Manifest, node: Node) -> Contract:
     test = node.test or {}
     kwargs = {**(test.get("kwargs") or {}), **((test.get("kwargs") or {}).get("arguments") or {})}
     full_name = ".".join(str(part) for part in (test.get("namespace"), test.get("name")) if part)
-    target_id = str(node.raw.get("attached_node") or next(iter(node.depends_on), ""))
-    target = manifest.nodes.get(target_id)
+    subject_id = str(node.raw.get("attached_node") or next(iter(node.depends_on), ""))
+    subject = manifest.nodes.get(subject_id)
     shared: dict[str, Any] = {
         "name": node.name,
         "where": node.path,
-        "model": target.name if target else None,
+        "model": subject.name if subject else None,
         "severity": _severity(node),
-        "owner": _owner(target),
-        "target_id": target_id,
+        "owner": _owner(subject),
+        "subject_id": subject_id,
         "checked_by": node.unique_id,
     }
     condition = node.config.get("where")
@@ -192,8 +202,8 @@ def _from_test(manifest: Manifest, node: Node) -> Contract:
         return Contract(**shared, rule=full_name, untranslated=reason)
     parent_id = None
     if full_name == "relationships":
-        others = [i for i in node.depends_on if i != target_id]
-        parent_id = others[0] if others else target_id
+        others = [i for i in node.depends_on if i != subject_id]
+        parent_id = others[0] if others else subject_id
     columns = kwargs.get("combination_of_columns") or [kwargs.get("column_name")]
     return Contract(
         **shared,
@@ -214,7 +224,7 @@ def _from_model(manifest: Manifest, node: Node) -> Iterator[Contract]:
         "where": node.path,
         "model": node.name,
         "owner": _owner(node),
-        "target_id": node.unique_id,
+        "subject_id": node.unique_id,
     }
     types = {name: str(c.get("data_type") or "") for name, c in node.columns.items()}
     # dbt compares names and types before it builds an enforced model; Delta enforces NOT NULL and CHECK on tables.

@@ -16,12 +16,16 @@ _UNSAFE = re.compile(r"[^\w.-]+")
 
 @dataclass(frozen=True)
 class DataDocsPage:
-    """One page: the results of one table, or of one query; `failed` of its `checks` did not pass."""
+    """The results of one table, or of one query."""
 
     title: str
+    """The table's name, or the check's."""
     content: str
+    """The page itself, as HTML."""
     failed: int
+    """How many of its checks did not pass."""
     checks: int
+    """How many checks it shows."""
 
 
 def write_data_docs(folder: Path, pages: Iterable[DataDocsPage]) -> list[Path]:

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dbx_cd.smoke import data
 from dbx_cd.smoke.answers import Answer, Ask, first_line, show
 from dbx_cd.smoke.checks import Comparison, ExpectationCheck
 from dbx_cd.smoke.docs import DataDocsPage, write_data_docs
@@ -46,7 +47,7 @@ def _validate(
     first = members[0]
     started = time.perf_counter()
     try:
-        frame = spark.sql(first.query) if first.query else spark.sql(f"select * from {_source(first)}")
+        frame = data.query(spark, first.query or f"select * from {_source(first)}")
         _ = frame.columns  # a Connect session looks at the table only when asked for something
         validation = gx.validate(frame, _asks(members), source=None if first.query else _source(first))
         answers = validation.answers
@@ -55,7 +56,7 @@ def _validate(
     except Exception as exc:
         reason = f"cannot be read: {first_line(str(exc))}"
         return [broken(one, _without_values(one, reason)) for one in members], None
-    results = [judge(one, _told(one, answers[i])) for i, one in enumerate(members)]
+    results = [judge(one, _reported(one, answers[i])) for i, one in enumerate(members)]
     page = None
     if docs and validation.results:
         title = (
@@ -121,7 +122,7 @@ def _shown(spark: SparkSession, columns: Sequence[str], planned: Planned) -> lis
     """
     known: set[str] | None = None
     if planned.sources and _mentions(planned.query or "", planned.hidden):
-        known = {column.lower() for relation in planned.sources for column in spark.table(relation.quoted).columns}
+        known = {column.lower() for relation in planned.sources for column in data.table(spark, relation).columns}
     return [
         i
         for i, name in enumerate(columns)
@@ -140,14 +141,14 @@ def _example_rows(frame: DataFrame, shown: Sequence[int]) -> list[str]:
     return [", ".join(f"{frame.columns[i]}={show(v)}" for i, v in zip(shown, row, strict=True)) for row in rows]
 
 
-def _told(planned: Planned, answer: Answer) -> Answer:
-    """The answer with nothing in it that a sensitive column holds."""
-    told = replace(answer, error=answer.error and _without_values(planned, answer.error))
+def _reported(planned: Planned, answer: Answer) -> Answer:
+    """The answer as it may be reported: no value of a sensitive column is in it."""
+    reported = replace(answer, error=answer.error and _without_values(planned, answer.error))
     if planned.names_hidden:
-        told = replace(told, examples=())
+        reported = replace(reported, examples=())
     if planned.names_hidden and isinstance(planned.check, ExpectationCheck) and answer.unexpected is None:
-        told = replace(told, observed=None if answer.observed is None else "hidden")
-    return told
+        reported = replace(reported, observed=None if answer.observed is None else "hidden")
+    return reported
 
 
 def _without_values(planned: Planned, message: str) -> str:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
-# Releases before 1.24 send usage data unless told not to; a release task must never try the network for that.
+# Releases before 1.24 send usage data unless this is set; a release task must never try the network for that.
 os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
 
 from great_expectations import __version__ as gx_version
@@ -152,10 +152,12 @@ def problem_with(kind: str, arguments: Mapping[str, Any], *, code: str | None = 
 
 @dataclass(frozen=True)
 class Validation:
-    """The answers by key, and Great Expectations' own results, for Data Docs."""
+    """What came of the expectations on one table."""
 
     answers: Mapping[int, Answer]
+    """One answer for each `Ask`, by its key."""
     results: tuple[Any, ...]
+    """Great Expectations' own results, for Data Docs."""
 
 
 def validate(frame: DataFrame, asks: Sequence[Ask], *, source: str | None = None) -> Validation:
@@ -201,7 +203,7 @@ def validate(frame: DataFrame, asks: Sequence[Ask], *, source: str | None = None
 def _first_look(expectation: Any, source: str | None) -> Any:
     """The cheapest expectation with the same verdict.
 
-    Great Expectations finds duplicates with a window over all rows; whether there are any is told by two counts.
+    Great Expectations finds duplicates with a window over all rows; two counts say whether there are any.
     """
     key = {"meta": expectation.meta}
     if isinstance(expectation, ExpectSqlAggregateToBeBetween):

@@ -88,12 +88,12 @@ def _groups(counts: tuple[int, int, int]) -> tuple[Status, str | None, str]:
 
 def _by_count(contract: Contract, failures: int) -> Status:
     """The status by dbt's rule: `error_if` counts only with severity error, then `warn_if`."""
-    if contract.severity == "error" and _holds(contract.error_if, failures):
+    if contract.severity == "error" and _is_met(contract.error_if, failures):
         return "fail"
-    return "warn" if _holds(contract.warn_if, failures) else "pass"
+    return "warn" if _is_met(contract.warn_if, failures) else "pass"
 
 
-def _holds(condition: str, failures: int) -> bool:
+def _is_met(condition: str, failures: int) -> bool:
     match = _CONDITION.fullmatch(condition)
     if match is None:
         raise DbxCdError(f"the condition {condition!r} is not of the form `> 10`")

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from dbx_cd.smoke import data
 from dbx_cd.smoke.answers import scanned_apart
 from dbx_cd.smoke.baseline import Baseline, NoBaseline
 from dbx_cd.smoke.checks import Bounds, Comparison
@@ -32,6 +33,7 @@ class Unreadable:
     """The baseline should be there but cannot be read."""
 
     problem: str
+    """Why it cannot be read."""
 
 
 Number = float | int | NoBaseline | Unreadable
@@ -47,7 +49,7 @@ def with_bounds(
     found: list[Planned | CheckResult] = []
     sources = {id(p): _source(p, baseline) for p in planned if _compares(p)}
     totals = [(p, s) for p in planned if (s := sources.get(id(p))) and isinstance(s, str) and not _check(p).group_by]
-    numbers = _read(spark, totals)
+    numbers = _baseline_numbers(spark, totals)
     for one in planned:
         source = sources.get(id(one))
         if not isinstance(one.check, Comparison):
@@ -77,43 +79,57 @@ def _source(planned: Planned, baseline: Baseline | NoBaseline) -> str | NoBaseli
     return baseline.source(planned.check.model or "", planned.relation)
 
 
-_Group = tuple[str, str | None]
-_Numbers = dict[_Group, list[Number]]
+@dataclass(frozen=True)
+class _Scan:
+    """What is read once."""
+
+    source: str
+    """What follows `from`: a relation, at a version where that matters."""
+    condition: str | None
+    """Keeps only the rows that meet it, in SQL; None for all."""
+
+    @property
+    def rows(self) -> str:
+        """What follows `from`."""
+        return self.source + (f" where {self.condition}" if self.condition else "")
 
 
-def _read(spark: SparkSession, totals: Iterable[tuple[Planned, str]]) -> dict[int, Number]:
-    groups: dict[_Group, list[Planned]] = {}
+def _baseline_numbers(spark: SparkSession, totals: Iterable[tuple[Planned, str]]) -> dict[int, Number]:
+    """The number of each planned comparison in its baseline, by the plan's `id`."""
+    scans: dict[_Scan, list[Planned]] = {}
     for planned, source in totals:
-        groups.setdefault((source, _check(planned).condition), []).append(planned)
-    keys = list(groups)
-    parts = [{key: groups[key] for key in keys[i : i + _PARTS]} for i in range(0, len(keys), _PARTS)]
+        scans.setdefault(_Scan(source, _check(planned).condition), []).append(planned)
+    keys = list(scans)
+    parts = [{scan: scans[scan] for scan in keys[i : i + _PARTS]} for i in range(0, len(keys), _PARTS)]
     with ThreadPoolExecutor(max_workers=PARALLEL_TABLES) as pool:
-        read = list(pool.map(lambda part: _read_together(spark, part), parts))
+        together = list(pool.map(lambda part: _many_scans(spark, part), parts))
         # One bad expression or missing table spoils the query of many: then each table is read by itself, and where
         # that fails too, each number, which says what is wrong.
-        alone = [key for part, numbers in zip(parts, read, strict=True) if numbers is None for key in part]
-        apart = pool.map(lambda key: _read_one(spark, *key, members=groups[key]), alone)
-        found = {k: v for numbers in read if numbers is not None for k, v in numbers.items()}
+        alone = [scan for part, numbers in zip(parts, together, strict=True) if numbers is None for scan in part]
+        apart = pool.map(lambda scan: _one_scan(spark, scan, scans[scan]), alone)
+        found = {scan: values for numbers in together if numbers is not None for scan, values in numbers.items()}
         found |= dict(zip(alone, apart, strict=True))
-    return {id(one): number for key, members in groups.items() for one, number in zip(members, found[key], strict=True)}
+    return {
+        id(one): number for scan, members in scans.items() for one, number in zip(members, found[scan], strict=True)
+    }
 
 
-def _read_together(spark: SparkSession, groups: Mapping[_Group, Sequence[Planned]]) -> _Numbers | None:
+def _many_scans(spark: SparkSession, scans: Mapping[_Scan, Sequence[Planned]]) -> dict[_Scan, list[Number]] | None:
     """The numbers of several tables in one query, as text with their types; None if it cannot be run."""
     parts = []
-    for i, ((source, condition), members) in enumerate(groups.items()):
+    for i, (scan, members) in enumerate(scans.items()):
         names = [f"m{j}" for j in range(len(members))]
         texts, types = (", ".join(f"{function}({name})" for name in names) for function in ("string", "typeof"))
-        select = _select(members, source, condition)
+        select = _select(members, scan)
         parts.append(f"select {i} as part, array({texts}) as texts, array({types}) as types from ({select} limit 2)")
     try:
-        rows = spark.sql(" union all ".join(parts)).collect()
+        rows = data.query(spark, " union all ".join(parts)).collect()
     except Exception:
         return None
-    found: _Numbers = {}
-    for i, (group, members) in enumerate(groups.items()):
+    found: dict[_Scan, list[Number]] = {}
+    for i, (scan, members) in enumerate(scans.items()):
         values = [[_typed(*pair) for pair in zip(row.texts, row.types, strict=True)] for row in rows if row.part == i]
-        found[group] = _one_row(values, members)
+        found[scan] = _only_row(values, members)
     return found
 
 
@@ -124,45 +140,46 @@ def _typed(text: str | None, data_type: str) -> Any:
     return int(text) if kind.endswith("int") else float(text)
 
 
-def _read_one(spark: SparkSession, source: str, condition: str | None, *, members: Sequence[Planned]) -> list[Number]:
+def _one_scan(spark: SparkSession, scan: _Scan, members: Sequence[Planned]) -> list[Number]:
+    """The numbers of one table: in one query, or each in its own where that cannot be run."""
     try:
-        return _numbers(spark, members, source, condition)
+        return _queried(spark, scan, members)
     except Exception:
-        return [_number_alone(spark, one, source, condition) for one in members]
+        return [_explained(spark, scan, one) for one in members]
 
 
-def _numbers(spark: SparkSession, members: Sequence[Planned], source: str, condition: str | None) -> list[Number]:
-    rows = spark.sql(_select(members, source, condition)).limit(2).collect()
-    return _one_row([list(row) for row in rows], members)
+def _queried(spark: SparkSession, scan: _Scan, members: Sequence[Planned]) -> list[Number]:
+    rows = data.query(spark, _select(members, scan)).limit(2).collect()
+    return _only_row([list(row) for row in rows], members)
 
 
-def _select(members: Sequence[Planned], source: str, condition: str | None) -> str:
-    scanned = source + (f" where {condition}" if condition else "")
+def _select(members: Sequence[Planned], scan: _Scan) -> str:
     given = [_check(one).expression for one in members]
-    apart = [scanned_apart(expression, scanned) for expression in given]
+    apart = [scanned_apart(expression, scan.rows) for expression in given]
     # One at least stays where it is, so that the query remains one of aggregates.
     expressions = [given[0], *apart[1:]] if all(a != g for a, g in zip(apart, given, strict=True)) else apart
-    return f"select {', '.join(f'{e} as m{i}' for i, e in enumerate(expressions))} from {scanned}"
+    return f"select {', '.join(f'{e} as m{i}' for i, e in enumerate(expressions))} from {scan.rows}"
 
 
-def _one_row(rows: Sequence[Sequence[Any]], members: Sequence[Planned]) -> list[Number]:
+def _only_row(rows: Sequence[Sequence[Any]], members: Sequence[Planned]) -> list[Number]:
     if len(rows) != 1:
         found = f"the metric is not an aggregate: its query returns {'several' if rows else 'no'} rows"
         return [Unreadable(found) for _ in members]
-    return [_number(value) for value in rows[0]]
+    return [_as_number(value) for value in rows[0]]
 
 
-def _number_alone(spark: SparkSession, one: Planned, source: str, condition: str | None) -> Number:
+def _explained(spark: SparkSession, scan: _Scan, one: Planned) -> Number:
+    """One number, or what is wrong with it."""
     try:
-        return _numbers(spark, [one], source, condition)[0]
+        return _queried(spark, scan, [one])[0]
     except Exception as exc:
         name = getattr(exc, "getCondition", getattr(exc, "getErrorClass", lambda: None))() or ""
         if str(name).startswith(_MISSING):
-            return NoBaseline(f"{source} does not exist")
-        return Unreadable(f"the baseline {source} cannot be read: {str(exc).splitlines()[0]}")
+            return NoBaseline(f"{scan.source} does not exist")
+        return Unreadable(f"the baseline {scan.source} cannot be read: {str(exc).splitlines()[0]}")
 
 
-def _number(value: Any) -> Number:
+def _as_number(value: Any) -> Number:
     value = float(value) if isinstance(value, Decimal) else value
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return NoBaseline("the baseline is null or not a number")

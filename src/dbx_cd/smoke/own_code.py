@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import sys
 from importlib import import_module
+from importlib.machinery import SourceFileLoader
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import Any
 
 
@@ -31,13 +32,24 @@ def load_class(dotted: str, file: str | None) -> Any:
     return getattr(loaded, name)
 
 
+class _FromSource(SourceFileLoader):
+    """Compiles the source each time. Python's cached bytecode is found by path, size and second of the last change, so
+    that the file of another commit, checked out there within a second, would be the earlier one.
+    """
+
+    def get_code(self, fullname: str) -> CodeType:  # noqa: ARG002
+        """What is in the file now."""
+        code: CodeType = self.source_to_code(self.get_data(self.path), self.path)
+        return code
+
+
 def _load(file: Path) -> ModuleType:
     """The module in a file. Its name tells the content, so that another commit's file is another module."""
     content = file.read_bytes()
     name = f"dbx_cd_own_{hashlib.sha256(str(file).encode() + content).hexdigest()[:16]}"
     if name in sys.modules:
         return sys.modules[name]
-    spec = spec_from_file_location(name, file)
+    spec = spec_from_file_location(name, file, loader=_FromSource(name, str(file)))
     if spec is None or spec.loader is None:
         raise ValueError(f"{file} is not a Python file")
     module = module_from_spec(spec)

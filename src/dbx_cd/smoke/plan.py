@@ -26,28 +26,38 @@ _FROM_DBT: dict[str, Status] = {"pass": "pass", "success": "pass", "warn": "warn
 
 @dataclass(frozen=True)
 class Planned:
-    """An expectation to validate on a relation, or on its rows that meet a condition, or on the rows of a query.
-
-    `low` and `high` bound a metric; `unjudged` says why its percentages cannot be judged, so that it can fail only by
-    its absolute limits. `hidden` columns never show their values; `sources` are the tables that a query names. `code`
-    is the file of an expectation of one's own.
-    """
+    """An expectation to validate on a relation, on its rows that meet a condition, or on the rows of a query."""
 
     check: Check
+    """The check it answers."""
     domain: str
+    """The suite the check belongs to."""
     type: str
+    """The expectation's snake-case name, or the dotted path of its class."""
     arguments: Mapping[str, Any]
+    """The expectation's own arguments."""
     expected: str
+    """What is expected, in words."""
     relation: RelationName | None = None
+    """The table to look at; None for a query over several."""
     condition: str | None = None
+    """Keeps only the rows that meet it, in SQL."""
     query: str | None = None
+    """Looks at the rows of this query instead of the table's."""
     baseline: Any = None
+    """The metric's value in the baseline."""
     low: float | None = None
+    """The least value that a metric may have."""
     high: float | None = None
+    """The greatest value that a metric may have."""
     unjudged: str | None = None
+    """Why a metric's percentages cannot be judged; it then fails only by its absolute limits."""
     hidden: frozenset[str] = field(default=frozenset())
+    """Sensitive columns, in lower case: their values are never shown."""
     sources: tuple[RelationName, ...] = ()
+    """The tables that the query names."""
     code: str | None = None
+    """The file of an expectation of one's own."""
 
     @property
     def names_hidden(self) -> bool:
@@ -59,12 +69,16 @@ class Planned:
 
 @dataclass(frozen=True)
 class Planner:
-    """Plans checks for one build. `exists` and `data_type` ask Spark."""
+    """Plans the checks of one build."""
 
     build: Build
+    """The build under test."""
     recheck: bool
+    """Whether contracts that dbt build has checked are executed again."""
     exists: Callable[[RelationName], bool]
+    """Whether a relation is there; asks Spark."""
     data_type: Callable[[str], str]
+    """Spark's own spelling of a data type; asks Spark."""
 
     def plan(self, check: Check, domain: str) -> Planned | CheckResult:
         """What to ask for one check, or its result when that is already known."""
@@ -92,15 +106,15 @@ class Planner:
             reason = BY_DBT if status != "broken" else f"{BY_DBT}: {result.message or result.status}"
             observed = f"{result.failures} failures" if result.failures is not None else None
             return result_of(contract, domain, status, reason=reason, observed=observed, seconds=result.seconds)
-        target = self.build.manifest.nodes.get(contract.target_id)
-        if target is None:
-            raise DbxCdError(f"the manifest has no node {contract.target_id}")
-        if target.is_ephemeral:
+        subject = self.build.manifest.nodes.get(contract.subject_id)
+        if subject is None:
+            raise DbxCdError(f"the manifest has no node {contract.subject_id}")
+        if subject.is_ephemeral:
             return result_of(contract, domain, "skipped", reason="an ephemeral model has no table", due=False)
-        relation = self.build.built(target)
-        if target.resource_type == "source" and not self.build.reads(target) and not self.exists(relation):
+        relation = self.build.built(subject)
+        if subject.resource_type == "source" and not self.build.reads(subject) and not self.exists(relation):
             raise NotBuilt
-        hidden = sensitive_columns(target)
+        hidden = sensitive_columns(subject)
         expected = _promise(contract)
         asked = None if contract.untranslated else contract.expectation()
         if asked is not None:

@@ -24,32 +24,46 @@ _ORDER: dict[str, int] = {"broken": 0, "fail": 1, "warn": 2, "skipped": 3, "pass
 
 @dataclass(frozen=True, kw_only=True)
 class CheckResult:
-    """One check and what came of it.
-
-    `kind` is contract, expectation, metric, assertion, freshness or suite (the suite file itself); `where` is the file
-    and line it was written at; `due` is False when the release had nothing for this check to look at: its model was
-    not built, or there is no baseline yet. `low` and `high` are the allowed band of a number.
-    """
+    """One check and what came of it."""
 
     name: str
+    """What the suite calls the check."""
     kind: str
+    """`contract`, `expectation`, `metric`, `assertion`, `freshness`, or `suite` for the suite file itself."""
     status: Status
+    """`pass`, `fail`, `warn`, `skipped`, or `broken`: it could not be run."""
     domain: str
+    """The suite it belongs to."""
     where: str
+    """The file and line it was written at."""
     model: str | None = None
+    """The dbt model it is about; None for a query over several."""
     relation: str | None = None
+    """The table that was looked at."""
     severity: str = "error"
+    """What a failure means: `error` stops the release, `warn` does not."""
     owner: str | None = None
+    """Who answers for the check."""
     guardrail: bool = False
+    """Whether it is checked after the production build too."""
     observed: Any = None
+    """What was seen: a number, or a few words."""
     expected: str | None = None
+    """What should have been seen, in words."""
     baseline: Any = None
+    """The metric's value in the baseline."""
     low: float | None = None
+    """The least value that a metric might have."""
     high: float | None = None
+    """The greatest value that a metric might have."""
     reason: str | None = None
+    """Why it was skipped, broke or failed, where its numbers do not say so."""
     examples: tuple[str, ...] = ()
+    """Some failing rows or values, as text; none of sensitive columns."""
     seconds: float = 0.0
+    """How long it took; a table's checks share its time."""
     due: bool = True
+    """False when the release had nothing to look at: the model was not built, or has no baseline yet."""
 
     @property
     def executed(self) -> bool:
@@ -58,31 +72,34 @@ class CheckResult:
 
     def __str__(self) -> str:
         subject = f"{self.model}: {self.name}" if self.model and self.model not in self.name else self.name
-        told = [f"observed {self.observed}" if self.observed is not None else None]
-        told.append(f"expected {self.expected}" if self.expected and self.status != "pass" else None)
-        told.append(f"baseline {self.baseline}" if self.baseline is not None else None)
-        told.append(self.reason)
-        details = ", ".join(t for t in told if t)
+        parts = [f"observed {self.observed}" if self.observed is not None else None]
+        parts.append(f"expected {self.expected}" if self.expected and self.status != "pass" else None)
+        parts.append(f"baseline {self.baseline}" if self.baseline is not None else None)
+        parts.append(self.reason)
+        details = ", ".join(part for part in parts if part)
         return f"{self.status}: {subject}" + (f" ({details})" if details else "")
 
 
 @dataclass(frozen=True)
 class SmokeReport(Record):
-    """All checks of one smoke run on one set of artifacts.
-
-    `ok` means: nothing failed, nothing broke, and, if anything was due in this release, something was executed.
-    A skipped check is never counted as passed.
-    """
+    """All checks of one smoke run on one set of artifacts."""
 
     KIND: ClassVar[str] = "smoked"
 
     target: str
+    """The dbt target that was tested."""
     artifacts: str
+    """The timestamp of the artifacts under test."""
     commit: str
+    """The commit they were made from."""
     release_id: str | None
+    """The release they belong to, if any."""
     tiny: bool
+    """Whether only contracts and guardrails were run."""
     seconds: float
+    """How long the whole run took."""
     checks: tuple[CheckResult, ...]
+    """Every check, problems first; a skipped one never counts as passed."""
 
     @property
     def ok(self) -> bool:
@@ -120,7 +137,7 @@ class SmokeReport(Record):
         raise SmokeFailed(
             f"{self}: {first}{more}" if first else f"{self}: nothing that was due has run",
             report=self,
-            next_step="mend the data or the model, or the check if it is wrong, and release again",
+            next_step="fix the data or the model, or the check if it is wrong, and release again",
         )
 
     def __str__(self) -> str:

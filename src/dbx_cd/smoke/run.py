@@ -5,17 +5,19 @@ Nothing stops at the first failure, and nothing that did not run counts as passe
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dbx_cd.dbt.artifacts import SourceFreshness
 from dbx_cd.errors import SuiteError
-from dbx_cd.relations import RelationName
-from dbx_cd.smoke.baseline import NoBaseline, baseline_for, baseline_from
+from dbx_cd.smoke import data
+from dbx_cd.smoke.baseline import Baseline, NoBaseline, baseline_from
 from dbx_cd.smoke.build import Build
 from dbx_cd.smoke.checks import Check, InvalidCheck
 from dbx_cd.smoke.contracts import DOMAIN as CONTRACTS, contracts_from_manifest, selected_ids
@@ -29,9 +31,10 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
     from dbx_cd.artifacts.version import ArtifactVersion
-    from dbx_cd.rollback.point import RestorePoint
 
-__all__ = ["NoBaseline", "SmokeReport", "baseline_for", "contracts_from_manifest", "load_suites", "run_smoke"]
+_log = logging.getLogger(__name__)
+
+__all__ = ["NoBaseline", "SmokeReport", "contracts_from_manifest", "load_suites", "run_smoke"]
 
 # What is known of sources: found already, or a function that finds it out. None: nothing is known.
 Freshness = Sequence[SourceFreshness] | Callable[[], Sequence[SourceFreshness] | None] | None
@@ -70,7 +73,10 @@ def load_suites(
     if ids is not None:
         others = {n.name for n in manifest.nodes.values()} - {n.name for n in manifest.select(ids)}
         suites = [SmokeSuite(s.domain, tuple(c for c in s if c.model not in others), s.owner) for s in suites]
-    return _of_domains([contracts_from_manifest(manifest, select=select), *suites], domains)
+    chosen = _of_domains([contracts_from_manifest(manifest, select=select), *suites], domains)
+    for suite in chosen:
+        _log.info("suite %s: %d checks", suite.domain, len(suite))
+    return chosen
 
 
 def _read(file: Path) -> SmokeSuite:
@@ -95,7 +101,7 @@ def run_smoke(
     *,
     spark: SparkSession,
     artifacts: ArtifactVersion,
-    baseline: ArtifactVersion | RestorePoint | NoBaseline | None = None,
+    baseline: ArtifactVersion | Baseline | NoBaseline | None = None,
     freshness: Freshness = None,
     tiny: bool = False,
     recheck: bool = False,
@@ -126,9 +132,10 @@ def run_smoke(
         Exception: whatever a function given for `freshness` raises.
     """
     started = time.perf_counter()
+    _log.info("smoke of %s begins: %d suites%s", artifacts, len(suites), ", tiny" if tiny else "")
     with _meanwhile(freshness) as found:
         build = Build(artifacts.manifest(), artifacts.run_results())
-        planner = Planner(build, recheck, exists=_exists(spark), data_type=_data_type(spark))
+        planner = Planner(build, recheck, exists=partial(data.exists, spark), data_type=_data_type(spark))
         results, planned = _planned(suites, planner, tiny=tiny)
         bounded = with_bounds(planned, spark=spark, baseline=baseline_from(baseline))
         results += [p for p in bounded if isinstance(p, CheckResult)]
@@ -143,6 +150,10 @@ def run_smoke(
         seconds=time.perf_counter() - started,
         checks=in_order(results),
     )
+    _log.info("%s, in %.1f s", report, report.seconds)
+    for result in report.checks:
+        if result.status == "broken":
+            _log.warning("%s", result)
     if check:
         report.raise_if_failed()
     return report
@@ -209,10 +220,6 @@ def _fresh(source: SourceFreshness) -> CheckResult:
     )
 
 
-def _exists(spark: SparkSession) -> Callable[[RelationName], bool]:
-    return lambda relation: bool(spark.catalog.tableExists(relation.quoted))
-
-
 def _data_type(spark: SparkSession) -> Callable[[str], str]:
     """Spark's own spelling of a data type, such as `bigint` for `long`."""
     known: dict[str, str] = {}
@@ -220,7 +227,7 @@ def _data_type(spark: SparkSession) -> Callable[[str], str]:
     def spelled(text: str) -> str:
         if text not in known:
             try:
-                known[text] = spark.sql(f"select cast(null as {text}) as c").schema[0].dataType.simpleString()
+                known[text] = data.query(spark, f"select cast(null as {text}) as c").schema[0].dataType.simpleString()
             except Exception as exc:
                 raise SuiteError(f"the data type {text!r} of the contract is not one of Spark's") from exc
         return known[text]

@@ -17,11 +17,14 @@ from dbx_cd.smoke.yaml_lines import Located, read_located
 
 @dataclass(frozen=True)
 class SmokeSuite:
-    """The checks of one domain; `domain` "contracts" is what dbt's own tests and contracts promise."""
+    """The checks of one domain."""
 
     domain: str
+    """Its name; `contracts` is what dbt's own tests and contracts promise."""
     checks: tuple[Check, ...]
+    """Its checks, in the order they were written."""
     owner: str | None = None
+    """Who answers for checks that name nobody."""
 
     @classmethod
     def from_yaml(cls, path: str | Path) -> Self:
@@ -37,7 +40,7 @@ class SmokeSuite:
             raise SuiteError(
                 "; ".join(f"{c.where}: {c.problem}" for c in problems),
                 where=problems[0].where,
-                next_step="mend the suite",
+                next_step="fix the suite",
             )
         return suite
 

@@ -33,16 +33,16 @@ def read_located(path: Path) -> Any:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as exc:
-        raise SuiteError(f"cannot be read: {exc}", where=path, next_step="mend the file") from exc
+        raise SuiteError(f"cannot be read: {exc}", where=path, next_step="fix the file") from exc
     loader = yaml.SafeLoader(text)
     try:
         node = loader.get_single_node()
         return None if node is None else _value(node, loader, path)
     except yaml.MarkedYAMLError as exc:
         line = exc.problem_mark.line + 1 if exc.problem_mark else 1
-        raise SuiteError(f"not valid YAML: {exc.problem}", where=f"{path}:{line}", next_step="mend the file") from exc
+        raise SuiteError(f"not valid YAML: {exc.problem}", where=f"{path}:{line}", next_step="fix the file") from exc
     except yaml.YAMLError as exc:
-        raise SuiteError(f"not valid YAML: {exc}", where=path, next_step="mend the file") from exc
+        raise SuiteError(f"not valid YAML: {exc}", where=path, next_step="fix the file") from exc
     finally:
         loader.dispose()
 

@@ -4,10 +4,13 @@ Two uses: a job cluster without a SQL warehouse, and the embedded workspace. Onl
 reaches Spark as it came, unless the `rewrite` handed in says otherwise.
 """
 
-from dbx_cd.sql_endpoint.endpoint import SqlEndpoint
-from dbx_cd.sql_endpoint.executor import StatementRecord
-from dbx_cd.sql_endpoint.profile import ProfileTarget, connection_block, profile_targets, with_connection
-from dbx_cd.sql_endpoint.statement import Rewrite
+from dbx_cd.extras import importing_extra
+
+with importing_extra("endpoint", purpose="the SQL endpoint"):
+    from dbx_cd.sql_endpoint.endpoint import SqlEndpoint
+    from dbx_cd.sql_endpoint.executor import StatementRecord
+    from dbx_cd.sql_endpoint.profile import ProfileTarget, connection_block, profile_targets, with_connection
+    from dbx_cd.sql_endpoint.statement import Rewrite
 
 __all__ = [
     "ProfileTarget",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import secrets
@@ -26,13 +27,15 @@ from dbx_cd.sql_endpoint.thrift_api import Processor
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+_log = logging.getLogger(__name__)
+
 WAREHOUSE_PATH = "/sql/1.0/warehouses/local"
 
 
 class SqlEndpoint:
     """The Databricks SQL Thrift service on the loopback address, over one Spark application.
 
-    Each Thrift session gets a Spark session of its own. A result is held in this process's memory, as Arrow, until the
+    Each Thrift session gets a Spark session of its own. A result is kept in this process's memory, as Arrow, until the
     client has read or closed it.
 
     Args:
@@ -121,6 +124,7 @@ class SqlEndpoint:
             ) from exc
         serve = threading.Thread(target=self._server.serve_forever, args=(0.1,), name="sql-endpoint-http", daemon=True)
         serve.start()
+        _log.info("SQL endpoint at %s%s", self.host, self.http_path)
         return self
 
     def stop(self) -> None:
@@ -133,6 +137,7 @@ class SqlEndpoint:
         self._service.close()
         server.disconnect_all()
         shutil.rmtree(self._directory, ignore_errors=True)
+        _log.info("SQL endpoint stopped")
 
     def client_environment(self, environ: Mapping[str, str] | None = None) -> dict[str, str]:
         """What a client process, such as dbt, needs in its environment on top of `environ` (default: this process's).
@@ -153,7 +158,7 @@ class SqlEndpoint:
             "REQUESTS_CA_BUNDLE": str(bundle),
             "NO_PROXY": no_proxy,
             "no_proxy": no_proxy,
-            # databricks-sdk refuses a token next to, say, DATABRICKS_CLIENT_ID unless told which of them to use.
+            # databricks-sdk refuses a token next to, say, DATABRICKS_CLIENT_ID unless this names the one to use.
             "DATABRICKS_AUTH_TYPE": "pat",
         }
 

@@ -16,25 +16,23 @@ from dbx_cd.sql_endpoint.operation import Failure, Operation
 from dbx_cd.sql_endpoint.session import EndpointSession, mark_jobs
 from dbx_cd.sql_endpoint.statement import failure_of
 
-logger = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 # More wait as PENDING. Threads are kept: each has a Java thread of its own, which costs more than a short statement.
 MAX_RUNNING = 64
+LOGGED_CHARACTERS = 300
 
 
 @dataclass(frozen=True)
 class StatementRecord:
-    """One statement that ended.
-
-    Attributes:
-        sql: the statement as the client sent it.
-        seconds: wall time on its worker.
-        error: what the client was told, or None.
-    """
+    """One statement that ended."""
 
     sql: str
+    """The statement as the client sent it."""
     seconds: float
+    """Wall time on its worker."""
     error: str | None = None
+    """The message that the client was sent; None when it succeeded."""
 
 
 class StatementExecutor:
@@ -92,12 +90,13 @@ class StatementExecutor:
             self._report(StatementRecord(sql, time.monotonic() - started, operation.error))
 
     def _report(self, record: StatementRecord) -> None:
+        _log.debug("%.2f s, %s: %s", record.seconds, record.error or "ok", record.sql[:LOGGED_CHARACTERS])
         if self._on_statement is None:
             return
         try:
             self._on_statement(record)
         except Exception:
-            logger.exception("on_statement failed")
+            _log.exception("on_statement failed")
 
 
 @contextmanager

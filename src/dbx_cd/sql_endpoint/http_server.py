@@ -14,7 +14,7 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-logger = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 LOOPBACK = "127.0.0.1"
 DISCOVERY_PATH = "/.well-known/databricks-config"
@@ -75,7 +75,7 @@ class LoopbackServer(ThreadingHTTPServer):
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002
         """Clients that hang up, or do not trust the certificate, are no news."""
-        logger.debug("connection from %s ended", client_address, exc_info=True)
+        _log.debug("connection from %s ended", client_address, exc_info=True)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -121,7 +121,7 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             reply = self.server.answer(body)
         except Exception as exc:  # not a Thrift message
-            logger.debug("malformed request", exc_info=True)
+            _log.debug("malformed request", exc_info=True)
             self._refuse(HTTPStatus.BAD_REQUEST, f"not a Thrift message: {type(exc).__name__}")
         else:
             self._send(HTTPStatus.OK, reply, "application/x-thrift")

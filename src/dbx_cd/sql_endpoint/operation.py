@@ -21,27 +21,26 @@ _AFFECTED_ROWS = "num_affected_rows"
 
 @dataclass(frozen=True)
 class Failure:
-    """Why an operation failed, as the client is told."""
+    """Why an operation failed."""
 
     message: str
+    """What the client is sent."""
     sql_state: str | None = None
+    """The SQLSTATE, where one is known."""
 
 
 class Operation:
-    """The state of one operation. The first end that is reached stays: a cancelled operation never finishes later.
-
-    Attributes:
-        id: the 16 bytes in the client's handle.
-        done: set when the end is reached, which a cancelled operation does at once.
-        left: set when its thread does nothing for it any more, which may be later.
-        failure: why it failed.
-    """
+    """The state of one operation. The first end that is reached stays: a cancelled operation never finishes later."""
 
     def __init__(self, kind: int) -> None:
         self.id = secrets.token_bytes(16)
+        """The 16 bytes in the client's handle."""
         self.done = threading.Event()
+        """Set when the end is reached, which a cancelled operation does at once."""
         self.left = threading.Event()
+        """Set when its thread does nothing for it any more, which may be later."""
         self.failure: Failure | None = None
+        """Why it failed."""
         self._kind = kind
         self._state = _STATE.PENDING_STATE
         self._pages: ResultPages | None = None
@@ -90,6 +89,11 @@ class Operation:
             if self._state in _UNDECIDED:
                 self._end(_STATE.CANCELED_STATE)
             return bool(running)
+
+    def free(self) -> None:
+        """Let go of the rows, whoever still holds the operation: its thread may not have left it yet."""
+        with self._lock:
+            self._pages = None
 
     def _end(self, state: int) -> None:
         self._state = state

@@ -41,17 +41,14 @@ _KEPT_PARAMETERS = ("_retry_", "_socket_timeout")
 
 @dataclass(frozen=True)
 class ProfileTarget:
-    """What one target of a profile says about names and parallelism.
-
-    Attributes:
-        catalog: where the target's models live.
-        schema: their default schema.
-        threads: how many models dbt builds at once.
-    """
+    """What one target of a profile says about names and parallelism."""
 
     catalog: str
+    """Where the target's models live."""
     schema: str
+    """Their default schema."""
     threads: int
+    """How many models dbt builds at once."""
 
 
 def connection_block(endpoint: SqlEndpoint, *, tls: bool = True) -> dict[str, Any]:
@@ -101,12 +98,12 @@ def with_connection(profiles_dir: str | Path, connection: Mapping[str, Any], *, 
         raise ConfigError(
             "no output of type databricks", where=source, next_step="only dbt-databricks projects can run here"
         )
-    target = Path(out_dir) / "profiles.yml"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.unlink(missing_ok=True)
-    target.touch(mode=0o600)
-    target.write_text(yaml.dump(profiles, Dumper=_PlainDumper, sort_keys=False, allow_unicode=True), encoding="utf-8")
-    return target
+    written = Path(out_dir) / "profiles.yml"
+    written.parent.mkdir(parents=True, exist_ok=True)
+    written.unlink(missing_ok=True)
+    written.touch(mode=0o600)
+    written.write_text(yaml.dump(profiles, Dumper=_PlainDumper, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    return written
 
 
 def profile_targets(

@@ -17,11 +17,14 @@ PAGE_BYTES = 16 << 20
 
 @dataclass(frozen=True)
 class Page:
-    """Some consecutive rows: serialized Arrow batches with the number of rows in each."""
+    """Some consecutive rows of a result."""
 
     start: int
+    """How many rows came before it."""
     batches: tuple[tuple[bytes, int], ...]
+    """Serialized Arrow batches, each with its number of rows."""
     has_more: bool
+    """Whether rows are left after it."""
 
     def row_set(self) -> Any:
         """The page as a Thrift row set."""

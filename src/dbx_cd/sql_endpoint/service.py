@@ -24,9 +24,9 @@ from dbx_cd.sql_endpoint.thrift_api import PROTOCOL_VERSION, T, ThriftFault, Unk
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-logger = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
-# The connector holds a lock during a call, so that a cancellation waits as long: keep both short.
+# The connector locks itself during a call, so that a cancellation waits as long: keep both short.
 DIRECT_RESULT_SECONDS = 5.0
 POLL_SECONDS = 1.0
 # A client that was killed never closes its session.
@@ -44,7 +44,7 @@ def _answers(response: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]
             except ThriftFault as fault:
                 return response(status=fault.status())
             except Exception as exc:
-                logger.exception("%s failed", call.__name__)
+                _log.exception("%s failed", call.__name__)
                 return response(status=ThriftFault(failure_of(exc).message, sql_state="HY000").status())
 
         return answer
@@ -60,7 +60,14 @@ def _not_supported(call: str, response: Any) -> Callable[..., Any]:
 
 
 class ThriftService:
-    """Handler of `TCLIService.Processor`."""
+    """Handler of `TCLIService.Processor`.
+
+    Args:
+        spark: the session whose application runs the statements.
+        rewrite: see `SqlEndpoint`.
+        on_statement: see `SqlEndpoint`.
+        clock: seconds that only ever grow; by them a session is idle.
+    """
 
     def __init__(
         self,
@@ -68,9 +75,11 @@ class ThriftService:
         *,
         rewrite: Rewrite | None = None,
         on_statement: Callable[[StatementRecord], None] | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._spark = spark
         self._rewrite = rewrite
+        self._clock = clock
         self._sessions: dict[bytes, EndpointSession] = {}
         self._lock = threading.Lock()
         self._executor = StatementExecutor(on_statement)
@@ -91,10 +100,14 @@ class ThriftService:
         """Open a session in the client's namespace, with its configuration."""
         self._close_idle()
         session = EndpointSession(
-            self._spark, configuration=request.configuration or {}, namespace=request.initialNamespace
+            self._spark,
+            configuration=request.configuration or {},
+            namespace=request.initialNamespace,
+            now=self._clock(),
         )
         with self._lock:
             self._sessions[session.id] = session
+        _log.info("session %s opened", session)
         return T.TOpenSessionResp(
             status=success(),
             serverProtocolVersion=PROTOCOL_VERSION,
@@ -111,6 +124,7 @@ class ThriftService:
         with self._lock:
             self._sessions.pop(session.id, None)
         session.close()
+        _log.info("session %s closed", session)
         return T.TCloseSessionResp(status=success())
 
     @_answers(T.TGetInfoResp)
@@ -239,7 +253,7 @@ class ThriftService:
             session = self._sessions.get(_guid(request.sessionHandle and request.sessionHandle.sessionId))
         if session is None:
             raise UnknownHandle("session")
-        session.last_used = time.monotonic()
+        session.last_used = self._clock()
         return session
 
     def _find(self, request: Any) -> tuple[EndpointSession, Operation]:
@@ -248,17 +262,18 @@ class ThriftService:
             session = next((s for s in self._sessions.values() if s.owns(operation_id)), None)
         if session is None:
             raise UnknownHandle("operation")
-        session.last_used = time.monotonic()
+        session.last_used = self._clock()
         return session, session.operation(operation_id)
 
     def _close_idle(self) -> None:
-        since = time.monotonic() - IDLE_SESSION_SECONDS
+        since = self._clock() - IDLE_SESSION_SECONDS
         with self._lock:
             idle = [session for session in self._sessions.values() if session.is_idle(since=since)]
             for session in idle:
                 del self._sessions[session.id]
         for session in idle:
             session.close()
+            _log.info("session %s closed: idle for %.0f h", session, IDLE_SESSION_SECONDS / 3600)
 
 
 def _started(response: Any, request: Any, session: EndpointSession, operation: Operation) -> Any:

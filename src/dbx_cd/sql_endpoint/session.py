@@ -6,7 +6,6 @@ import contextlib
 import logging
 import secrets
 import threading
-import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +16,7 @@ from dbx_cd.sql_endpoint.thrift_api import PROTOCOL_VERSION, T, ThriftFault, Unk
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-logger = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 # Databricks SQL names its session parameters differently from Spark (documentation, "Configuration parameters").
 _SPARK_NAMES = {
@@ -33,20 +32,19 @@ _CANCEL_AGAIN_SECONDS = 0.2
 
 
 class EndpointSession:
-    """A session that a client opened.
+    """A session that a client opened."""
 
-    Attributes:
-        id: the 16 bytes in the client's handle.
-        spark: the Spark session that only this client uses.
-        timeout: seconds a statement may take; None for no limit.
-        last_used: `time.monotonic()` of the latest request.
-    """
-
-    def __init__(self, spark: SparkSession, *, configuration: Mapping[str, str], namespace: Any = None) -> None:
+    def __init__(
+        self, spark: SparkSession, *, configuration: Mapping[str, str], namespace: Any = None, now: float = 0.0
+    ) -> None:
         self.id = secrets.token_bytes(16)
+        """The 16 bytes in the client's handle."""
         self.spark = _isolated(spark)
+        """The Spark session that only this client uses."""
         self.timeout: float | None = None
-        self.last_used = time.monotonic()
+        """Seconds a statement may take; None for no limit."""
+        self.last_used = now
+        """When the latest request came, by the clock of the service."""
         self._operations: dict[bytes, Operation] = {}
         self._lock = threading.Lock()
         try:
@@ -58,13 +56,16 @@ class EndpointSession:
             failure = failure_of(exc)
             raise ThriftFault(failure.message, sql_state=failure.sql_state) from exc
 
+    def __str__(self) -> str:
+        return self.id.hex()[:8]
+
     def _configure(self, configuration: Mapping[str, str]) -> None:
         for name, value in configuration.items():
             key = _SPARK_NAMES.get(name.upper(), name)
             if key.upper() == _TIMEOUT:
                 self.timeout = float(value) or None
             elif key.upper() in _WITHOUT_EFFECT or key.startswith("spark.thriftserver."):
-                logger.debug("session setting %s has no effect here", name)
+                _log.debug("session setting %s has no effect here", name)
             elif key.startswith("spark."):
                 self.spark.conf.set(key, value)
             else:
@@ -109,6 +110,7 @@ class EndpointSession:
         with self._lock:
             self._operations.pop(operation.id, None)
         self.cancel(operation)
+        operation.free()
 
     def cancel(self, operation: Operation) -> None:
         """Stop an operation and its Spark jobs."""
@@ -125,7 +127,7 @@ class EndpointSession:
         return operation_id in self._operations
 
     def is_idle(self, *, since: float) -> bool:
-        """Whether nothing runs and nothing was asked for after `since` (`time.monotonic()`)."""
+        """Whether nothing runs and nothing was asked for after `since`, by the clock of `last_used`."""
         return self.last_used < since and all(operation.done.is_set() for operation in list(self._operations.values()))
 
     def close(self) -> None:

@@ -58,11 +58,11 @@ def failure_of(exc: BaseException) -> Failure:
 
 
 def _messages(java: Any) -> str:
-    """What a Java exception and its causes say: the outermost often says no more than that a task failed."""
-    said: list[str] = []
+    """The messages of a Java exception and its causes: the outermost often says no more than that a task failed."""
+    messages: list[str] = []
     while java is not None:
         message = _JAVA_NOISE.sub("", str(java.getMessage() or "")).strip()
-        if message and not any(message in earlier for earlier in said):
-            said.append(message)
+        if message and not any(message in earlier for earlier in messages):
+            messages.append(message)
         java = java.getCause()
-    return "\nCaused by: ".join(said)
+    return "\nCaused by: ".join(messages)

@@ -84,9 +84,9 @@ class WarmProcess:
             order.send(connection, [nothing if stdin is None else stdin, writing, writing])
             # No time limit: the first client waits while the parent imports, which is what it would do by itself.
             line = connection.makefile("rb", buffering=0).readline()
-            told = json.loads(line) if line else {"refused": "it ended"}
-            if "pid" not in told:
-                raise NotWarm(told.get("refused", "it could not begin"))
+            reply = json.loads(line) if line else {"refused": "it ended"}
+            if "pid" not in reply:
+                raise NotWarm(reply.get("refused", "it could not begin"))
         except (OSError, ValueError) as exc:
             connection.close()
             os.close(reading)
@@ -99,7 +99,7 @@ class WarmProcess:
             os.close(writing)
             os.close(nothing)
         output = os.fdopen(reading, encoding="utf-8", errors="replace")
-        return cls(connection, pid=told["pid"], stdout=output, argv=argv)
+        return cls(connection, pid=reply["pid"], stdout=output, argv=argv)
 
     def poll(self) -> int | None:
         """The exit code, once a call of `wait` has found it; does not look by itself."""
@@ -143,7 +143,7 @@ class WarmProcess:
             self._code = -signal.SIGKILL
         self._received += received
         if self._received.endswith(b"\n"):
-            told: dict[str, Any] = json.loads(self._received)
-            self._code = int(told["exit"])
+            reply: dict[str, Any] = json.loads(self._received)
+            self._code = int(reply["exit"])
         if self._code is not None:
             self._connection.close()

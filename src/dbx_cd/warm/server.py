@@ -141,8 +141,8 @@ class Parent:
         close_all(streams)
         signal.set_wakeup_fd(-1)
         self._selector.close()
-        for held in (self._listener, self._wake, self._wake_end, *self._forks):
-            held.close()
+        for open_end in (self._listener, self._wake, self._wake_end, *self._forks):
+            open_end.close()
         os.close(self._starter)
         for number in _WATCHED:
             signal.signal(number, signal.SIG_DFL)

@@ -6,8 +6,9 @@ import pytest
 from pyspark.sql import SparkSession
 from release_scene import Scene
 
-from dbx_cd.delta import tables as delta_tables
-from dbx_cd.delta.tables import Column, fingerprint
+from dbx_cd.delta.spark_tables import SparkTables
+from dbx_cd.delta.tables import Column
+from dbx_cd.errors import SqlFailed
 from dbx_cd.relations import RelationName
 
 CHECK = "spark.databricks.delta.retentionDurationCheck.enabled"
@@ -25,7 +26,7 @@ def test_catalog_entries_say_kind_columns_and_text(scene: Scene) -> None:
     )
     nowhere = RelationName("prod", "no_such_schema", "t")
     names = [scene.name("MIXED"), scene.name("seen"), scene.name("absent"), nowhere]
-    table, view, *missing = [delta_tables.catalog_entries(scene.spark, names)[n.key] for n in names]
+    table, view, *missing = [SparkTables.of(scene.spark).entries(names)[n.key] for n in names]
     assert (table.kind, table.comment, table.columns) == (
         "table", "it's a table", (Column("id", "int", nullable=False, comment="the id"),),
     )  # fmt: skip
@@ -37,25 +38,25 @@ def test_catalog_entries_say_kind_columns_and_text(scene: Scene) -> None:
 def test_create_or_replace_changes_the_id_and_keeps_the_history(scene: Scene) -> None:
     scene.sql("CREATE TABLE @@ AS SELECT 1 id", this="made")
     name = scene.name("made")
-    before = delta_tables.detail(scene.spark, name)
+    before = SparkTables.of(scene.spark).detail(name)
     scene.sql("CREATE OR REPLACE TABLE @@ AS SELECT 2 id", this="made")
-    assert delta_tables.detail(scene.spark, name).table_id != before.table_id
-    assert sorted(delta_tables.history(scene.spark, name).commits) == [0, 1]
+    assert SparkTables.of(scene.spark).detail(name).table_id != before.table_id
+    assert sorted(SparkTables.of(scene.spark).history(name).commits) == [0, 1]
 
 
 def test_fingerprint_fails_when_files_are_gone_and_a_count_does_not(scene: Scene) -> None:
     scene.sql("CREATE TABLE @@ AS SELECT 1 id", "INSERT OVERWRITE @@ VALUES (2)", this="swept")
     name = scene.name("swept")
-    assert fingerprint(scene.spark, name, 0).rows == 1
+    assert SparkTables.of(scene.spark).fingerprint(name, 0).rows == 1
     scene.spark.conf.set(CHECK, "false")
     try:
         scene.sql("VACUUM @@ RETAIN 0 HOURS", this="swept")
     finally:
         scene.spark.conf.unset(CHECK)
     assert scene.sql("SELECT count(*) n FROM @@ VERSION AS OF 0", this="swept")[0].n == 1
-    with pytest.raises(delta_tables.sql_errors()) as failure:
-        fingerprint(scene.spark, name, 0)
-    assert "FILE_NOT_EXIST" in delta_tables.explain(failure.value)
+    with pytest.raises(SqlFailed) as failure:
+        SparkTables.of(scene.spark).fingerprint(name, 0)
+    assert "FILE_NOT_EXIST" in str(failure.value)
 
 
 def test_fingerprint_tells_deletion_vectors_over_the_same_file_apart(scene: Scene) -> None:
@@ -68,11 +69,11 @@ def test_fingerprint_tells_deletion_vectors_over_the_same_file_apart(scene: Scen
         this="vectors",
     )
     name = scene.name("vectors")
-    three, four = fingerprint(scene.spark, name, 2), fingerprint(scene.spark, name, 4)
+    three, four = SparkTables.of(scene.spark).fingerprint(name, 2), SparkTables.of(scene.spark).fingerprint(name, 4)
     assert (three.files, three.rows) == (four.files, four.rows) == (1, 19)
     assert three != four
-    assert fingerprint(scene.spark, name, 1) == fingerprint(scene.spark, name, 3)
+    assert SparkTables.of(scene.spark).fingerprint(name, 1) == SparkTables.of(scene.spark).fingerprint(name, 3)
 
 
 def test_platform_without_undrop_says_so(scene: Scene) -> None:
-    assert delta_tables.dropped_tables(scene.spark, catalog="prod", schema=scene.schema) is None
+    assert SparkTables.of(scene.spark).dropped(catalog="prod", schema=scene.schema) is None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,28 +13,22 @@ import pytest
 import yaml
 
 from dbx_cd import (
-    ApprovalPending,
-    ArtifactNotFound,
     ArtifactStore,
     Cd,
     CdConfig,
     DbtFailed,
     Release,
-    ReleaseError,
     ReleaseLog,
     RestorePoint,
-    RestoreRefused,
     SmokeReport,
     approve,
     build_release,
     plan_restore,
     request_approval,
     restore,
-    rollback_readiness,
 )
-from dbx_cd.config import WARM_DBT, Policies
+from dbx_cd.config import WARM_DBT
 from dbx_cd.local.workspace import OWNER, RELEASE_BOT, EmbeddedWorkspace
-from dbx_cd.release.events import Deploying, Failed
 from dbx_cd.warm.parent import WarmParent
 
 PROJECT = {"name": "small", "version": "1.0", "profile": "small", "models": {"small": {"+tags": ["deploy"]}}}
@@ -162,27 +156,6 @@ def test_a_build_that_fails_halfway_can_be_taken_back(small: Small, failed: Rele
     assert small.rows("prod", "first") == [(1,)]
 
 
-def test_a_commit_cannot_take_the_gate_of_a_target_away(small: Small, failed: Release) -> None:
-    settings = small.project / "dbx_cd.yml"
-    settings.write_text("targets: {stg: {}, prod: {}}\n")
-    try:
-        with pytest.raises(ApprovalPending, match="nobody has been asked"):
-            build_release(small.cd(), small.open("c"), target="prod", project_dir=small.project)
-    finally:
-        settings.unlink()
-
-
-def test_two_releases_do_not_deploy_at_once(small: Small, failed: Release) -> None:
-    cd, other = small.cd(), small.open("d")
-    cd.log.append(other, Deploying("prod"))
-    small.models(second="select 3 as id")
-    release = small.staged("e")
-    with pytest.raises(ReleaseError, match="is deploying to prod"):
-        build_release(cd, release, target="prod")
-    cd.log.append(other, Failed("prod", "stopped"))
-    assert not small.workspace.spark.catalog.tableExists(f"prod.{small.schema}.second"), "nothing was built"
-
-
 def test_a_compile_error_is_published_for_audit_and_latest_stays(small: Small, failed: Release) -> None:
     cd, release = small.cd(), small.open("f")
     before = cd.store.latest("stg").timestamp
@@ -203,12 +176,6 @@ def test_a_selection_that_matches_nothing_fails_and_latest_stays(small: Small, f
     assert cd.store.latest("stg").timestamp == before
 
 
-def test_without_staging_artifacts_nothing_can_be_deferred_to(small: Small, failed: Release) -> None:
-    release, state = small.open("1"), small.folder / "artifacts" / "dev" / "latest"
-    with pytest.raises(ArtifactNotFound, match="no artifacts of target 'dev'"):
-        build_release(small.cd(), release, target="stg", defer=True, state_path=state)
-
-
 def test_a_dead_sql_endpoint_fails_the_build_with_the_reason(small: Small, failed: Release) -> None:
     cd, release = small.cd(), small.open("2")
     small.models(second=GOOD)
@@ -220,20 +187,6 @@ def test_a_dead_sql_endpoint_fails_the_build_with_the_reason(small: Small, faile
         small.connect(small.workspace.profile_connection)
     assert failure.value.result.failed or failure.value.result.errors
     assert cd.log.state(release).phase == "failed"
-
-
-def test_a_deploy_that_would_lose_a_table_for_good_is_refused_where_the_policy_says_so(
-    small: Small, failed: Release
-) -> None:
-    small.models(first="select 1 as id", second="select 3 as id")  # views; `first` is a table in production
-    release, before, cd = small.staged("3"), small.rows("prod", "first"), small.cd()
-    strict = replace(cd, config=replace(cd.config, policies=Policies(require_rollback_ready="error")))
-    with pytest.raises(RestoreRefused, match=r"first \(the build drops it for a view, with its history"):
-        build_release(strict, release, target="prod")
-    assert small.rows("prod", "first") == before
-    assert cd.log.state(release).phase == "failed"
-    said = rollback_readiness(cd, release, target="prod")
-    assert [r.reason.split(",")[0] for r in said.point.readiness if r.is_lost] == ["the build drops it for a view"]
 
 
 def _to_a_dead_endpoint(connection: dict[str, Any]) -> dict[str, Any]:

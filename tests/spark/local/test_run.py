@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import stat
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
+from databricks import sql
 from shop_repository import Repository
 
-TINY = Path(__file__).resolve().parents[2] / "fixtures" / "tiny_project"
-READ_AGAIN = """
-import json, sys
-from dbx_cd import ReleaseLog
-from dbx_cd.local.spark_session import start_spark
+from dbx_cd.local.workspace import CI, OWNER, Connection
 
-spark = start_spark(sys.argv[1], catalogs=["acme", "acme_qa"])
-rows = spark.sql("SELECT site, hours FROM acme.analytics_reporting.site_hours ORDER BY site").collect()
-view = spark.sql("SELECT count(*) FROM acme.analytics_reporting.busy_sites").collect()
-phases = [state.phase for _, state in ReleaseLog(spark, "ops.dbt_meta.release_log").history()]
-print(json.dumps({"rows": [list(map(str, row)) for row in rows], "view": view[0][0], "phases": phases}))
-spark.stop()
-"""
+TINY = Path(__file__).resolve().parents[2] / "fixtures" / "tiny_project"
 
 
 @dataclass
@@ -73,15 +68,90 @@ def test_the_project_s_own_names_are_kept_and_its_profile_is_not_changed(ran: Ra
     assert "127.0.0.1" not in (ran.state.parent / "repository" / "warehouse" / "dbt" / "profiles.yml").read_text()
 
 
-def test_a_later_start_finds_tables_views_and_releases(ran: Ran) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", READ_AGAIN, str(ran.state)], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout.splitlines()[-1])
-    assert found["phases"] == ["deployed"]
-    assert found["rows"] != []
-    assert found["view"] > 0
+@dataclass
+class Up:
+    """What was seen of `up`, started on the state of the finished release and ended by Ctrl-C."""
+
+    said: str
+    connection: Connection
+    mode: int
+    rows: dict[str, list[Any]]
+    jobs: list[str]
+    profile: str
+    code: int
+    left: bool
+
+
+@pytest.fixture(scope="module")
+def up(ran: Ran) -> Up:
+    project, file = ran.state.parent / "repository" / "warehouse" / "dbt", ran.state / "connection.json"
+    command = [sys.executable, "-m", "dbx_cd.local", "up", "--project", str(project), "--state-dir", str(ran.state)]
+    # A session of its own stands for a terminal, whose Ctrl-C reaches the workspace and its JVM alike.
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+    ) as process:
+        assert process.stdout is not None
+        said = ""
+        try:
+            for line in process.stdout:
+                said += line
+                if "Stop with Ctrl-C" in line:
+                    break
+            else:
+                pytest.fail(f"`up` ended: {said}")
+            connection, mode = Connection.read(ran.state), stat.S_IMODE(file.stat().st_mode)
+            jobs = [job.settings.name or "" for job in connection.client(CI).jobs.list() if job.settings]
+            profile = (ran.state / "profiles" / "acme_warehouse" / "profiles.yml").read_text()
+            rows = _ask(
+                connection,
+                table="SELECT site, hours FROM acme.analytics_reporting.site_hours",
+                view="SELECT * FROM acme.analytics_reporting.busy_sites",
+                deployed="SELECT * FROM ops.dbt_meta.release_log WHERE kind = 'deployed'",
+            )
+        finally:
+            os.killpg(process.pid, signal.SIGINT)
+            said += process.stdout.read()
+    return Up(said, connection, mode, rows, jobs, profile, process.returncode, file.exists())
+
+
+def _ask(connection: Connection, **statements: str) -> dict[str, list[Any]]:
+    """Rows of the running workspace, over its SQL endpoint with a user's token."""
+    with sql.connect(
+        connection.sql_host,
+        connection.http_path,
+        access_token=connection.tokens[OWNER],
+        _connection_uri=f"{connection.sql_host}{connection.http_path}",
+        enable_telemetry=False,
+        _retry_stop_after_attempts_count=1,
+    ) as session:
+        return {name: session.cursor().execute(text).fetchall() for name, text in statements.items()}
+
+
+def test_up_says_where_everything_is(ran: Ran, up: Up) -> None:
+    assert up.said.splitlines() == [
+        f"workspace  {up.connection.host}",
+        f"SQL        {up.connection.sql_host}/sql/1.0/warehouses/local",
+        "catalogs   ops, acme_qa, acme",
+        f"users      ci, dbx-cd-release, owner@example.org, dev@example.org (tokens: {ran.state}/connection.json)",
+        "job        dbx_cd. Stop with Ctrl-C.",
+    ]
+
+
+def test_a_later_start_finds_tables_views_and_releases(up: Up) -> None:
+    assert {name: len(rows) > 0 for name, rows in up.rows.items()} == {"table": True, "view": True, "deployed": True}
+
+
+def test_up_has_the_project_s_one_job_and_connects_it_with_this_start(up: Up) -> None:
+    assert up.jobs == ["dbx_cd"]
+    assert up.connection.sql_host in up.profile
+
+
+def test_the_tokens_of_a_running_workspace_are_its_owner_s_to_read(up: Up) -> None:
+    assert up.mode == 0o600
+
+
+def test_ctrl_c_ends_it_well_and_takes_the_tokens_away(up: Up) -> None:
+    assert (up.code, up.left) == (0, False)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from pyspark.sql import SparkSession
 
-from dbx_cd import Release, ReleaseError, ReleaseLog
+from dbx_cd import Release, ReleaseLog
 from dbx_cd.release.events import Deployed, Deploying, Failed
 
 FIRST, SECOND = "a" * 40, "b" * 40
@@ -20,23 +20,11 @@ def log(spark: SparkSession) -> ReleaseLog:
     return ReleaseLog(spark, f"ops.log_{uuid.uuid4().hex[:8]}.releases", actor="bot")
 
 
-def test_a_run_that_opens_twice_has_one_release(log: ReleaseLog) -> None:
-    release = log.open(FIRST, run_id="7", requester="ci")
-    assert log.open(FIRST, run_id="7", requester="ci") == release == log.for_run("7")
-    assert [event.kind for event in log.events()] == ["opened"]
-
-
 def test_tasks_that_open_at_once_agree_on_one_release(spark: SparkSession, log: ReleaseLog) -> None:
     log.open(FIRST, run_id="1", requester="ci")
     with ThreadPoolExecutor(4) as pool:
         opened = list(pool.map(lambda _: log.open(SECOND, run_id="2", requester="ci"), range(4)))
     assert len(set(opened)) == 1
-
-
-def test_a_newer_release_supersedes_an_undecided_one(log: ReleaseLog) -> None:
-    older, newer = log.open(FIRST, run_id="1", requester="ci"), log.open(SECOND, run_id="2", requester="ci")
-    assert (log.state(older).phase, log.state(older).superseded_by) == ("superseded", newer.id)
-    assert log.state(newer).phase == "opened"
 
 
 def test_an_event_is_one_delta_commit_signed_with_its_id(spark: SparkSession, log: ReleaseLog) -> None:
@@ -79,29 +67,6 @@ def test_an_altered_log_is_noticed(
     log.open(FIRST, run_id="1", requester="ci")
     alter(spark, log.table.quoted)
     assert log.tampering() != ()
-
-
-def test_last_good_skips_what_failed_or_was_rolled_back(log: ReleaseLog) -> None:
-    good = log.open(FIRST, run_id="1", requester="ci")
-    log.append(good, Deployed("prod", "d1"))
-    bad = log.open(SECOND, run_id="2", requester="ci")
-    log.append(bad, Deployed("prod", "d2"))
-    assert log.last_good("prod") == bad
-    log.append(bad, Failed("prod", "smoke"))
-    assert log.last_good("prod") == good
-
-
-def test_last_good_of_a_target_never_deployed_is_an_error(log: ReleaseLog) -> None:
-    with pytest.raises(ReleaseError, match="no release is deployed"):
-        log.last_good("prod")
-
-
-def test_unknown_releases_and_runs_are_named(log: ReleaseLog) -> None:
-    log.open(FIRST, run_id="1", requester="ci")
-    with pytest.raises(ReleaseError, match="nope"):
-        log.release("nope")
-    with pytest.raises(ReleaseError, match="99"):
-        log.for_run("99")
 
 
 def test_the_history_is_a_table_newest_first(log: ReleaseLog) -> None:

@@ -13,7 +13,7 @@ import restore_killed
 from pyspark.sql import SparkSession
 from release_scene import Scene
 
-from dbx_cd.delta import tables as delta_tables
+from dbx_cd.delta.spark_tables import SparkTables
 from dbx_cd.rollback.journal import RestoredRelation
 from dbx_cd.rollback.plan import plan_restore
 from dbx_cd.rollback.restore import restore
@@ -53,7 +53,7 @@ def test_restore_killed_at_every_journal_step_restores_every_table_exactly_once(
     assert result.ok
     assert result.complete
     for n, name in enumerate(TABLES):
-        operations = [c.operation for c in delta_tables.history(spark, scene.name(name)).commits.values()]
+        operations = [c.operation for c in SparkTables.of(spark).history(scene.name(name)).commits.values()]
         assert operations.count("RESTORE") == 1, name
         assert [r.id for r in scene.sql("SELECT id FROM @@", this=name)] == [n]
     journal = [r.name for r in scene.log.all(release, RestoredRelation)]

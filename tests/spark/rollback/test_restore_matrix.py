@@ -12,9 +12,9 @@ from release_scene import Observed, Scene
 from restore_situations import SITUATIONS, Situation
 
 from dbx_cd.errors import RestoreRefused
-from dbx_cd.rollback.decision import PlanItem
 from dbx_cd.rollback.journal import RestoredRelation
 from dbx_cd.rollback.plan import RestorePlan, plan_restore
+from dbx_cd.rollback.plan_item import PlanItem
 from dbx_cd.rollback.readiness import Readiness
 from dbx_cd.rollback.restore import restore
 

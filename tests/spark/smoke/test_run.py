@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from threading import Event
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,6 +13,7 @@ from smoke_builds import Build, Builds, generic_test, model, source
 
 from dbx_cd.dbt.artifacts import SourceFreshness
 from dbx_cd.errors import ConfigError, SmokeFailed
+from dbx_cd.smoke.baseline import TimeTravelBaseline
 from dbx_cd.smoke.report import CheckResult, SmokeReport
 from dbx_cd.smoke.run import NoBaseline, load_suites, run_smoke
 from dbx_cd.smoke.suite import SmokeSuite
@@ -387,12 +387,8 @@ def test_prod_is_compared_with_itself_at_the_restore_point(shop: SparkSession, b
     shop.sql(f"create or replace table {name} as select * from range(100)")
     version = shop.sql(f"describe history {name}").agg({"version": "max"}).collect()[0][0]
     shop.sql(f"create or replace table {name} as select * from range(60)")
-    point = SimpleNamespace(
-        relations=(
-            SimpleNamespace(name=name, kind="table", version=version),
-            SimpleNamespace(name="prod.smoke_prod.orders", kind="missing", version=None),
-        )
-    )
+    missing = "prod.smoke_prod.orders"
+    point = TimeTravelBaseline(versions={name: version, missing: None}, kinds={name: "table", missing: "missing"})
     row_count = "compare: [{row_count: {within_pct: 20}}]"
     suite(smoke_dir, f"tables: [{{model: travel, {row_count}}}, {{model: orders, {row_count}}}]")
     build = builds.build(model("travel", name), PROD_NODES[0], target="prod")

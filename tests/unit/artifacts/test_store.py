@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -231,6 +232,31 @@ def test_pointer_torn_at_any_length_still_serves_the_new_version(store: Artifact
         pointer.write_bytes(whole[:length])
         served = store.latest("stg")
         assert (served.timestamp, served.is_latest) == (new.timestamp, True), f"pointer cut after {length} bytes"
+
+
+def test_torn_pointer_is_warned_of_and_a_whole_one_is_not(
+    store: ArtifactStore, publish, caplog: pytest.LogCaptureFixture
+) -> None:
+    new = publish(latest=True)
+    store.latest("stg")
+    assert caplog.messages == []
+    (store.root / "stg" / "latest.json").write_bytes(b"{")
+    store.latest("stg")
+    (record,) = caplog.records
+    assert record.levelname == "WARNING"
+    assert f"the newest complete build, {new.timestamp}, is served" in record.getMessage()
+
+
+def test_publish_and_prune_are_logged(store: ArtifactStore, publish, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, "dbx_cd.artifacts"):
+        old, new = publish(), publish(latest=True)
+        store.prune("stg", keep=1, dry_run=True)
+        store.prune("stg", keep=1, dry_run=False)
+    assert caplog.messages == [
+        f"published {old}: 3 files",
+        f"published {new}: 3 files, now latest",
+        f"removed stg/{old.timestamp}",
+    ]
 
 
 def test_torn_pointer_of_the_first_version_serves_it(store: ArtifactStore, publish) -> None:

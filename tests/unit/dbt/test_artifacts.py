@@ -7,7 +7,8 @@ import pytest
 from artifact_folders import manifest, node, run_results, write
 
 from dbx_cd import ArtifactError, Manifest, RelationName
-from dbx_cd.dbt.artifacts import RunResults, diff_manifests, load_freshness
+from dbx_cd.dbt.artifacts import RunResults, load_freshness
+from dbx_cd.dbt.diff import diff_manifests
 
 CUSTOMERS = node(
     "model.shop.stg_customers", relation="stg.shop.stg_customers", config={"materialized": "view"}, tags=["deploy"]

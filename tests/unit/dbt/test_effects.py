@@ -11,8 +11,9 @@ from dbx_cd.dbt.artifacts import Manifest
 from dbx_cd.dbt.effects import affected_relations, known_readers, table_replacements
 from dbx_cd.errors import RestoreRefused
 from dbx_cd.plan.rollback_readiness import require_readiness
-from dbx_cd.rollback.point import RelationState, RestorePoint
+from dbx_cd.rollback.point import RestorePoint
 from dbx_cd.rollback.readiness import readiness_of
+from dbx_cd.rollback.relation_state import RelationState
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -98,10 +99,10 @@ def test_table_that_stays_is_restorable() -> None:
 
 def test_restore_point_names_what_is_lost_and_how_to_keep_the_rest_longer() -> None:
     kept = RelationState("prod.shop.kept", "table", "MANAGED", version=3)
-    said = str(RestorePoint("r1", NOW, (table(replaced_by="a view"), kept)))
-    assert said.startswith("restore point of 2 relations: 1 restorable, until 2026-01-08 00:00 UTC")
-    assert "extend_retention" in said
-    assert "rebuild: prod.shop.n (the build drops it for a view" in said
+    text = str(RestorePoint("r1", NOW, (table(replaced_by="a view"), kept)))
+    assert text.startswith("restore point of 2 relations: 1 restorable, until 2026-01-08 00:00 UTC")
+    assert "extend_retention" in text
+    assert "rebuild: prod.shop.n (the build drops it for a view" in text
 
 
 def test_policy_error_refuses_a_deploy_that_would_lose_a_table_for_good_and_warn_does_not() -> None:

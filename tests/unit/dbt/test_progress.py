@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from dbx_cd.dbt.progress import DbtEvent, LiveProgress, NodeCounter
+from dbx_cd.dbt.progress import DbtEvent, DbtProgress, NodeCounter
 
 
 def line(name: str, node: str | None = None, *, level: str = "info", message: str = "", **data: Any) -> str:
@@ -97,7 +97,7 @@ def test_many_running_nodes_are_cut_to_the_longest_running() -> None:
 def shown(*events: DbtEvent) -> list[str]:
     """The lines that a log file gets."""
     stream = io.StringIO()
-    with LiveProgress("dbt build (stg)", stream=stream) as progress:
+    with DbtProgress("dbt build (stg)", stream=stream) as progress:
         for event in events:
             progress.take(event)
     return stream.getvalue().splitlines()
@@ -130,7 +130,7 @@ class Terminal(io.StringIO):
 
 def test_terminal_sees_a_line_with_nodes_done_total_and_current() -> None:
     stream = Terminal()
-    with LiveProgress("dbt build (stg)", stream=stream) as progress:
+    with DbtProgress("dbt build (stg)", stream=stream) as progress:
         progress.take(start("a"))
         progress.take(end("a"))
         progress.take(start("b"))

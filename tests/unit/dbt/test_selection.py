@@ -6,15 +6,11 @@ from typing import Any
 import pytest
 
 from dbx_cd import ConfigError
-from dbx_cd.dbt.selection import COMMANDS, check_command, selection_flags
+from dbx_cd.dbt.selection import COMMANDS, Selection, check_command
 
 
-def flags(**given: Any) -> list[str]:
-    defaults: dict[str, Any] = {
-        "select": None, "exclude": None, "defer": False, "state_path": None, "favor_state": False,
-        "with_parents": "none",
-    }  # fmt: skip
-    return selection_flags(**{**defaults, **given})
+def flags(*, defer: bool = False, state_path: Path | None = None, **given: Any) -> list[str]:
+    return Selection(**given).flags(defer=defer, state_path=state_path)
 
 
 @pytest.fixture
@@ -115,3 +111,17 @@ def test_term_that_has_no_parents_of_its_own_is_refused(state: Path, term: str, 
 
 def test_intersection_without_parents_is_passed_on() -> None:
     assert flags(select="tag:deploy,tag:sales") == ["--select", "tag:deploy,tag:sales"]
+
+
+def test_full_refresh_and_vars_are_flags() -> None:
+    assert flags(full_refresh=True, vars={"day": "2026-01-01"}) == [
+        "--full-refresh", "--vars", '{"day": "2026-01-01"}',
+    ]  # fmt: skip
+
+
+def test_what_differs_is_named_and_what_is_not_asked_for_does_not_differ() -> None:
+    approved = Selection(select="tag:deploy", exclude="orders", full_refresh=True)
+    assert approved.differing(Selection()) == []
+    assert approved.differing(Selection(select="tag:deploy")) == []
+    asked = Selection(cmd="run", select="everything", exclude="orders", vars={"a": 1})
+    assert approved.differing(asked) == ["cmd", "select", "vars"]

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from dbx_cd.delta.history import Commit, History
-from dbx_cd.delta.tables import parse_interval, retention
+from dbx_cd.delta.retention import parse_interval, retention
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 

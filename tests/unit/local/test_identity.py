@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 from collections.abc import Iterator
 
 import pytest
@@ -53,6 +54,13 @@ def test_unknown_token_is_refused(workspace: Workspace) -> None:
 def test_missing_token_is_unauthenticated(workspace: Workspace) -> None:
     answer = requests.get(f"{workspace.server.host}/api/2.2/jobs/list", timeout=10)
     assert (answer.status_code, answer.json()["error_code"]) == (401, "UNAUTHENTICATED")
+
+
+def test_the_server_listens_on_the_loopback_address_only(workspace: Workspace) -> None:
+    port = int(workspace.server.host.rpartition(":")[2])
+    # All of 127.0.0.0/8 is this machine (Linux): a server that listened on every interface would answer here as well.
+    with pytest.raises(OSError, match=r"refused|timed out|assign"):
+        socket.create_connection(("127.0.0.2", port), timeout=5).close()
 
 
 def test_client_starts_without_a_warning(workspace: Workspace, caplog: pytest.LogCaptureFixture) -> None:

@@ -43,11 +43,11 @@ def test_unreachable_registry_is_one_sentence(tmp_path: Path) -> None:
         '<ivysettings><settings defaultResolver="none"/><resolvers>'
         '<ibiblio name="none" m2compatible="true" root="http://127.0.0.1:9/"/></resolvers></ivysettings>'
     )
-    said: list[str] = []
+    messages: list[str] = []
     arguments = ["--cache-dir", str(tmp_path / "cache"), "--ivy-settings", str(settings)]
-    assert java_catalog.main(arguments, report=said.append) == 1
-    assert "could not be fetched from Maven Central" in said[0]
-    assert "\n" not in said[0]
+    assert java_catalog.main(arguments, report=messages.append) == 1
+    assert "could not be fetched from Maven Central" in messages[0]
+    assert "\n" not in messages[0]
     assert not list((tmp_path / "cache").glob("delta-spark*"))
 
 

@@ -129,8 +129,17 @@ def test_every_task_runs_a_packaged_notebook_of_the_commit_with_the_wheel(packag
         assert notebook is not None
         assert notebook.source == Source.GIT
         assert (REPOSITORY / f"{notebook.notebook_path}.py").is_file()
-        assert [library.whl for library in task(packaged, key).libraries or ()]
+        assert [library.whl for library in task(packaged, key).libraries or () if library.whl]
         assert parameters(packaged, key)["run_id"] == "{{job.run_id}}"
+
+
+def test_every_task_has_dbt_installed_beside_the_wheel(packaged: JobSettings) -> None:
+    """All the same: a library of one task is one of the cluster that they share."""
+    of_tasks = [[library.as_dict() for library in t.libraries or ()] for t in packaged.tasks or ()]
+    wheel, dbt = of_tasks[0]
+    assert (set(wheel), set(dbt)) == ({"whl"}, {"requirements"})
+    assert dbt["requirements"].startswith("/Volumes/")
+    assert of_tasks == [of_tasks[0]] * len(of_tasks)
 
 
 def test_no_variable_is_left_in_the_packaged_job(packaged: JobSettings) -> None:

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from databricks.sdk.errors import BadRequest, DatabricksError, InvalidParameterValue
-from databricks.sdk.service.jobs import RepairHistoryItemType, RunResultState
+from databricks.sdk.service.jobs import RepairHistoryItemType, Run, RunResultState
 from local_rest import URL, Workspace, latest, results, task
 
 GATE = "import os\nassert os.path.exists({switch!r}), 'closed'"
@@ -36,13 +37,38 @@ def gate(tmp_path: Path) -> Iterator[Gate]:
     gate.workspace.server.stop()
 
 
-def test_repair_runs_only_failed_tasks_and_what_they_held_back(gate: Gate) -> None:
+@dataclass
+class Repaired:
+    """A run of the owner that stopped at the gate, and how it ended once another user had repaired it."""
+
+    gate: Gate
+    first: Run
+    run: Run
+
+
+@pytest.fixture(scope="module")
+def repaired(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Repaired]:
+    """For tests that only look."""
+    gate = Gate(tmp_path_factory.mktemp("repaired"))
     first = gate.workspace.run(gate.job())
-    assert results(first) == {"before": "SUCCESS", "gate": "FAILED", "after": "UPSTREAM_FAILED"}
     gate.switch.touch()
-    repaired = gate.workspace.repair(first.run_id, rerun_all_failed_tasks=True)
-    assert repaired.state.result_state == RunResultState.SUCCESS
-    attempts = [(attempt.task_key, attempt.attempt_number) for attempt in repaired.tasks]
+    gate.workspace.dev.jobs.repair_run(first.run_id, rerun_all_failed_tasks=True)
+    yield Repaired(gate, first, gate.workspace.finished(first.run_id))
+    gate.workspace.server.stop()
+
+
+@pytest.fixture(scope="module")
+def stopped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Gate, int]]:
+    """A run that stopped at the gate, for what is refused and changes nothing."""
+    gate = Gate(tmp_path_factory.mktemp("stopped"))
+    yield gate, gate.workspace.run(gate.job()).run_id
+    gate.workspace.server.stop()
+
+
+def test_repair_runs_only_failed_tasks_and_what_they_held_back(repaired: Repaired) -> None:
+    assert results(repaired.first) == {"before": "SUCCESS", "gate": "FAILED", "after": "UPSTREAM_FAILED"}
+    assert repaired.run.state.result_state == RunResultState.SUCCESS
+    attempts = [(attempt.task_key, attempt.attempt_number) for attempt in repaired.run.tasks]
     assert attempts == [("before", 0), ("gate", 0), ("after", 0), ("gate", 1), ("after", 1)]
 
 
@@ -58,10 +84,8 @@ def test_repair_of_one_task_takes_dependants_only_when_asked(gate: Gate) -> None
     assert results(all_of_it)["after"] == "SUCCESS"
 
 
-def test_history_lists_the_original_and_every_repair(gate: Gate) -> None:
-    run = gate.workspace.run(gate.job())
-    gate.switch.touch()
-    history = gate.workspace.repair(run.run_id, rerun_all_failed_tasks=True).repair_history
+def test_history_lists_the_original_and_every_repair(repaired: Repaired) -> None:
+    history = repaired.run.repair_history
     assert [item.type for item in history] == [RepairHistoryItemType.ORIGINAL, RepairHistoryItemType.REPAIR]
     assert [item.state.result_state for item in history] == [RunResultState.FAILED, RunResultState.SUCCESS]
     assert [len(item.task_run_ids) for item in history] == [3, 2]
@@ -110,20 +134,16 @@ def test_overridden_parameters_must_be_passed_again(gate: Gate) -> None:
     assert output.notebook_output.result == "urgent2"
 
 
-def test_repair_keeps_the_page_of_the_earlier_attempt(gate: Gate) -> None:
-    run = gate.workspace.run(gate.job())
-    gate.switch.touch()
-    gate.workspace.repair(run.run_id, rerun_all_failed_tasks=True)
-    folder = gate.workspace.state / "runs" / str(run.run_id)
+def test_repair_keeps_the_page_of_the_earlier_attempt(repaired: Repaired) -> None:
+    folder = repaired.gate.workspace.state / "runs" / str(repaired.run.run_id)
     assert "AssertionError" in (folder / "gate.0.html").read_text(encoding="utf-8")
     assert "AssertionError" not in (folder / "gate.html").read_text(encoding="utf-8")
 
 
-def test_any_user_may_repair(gate: Gate) -> None:
-    run = gate.workspace.run(gate.job())
-    gate.switch.touch()
-    gate.workspace.dev.jobs.repair_run(run.run_id, rerun_all_failed_tasks=True)
-    assert gate.workspace.finished(run.run_id).state.result_state == RunResultState.SUCCESS
+def test_any_user_may_repair(repaired: Repaired) -> None:
+    """Here the developer, which does not make it a run of theirs."""
+    assert repaired.run.creator_user_name == "owner@example.org"
+    assert repaired.run.state.result_state == RunResultState.SUCCESS
 
 
 @pytest.mark.parametrize(
@@ -135,20 +155,22 @@ def test_any_user_may_repair(gate: Gate) -> None:
         ({"rerun_all_failed_tasks": True, "job_parameters": {"x": "1"}}, "not declared"),
     ],
 )
-def test_unclear_repairs_are_refused(gate: Gate, arguments, reason: str) -> None:
-    run = gate.workspace.run(gate.job())
+def test_unclear_repairs_are_refused(stopped: tuple[Gate, int], arguments, reason: str) -> None:
+    gate, run_id = stopped
     with pytest.raises(BadRequest, match=reason):
-        gate.workspace.owner.jobs.repair_run(run.run_id, **arguments)
+        gate.workspace.owner.jobs.repair_run(run_id, **arguments)
+    assert len(gate.workspace.owner.jobs.get_run(run_id).tasks) == 3
 
 
-def test_successful_run_has_nothing_to_repair(gate: Gate) -> None:
-    gate.switch.touch()
-    run = gate.workspace.run(gate.job())
+def test_successful_run_has_nothing_to_repair(repaired: Repaired) -> None:
+    last = repaired.run.repair_history[-1].id
+    jobs = repaired.gate.workspace.owner.jobs
     with pytest.raises(BadRequest, match="no failed task"):
-        gate.workspace.owner.jobs.repair_run(run.run_id, rerun_all_failed_tasks=True)
+        jobs.repair_run(repaired.run.run_id, rerun_all_failed_tasks=True, latest_repair_id=last)
 
 
-def test_submitted_runs_are_not_repaired(gate: Gate) -> None:
+def test_submitted_runs_are_not_repaired(stopped: tuple[Gate, int]) -> None:
+    gate, _ = stopped
     settings = gate.workspace.settings(*gate.tasks, commit=gate.commit)
     settings["run_name"] = settings.pop("name")
     run_id = gate.workspace.post("runs/submit", settings)["run_id"]

@@ -32,6 +32,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
         "print(os.getcwd())",
         sdk="from databricks.sdk import WorkspaceClient\n"
         "dbutils.notebook.exit(WorkspaceClient().current_user.me().user_name)",
+        token="import os\ndbutils.notebook.exit(os.environ['DATABRICKS_TOKEN'])",
         forever="import subprocess, sys\nprint('started', flush=True)\n"
         "subprocess.run([sys.executable, '-c', 'import time; time.sleep(600)'])",
         die="import os\nos._exit(7)",
@@ -230,8 +231,8 @@ def test_task_sees_the_run_identity_and_no_inherited_databricks_variable(
 
 
 def test_run_as_gives_tasks_another_identity(workspace: Workspace) -> None:
-    job = workspace.job(task("sdk"), run_as={"service_principal_name": "job-identity"})
-    assert exit_value(workspace, workspace.run(job), "sdk") == "job-identity"
+    job = workspace.job(task("token"), run_as={"service_principal_name": "job-identity"})
+    assert exit_value(workspace, workspace.run(job), "token") == "token-job"
 
 
 def test_submitted_run_works_as_the_submitting_user(workspace: Workspace) -> None:

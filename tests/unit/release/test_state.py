@@ -184,7 +184,7 @@ def test_failure_says_why(words: tuple[str, ...], reason: str) -> None:
     assert replay(*words).reason == reason
 
 
-def test_reason_of_a_failure_is_gone_once_mended() -> None:
+def test_reason_of_a_failure_is_gone_once_fixed() -> None:
     assert replay("opened", "staging broke", "staged").reason is None
 
 

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
-from dbx_cd.delta.tables import Column, create_view_sql
-from dbx_cd.delta.views import dependency_order, with_other_relations
+from dbx_cd.delta.tables import Column
+from dbx_cd.delta.views import create_view_sql, dependency_order, with_other_relations
 from dbx_cd.errors import RestoreRefused
 from dbx_cd.relations import RelationName
 from dbx_cd.release.state import Event
 from dbx_cd.rollback.consent import agreed, require_consent
-from dbx_cd.rollback.decision import PlanItem
-from dbx_cd.rollback.journal import RestoredRelation, unfinished
+from dbx_cd.rollback.journal import unfinished
 from dbx_cd.rollback.plan import RestorePlan
-from dbx_cd.rollback.point import RelationState, RestorePoint, written
-from dbx_cd.rollback.progress import RestoreProgress
+from dbx_cd.rollback.plan_item import PlanItem
+from dbx_cd.rollback.point import RestorePoint
+from dbx_cd.rollback.relation_state import RelationState, written
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ORDERS = PlanItem("prod.s.orders", "restore", "1 commit", "table content version 2", "table", "table", 2, 1)
@@ -166,16 +165,6 @@ def test_view_is_read_over_other_relations() -> None:
         "SELECT o.id, `ops`.`scratch`.`r0_orders`.v FROM `ops`.`scratch`.`r0_orders` o JOIN prod.s.orders_2 "
         "JOIN x.prod.s.orders"
     )
-
-
-def test_progress_in_a_log_is_a_line_for_each_relation() -> None:
-    stream = io.StringIO()
-    with RestoreProgress(2, stream=stream) as progress:
-        progress(RestoredRelation("prod.s.orders", "restore", "5eal", ok=True, proof="the 2 files"))
-        progress(RestoredRelation("prod.s.totals", "recreate_view", "5eal", ok=False, error="no such table"))
-    first, second = stream.getvalue().splitlines()
-    assert first.startswith("restore | 1/2 prod.s.orders: restore, the 2 files at ")
-    assert second.startswith("restore | 2/2 prod.s.totals: recreate_view, FAILED: no such table at ")
 
 
 def test_a_restore_is_unfinished_until_it_says_how_it_ended() -> None:

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import datetime as dt
 import http.client
+import logging
 import socket
+import threading
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -14,35 +16,12 @@ import requests
 from databricks import sql
 from databricks.sql import exc as sql_errors
 from databricks.sql.thrift_api.TCLIService import ttypes
+from fake_spark import FakeSpark
 
 from dbx_cd.errors import ConfigError, SetupError
 from dbx_cd.sql_endpoint import SqlEndpoint, connection_block
 from dbx_cd.sql_endpoint.arrow_types import SQL_NAME, distinct, table_schema, types_as_text
 from dbx_cd.sql_endpoint.results import ResultPages
-
-
-class NoConf:
-    def set(self, name: str, value: str) -> None:
-        raise KeyError(name)
-
-
-class FakeContext:
-    def setJobGroup(self, *args: object, **options: object) -> None:  # noqa: N802
-        pass
-
-    def cancelJobGroup(self, group: str) -> None:  # noqa: N802
-        pass
-
-
-class FakeSpark:
-    """Enough of a session for a `rewrite` that answers everything itself."""
-
-    version = "4"
-    conf = NoConf()
-    sparkContext = FakeContext()  # noqa: N815
-
-    def newSession(self) -> FakeSpark:  # noqa: N802
-        return FakeSpark()
 
 
 def answer(_spark: Any, statement: str) -> pa.Table:
@@ -119,6 +98,12 @@ def test_too_large_a_request_is_refused_unread(endpoint: SqlEndpoint) -> None:
     assert connection.getresponse().status == 413
 
 
+def test_the_endpoint_listens_on_the_loopback_address_only(endpoint: SqlEndpoint) -> None:
+    # All of 127.0.0.0/8 is this machine (Linux): a server that listened on every interface would answer here as well.
+    with pytest.raises(OSError, match=r"refused|timed out|assign"):
+        socket.create_connection(("127.0.0.2", endpoint.port), timeout=5).close()
+
+
 def test_discovery_is_answered_over_plain_http_and_tls(endpoint: SqlEndpoint) -> None:
     trusted = endpoint.client_environment({})["REQUESTS_CA_BUNDLE"]
     for host in (endpoint.host, endpoint.host.replace("http:", "https:")):
@@ -157,6 +142,23 @@ def test_failure_is_told_without_java_and_the_session_goes_on(endpoint: SqlEndpo
 def test_rows_changed_by_a_statement_are_told(endpoint: SqlEndpoint) -> None:
     with connect(endpoint) as connection:
         assert connection.cursor().execute("merge").rowcount == 7
+
+
+def test_sessions_and_statements_are_logged(caplog: pytest.LogCaptureFixture) -> None:
+    ended = threading.Event()
+    with (
+        caplog.at_level(logging.DEBUG, "dbx_cd.sql_endpoint"),
+        SqlEndpoint(FakeSpark(), rewrite=answer, on_statement=lambda _: ended.set()) as running,  # type: ignore[arg-type]
+        connect(running, running.token) as connection,
+    ):
+        connection.cursor().execute("select " + "x" * 400)
+        assert ended.wait(5)
+    about = [r for r in caplog.records if r.name.rpartition(".")[2] in ("service", "executor", "endpoint")]
+    started, opened, statement, closed, stopped = [r.getMessage() for r in about]
+    assert started.startswith("SQL endpoint at http://127.0.0.1:")
+    assert opened.replace("opened", "closed") == closed
+    assert statement.endswith(" s, ok: select " + "x" * (300 - len("select ")))
+    assert stopped == "SQL endpoint stopped"
 
 
 def test_closed_session_is_an_unknown_handle(endpoint: SqlEndpoint) -> None:

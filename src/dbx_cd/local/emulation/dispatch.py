@@ -91,7 +91,7 @@ EMULATED: dict[str, tuple[Emulated, ...]] = {
     ),
     "insert": (
         emulated(
-            rf"insert into (?:table )?{_NAME} (?:as )?(?P<target>\w+) replace on\s*\((?P<on>.*?)\)\s*"
+            rf"insert into (?:table )?{_NAME} (?:as )?(?P<alias>\w+) replace on\s*\((?P<on>.*?)\)\s*"
             r"\((?P<query>select .*)\) (?:as )?(?P<source>\w+)",
             writes.replace_on,
             "Delta has REPLACE WHERE only",

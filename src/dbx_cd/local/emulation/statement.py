@@ -43,11 +43,14 @@ class Statement:
 
 @dataclass(frozen=True)
 class Emulated:
-    """One kind of statement. `because` says what open-source Spark 4.2 and Delta 4.4 lack."""
+    """One kind of statement."""
 
     pattern: re.Pattern[str]
+    """Matches the whole statement, without comments."""
     run: Callable[[Statement], Answer]
+    """Gives the SQL to run instead, or the result."""
     because: str
+    """What open-source Spark 4.2 and Delta 4.4 lack."""
 
 
 def emulated(pattern: str, run: Callable[[Statement], Answer], because: str) -> Emulated:

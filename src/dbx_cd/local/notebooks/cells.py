@@ -70,7 +70,7 @@ class NotebookCells:
         if html is not None:
             self._page.add("html", str(html))
         else:
-            print(value if isinstance(value, str) else repr(value))
+            _write_line(value if isinstance(value, str) else repr(value))
 
     def _run_cell(self, cell: Cell, path: Path, *, depth: int) -> None:
         match cell.magic:
@@ -116,7 +116,7 @@ class NotebookCells:
         rest = []
         for line in cell.source.split("\n"):
             if line.startswith("%pip"):
-                print(f"{line}: not executed, the embedded workspace uses the packages of its own environment")
+                _write_line(f"{line}: not executed, the embedded workspace uses the packages of its own environment")
                 rest.append("")
             else:
                 rest.append(line)
@@ -128,8 +128,8 @@ class NotebookCells:
         strict = source.startswith("-e")
         script = source.removeprefix("-e").lstrip(" ")
         done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False)
-        print(done.stdout, end="")
-        print(done.stderr, end="", file=sys.stderr)
+        sys.stdout.write(done.stdout)
+        sys.stderr.write(done.stderr)
         if strict and done.returncode:
             raise subprocess.CalledProcessError(done.returncode, "%sh -e")
 
@@ -147,3 +147,8 @@ class NotebookCells:
             raise RecursionError(f"{path}:{cell.line}: %run nests more than {_MAX_RUN_DEPTH} notebooks")
         for inner in read_notebook(other):
             self._run_cell(inner, other, depth=depth + 1)
+
+
+def _write_line(text: str) -> None:
+    """To the notebook's own output, as its ``print`` does."""
+    sys.stdout.write(f"{text}\n")

@@ -17,11 +17,14 @@ section{border-top:1px solid #ddd;padding:.4rem 0}h2{font-size:1rem}summary{colo
 
 @dataclass
 class CellOutput:
-    """What one cell printed and displayed, in order; each part is (kind, content)."""
+    """What one cell printed and displayed."""
 
     title: str
+    """The cell's title, or its line."""
     source: str
+    """The cell's code."""
     parts: list[tuple[str, str]] = field(default_factory=list)
+    """(kind, content), in order."""
 
     def add(self, kind: str, content: str) -> None:
         """Append a part, joining consecutive text."""

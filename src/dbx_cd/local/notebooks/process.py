@@ -44,13 +44,18 @@ class NotebookOrder(DataClassDictMixin):
 
 @dataclass(frozen=True)
 class NotebookResult(DataClassDictMixin):
-    """How it ended; ``error`` is ``None`` if it succeeded, ``error_trace`` starts at the notebook's own frames."""
+    """How a notebook ended."""
 
     exit_value: str | None = None
+    """What ``dbutils.notebook.exit`` was given."""
     error: str | None = None
+    """Type and message of the exception; ``None`` if it succeeded."""
     error_trace: str | None = None
+    """The traceback, from the notebook's own frames on."""
     values: dict[str, Any] = field(default_factory=dict)
+    """Task values that it set."""
     displayed: list[str] = field(default_factory=list)
+    """HTML that it displayed."""
 
 
 def run_notebook(order: NotebookOrder) -> NotebookResult:
@@ -74,7 +79,9 @@ def run_notebook(order: NotebookOrder) -> NotebookResult:
     except (Exception, SystemExit, KeyboardInterrupt) as exc:
         error, trace = f"{type(exc).__name__}: {exc}", notebook_trace(exc)
         page.add("error", trace)
-        print(trace, file=sys.__stderr__, flush=True)
+        if sys.__stderr__ is not None:
+            sys.__stderr__.write(f"{trace}\n")
+            sys.__stderr__.flush()
     page.write(Path(order.page_file))
     return NotebookResult(exit_value, error, trace, dbutils.jobs.taskValues.written, page.displayed)
 
@@ -125,10 +132,10 @@ def main() -> int:
     end_with_parent()
     sys.path += order.import_paths  # last: a notebook must not shadow a package that has its name
     result = run_notebook(order)
-    target = Path(order.result_file)
-    temporary = target.with_suffix(".part")
+    result_file = Path(order.result_file)
+    temporary = result_file.with_suffix(".part")
     temporary.write_text(json.dumps(result.to_dict()), encoding="utf-8")
-    temporary.replace(target)
+    temporary.replace(result_file)
     return 0 if result.error is None else 1
 
 

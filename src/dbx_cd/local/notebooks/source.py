@@ -26,12 +26,16 @@ class NotebookFormatError(DbxCdError):
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell: ``magic`` is ``python``, ``md``, ``sql``, ``run``, ``pip``, ``sh`` ...; ``line`` counts from 1."""
+    """One cell of a notebook."""
 
     magic: str
+    """``python``, ``md``, ``sql``, ``run``, ``pip``, ``sh``, ..."""
     source: str
+    """Its text, without the magic."""
     line: int
+    """Its first line in the file, from 1."""
     title: str | None = None
+    """Its title, if it has one."""
 
 
 def read_notebook(path: Path) -> list[Cell]:

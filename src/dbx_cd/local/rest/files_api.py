@@ -139,8 +139,8 @@ def _store(file: Path, *, overwrite: bool) -> None:
         raise invalid_parameter(f"a parent of {file.name} is a file") from None
     partial = file.parent / f"{_PARTIAL}{uuid.uuid4().hex}"
     try:
-        with partial.open("wb") as target:
-            shutil.copyfileobj(request.stream, target, 1024 * 1024)
+        with partial.open("wb") as writer:
+            shutil.copyfileobj(request.stream, writer, 1024 * 1024)
         if overwrite:
             partial.replace(file)
         else:

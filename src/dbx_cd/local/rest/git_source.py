@@ -105,16 +105,16 @@ class GitCheckouts:
             shutil.rmtree(temporary, ignore_errors=True)
 
 
-def publish_directory(source: Path, target: Path) -> None:
+def publish_directory(source: Path, destination: Path) -> None:
     """Move a finished folder to its final name; if another run was faster, keep that one."""
     source.chmod(0o755)  # renaming a folder into another parent rewrites its own ".."
     try:
-        source.rename(target)
+        source.rename(destination)
     except OSError:
-        if not target.is_dir():
+        if not destination.is_dir():
             raise
     else:
-        target.chmod(0o555)
+        destination.chmod(0o555)
 
 
 def make_read_only(root: Path) -> None:

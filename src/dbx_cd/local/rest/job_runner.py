@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections import defaultdict, deque
@@ -27,20 +28,28 @@ from dbx_cd.local.rest.task_graph import (
 )
 from dbx_cd.local.rest.task_runner import TaskRunner
 
+_log = logging.getLogger(__name__)
+
 _CANCELLED = "Run cancelled."
 _SKIP_MESSAGES = {UPSTREAM_FAILED: "An upstream task failed.", "UPSTREAM_CANCELED": "An upstream task was cancelled."}
 
 
 @dataclass
 class _Execution:
-    """One go at a run: the first, or a repair. ``ended_by`` is set to stop it early."""
+    """One go at a run: the first, or a repair."""
 
     run: JobRun
+    """The run it belongs to."""
     tasks: list[dict[str, Any]]
+    """Settings of the tasks to run."""
     stop: threading.Event = field(default_factory=threading.Event)
+    """Set to start nothing more."""
     ended_by: Outcome | None = None
+    """The outcome of whoever stopped it early."""
     checkout: Checkout | None = None
+    """The commit's files, for a job with a git source."""
     thread: threading.Thread | None = None
+    """The thread that carries it out."""
 
 
 class JobRunner:
@@ -171,6 +180,7 @@ class JobRunner:
             if run.repairs:
                 run.repairs[-1].state.begin()
             self._store.save_run(run)
+        _log.info("run %d begins: %s", run.run_id, run.name)
         self._notifications.run_event("on_start", run)
         failure = self._check_out(execution)
         if failure is None:
@@ -179,6 +189,7 @@ class JobRunner:
             close_run(run, failure or execution.ended_by)
             del self._executions[run.run_id]
             self._store.save_run(run)
+            _log.info("run %d ends: %s", run.run_id, run.state.result_state)
             self._notifications.run_event("on_success" if run.state.result_state == SUCCESS else "on_failure", run)
             self._finished.notify_all()
             if not self._stopping and self._queues[run.job_id or 0]:
@@ -222,7 +233,7 @@ class JobRunner:
     def _startable(
         self, execution: _Execution, waiting: dict[str, dict[str, Any]], running: set[str]
     ) -> list[dict[str, Any]]:
-        """Tasks whose dependencies are done and whose ``run_if`` holds; the others that are done are closed here."""
+        """Tasks whose dependencies are done and whose ``run_if`` is met; the others that are done are closed here."""
         startable = []
         changed = True
         while changed:
@@ -274,12 +285,14 @@ class JobRunner:
                 return  # closed together with the run
             attempt.state.begin()
             self._store.save_run(run)
+        _log.info("run %d, task %s begins: attempt %d", run.run_id, attempt.task_key, attempt.attempt_number)
         self._notifications.task_event("on_start", run, attempt)
         try:
             outcome = self._tasks.run(
                 run, attempt, checkout=execution.checkout, run_dir=self._store.run_dir(run.run_id)
             )
         except Exception as exc:  # a defect of the workspace must end the task, not hang the run
+            _log.exception("run %d, task %s", run.run_id, attempt.task_key)
             attempt.error = f"Internal error of the embedded workspace: {type(exc).__name__}: {exc}"
             outcome = Outcome(FAILED, attempt.error)
         if execution.ended_by is not None and outcome.result_state != SUCCESS:
@@ -287,6 +300,7 @@ class JobRunner:
         with self._store.lock:
             attempt.state.end(outcome.result_state, outcome.message)
             self._store.save_run(run)
+        _log.info("run %d, task %s ends: %s", run.run_id, attempt.task_key, outcome.result_state)
         event = "on_success" if outcome.result_state == SUCCESS else "on_failure"
         self._notifications.task_event(event, run, attempt)
 

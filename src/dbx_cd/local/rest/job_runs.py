@@ -1,6 +1,6 @@
 """Jobs and runs as this workspace remembers them: small JSON files, written atomically, that survive a restart.
 
-The records are mutable because a run changes while others read it; whoever changes one holds ``WorkspaceStore.lock``.
+The records are mutable because a run changes while others read it; whoever changes one takes ``WorkspaceStore.lock``.
 """
 
 from __future__ import annotations

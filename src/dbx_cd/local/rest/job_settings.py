@@ -48,7 +48,7 @@ def check_job_settings(settings: Settings) -> None:
 
 
 def check_submission(settings: Settings) -> None:
-    """The same for a one-time run (``runs/submit``)."""
+    """Refuse settings of a one-time run (``runs/submit``) that cannot be run as written."""
     shared = {name: value for name, value in settings.items() if name not in _SUBMIT_ONLY}
     _check_shape(shared, JobSettings.from_dict(shared).as_dict())
     if settings.get("health"):
@@ -182,7 +182,7 @@ def _check_sources(task: Settings, git_source: Settings | None) -> None:
 
 
 def notebook_source(notebook: Mapping[str, Any], git_source: Settings | None) -> str:
-    """``GIT`` or ``WORKSPACE``; when not said, a job with a git source means ``GIT`` (public API documentation)."""
+    """``GIT`` or ``WORKSPACE``; when not given, a job with a git source means ``GIT`` (public API documentation)."""
     return str(notebook.get("source") or ("GIT" if git_source else "WORKSPACE"))
 
 

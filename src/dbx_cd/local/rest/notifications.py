@@ -22,7 +22,7 @@ class Notifications:
         self._record(event, run.settings, {"run_id": run.run_id, "job": run.name, "result": run.state.result_state})
 
     def task_event(self, event: str, run: JobRun, attempt: TaskRun) -> None:
-        """The same for one attempt at a task."""
+        """``on_start``, ``on_success`` or ``on_failure`` of one attempt at a task."""
         about = {"run_id": run.run_id, "job": run.name, "task_key": attempt.task_key}
         self._record(event, attempt.settings, {**about, "result": attempt.state.result_state})
 

@@ -23,22 +23,36 @@ class UnknownReference(ValueError):
 
 @dataclass(frozen=True)
 class RunFacts:
-    """What references can speak about: one task of one run. Times are milliseconds since the epoch."""
+    """What references can speak about: one task of one run."""
 
     job_id: int
+    """0 for a one-time run."""
     job_name: str
+    """The run's name."""
     run_id: int
+    """The job run's id."""
     start_time: int
+    """When the run began, in milliseconds since the epoch."""
     trigger_type: str
+    """What started the run; here always ``ONE_TIME``."""
     repair_count: int
+    """How often the run was repaired."""
     task_key: str
+    """The task's name in the job."""
     task_run_id: int
+    """The id of this attempt."""
     execution_count: int
+    """The number of this attempt, from 1."""
     notebook_path: str | None
+    """The notebook, as the task names it; ``None`` for another kind of task."""
     workspace_url: str
+    """The address of the REST server."""
     job_parameters: Mapping[str, str] = field(default_factory=dict)
+    """The run's job parameters, by name."""
     results: Mapping[str, str] = field(default_factory=dict)
+    """The result state of each task that has one, by key."""
     values: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    """Task values, by the key of the task that set them."""
 
 
 def references(text: str) -> Iterator[tuple[str, ...]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -26,6 +27,8 @@ from dbx_cd.local.rest.task_process import GatewayInfo
 from dbx_cd.local.rest.task_runner import TaskRunner, WorkspaceSetup
 
 __all__ = ["GatewayInfo", "RestServer", "User"]
+
+_log = logging.getLogger(__name__)
 
 _WORKSPACE_ID = "0"
 _HOST_METADATA = "/.well-known/databricks-config"
@@ -166,4 +169,5 @@ def _add_frame(app: Flask, directory: Directory, host: str) -> None:
 
     @app.errorhandler(Exception)
     def defect(error: Exception) -> tuple[dict[str, str], int]:
+        _log.exception("%s %s", request.method, request.path)
         return refuse(ApiError(500, "INTERNAL_ERROR", f"{type(error).__name__}: {error}"))

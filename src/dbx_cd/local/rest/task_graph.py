@@ -31,10 +31,12 @@ UNSUCCESSFUL = _FAILURES | _CANCELLATIONS
 
 @dataclass(frozen=True)
 class Dependency:
-    """One entry of ``depends_on``; ``outcome`` names a branch of a condition task ("true" or "false")."""
+    """One entry of ``depends_on``."""
 
     task_key: str
+    """The task that comes before."""
     outcome: str | None = None
+    """The branch of a condition task, "true" or "false"; ``None`` for any other task."""
 
 
 def dependencies(task: Mapping[str, object]) -> list[Dependency]:

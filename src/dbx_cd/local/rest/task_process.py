@@ -26,19 +26,24 @@ _GRACE_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class GatewayInfo:
-    """How to reach the workspace's JVM: py4j port on loopback, and its secret."""
+    """How to reach the workspace's JVM."""
 
     port: int
+    """The py4j port on loopback."""
     secret: str
+    """The gateway's authentication token."""
 
 
 @dataclass(frozen=True)
 class TaskPlace:
-    """Where a task runs and leaves things: current directory, log file, folder for the result."""
+    """Where a task runs and leaves things."""
 
     cwd: Path
+    """The current directory."""
     log_file: Path
+    """The file that gets all its output."""
     result_file: Path
+    """The file that gets its result."""
 
 
 class TaskProcess:

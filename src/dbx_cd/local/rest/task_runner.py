@@ -46,13 +46,21 @@ class WorkspaceSetup:
     """What every task of a workspace shares."""
 
     host: str
+    """The address of the REST server."""
     state_dir: Path
+    """Where the workspace keeps everything."""
     directory: Directory
+    """Its users."""
     environment: Mapping[str, str]
+    """Variables for every task."""
     warm_notebooks: Path | None
+    """The socket of the warm parent of notebook processes; ``None`` starts each one anew."""
     spark_gateway: GatewayInfo | None
+    """Its JVM; ``None`` runs notebooks without ``spark``."""
     packaged_notebooks: Path | None
+    """Used where a job's source has no notebook of that name."""
     on_output: Callable[[int, str, str], None]
+    """Called with run id, task key and line for everything that tasks print."""
 
 
 class TaskRunner:
@@ -88,14 +96,14 @@ class TaskRunner:
         left, right = (resolve(condition[side], facts) for side in ("left", "right"))
         attempt.parameters = {"left": left, "right": right}
         if condition["op"] in ("EQUAL_TO", "NOT_EQUAL"):  # these compare text, the others numbers (documented)
-            holds = _COMPARE[condition["op"]](left, right)
+            is_met = _COMPARE[condition["op"]](left, right)
         else:
             try:
-                holds = _COMPARE[condition["op"]](float(left), float(right))
+                is_met = _COMPARE[condition["op"]](float(left), float(right))
             except ValueError:
                 attempt.error = f"{condition['op']} compares numbers, not {left!r} and {right!r}"
                 return Outcome(FAILED, attempt.error)
-        attempt.outcome = str(holds).lower()
+        attempt.outcome = str(is_met).lower()
         return Outcome(SUCCESS)
 
     def _notebook(self, run: JobRun, attempt: TaskRun, checkout: Checkout | None, run_dir: Path) -> Outcome:

@@ -1,4 +1,4 @@
-"""Approvals on a real log, with real users of the workspace."""
+"""Approvals, on a log in memory and with real artifacts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from release_context import Releases
 
 from dbx_cd import (
     ApprovalExpired,
@@ -30,15 +29,15 @@ from dbx_cd import (
     require_approval,
 )
 from dbx_cd.config import Policies
-from dbx_cd.local.workspace import DEVELOPER, OWNER, RELEASE_BOT, EmbeddedWorkspace
 from dbx_cd.release.events import Deployed, Deploying
+from memory.releases import BOT, DEVELOPER, OWNER, Releases
 
 MakeReleases = Callable[..., Releases]
 
 
 @pytest.fixture
-def make(workspace: EmbeddedWorkspace, tmp_path: Path) -> MakeReleases:
-    return lambda settings="": Releases(workspace, tmp_path / "releases", settings)
+def make(tmp_path: Path) -> MakeReleases:
+    return lambda settings="": Releases(tmp_path / "releases", settings)
 
 
 @pytest.fixture
@@ -59,7 +58,7 @@ def test_nothing_is_asked_before_staging_was_built_and_tested(releases: Releases
     release = cd.log.open("a" * 40, run_id="1", requester="ci")
     with pytest.raises(ApprovalRequired, match="no successful build"):
         request_approval(cd, release, target="prod")
-    releases.publish(release)
+    releases.build(release)
     with pytest.raises(ApprovalRequired, match="not smoke-tested"):
         request_approval(cd, release, target="prod")
 
@@ -86,7 +85,7 @@ def test_without_a_decision_the_release_waits(releases: Releases) -> None:
 
 @pytest.mark.parametrize(
     ("who", "requester"),
-    [(DEVELOPER, "ci"), (RELEASE_BOT, "ci"), (OWNER, OWNER)],
+    [(DEVELOPER, "ci"), (BOT, "ci"), (OWNER, OWNER)],
     ids=["not in the group", "the job's identity", "the one who asked"],
 )
 def test_who_may_not_decide(releases: Releases, who: str, requester: str) -> None:
@@ -133,10 +132,11 @@ def test_a_second_staging_build_makes_the_approval_stale_and_says_what_changed(r
     release = releases.staged()
     request = request_approval(releases.cd(), release, target="prod")
     approve(releases.cd(OWNER), request, seal=request.seal)
-    releases.publish(release, model="select 2")
+    releases.model("orders", "select 2 as id")
+    releases.build(release)
     with pytest.raises(ApprovalStale) as stale:
         require_approval(releases.cd(), release, target="prod")
-    assert stale.value.changed == ("artifacts",)
+    assert stale.value.changed == ("artifacts", "project archive")
 
 
 def test_artifacts_changed_behind_the_store_s_back_are_not_built(releases: Releases) -> None:
@@ -250,8 +250,7 @@ def test_an_altered_log_approves_nothing(releases: Releases) -> None:
     cd = releases.cd()
     request = request_approval(cd, release, target="prod")
     approve(releases.cd(OWNER), request, seal=request.seal)
-    cd.spark.sql(f"ALTER TABLE {cd.log.table.quoted} SET TBLPROPERTIES ('delta.appendOnly' = 'false')")
-    cd.spark.sql(f"UPDATE {cd.log.table.quoted} SET actor = 'somebody' WHERE kind = 'approved'")
+    releases.log_table.alter("UPDATE")
     with pytest.raises(ApprovalRequired, match="was altered"):
         require_approval(cd, release, target="prod")
 

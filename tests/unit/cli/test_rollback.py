@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from local_rest import Workspace
 
-from dbx_cd.cli import main
+from dbx_cd.cli.main import main
 from dbx_cd.errors import WorkflowError
 from dbx_cd.release.workflow import notebook_result, start_notebook
 
@@ -52,8 +52,8 @@ def test_rollback_passes_everything_to_the_notebook_and_prints_what_it_says(
     seal = "5" * 64
     command = ["rollback", "r1", "--seal", seal, "--only", "orders", "lines", "--new-tables", "drop"]
     assert main([*command, "--discard-later-writes", "--reason", "wrong"]) == 0
-    said = capsys.readouterr().out
-    assert said.strip() == (
+    printed = capsys.readouterr().out
+    assert printed.strip() == (
         "release_id=r1 only=orders lines skip= to= new_tables=drop discard_later_writes=true rehearse=false "
         f"seal={seal} reason=wrong project_dir=shop artifacts_root=/Volumes/a"
     )

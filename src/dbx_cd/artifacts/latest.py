@@ -1,0 +1,63 @@
+"""What `latest` serves in one target's folder: a pointer file is the switch, the copy beside it is for raw paths."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from dbx_cd.artifacts.version import AT_ONCE, RECORD_NAME, file_digest, write_json
+from dbx_cd.errors import ArtifactNotFound, ChecksumMismatch
+
+POINTER_NAME = "latest.json"
+_COPY_NAME = "latest"
+
+
+def switch(folder: Path, version_dir: Path) -> None:
+    """Make a version the one that `latest` serves: copy it, and move the pointer last."""
+    copy = folder / _COPY_NAME
+    copy.mkdir(exist_ok=True)
+    record = version_dir / RECORD_NAME
+    names = {p.name for p in version_dir.iterdir()}
+    # Without its record the copy says of itself that it is not complete.
+    (copy / RECORD_NAME).unlink(missing_ok=True)
+    for stale in [p for p in copy.iterdir() if p.name not in names]:
+        stale.unlink()
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        list(pool.map(lambda name: shutil.copyfile(version_dir / name, copy / name), sorted(names - {RECORD_NAME})))
+    shutil.copyfile(record, copy / RECORD_NAME)
+    write_json(folder / POINTER_NAME, {"timestamp": version_dir.name, "sha256": file_digest(record).sha256})
+
+
+def was_switched(folder: Path) -> bool:
+    """Whether a version was ever made the one that `latest` serves, or is being made it now."""
+    return (folder / _COPY_NAME).exists()
+
+
+def pointed_at(folder: Path) -> str | None:
+    """The timestamp that `latest.json` names; None when there is no readable pointer.
+
+    Raises:
+        ArtifactNotFound: that version is not complete.
+        ChecksumMismatch: its record is not the one that was published.
+    """
+    try:
+        pointer = json.loads((folder / POINTER_NAME).read_bytes())
+        timestamp, digest = str(pointer["timestamp"]), pointer["sha256"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    record = folder / timestamp / RECORD_NAME
+    if not record.is_file():
+        raise ArtifactNotFound(
+            f"`latest` points at {timestamp}, which is not complete",
+            where=record.parent,
+            next_step="restore the folder from a backup, or build the target again",
+        )
+    if file_digest(record).sha256 != digest:
+        raise ChecksumMismatch(
+            f"{RECORD_NAME} is not the one that `latest` points at",
+            where=record,
+            next_step="somebody changed published artifacts: build the target again",
+        )
+    return timestamp

@@ -1,0 +1,19 @@
+"""How any command ends: done, failed in one line, or used wrongly."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from dbx_cd.errors import DbxCdError
+
+
+def run_command(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> int:
+    """Parse and run the command that the parser has set; an error of dbx_cd becomes one line and exit code 1."""
+    options = parser.parse_args(arguments)
+    try:
+        return int(options.command(options))
+    except DbxCdError as exc:
+        print(f"{type(exc).__name__}: {exc}", file=sys.stderr)
+        return 1

@@ -1,0 +1,57 @@
+"""`rollback`: production's data taken back, by a notebook run of the user's own."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from dbx_cd.errors import RestoreRefused
+from dbx_cd.release.context import current_workspace
+from dbx_cd.release.workflow import JOB_NAME, notebook_result, start_notebook
+
+ROLLBACK_NOTEBOOK = "rollback"
+
+
+def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the command."""
+    parser = commands.add_parser("rollback", help="take production's data back to before a release")
+    parser.add_argument(
+        "release", nargs="?", metavar="RELEASE", help="the release's id; without it, releases are listed"
+    )
+    parser.add_argument("--plan", action="store_true", help="only print what would be done, and its seal")
+    parser.add_argument("--rehearse", action="store_true", help="try the plan on copies; production is not touched")
+    parser.add_argument("--seal", help="the seal of the plan that you have read: carry it out")
+    parser.add_argument("--only", nargs="+", default=[], metavar="MODEL", help="only these relations")
+    parser.add_argument("--skip", nargs="+", default=[], metavar="MODEL", help="all but these relations")
+    parser.add_argument("--to", metavar="TIME", help="tables as they were at this time, such as 2026-11-23T10:15, UTC")
+    parser.add_argument("--new-tables", choices=("keep", "drop"), default="keep", help="what the release created")
+    parser.add_argument("--discard-later-writes", action="store_true", help="erase what others wrote since")
+    parser.add_argument("--reason", help="why, for the release log")
+    parser.add_argument("--job", default=JOB_NAME, help=f"name or id of the job (default: {JOB_NAME})")
+    parser.set_defaults(command=roll_back)
+
+
+def roll_back(options: argparse.Namespace) -> int:
+    """Plan, rehearse or carry out a data rollback, by the notebook `rollback` as a one-time run of this user."""
+    if options.release and not (options.plan or options.rehearse or options.seal):
+        raise RestoreRefused(
+            "a rollback needs the seal of the plan that you have read",
+            where=f"release {options.release}",
+            next_step="see the plan and its seal with --plan (it changes nothing), then give --seal",
+        )
+    workspace = current_workspace()
+    parameters = {
+        "release_id": options.release or "",
+        "only": " ".join(options.only),
+        "skip": " ".join(options.skip),
+        "to": options.to or "",
+        "new_tables": options.new_tables,
+        "discard_later_writes": str(options.discard_later_writes).lower(),
+        "rehearse": str(options.rehearse).lower(),
+        "seal": "" if options.plan or options.rehearse else options.seal or "",
+        "reason": options.reason or "",
+    }
+    run = start_notebook(workspace, options.job, notebook=ROLLBACK_NOTEBOOK, parameters=parameters)
+    print(run, run.url or "", file=sys.stderr, flush=True)
+    print(notebook_result(workspace, run))
+    return 0

@@ -1,0 +1,37 @@
+"""`trigger`: the Workflow, started at a commit."""
+
+from __future__ import annotations
+
+import argparse
+
+from dbx_cd.errors import WorkflowError
+from dbx_cd.release.context import current_workspace
+from dbx_cd.release.workflow import JOB_NAME, trigger, wait
+
+
+def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the command."""
+    parser = commands.add_parser("trigger", help="run the Workflow at a commit")
+    parser.add_argument("--commit", required=True, metavar="SHA", help="the full SHA")
+    parser.add_argument("--job", default=JOB_NAME, help=f"name or id of the job (default: {JOB_NAME})")
+    parser.add_argument("--reason", help="why, for the release log")
+    parser.add_argument("--full-refresh", action="store_true", help="rebuild incremental models from nothing")
+    parser.add_argument("--wait", action="store_true", help="wait until the run has ended or waits for approval")
+    parser.set_defaults(command=start)
+
+
+def start(options: argparse.Namespace) -> int:
+    """Trigger the Workflow at a commit."""
+    workspace = current_workspace()
+    run = trigger(
+        workspace, options.job, commit=options.commit, full_refresh=options.full_refresh, reason=options.reason
+    )
+    print(run, run.url or "", flush=True)
+    if options.wait:
+        ended = wait(workspace, run)
+        state = ended.state.result_state.value if ended.state and ended.state.result_state else "UNKNOWN"
+        if state != "SUCCESS":
+            message = ended.state.state_message if ended.state else ""
+            raise WorkflowError(f"the run ended as {state}: {message}", where=run.url or run)
+        print(state)
+    return 0

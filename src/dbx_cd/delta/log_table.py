@@ -1,0 +1,171 @@
+"""One append-only Delta table of events: its rows, its columns, and how it is written and read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any, Protocol, get_type_hints
+
+from dbx_cd.delta.history import Commit
+from dbx_cd.delta.sql import Sql
+from dbx_cd.relations import RelationName, quote, string_literal
+
+# Row tracking keeps the commit version of every row, also through OPTIMIZE, so that order survives the cleaning of
+# the Delta log (30 days by default), which a join with DESCRIBE HISTORY would not.
+_PROPERTIES = (
+    "'delta.appendOnly' = 'true', 'delta.enableRowTracking' = 'true', "
+    "'delta.logRetentionDuration' = 'interval 400 days'"
+)
+_SQL_TYPES = {str: "STRING", int: "INT", datetime: "TIMESTAMP"}
+
+
+@dataclass(frozen=True)
+class LogRow:
+    """One event as the table has it: the table's columns are these fields."""
+
+    event_id: str
+    """Unique."""
+    release_id: str
+    """The release it is about."""
+    kind: str
+    """What kind of record the payload is."""
+    at: datetime
+    """When, UTC."""
+    actor: str | None
+    """Who, as the platform names them."""
+    format: int | None
+    """The format of the payload."""
+    payload: str | None
+    """The record as JSON."""
+
+
+@dataclass(frozen=True)
+class Brief:
+    """Which payloads are cut to a few fields: a restore point or a smoke report can be large, and a log is long."""
+
+    fields: Mapping[str, str]
+    """The fields to keep, by name, with their type in Spark SQL."""
+    but_kinds: tuple[str, ...] = ()
+    """Events of these kinds are whole."""
+    but_release: str | None = None
+    """Events of this release are whole."""
+
+    def cuts(self, kind: str, release_id: str) -> bool:
+        """Whether an event's payload is cut."""
+        return kind not in self.but_kinds and release_id != self.but_release
+
+
+class LogTable(Protocol):
+    """Where a release log keeps its rows."""
+
+    name: RelationName
+
+    def append(self, rows: Sequence[LogRow]) -> None:
+        """Append rows in one commit, which also makes the table where there is none."""
+
+    def rows(
+        self, *, release_id: str | None = None, kinds: Sequence[str] = (), brief: Brief | None = None
+    ) -> list[tuple[int, LogRow]]:
+        """Rows, each with the version of the commit that wrote it, in that order; none where there is no table.
+
+        Args:
+            release_id: by default rows of every release.
+            kinds: by default all.
+            brief: which payloads to cut; by default none.
+        """
+
+    def commits(self) -> list[Commit]:
+        """The table's history, newest first; none where there is no table."""
+
+
+class DeltaLogTable:
+    """A `LogTable` in Delta; schema and table are made when something is appended first."""
+
+    def __init__(self, sql: Sql, name: RelationName) -> None:
+        self.name = name
+        self._sql = sql
+        self._known = False
+
+    def append(self, rows: Sequence[LogRow]) -> None:
+        """One Delta commit, tagged with the first event's id."""
+        self._create()
+        written = [{**vars(row), "at": row.at.isoformat()} for row in rows]
+        self._sql.append(self.name, _from_json(), user_metadata=f"dbx_cd {rows[0].event_id}", rows=json.dumps(written))
+
+    def rows(
+        self, *, release_id: str | None = None, kinds: Sequence[str] = (), brief: Brief | None = None
+    ) -> list[tuple[int, LogRow]]:
+        """See `LogTable`; one query."""
+        if not self._exists():
+            return []
+        payload = "payload" if brief is None else _cut(brief)
+        wanted = [] if release_id is None else [f"release_id = {string_literal(release_id)}"]
+        wanted += [f"kind IN ({_literals(kinds)})"] if kinds else []
+        found = self._sql.query(
+            f"SELECT _metadata.row_commit_version AS version, {', '.join(_columns()[:-1])}, {payload} AS payload "
+            f"FROM {self.name.quoted} WHERE {' AND '.join(wanted) or 'true'}"
+        )
+        return sorted(((row["version"], _read(row)) for row in found), key=lambda read: read[0])
+
+    def commits(self) -> list[Commit]:
+        """DESCRIBE HISTORY."""
+        if not self._exists():
+            return []
+        return [Commit.read(row.asDict()) for row in self._sql.query(f"DESCRIBE HISTORY {self.name.quoted}")]
+
+    def _exists(self) -> bool:
+        self._known = self._known or self._sql.exists(self.name)
+        return self._known
+
+    def _create(self) -> None:
+        if self._exists():
+            return
+        self._sql.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(self.name.catalog)}.{quote(self.name.schema)}")
+        columns = ", ".join(f"{n} {t}{'' if optional else ' NOT NULL'}" for n, (t, optional) in _types().items())
+        self._sql.execute(
+            f"CREATE TABLE IF NOT EXISTS {self.name.quoted} ({columns}) USING delta TBLPROPERTIES ({_PROPERTIES})"
+        )
+        self._known = True
+
+
+@cache
+def _types() -> dict[str, tuple[str, bool]]:
+    """Each column's SQL type, and whether it may be NULL: what `LogRow` says of its fields."""
+    found = {}
+    for name, hint in get_type_hints(LogRow).items():
+        optional = type(None) in getattr(hint, "__args__", ())
+        plain = next(t for t in _SQL_TYPES if t is hint or t in getattr(hint, "__args__", ()))
+        found[name] = (_SQL_TYPES[plain], optional)
+    return found
+
+
+def _columns() -> list[str]:
+    return [f.name for f in fields(LogRow)]
+
+
+def _from_json() -> str:
+    """Rows as the parameter of a query: no Python worker has to start for a few rows, as createDataFrame would need."""
+    # As text: Spark would read a timestamp in JSON in the session's time zone where it names none.
+    listed = ", ".join(f"{n}: {'STRING' if t == 'TIMESTAMP' else t}" for n, (t, _) in _types().items())
+    taken = ", ".join(f"CAST({n} AS TIMESTAMP) AS {n}" if t == "TIMESTAMP" else n for n, (t, _) in _types().items())
+    return f"SELECT {taken} FROM (SELECT inline(from_json(:rows, 'ARRAY<STRUCT<{listed}>>')))"
+
+
+def _cut(brief: Brief) -> str:
+    whole = [f"kind IN ({_literals(brief.but_kinds)})"] if brief.but_kinds else []
+    whole += [f"release_id = {string_literal(brief.but_release)}"] if brief.but_release is not None else []
+    shape = ", ".join(f"{name} {kind}" for name, kind in brief.fields.items())
+    cut = f"to_json(from_json(payload, '{shape}'))"
+    return f"CASE WHEN {' OR '.join(whole) or 'false'} THEN payload ELSE {cut} END"
+
+
+def _literals(words: Sequence[str]) -> str:
+    return ", ".join(map(string_literal, words))
+
+
+def _read(row: Any) -> LogRow:
+    # Spark hands timestamps over as naive local times of this process.
+    return LogRow(**{name: row[name] for name in _columns()} | {"at": row["at"].astimezone(UTC)})

@@ -1,0 +1,156 @@
+"""The tables and views of a workspace, asked and changed in Spark SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from dbx_cd.delta import information_schema
+from dbx_cd.delta.history import Commit, History
+from dbx_cd.delta.sql import Sql
+from dbx_cd.delta.tables import CatalogEntry, Column, Constraint, Fingerprint, Kind, TableDetail
+from dbx_cd.delta.views import create_view_sql, property_list
+from dbx_cd.errors import SqlFailed
+from dbx_cd.relations import RelationName, quote
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+
+class SparkTables:
+    """`Tables` of a session.
+
+    Args:
+        sql: the session's port.
+    """
+
+    def __init__(self, sql: Sql) -> None:
+        self.sql = sql
+
+    @classmethod
+    def of(cls, spark: SparkSession) -> SparkTables:
+        """The tables that a session sees."""
+        return cls(Sql(spark))
+
+    def entries(self, relations: Sequence[RelationName]) -> dict[str, CatalogEntry]:
+        """See `Tables`; three queries per catalog."""
+        return information_schema.entries(self.sql, relations)
+
+    def keys(self, relations: Sequence[RelationName]) -> dict[str, tuple[Constraint, ...]]:
+        """See `Tables`; one query per catalog."""
+        return information_schema.keys(self.sql, relations)
+
+    def tags(self, relations: Sequence[RelationName]) -> dict[str, dict[str, str]]:
+        """See `Tables`; one query per catalog."""
+        return information_schema.tags(self.sql, relations)
+
+    def detail(self, table: RelationName) -> TableDetail:
+        """DESCRIBE DETAIL, without the name: it may show the physical one (measured)."""
+        row = self.sql.query(f"DESCRIBE DETAIL {table.quoted}")[0].asDict()
+        return TableDetail(
+            table_id=row["id"],
+            properties=dict(sorted((row["properties"] or {}).items())),
+            partitioned_by=tuple(row["partitionColumns"] or ()),
+            clustered_by=tuple(row.get("clusteringColumns") or ()),
+            reader_version=row["minReaderVersion"],
+            writer_version=row["minWriterVersion"],
+            features=tuple(row.get("tableFeatures") or ()),
+            files=row["numFiles"] or 0,
+            size=row["sizeInBytes"] or 0,
+        )
+
+    def history(self, table: RelationName, *, limit: int | None = None) -> History:
+        """DESCRIBE HISTORY."""
+        rows = self.sql.query(f"DESCRIBE HISTORY {table.quoted}" + (f" LIMIT {limit}" if limit else ""))
+        return History.of(Commit.read(row.asDict()) for row in rows)
+
+    def properties(self, relation: RelationName) -> dict[str, str]:
+        """SHOW TBLPROPERTIES, without those that Spark keeps in a view for itself."""
+        rows = self.sql.query(f"SHOW TBLPROPERTIES {relation.quoted}")
+        return {r["key"]: r["value"] for r in sorted(rows) if not r["key"].startswith("view.")}
+
+    def fingerprint(
+        self, table: RelationName, version: int | None = None, *, positions: bool | None = None
+    ) -> Fingerprint:
+        """Read the names of a version's active files, and how many rows each has, but none of its columns.
+
+        This fails when a file of that version is gone, which a row count does not: it is answered from statistics
+        (measured). Delta offers the rows' positions only where the version's protocol has deletion vectors (measured).
+        """
+        from pyspark.errors import AnalysisException
+
+        if positions is None:
+            try:
+                return self.fingerprint(table, version, positions=True)
+            except SqlFailed as exc:
+                if not isinstance(exc.__cause__, AnalysisException):
+                    raise
+                return self.fingerprint(table, version, positions=False)
+        of_rows = ", bit_xor(xxhash64(_metadata.row_index))" if positions else ""
+        row = self.sql.query(
+            "SELECT count(*) AS files, coalesce(sum(n), 0) AS n_rows, coalesce(bit_xor(h), 0) AS digest FROM ("
+            f"SELECT count(*) AS n, xxhash64(_metadata.file_path, count(*){of_rows}) AS h "
+            f"FROM {_at(table, version)} GROUP BY _metadata.file_path)"
+        )[0]
+        return Fingerprint(files=row["files"], rows=row["n_rows"], digest=row["digest"], positions=positions)
+
+    def schema_json(self, table: RelationName, version: int | None = None) -> str:
+        """See `Tables`."""
+        return self.sql.schema_json(f"SELECT * FROM {_at(table, version)}")
+
+    def dropped(self, *, catalog: str, schema: str) -> frozenset[str] | None:
+        """`SHOW TABLES DROPPED` is Databricks SQL (documentation); open-source Spark cannot parse it."""
+        try:
+            rows = self.sql.query(f"SHOW TABLES DROPPED IN {quote(catalog)}.{quote(schema)}")
+        except SqlFailed:
+            return None
+        return frozenset(str(r["tableName"]).lower() for r in rows)
+
+    def read_one(self, relation: RelationName) -> None:
+        """See `Tables`."""
+        self.sql.query(f"SELECT * FROM {relation.quoted} LIMIT 1")
+
+    def restore(self, table: RelationName, version: int) -> None:
+        """RESTORE, which is atomic for one table and always adds a commit (measured)."""
+        self.sql.execute(f"RESTORE TABLE {table.quoted} TO VERSION AS OF {int(version)}")
+
+    def set_properties(self, table: RelationName, properties: Mapping[str, str]) -> None:
+        """ALTER TABLE ... SET TBLPROPERTIES."""
+        self.sql.execute(f"ALTER TABLE {table.quoted} SET TBLPROPERTIES ({property_list(properties)})")
+
+    def undrop(self, table: RelationName) -> None:
+        """See `Tables`."""
+        self.sql.execute(f"UNDROP TABLE {table.quoted}")
+
+    def create_view(
+        self,
+        view: RelationName,
+        *,
+        text: str,
+        columns: Sequence[Column],
+        comment: str | None,
+        properties: Mapping[str, str],
+    ) -> None:
+        """CREATE OR REPLACE VIEW."""
+        self.sql.execute(create_view_sql(view, text=text, columns=columns, comment=comment, properties=properties))
+
+    def drop(self, relation: RelationName, *, kind: Kind) -> None:
+        """DROP ... IF EXISTS."""
+        self.sql.execute(f"DROP {_word(kind)} IF EXISTS {relation.quoted}")
+
+    def rename(self, relation: RelationName, to: RelationName, *, kind: Kind) -> None:
+        """ALTER ... RENAME TO, which keeps a table's history (measured)."""
+        self.sql.execute(f"ALTER {_word(kind)} {relation.quoted} RENAME TO {to.quoted}")
+
+    def signed(self, user_metadata: str) -> SparkTables:
+        """See `Tables`. Commits that cannot be signed are told apart by the release log alone."""
+        own = self.sql.signed(user_metadata)
+        return self if own is None else SparkTables(own)
+
+
+def _at(table: RelationName, version: int | None) -> str:
+    return table.quoted if version is None else f"{table.quoted} VERSION AS OF {int(version)}"
+
+
+def _word(kind: Kind) -> str:
+    return "VIEW" if kind == "view" else "TABLE"

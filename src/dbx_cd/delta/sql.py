@@ -1,0 +1,155 @@
+"""The port to Spark SQL: every statement of this library, but for smoke's questions to data, goes through here.
+
+SQL works alike on a classic session, on Spark Connect (where the `delta.tables` Python API needs a server plugin) and
+on Databricks. A table's storage is never listed and its log never opened: Unity Catalog refuses path access to managed
+tables.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from dbx_cd.errors import SqlFailed
+from dbx_cd.relations import RelationName
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, Row, SparkSession
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+_log = logging.getLogger(__name__)
+_SHOWN = 300
+_SIGNATURE = "spark.databricks.delta.commitInfo.userMetadata"
+
+
+class Sql:
+    """Runs statements on a session; each is logged at debug, cut to 300 characters.
+
+    Args:
+        spark: a classic or Spark Connect session.
+    """
+
+    def __init__(self, spark: SparkSession) -> None:
+        self._spark = spark
+
+    def query(self, statement: str, **parameters: str) -> list[Row]:
+        """The rows of a query; named parameters stand as `:name` in it.
+
+        Raises:
+            SqlFailed: Spark refused the statement, or failed at it.
+        """
+        with _translated(statement):
+            return self._spark.sql(statement, args=parameters or None).collect()
+
+    def execute(self, statement: str) -> None:
+        """Run a statement for its effect.
+
+        Raises:
+            SqlFailed: Spark refused the statement, or failed at it.
+        """
+        self.query(statement)
+
+    def schema_json(self, query: str) -> str:
+        """The schema of a query as Spark's JSON, column comments included; nothing is read.
+
+        Raises:
+            SqlFailed: Spark refused the query.
+        """
+        with _translated(query):
+            return self._spark.sql(query).schema.json()
+
+    def columns(self, query: str) -> list[tuple[str, str]]:
+        """Names and types of the columns of a query, in order; nothing is read.
+
+        Raises:
+            SqlFailed: Spark refused the query.
+        """
+        with _translated(query):
+            return [(f.name, f.dataType.simpleString()) for f in self._spark.sql(query).schema.fields]
+
+    def exists(self, table: RelationName) -> bool:
+        """Whether there is a table or view of that name."""
+        with _translated(f"exists {table.quoted}"):
+            return self._spark.catalog.tableExists(table.quoted)
+
+    def append(self, table: RelationName, query: str, *, user_metadata: str, **parameters: str) -> None:
+        """Append the rows of a query to a Delta table in one commit.
+
+        Args:
+            table: the table.
+            query: a query with the table's columns.
+            user_metadata: text for the commit. It is a writer option and not a session setting, which is for classic
+                compute only (Delta documentation).
+            parameters: named parameters of the query.
+
+        Raises:
+            SqlFailed: the rows were not written.
+        """
+        with _translated(f"append to {table.quoted}: {query}"):
+            frame = self._spark.sql(query, args=parameters or None).write.format("delta").mode("append")
+            frame.option("userMetadata", user_metadata).saveAsTable(table.quoted)
+
+    def frame(self, rows: Sequence[tuple[Any, ...]], schema: str) -> DataFrame:
+        """Rows of this process as a DataFrame, for those who go on with one."""
+        return self._spark.createDataFrame(rows, schema)
+
+    def signed(self, user_metadata: str) -> Sql | None:
+        """A port in a session of its own whose commits carry a text, so that nobody else's commits do.
+
+        Returns:
+            None where that cannot be: the setting is for classic compute (Delta documentation), Spark Connect has no
+            `newSession`, and a SQL warehouse refuses the setting.
+        """
+        try:
+            own = self._spark.newSession()
+            own.conf.set(_SIGNATURE, user_metadata)
+        except Exception as exc:  # each platform has its own way to refuse
+            _log.info("commits are not signed here: %s", exc)
+            return None
+        return Sql(own)
+
+
+def in_parallel(function: Callable[[T], R], items: Iterable[T], *, threads: int) -> list[R]:
+    """The function's results in the order of the items; statements of one session may run at the same time."""
+    with ThreadPoolExecutor(max_workers=threads, thread_name_prefix="dbx_cd") as pool:
+        return list(pool.map(function, items))
+
+
+@contextmanager
+def _translated(statement: str) -> Iterator[None]:
+    """Foreign exceptions become `SqlFailed`, here and nowhere else."""
+    text = " ".join(statement.split())
+    _log.debug("%s", text if len(text) <= _SHOWN else f"{text[:_SHOWN]} ...")
+    try:
+        yield
+    except _errors() as exc:
+        raise SqlFailed(_first_line(exc), condition=_condition(exc)) from exc
+
+
+def _errors() -> tuple[type[Exception], ...]:
+    """What a statement can raise: PySpark leaves a plain SparkException of the JVM, such as a missing file, to py4j."""
+    from pyspark.errors import PySparkException
+
+    try:
+        from py4j.protocol import Py4JJavaError
+    except ImportError:  # a pure Spark Connect client
+        return (PySparkException,)
+    return (PySparkException, Py4JJavaError)
+
+
+def _first_line(error: Exception) -> str:
+    """A statement's error as one line without stack traces."""
+    java = getattr(error, "java_exception", None)
+    text = str(java.getMessage()) if java is not None else str(error)
+    return text.strip().split("\n", 1)[0]
+
+
+def _condition(error: Exception) -> str:
+    """Spark's error condition; its getter was called `getErrorClass` before Spark 4."""
+    getter = getattr(error, "getCondition", None) or getattr(error, "getErrorClass", None)
+    return str(getter() or "") if getter is not None else ""

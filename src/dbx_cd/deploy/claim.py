@@ -1,0 +1,57 @@
+"""Who may change a gated target now: one release at a time, no rollback in between, and never an older release."""
+
+from __future__ import annotations
+
+from dbx_cd.approval.request import refuse_ended
+from dbx_cd.errors import DbxCdError, ReleaseError
+from dbx_cd.release.context import Cd
+from dbx_cd.release.events import ClaimWithdrawn, Deploying, Release
+from dbx_cd.release.reading import LogReading
+from dbx_cd.rollback.journal import unfinished
+
+
+def claim(cd: Cd, release: Release, *, target: str) -> None:
+    """Say in the log that a release deploys, then look whether it may.
+
+    Of two releases that say so at once the earlier commit has the target. A restore looks for `deploying` in the same
+    way before it begins, so that the two exclude each other. Between the approval and the claim a newer release may
+    have been deployed, or this one rolled back; then, too, it steps back, and all is as it was before.
+
+    Args:
+        cd: the context.
+        release: an approved release.
+        target: the gated target.
+
+    Raises:
+        ReleaseError: another release is deploying, or a rollback is under way.
+        ApprovalRequired: the release was overtaken, rejected or rolled back by now.
+    """
+    cd.log.append(release, Deploying(target))
+    try:
+        _refuse(cd.log.read(release), release, target=target)
+    except DbxCdError as refused:
+        cd.log.append(release, ClaimWithdrawn(target, refused.what))
+        raise
+
+
+def _refuse(log: LogReading, release: Release, *, target: str) -> None:
+    mine = log.state.of(target).claimed
+    others = [
+        other
+        for other, state in log.history
+        if other.id != release.id and state.of(target).deployment == "deploying" and state.of(target).claimed < mine
+    ]
+    if others:
+        raise ReleaseError(
+            f"{others[0]} is deploying to {target}",
+            where=release,
+            next_step="wait for it; if its run has died, repair that run or roll the release back",
+        )
+    restoring = unfinished(log.events)
+    if restoring:
+        raise ReleaseError(
+            f"release {restoring[0]} is being rolled back",
+            where=release,
+            next_step="wait for it; if it has died, restore again: it goes on where it was",
+        )
+    refuse_ended(log, target=target)

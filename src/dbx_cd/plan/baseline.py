@@ -1,0 +1,43 @@
+"""What a build is compared with: production's newest artifacts, or the release's own restore point."""
+
+from __future__ import annotations
+
+from dbx_cd.artifacts.version import ArtifactVersion
+from dbx_cd.errors import ArtifactError, ArtifactNotFound
+from dbx_cd.release.context import Cd
+from dbx_cd.release.events import Release
+from dbx_cd.rollback.point import RestorePoint
+from dbx_cd.smoke.baseline import Baseline, NoBaseline, TimeTravelBaseline
+
+
+def baseline_for(cd: Cd, release: Release, target: str) -> ArtifactVersion | Baseline | NoBaseline:
+    """What a build of `target` is compared with.
+
+    A gated target is compared with itself at this release's restore point; any other with the newest artifacts of the
+    target that defers to it, which is where this build will go next.
+
+    Raises:
+        ConfigError: no such target.
+    """
+    if cd.config.target(target).gate is not None:
+        # The first one: a repaired build takes another, of tables that its first attempt has changed already.
+        points = cd.log.all(release, RestorePoint)
+        return before_release(points[0]) if points else NoBaseline(f"release {release.id} has no restore point")
+    following = next((name for name, t in cd.config.targets.items() if t.defer_to == target), None)
+    if following is None:
+        return NoBaseline(f"no target defers to {target}")
+    try:
+        return cd.store.latest(following)
+    except ArtifactNotFound:
+        return NoBaseline(f"{following} has not been built yet")
+    except ArtifactError as exc:
+        # Damaged artifacts of production must not keep the next release from replacing them.
+        return NoBaseline(str(exc))
+
+
+def before_release(point: RestorePoint) -> TimeTravelBaseline:
+    """The tables of a restore point, each at the version that it had then."""
+    return TimeTravelBaseline(
+        versions={state.relation.key: state.version for state in point.relations},
+        kinds={state.relation.key: str(state.kind) for state in point.relations},
+    )

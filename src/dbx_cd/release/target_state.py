@@ -1,0 +1,177 @@
+"""Where one release stands in one target: pure transitions, event by event."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Literal
+
+Phase = Literal[
+    "opened",
+    "built",
+    "smoked",
+    "waiting",
+    "approved",
+    "rejected",
+    "superseded",
+    "deploying",
+    "deployed",
+    "failed",
+    "rolled_back",
+]
+Build = Literal["built", "smoked", "failed"]
+Deployment = Literal["deploying", "deployed", "failed", "rolled_back"]
+
+
+@dataclass(frozen=True)
+class Approval:
+    """What was asked of an approver last, and what came of it."""
+
+    seal: str
+    """The request's seal."""
+    phase: Literal["waiting", "approved", "rejected"]
+    """Whether somebody has decided, and how."""
+    at: datetime
+    """When it was asked or decided, UTC."""
+    version: int
+    """The commit of that event."""
+    actor: str | None = None
+    """Who decided."""
+    reason: str | None = None
+    """Why, or what they remarked."""
+
+
+@dataclass(frozen=True)
+class TargetState:
+    """One release in one target. An open target is built and tested; a gated one is asked for and deployed to."""
+
+    build: Build | None = None
+    """Of an open target: how its last build or smoke test ended."""
+    approval: Approval | None = None
+    """Of a gated target: the last request."""
+    deployment: Deployment | None = None
+    """Of a gated target: what has happened to it."""
+    failed_in: Literal["build", "smoke"] | None = None
+    """What failed: a failed build is not made good by a smoke test that passes."""
+    failure: str | None = None
+    """Why it failed, or was rolled back."""
+    at: datetime | None = None
+    """When build or deployment was last changed, UTC."""
+    changed: int = -1
+    """The commit that last changed build or deployment."""
+    first_deployed: int = -1
+    """The commit that first deployed the release here; -1 before."""
+    claimed: int = -1
+    """The commit of the last claim (`deploying`): of two claims, the earlier one has the target."""
+    before_claim: TargetState | None = None
+    """What was true before the claim: a claim that is withdrawn changes nothing."""
+    is_partly_rolled_back: bool = False
+    """Whether some of its relations were brought back: then the release is not in the target as it was built."""
+
+    @property
+    def phase(self) -> Phase:
+        """One word for all of it: what is in the target, or what is asked, or how the last build ended."""
+        if self._asked_is_newer and self.approval is not None:
+            return self.approval.phase
+        return self.deployment or self.build or "opened"
+
+    @property
+    def since(self) -> datetime | None:
+        """Since when that word is true."""
+        return self.approval.at if self._asked_is_newer and self.approval is not None else self.at
+
+    @property
+    def version(self) -> int:
+        """The commit since which that word is true."""
+        return self.approval.version if self._asked_is_newer and self.approval is not None else self.changed
+
+    @property
+    def reason(self) -> str | None:
+        """Why it failed, was rejected or rolled back."""
+        return self.approval.reason if self._asked_is_newer and self.approval is not None else self.failure
+
+    @property
+    def _asked_is_newer(self) -> bool:
+        """A target that has the release, or is being changed, is not taken from it by a question."""
+        if self.approval is None or self.deployment in ("deploying", "deployed", "rolled_back"):
+            return self.approval is not None and self.approval.phase == "rejected"
+        return self.approval.version > self.changed
+
+    def after(
+        self, kind: str, payload: Mapping[str, Any], *, at: datetime, version: int, release_ended: bool
+    ) -> TargetState:
+        """The state after one event that names this target; unknown kinds change nothing.
+
+        Args:
+            kind: the event's kind.
+            payload: its record.
+            at: its time.
+            version: its commit.
+            release_ended: whether the release was rejected, superseded or rolled back before; what is asked or built
+                in open targets after that counts for nothing. What happens to a gated target is a fact all the same.
+        """
+        ok, reason = bool(payload.get("ok")), payload.get("summary") or payload.get("reason")
+
+        def deployment(to: Deployment | None, **more: Any) -> TargetState:
+            return replace(self, deployment=to, at=at, changed=version, **{"failure": None, "failed_in": None, **more})
+
+        match kind:
+            case "deploying":
+                return deployment("deploying", claimed=version, before_claim=replace(self, before_claim=None))
+            case "claim_withdrawn" if self.before_claim is not None and self.deployment == "deploying":
+                return self.before_claim
+            case "deployed":
+                first = self.first_deployed if self.first_deployed >= 0 else version
+                return deployment("deployed", first_deployed=first, before_claim=None, is_partly_rolled_back=False)
+            case "failed":
+                return deployment("failed", failed_in="build", failure=payload.get("reason"), before_claim=None)
+            case "smoked" if self.deployment is not None:
+                return self._smoked_gated(ok, reason, at=at, version=version)
+        if release_ended:
+            return self
+
+        def build(to: Build, **more: Any) -> TargetState:
+            return replace(self, build=to, at=at, changed=version, **{"failure": None, "failed_in": None, **more})
+
+        match kind:
+            case "built" if not payload.get("gated"):
+                return build("built") if ok else build("failed", failed_in="build", failure=reason)
+            case "smoked" if self.build is not None and self.failed_in != "build":
+                return build("smoked") if ok else build("failed", failed_in="smoke", failure=reason)
+        return self._asked(kind, payload, at=at, version=version)
+
+    def rolled_back(self, payload: Mapping[str, Any], *, at: datetime, version: int) -> TargetState:
+        """The state after a rollback of what the release changed in gated targets."""
+        if not payload.get("complete", True):
+            return self if payload.get("withdrawn") else replace(self, is_partly_rolled_back=True)
+        return replace(
+            self, deployment="rolled_back", at=at, changed=version, failed_in=None, failure=payload.get("reason"),
+            before_claim=None, is_partly_rolled_back=False,
+        )  # fmt: skip
+
+    def _smoked_gated(self, ok: bool, reason: str | None, *, at: datetime, version: int) -> TargetState:
+        if self.deployment == "deployed" and not ok:
+            return replace(self, deployment="failed", failed_in="smoke", failure=reason, at=at, changed=version)
+        # After a deploy the smoke test of production was repaired: the release is good after all. Not so when part of
+        # it was brought back: then the checks were of what stood there before.
+        if self.deployment == "failed" and self.failed_in == "smoke" and ok and not self.is_partly_rolled_back:
+            return replace(self, deployment="deployed", failed_in=None, failure=None, at=at, changed=version)
+        return self
+
+    def _asked(self, kind: str, payload: Mapping[str, Any], *, at: datetime, version: int) -> TargetState:
+        seal = str(payload.get("seal"))
+        asked = self.approval
+        if kind == "approval_requested":
+            if asked is not None and asked.seal == seal and asked.phase == "approved":
+                return self
+            return replace(self, approval=Approval(seal, "waiting", at, version))
+        if kind in ("approved", "rejected") and asked is not None and (asked.seal, asked.phase) == (seal, "waiting"):
+            outcome: Literal["approved", "rejected"] = "approved" if kind == "approved" else "rejected"
+            decided = Approval(seal, outcome, at, version, payload.get("actor"), payload.get("reason"))
+            return replace(self, approval=decided)
+        return self
+
+
+NOWHERE = TargetState()
+"""The state of a target that a release was never built into nor asked for."""

@@ -1,0 +1,45 @@
+"""How the tests are shared out when several processes run them (`make test`, by pytest-xdist).
+
+Each group runs in one process, in its order, so that what is costly is made once: an embedded workspace with its JVM,
+the story of the shop's releases, a file's own fixtures. The groups that take longest come first.
+"""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+from typing import Any
+
+import pytest
+
+STORY = {"test_walkthrough.py", "test_runbook.py", "test_shop.py"}
+"""The files that look at the story of the shop."""
+APART = STORY | {"test_restore_kill.py", "test_catalog_dbt.py"}
+"""What has an embedded workspace beside that of the rest of `tests/spark`: the story, and some of the deep tests."""
+
+
+def group_of(nodeid: str) -> str:
+    """The group of a test."""
+    file = PurePosixPath(nodeid.split("::")[0])
+    if "spark" not in file.parts:
+        return "dbt" if file.parent.name == "dbt" else str(file)  # one process that imports dbt
+    return "spark, apart" if file.name in APART else "spark"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Nobody else may use the story: it would be told a second time, for minutes."""
+    stray = {i.path.name for i in items if "story" in getattr(i, "fixturenames", ())} - STORY
+    if stray:
+        raise pytest.UsageError(f"{', '.join(sorted(stray))}: uses the story of the shop and is not in STORY")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """The scheduler for groups, in the order of collection: `tests/spark` is the first of `testpaths`."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Groups(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return group_of(nodeid)
+
+    config.option.loadscopereorder = False
+    return Groups(config, log)

@@ -1,0 +1,231 @@
+"""What tables and a release log promise, whoever keeps them: each function here runs on memory and on real Delta."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+import pytest
+
+from dbx_cd.delta.history import Commit
+from dbx_cd.delta.log_table import Brief, LogRow, LogTable
+from dbx_cd.delta.tables import Column, Tables
+from dbx_cd.errors import SqlFailed
+from dbx_cd.relations import RelationName
+
+
+class World(Protocol):
+    """Tables and a log of a test's own, and what somebody does to them."""
+
+    tables: Tables
+    log: LogTable
+
+    def name(self, identifier: str) -> RelationName:
+        """A name in a schema of the test's own."""
+
+    def create(self, name: RelationName, *ids: int, columns: Sequence[str] = ("id",)) -> None:
+        """CREATE OR REPLACE TABLE ... AS SELECT, each column with the same numbers."""
+
+    def insert(self, name: RelationName, *ids: int) -> None:
+        """INSERT INTO a table of one column."""
+
+    def optimize(self, name: RelationName) -> None:
+        """OPTIMIZE."""
+
+    def vacuum(self, name: RelationName) -> None:
+        """VACUUM of all that the current version does not need."""
+
+    def rows(self, name: RelationName) -> list[int]:
+        """The ids, sorted."""
+
+
+def _operations(world: World, name: RelationName) -> list[str]:
+    return [c.operation for c in world.tables.history(name).commits.values()]
+
+
+def a_table_has_a_history_newest_first(world: World) -> None:
+    t = world.name("t")
+    world.create(t, 1)
+    world.insert(t, 2)
+    history = world.tables.history(t)
+    assert list(history.commits) == [1, 0]
+    assert history.version == 1
+    assert history.commits[0].at < history.commits[1].at
+    # Minutes, for clocks that differ a little; a time zone that is read wrong makes more of it.
+    assert abs(datetime.now(UTC) - history.commits[1].at) < timedelta(minutes=10)
+    assert list(world.tables.history(t, limit=1).commits) == [1]
+    assert world.rows(t) == [1, 2]
+
+
+def replacing_a_table_keeps_its_history_and_dropping_it_does_not(world: World) -> None:
+    t = world.name("t")
+    world.create(t, 1)
+    world.create(t, 2)
+    assert world.tables.history(t).version == 1
+    first = world.tables.history(t).commits[0].at
+    world.tables.drop(t, kind="table")
+    assert world.tables.entries([t])[t.key].kind == "missing"
+    world.create(t, 3)
+    history = world.tables.history(t)
+    assert (history.version, history.commits[0].at == first) == (0, False)
+
+
+def restore_brings_rows_schema_and_properties_back_by_a_commit_of_its_own(world: World) -> None:
+    t = world.name("t")
+    world.create(t, 1)
+    fingerprint, schema = world.tables.fingerprint(t), world.tables.schema_json(t)
+    world.create(t, 1, 2, columns=("id", "more"))
+    world.tables.set_properties(t, {"dbx_cd.test": "yes"})
+    assert world.tables.fingerprint(t) != fingerprint
+    assert world.tables.schema_json(t) != schema == world.tables.schema_json(t, 0)
+    world.tables.restore(t, 0)
+    assert world.rows(t) == [1]
+    assert (world.tables.fingerprint(t), world.tables.schema_json(t)) == (fingerprint, schema)
+    assert "dbx_cd.test" not in world.tables.properties(t)
+    newest = world.tables.history(t).commits[3]
+    assert (newest.operation, newest.parameters["version"]) == ("RESTORE", "0")
+    assert world.tables.history(t).content_version() == 0
+    world.tables.restore(t, 0)
+    assert world.tables.history(t).version == 4
+
+
+def a_fingerprint_is_of_files_and_not_of_rows(world: World) -> None:
+    t = world.name("t")
+    world.create(t, 1)
+    world.insert(t, 2)
+    before = world.tables.fingerprint(t)
+    assert (before.files, before.rows) == (2, 2)
+    world.optimize(t)
+    assert world.tables.fingerprint(t) != before
+    assert world.tables.fingerprint(t, 1) == before
+    assert world.tables.history(t).commits[2].is_maintenance
+    assert world.tables.history(t).content_version() == 1
+    assert world.rows(t) == [1, 2]
+
+
+def a_version_whose_files_are_gone_has_no_fingerprint_and_cannot_be_restored(world: World) -> None:
+    t = world.name("t")
+    world.create(t, 1)
+    world.create(t, 2)
+    world.vacuum(t)
+    with pytest.raises(SqlFailed, match="FILE_NOT_EXIST"):
+        world.tables.fingerprint(t, 0)
+    with pytest.raises(SqlFailed):
+        world.tables.restore(t, 0)
+    assert world.rows(t) == [2]
+
+
+def what_is_missing_is_said_to_be_missing(world: World) -> None:
+    gone, nowhere = world.name("gone"), RelationName("no_such_catalog", "s", "t")
+    assert [e.kind for e in world.tables.entries([gone, nowhere]).values()] == ["missing", "missing"]
+    for ask in (world.tables.detail, world.tables.history, world.tables.fingerprint, world.tables.read_one):
+        with pytest.raises(SqlFailed):
+            ask(gone)
+    world.tables.drop(gone, kind="table")
+    world.tables.drop(gone, kind="view")
+
+
+def a_view_is_what_it_was_made_from_and_stops_answering_without_its_column(world: World) -> None:
+    t, v = world.name("t"), world.name("v")
+    world.create(t, 1, columns=("id", "more"))
+    columns = (Column("more", "bigint", comment="what comes on top"),)
+    make = {"text": f"SELECT more FROM {t.quoted}", "comment": "a view", "properties": {"dbx_cd.test": "yes"}}
+    world.tables.create_view(v, columns=columns, **make)  # type: ignore[arg-type]
+    entry = world.tables.entries([v])[v.key]
+    assert (entry.kind, entry.comment, entry.view_text) == ("view", "a view", make["text"])
+    assert [(c.name, c.comment) for c in entry.columns] == [("more", "what comes on top")]
+    assert world.tables.properties(v) == {"dbx_cd.test": "yes"}
+    world.tables.read_one(v)
+    world.create(t, 1)
+    with pytest.raises(SqlFailed, match="more"):
+        world.tables.read_one(v)
+
+
+def a_view_does_not_take_a_table_s_name(world: World) -> None:
+    t, v = world.name("t"), world.name("v")
+    world.create(t, 1)
+    with pytest.raises(SqlFailed):
+        world.tables.create_view(t, text="SELECT 1 AS id", columns=(), comment=None, properties={})
+    world.tables.rename(t, v, kind="table")
+    assert [e.kind for e in world.tables.entries([t, v]).values()] == ["missing", "table"]
+    assert world.tables.history(v).version == 0
+    world.create(t, 2)
+    with pytest.raises(SqlFailed):
+        world.tables.rename(t, v, kind="table")
+    assert (world.rows(t), world.rows(v)) == ([2], [1])
+
+
+def properties_are_set_by_a_commit_that_is_maintenance_for_retention_alone(world: World) -> None:
+    t = world.name("t")
+    world.create(t, 1)
+    world.tables.set_properties(t, {"delta.logRetentionDuration": "interval 60 days"})
+    world.tables.set_properties(t, {"dbx_cd.test": "yes"})
+    commits = world.tables.history(t).commits
+    assert [commits[v].is_maintenance for v in (1, 2)] == [True, False]
+    assert world.tables.detail(t).properties["dbx_cd.test"] == "yes"
+    assert world.tables.properties(t)["delta.logRetentionDuration"] == "interval 60 days"
+
+
+def a_signed_commit_says_so_and_others_do_not(world: World) -> None:
+    t = world.name("t")
+    world.create(t, 1)
+    world.insert(t, 2)
+    world.tables.signed("dbx_cd restore r1").restore(t, 0)
+    world.insert(t, 3)
+    signatures = [c.user_metadata for c in world.tables.history(t).commits.values()]
+    assert signatures == [None, "dbx_cd restore r1", None, None]
+
+
+def a_log_keeps_its_rows_in_commit_order(world: World) -> None:
+    assert (world.log.rows(), world.log.commits()) == ([], [])
+    world.log.append([_row("1", "r1", "opened"), _row("2", "r1", "built")])
+    world.log.append([_row("3", "r2", "opened")])
+    found = world.log.rows()
+    assert [row.event_id for _, row in found] == ["1", "2", "3"]
+    versions = [version for version, _ in found]
+    assert versions[0] == versions[1] < versions[2]
+    assert found[0][1] == _row("1", "r1", "opened")
+    assert [row.event_id for _, row in world.log.rows(release_id="r1", kinds=("built", "failed"))] == ["2"]
+    assert [c.operation for c in world.log.commits()][:2] == ["WRITE", "WRITE"]
+    assert all(_appends(c) or c.version == 0 for c in world.log.commits())
+
+
+def a_log_cuts_payloads_to_the_fields_asked_for(world: World) -> None:
+    world.log.append([_row("1", "r1", "opened"), _row("2", "r1", "built"), _row("3", "r2", "built")])
+    brief = Brief({"ok": "BOOLEAN", "target": "STRING"}, but_kinds=("opened",), but_release="r2")
+    payloads = [row.payload for _, row in world.log.rows(brief=brief)]
+    whole = _row("1", "r1", "opened").payload
+    assert payloads == [whole, '{"ok":true}', whole] or payloads == [whole, '{"ok": true}', whole]
+
+
+def a_row_may_hold_any_text(world: World) -> None:
+    row = LogRow("1", "r'1\\", "opened", datetime(2026, 3, 29, 1, 30, tzinfo=UTC), None, 1, '{"a": "ä\'\\n\\u0000"}')
+    world.log.append([row])
+    assert world.log.rows(release_id="r'1\\") == [(world.log.rows()[0][0], row)]
+
+
+def _row(event_id: str, release_id: str, kind: str) -> LogRow:
+    at = datetime(2026, 11, 23, 10, 15, 0, 123456, tzinfo=UTC)
+    return LogRow(event_id, release_id, kind, at, "ci", 1, '{"ok": true, "size": 3, "target": null}')
+
+
+def _appends(commit: Commit) -> bool:
+    return commit.operation == "WRITE" and commit.parameters.get("mode") == "Append"
+
+
+CONTRACT = [
+    a_table_has_a_history_newest_first,
+    replacing_a_table_keeps_its_history_and_dropping_it_does_not,
+    restore_brings_rows_schema_and_properties_back_by_a_commit_of_its_own,
+    a_fingerprint_is_of_files_and_not_of_rows,
+    a_version_whose_files_are_gone_has_no_fingerprint_and_cannot_be_restored,
+    what_is_missing_is_said_to_be_missing,
+    a_view_is_what_it_was_made_from_and_stops_answering_without_its_column,
+    a_view_does_not_take_a_table_s_name,
+    properties_are_set_by_a_commit_that_is_maintenance_for_retention_alone,
+    a_signed_commit_says_so_and_others_do_not,
+    a_log_keeps_its_rows_in_commit_order,
+    a_log_cuts_payloads_to_the_fields_asked_for,
+    a_row_may_hold_any_text,
+]

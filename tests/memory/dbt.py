@@ -1,0 +1,96 @@
+"""dbt as a function: it lists and builds the models of a project folder into tables in memory."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from dbx_cd import DbtOutcome
+from dbx_cd.relations import RelationName
+from memory.tables import MemoryTables
+
+PROJECT = "tiny"
+_REF = re.compile(r"ref\('(\w+)'\)")
+
+
+class MemoryDbt:
+    """A `Runner`. Every `models/<name>.sql` is a table `<target>.shop.<name>` with its text as the only row.
+
+    A model whose text holds the word `view` is a view over the model it refers to; a relation of the other kind in its
+    place is dropped first. One that holds `fails in <target>`
+    fails there; those after it in alphabetical order are built all the same.
+
+    Args:
+        tables: where it builds.
+
+    Attributes:
+        calls: the arguments of every call.
+        models: the texts of the models of the last call, by name.
+        before_statement: called with target and relation before each statement.
+    """
+
+    def __init__(self, tables: MemoryTables) -> None:
+        self.tables = tables
+        self.calls: list[list[str]] = []
+        self.models: dict[str, str] = {}
+        self.before_statement: Callable[[str, RelationName], None] = lambda _target, _relation: None
+
+    def __call__(self, args: list[str]) -> DbtOutcome:
+        self.calls.append(args)
+        command = args[: next(i for i, a in enumerate(args) if a.startswith("-"))]
+        target, folder = _option(args, "--target"), Path(_option(args, "--project-dir")) / "models"
+        models = {path.stem: path.read_text() for path in sorted(folder.glob("*.sql"))}
+        excluded = _option(args, "--exclude").split() if "--exclude" in args else []
+        models = self.models = {name: text for name, text in models.items() if name not in excluded}
+        out = Path(_option(args, "--target-path"))
+        out.mkdir(parents=True, exist_ok=True)
+        nodes = {_id(name): _node(name, text, target) for name, text in models.items()}
+        manifest = {"metadata": {"project_name": PROJECT, "dbt_version": "1.11.0"}, "nodes": nodes}
+        (out / "manifest.json").write_text(json.dumps(manifest))
+        if command[0] == "ls":
+            return DbtOutcome(True, listed=tuple(nodes))
+        results = [self._build(name, text, target) for name, text in models.items()]
+        document = {"metadata": {}, "args": {"which": command[-1]}, "results": results}
+        (out / "run_results.json").write_text(json.dumps(document))
+        return DbtOutcome(all(r["status"] == "success" for r in results))
+
+    def _build(self, name: str, text: str, target: str) -> dict[str, Any]:
+        relation = RelationName(target, "shop", name)
+        self.before_statement(target, relation)
+        failed = f"fails in {target}" in text
+        is_view = self.tables.entries([relation])[relation.key].kind == "view"
+        if not failed and is_view != ("view" in text):
+            self.tables.drop(relation, kind="view" if is_view else "table")
+        if not failed and "view" in text:
+            self.tables.view(relation, RelationName(target, "shop", _REF.findall(text)[0]))
+        elif not failed:
+            self.tables.create(relation, text)
+        status = "error" if failed else "success"
+        message = f"{name} fails in {target}" if failed else None
+        return {"unique_id": _id(name), "status": status, "execution_time": 0.1, "message": message}
+
+
+def _id(name: str) -> str:
+    return f"model.{PROJECT}.{name}"
+
+
+def _node(name: str, text: str, target: str) -> dict[str, Any]:
+    return {
+        "unique_id": _id(name),
+        "name": name,
+        "resource_type": "model",
+        "raw_code": text,
+        "database": target,
+        "schema": "shop",
+        "alias": name,
+        "relation_name": f"`{target}`.`shop`.`{name}`",
+        "config": {"materialized": "view" if "view" in text else "table"},
+        "depends_on": {"nodes": [_id(read) for read in _REF.findall(text)]},
+    }
+
+
+def _option(args: list[str], name: str) -> str:
+    return args[args.index(name) + 1]

@@ -1,0 +1,82 @@
+"""A release log's table in memory."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from dbx_cd.delta.history import Commit
+from dbx_cd.delta.log_table import Brief, LogRow
+from dbx_cd.relations import RelationName
+
+
+class MemoryLogTable:
+    """Rows in commit order.
+
+    Args:
+        before_append: called with the rows before they are there; what it raises keeps them out, as when the process
+            was killed at that moment.
+        after_append: called with the rows when they are there.
+        after_read: called when rows were read and not yet handed over: what happens then, the reader does not know.
+    """
+
+    def __init__(
+        self,
+        name: RelationName | None = None,
+        *,
+        before_append: Callable[[Sequence[LogRow]], None] = lambda _rows: None,
+        after_append: Callable[[Sequence[LogRow]], None] = lambda _rows: None,
+        after_read: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.name = name or RelationName("ops", "memory", "release_log")
+        self.before_append, self.after_append, self.after_read = before_append, after_append, after_read
+        self._rows: list[tuple[int, LogRow]] = []
+        self._commits: list[Commit] = []
+        self._briefs: dict[tuple[str, tuple[str, ...]], LogRow] = {}
+
+    def append(self, rows: Sequence[LogRow]) -> None:
+        """One commit."""
+        self.before_append(rows)
+        if not self._commits:
+            self._commit("CREATE TABLE", {})
+        version = self._commit("WRITE", {"mode": "Append"})
+        self._rows += [(version, row) for row in rows]
+        self.after_append(rows)
+
+    def rows(
+        self, *, release_id: str | None = None, kinds: Sequence[str] = (), brief: Brief | None = None
+    ) -> list[tuple[int, LogRow]]:
+        """See `LogTable`."""
+        found = [
+            (version, self._cut(row, brief))
+            for version, row in self._rows
+            if release_id in (None, row.release_id) and (not kinds or row.kind in kinds)
+        ]
+        self.after_read()
+        return found
+
+    def commits(self) -> list[Commit]:
+        """Newest first."""
+        return self._commits[::-1]
+
+    def alter(self, operation: str, **parameters: str) -> None:
+        """A commit that is no append, as somebody makes who owns the table."""
+        self._commit(operation, parameters)
+
+    def _commit(self, operation: str, parameters: dict[str, str]) -> int:
+        version = len(self._commits)
+        self._commits.append(Commit(version, datetime.now(UTC), operation, parameters=parameters))
+        return version
+
+    def _cut(self, row: LogRow, brief: Brief | None) -> LogRow:
+        if brief is None or not brief.cuts(row.kind, row.release_id):
+            return row
+        key = (row.event_id, tuple(brief.fields))
+        if key not in self._briefs:
+            payload: dict[str, Any] = json.loads(row.payload or "{}")
+            # As Spark's to_json(from_json(...)): fields without a value are left out.
+            kept = {name: payload[name] for name in brief.fields if payload.get(name) is not None}
+            self._briefs[key] = LogRow(**{**vars(row), "payload": json.dumps(kept)})
+        return self._briefs[key]

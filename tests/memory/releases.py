@@ -1,0 +1,159 @@
+"""Releases in memory: a log, tables, people, a store on a temporary folder, and dbt as a function."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+
+from dbx_cd import (
+    ArtifactStore,
+    Cd,
+    CdConfig,
+    Release,
+    ReleaseLog,
+    SmokeReport,
+    approve,
+    build_release,
+    request_approval,
+)
+from dbx_cd.approval.request import ApprovalRequest
+from dbx_cd.relations import RelationName
+from dbx_cd.release.events import Deployed, Deploying
+from dbx_cd.rollback.point import capture_restore_point, record_versions_after
+from dbx_cd.smoke.report import CheckResult
+from memory.dbt import MemoryDbt
+from memory.log_table import MemoryLogTable
+from memory.tables import MemoryTables
+
+APPROVERS = "dbx_cd_approvers"
+BOT, OWNER, OTHER_OWNER, DEVELOPER = "bot", "owner@example.org", "second@example.org", "dev@example.org"
+GROUPS = {BOT: (), OWNER: (APPROVERS,), OTHER_OWNER: (APPROVERS,), DEVELOPER: ()}
+
+
+@dataclass(frozen=True)
+class Person:
+    """Stands for the SDK's client of somebody: all that the library asks of it is who they are."""
+
+    name: str
+    groups: Sequence[str] = ()
+
+    @property
+    def current_user(self) -> Person:
+        return self
+
+    def me(self) -> SimpleNamespace:
+        return SimpleNamespace(user_name=self.name, groups=[SimpleNamespace(display=g) for g in self.groups])
+
+
+class Releases:
+    """Contexts of one person or another on one log, one store and one set of tables.
+
+    Args:
+        folder: a temporary folder.
+        settings: more of `dbx_cd.yml`.
+        log_table: the log's rows; by default in memory.
+        tables: by default those of a platform without UNDROP.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        settings: str = "",
+        *,
+        log_table: MemoryLogTable | None = None,
+        tables: MemoryTables | None = None,
+    ) -> None:
+        self.log_table = log_table or MemoryLogTable()
+        self.tables = tables or MemoryTables()
+        self.dbt = MemoryDbt(self.tables)
+        self.root = folder / "artifacts"
+        self.project = folder / "project"
+        (self.project / "models").mkdir(parents=True)
+        (self.project / "dbt_project.yml").write_text("name: tiny\nversion: '1.0'\nprofile: tiny\n")
+        self.model("orders")
+        self.settings = self._loaded = settings
+        self._config: CdConfig | None = None
+
+    def model(self, name: str, text: str = "select 1 as id") -> None:
+        """Write a model: the checkout of the next staging build."""
+        (self.project / "models" / f"{name}.sql").write_text(text)
+
+    def cd(self, who: str = BOT) -> Cd:
+        """The context of a person."""
+        if self._config is None or self._loaded != self.settings:
+            (self.project / "dbx_cd.yml").write_text(self.settings)
+            self._config = CdConfig.load(self.project, overrides={"artifacts_root": str(self.root)})
+            self._loaded = self.settings
+        log = ReleaseLog.on(self.log_table, actor=who)
+        person = Person(who, GROUPS.get(who, ()))
+        return Cd(None, self._config, ArtifactStore(self.root), log, person, self.tables, self.dbt)  # type: ignore[arg-type]
+
+    def open(self, run_id: str = "1", *, commit: str = "a" * 40, requester: str = "ci") -> Release:
+        """A release that was just opened."""
+        return self.cd().log.open(commit, run_id=run_id, requester=requester)
+
+    def build(self, release: Release) -> None:
+        """The staging build of the checkout."""
+        build_release(self.cd(), release, target="stg", select="tag:deploy", project_dir=self.project)
+
+    def staged(self, run_id: str = "1", *, commit: str = "a" * 40, requester: str = "ci", ok: bool = True) -> Release:
+        """A release whose staging build and smoke test are done."""
+        release = self.open(run_id, commit=commit, requester=requester)
+        self.build(release)
+        self.cd().log.append(release, smoke_of(release, ok=ok))
+        return release
+
+    def approved(self, run_id: str = "1", *, commit: str = "a" * 40) -> Release:
+        """A release that may be built into production."""
+        release = self.staged(run_id, commit=commit)
+        request = self.ask(release)
+        if self.cd().log.state(release).phase == "waiting":  # else an earlier approval still applies
+            self.approve(request)
+        return release
+
+    def deployed(self, run_id: str = "1", *, commit: str = "a" * 40) -> Release:
+        """A release that was built into production."""
+        release = self.approved(run_id, commit=commit)
+        build_release(self.cd(), release, target="prod")
+        return release
+
+    def changed(self, models: Sequence[str], change: Callable[[], object], *, run_id: str = "1") -> Release:
+        """A release that has changed production, without dbt: what `build_release` does around it."""
+        cd, release = self.cd(), self.open(run_id)
+        cd.log.append(release, Deploying("prod"))
+        point = capture_restore_point(cd, release, [relation("prod", model) for model in models])
+        change()
+        record_versions_after(cd, release, point)
+        cd.log.append(release, Deployed("prod", ""))
+        return release
+
+    def ask(self, release: Release, **selection: object) -> ApprovalRequest:
+        """Ask for production."""
+        return request_approval(self.cd(), release, target="prod", **selection)  # type: ignore[arg-type]
+
+    def approve(self, request: ApprovalRequest) -> None:
+        """The owner's approval."""
+        approve(self.cd(OWNER), request, seal=request.seal)
+
+
+def smoke_of(release: Release, *, ok: bool = True, target: str = "stg", kind: str = "metric") -> SmokeReport:
+    """A report of one check."""
+    status = "pass" if ok else "fail"
+    check = CheckResult(name="revenue", kind=kind, status=status, domain="sales", where="sales.yml:3")  # type: ignore[arg-type]
+    return SmokeReport(
+        target=target, artifacts="", commit=release.commit, release_id=release.id, tiny=False, seconds=0.0,
+        checks=(check,),
+    )  # fmt: skip
+
+
+def relation(target: str, model: str) -> RelationName:
+    """Where `MemoryDbt` builds a model."""
+    return RelationName(target, "shop", model)
+
+
+def unique() -> str:
+    """A name that nobody has yet."""
+    return uuid.uuid4().hex

@@ -1,0 +1,257 @@
+"""Tables with histories, and views, in memory: what a rollback decides by, without Spark."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+
+from dbx_cd.delta.history import Commit, History
+from dbx_cd.delta.tables import CatalogEntry, Column, Constraint, Fingerprint, Kind, TableDetail
+from dbx_cd.errors import SqlFailed
+from dbx_cd.relations import RelationName
+
+_FILES = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class Content:
+    """What one version of a table holds: files that never change, each with its rows."""
+
+    files: Mapping[int, tuple[object, ...]]
+    columns: tuple[Column, ...] = (Column("id", "bigint"),)
+    properties: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def rows(self) -> list[object]:
+        """All rows, sorted."""
+        return sorted((row for rows in self.files.values() for row in rows), key=repr)
+
+
+@dataclass
+class MemoryTable:
+    """One table's versions."""
+
+    contents: list[Content] = field(default_factory=list)
+    commits: list[Commit] = field(default_factory=list)
+    lost: set[int] = field(default_factory=set)
+    comment: str | None = None
+
+    @property
+    def now(self) -> Content:
+        """The current version's content."""
+        return self.contents[-1]
+
+    def commit(self, operation: str, content: Content, *, signature: str | None = None, **parameters: str) -> None:
+        """Add a version."""
+        at = datetime.now(UTC)
+        if self.commits:
+            at = max(at, self.commits[-1].at + timedelta(milliseconds=1))
+        self.contents.append(content)
+        self.commits.append(Commit(len(self.commits), at, operation, parameters=parameters, user_metadata=signature))
+
+
+@dataclass(frozen=True)
+class MemoryView:
+    """One view: a query over one relation, and the columns that it needs of it."""
+
+    text: str
+    columns: tuple[Column, ...] = ()
+    comment: str | None = None
+    properties: Mapping[str, str] = field(default_factory=dict)
+
+
+class MemoryTables:
+    """`Tables` in memory, and what a build or somebody else does to them.
+
+    Args:
+        has_undrop: whether a dropped table can be brought back, as on Databricks.
+    """
+
+    def __init__(self, *, has_undrop: bool = False) -> None:
+        self._has_undrop = has_undrop
+        self._signature: str | None = None
+        self.relations: dict[str, MemoryTable | MemoryView] = {}
+        self.dropped_tables: dict[str, MemoryTable] = {}
+
+    # What a build, or somebody else, does
+
+    def create(self, name: RelationName, *rows: object, columns: Sequence[str] = ("id",)) -> None:
+        """CREATE OR REPLACE TABLE with these rows: the history goes on where there is a table."""
+        found = self.relations.get(name.key)
+        table = found if isinstance(found, MemoryTable) else MemoryTable()
+        operation = "CREATE OR REPLACE TABLE AS SELECT" if table.commits else "CREATE TABLE AS SELECT"
+        properties = table.now.properties if table.contents else {}
+        content = Content({next(_FILES): rows}, tuple(Column(c, "bigint") for c in columns), properties)
+        table.commit(operation, content, signature=self._signature)
+        self.relations[name.key] = table
+
+    def insert(self, name: RelationName, *rows: object) -> None:
+        """INSERT INTO."""
+        table = self.table(name)
+        content = replace(table.now, files={**table.now.files, next(_FILES): rows})
+        table.commit("WRITE", content, signature=self._signature, mode="Append")
+
+    def optimize(self, name: RelationName) -> None:
+        """OPTIMIZE: the same rows in another file."""
+        table = self.table(name)
+        table.commit("OPTIMIZE", replace(table.now, files={next(_FILES): tuple(table.now.rows)}))
+
+    def vacuum(self, name: RelationName) -> None:
+        """VACUUM of everything that the current version does not need."""
+        table = self.table(name)
+        table.lost |= {f for c in table.contents for f in c.files} - set(table.now.files)
+
+    def view(self, name: RelationName, over: RelationName, *, column: str = "id") -> None:
+        """CREATE OR REPLACE VIEW."""
+        text = f"SELECT {column} FROM {over.quoted}"
+        self.create_view(name, text=text, columns=(Column(column, "bigint"),), comment=None, properties={})
+
+    def table(self, name: RelationName) -> MemoryTable:
+        """The table of that name."""
+        found = self.relations.get(name.key)
+        if not isinstance(found, MemoryTable):
+            raise SqlFailed(f"[TABLE_OR_VIEW_NOT_FOUND] {name.quoted}", condition="TABLE_OR_VIEW_NOT_FOUND")
+        return found
+
+    def rows(self, name: RelationName) -> list[object]:
+        """What a SELECT returns."""
+        return self.table(name).now.rows
+
+    # The interface
+
+    def entries(self, relations: Sequence[RelationName]) -> dict[str, CatalogEntry]:
+        """See `Tables`."""
+        return {r.key: self._entry(r) for r in relations}
+
+    def keys(self, relations: Sequence[RelationName]) -> dict[str, tuple[Constraint, ...]]:
+        """No keys in memory."""
+        return {}
+
+    def tags(self, relations: Sequence[RelationName]) -> dict[str, dict[str, str]]:
+        """No tags in memory."""
+        return {}
+
+    def detail(self, table: RelationName) -> TableDetail:
+        """See `Tables`."""
+        now = self.table(table).now
+        return TableDetail(str(id(now)), now.properties, files=len(now.files), size=100 * len(now.rows))
+
+    def history(self, table: RelationName, *, limit: int | None = None) -> History:
+        """See `Tables`."""
+        commits = self.table(table).commits
+        return History.of(commits[-limit:] if limit else commits)
+
+    def properties(self, relation: RelationName) -> dict[str, str]:
+        """See `Tables`."""
+        found = self.relations.get(relation.key)
+        if isinstance(found, MemoryView):
+            return dict(found.properties)
+        return dict(self.table(relation).now.properties)
+
+    def fingerprint(
+        self, table: RelationName, version: int | None = None, *, positions: bool | None = None
+    ) -> Fingerprint:
+        """See `Tables`."""
+        content = self._content(table, version)
+        gone = set(content.files) & self.table(table).lost
+        if gone:
+            raise SqlFailed(f"[FAILED_READ_FILE.FILE_NOT_EXIST] {sorted(gone)}", condition="FAILED_READ_FILE")
+        sizes = sorted((f, len(rows)) for f, rows in content.files.items() if rows)
+        return Fingerprint(len(sizes), sum(n for _, n in sizes), hash(tuple(sizes)), bool(positions))
+
+    def schema_json(self, table: RelationName, version: int | None = None) -> str:
+        """See `Tables`."""
+        return json.dumps([vars(column) for column in self._content(table, version).columns])
+
+    def dropped(self, *, catalog: str, schema: str) -> frozenset[str] | None:
+        """See `Tables`."""
+        if not self._has_undrop:
+            return None
+        names = map(RelationName.parse, self.dropped_tables)
+        return frozenset(n.identifier for n in names if (n.catalog, n.schema) == (catalog.lower(), schema.lower()))
+
+    def read_one(self, relation: RelationName) -> None:
+        """See `Tables`; a view needs its columns in what it reads."""
+        found = self.relations.get(relation.key)
+        if not isinstance(found, MemoryView):
+            self._content(relation, None)
+            return
+        over = RelationName.parse(found.text.rsplit(" ", 1)[1])
+        self.read_one(over)
+        there = self._entry(over).columns
+        missing = {c.name for c in found.columns} - {c.name for c in there}
+        if missing:
+            raise SqlFailed(f"[UNRESOLVED_COLUMN] {sorted(missing)}", condition="UNRESOLVED_COLUMN")
+
+    def restore(self, table: RelationName, version: int) -> None:
+        """RESTORE: always a commit of its own, also of properties."""
+        self.fingerprint(table, version)
+        content = self._content(table, version)
+        self.table(table).commit("RESTORE", content, signature=self._signature, version=str(version))
+
+    def set_properties(self, table: RelationName, properties: Mapping[str, str]) -> None:
+        """See `Tables`."""
+        found = self.table(table)
+        content = replace(found.now, properties={**found.now.properties, **properties})
+        found.commit("SET TBLPROPERTIES", content, properties=json.dumps(dict(properties)))
+
+    def undrop(self, table: RelationName) -> None:
+        """See `Tables`."""
+        if not self._has_undrop or table.key not in self.dropped_tables or table.key in self.relations:
+            raise SqlFailed(f"[UNDROP] cannot bring {table.quoted} back", condition="PARSE_SYNTAX_ERROR")
+        self.relations[table.key] = self.dropped_tables.pop(table.key)
+
+    def create_view(
+        self,
+        view: RelationName,
+        *,
+        text: str,
+        columns: Sequence[Column],
+        comment: str | None,
+        properties: Mapping[str, str],
+    ) -> None:
+        """See `Tables`."""
+        if isinstance(self.relations.get(view.key), MemoryTable):
+            raise SqlFailed(f"[EXPECT_VIEW_NOT_TABLE] {view.quoted}", condition="EXPECT_VIEW_NOT_TABLE")
+        self.relations[view.key] = MemoryView(text, tuple(columns), comment, dict(properties))
+
+    def drop(self, relation: RelationName, *, kind: Kind) -> None:
+        """See `Tables`."""
+        found = self.relations.get(relation.key)
+        if found is not None and (kind == "view") != isinstance(found, MemoryView):
+            raise SqlFailed(f"[WRONG_COMMAND_FOR_OBJECT_TYPE] {relation.quoted}", condition="WRONG_COMMAND")
+        self.relations.pop(relation.key, None)
+        if isinstance(found, MemoryTable):
+            self.dropped_tables[relation.key] = found
+
+    def rename(self, relation: RelationName, to: RelationName, *, kind: Kind) -> None:
+        """See `Tables`."""
+        if to.key in self.relations or relation.key not in self.relations:
+            raise SqlFailed(f"cannot rename {relation.quoted} to {to.quoted}", condition="TABLE_OR_VIEW_NOT_FOUND")
+        self.relations[to.key] = self.relations.pop(relation.key)
+
+    def signed(self, user_metadata: str) -> MemoryTables:
+        """See `Tables`: the same relations."""
+        other = MemoryTables(has_undrop=self._has_undrop)
+        other.relations, other.dropped_tables = self.relations, self.dropped_tables
+        other._signature = user_metadata
+        return other
+
+    def _entry(self, name: RelationName) -> CatalogEntry:
+        match self.relations.get(name.key):
+            case MemoryView() as view:
+                return CatalogEntry("view", "VIEW", view.comment, view.text, view.columns)
+            case MemoryTable() as table:
+                return CatalogEntry("table", "MANAGED", table.comment, None, table.now.columns)
+        return CatalogEntry("missing")
+
+    def _content(self, name: RelationName, version: int | None) -> Content:
+        table = self.table(name)
+        if version is None:
+            return table.now
+        if version >= len(table.contents):
+            raise SqlFailed(f"[DELTA_VERSION_NOT_FOUND] {version}", condition="DELTA_VERSION_NOT_FOUND")
+        return table.contents[version]

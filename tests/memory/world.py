@@ -1,0 +1,35 @@
+"""Tables and a log in memory, as `contract.World` wants them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dbx_cd.relations import RelationName
+from memory.log_table import MemoryLogTable
+from memory.tables import MemoryTables
+
+
+class MemoryWorld:
+    """A world without Spark."""
+
+    def __init__(self) -> None:
+        self.tables = MemoryTables()
+        self.log = MemoryLogTable()
+
+    def name(self, identifier: str) -> RelationName:
+        return RelationName("prod", "memory", identifier)
+
+    def create(self, name: RelationName, *ids: int, columns: Sequence[str] = ("id",)) -> None:
+        self.tables.create(name, *ids, columns=columns)
+
+    def insert(self, name: RelationName, *ids: int) -> None:
+        self.tables.insert(name, *ids)
+
+    def optimize(self, name: RelationName) -> None:
+        self.tables.optimize(name)
+
+    def vacuum(self, name: RelationName) -> None:
+        self.tables.vacuum(name)
+
+    def rows(self, name: RelationName) -> list[int]:
+        return [int(str(row)) for row in self.tables.rows(name)]

@@ -1,0 +1,103 @@
+"""`python -m dbx_cd.local approve` on a running workspace, whose notebook here repeats what it was given."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from local_rest import USERS, Workspace, source
+
+from dbx_cd.local.__main__ import main
+from dbx_cd.local.workspace import OWNER, Connection
+
+REPEAT = """
+names = ("release_id", "seal", "reject_because", "project_dir", "artifacts_root")
+for name in names:
+    dbutils.widgets.text(name, "")
+print(*(f"{name}={dbutils.widgets.get(name)}" for name in names), sep="|")
+if dbutils.widgets.get("release_id") == "gone":
+    raise SystemExit("gone does not wait for a decision")
+"""
+
+
+@dataclass
+class Terminal:
+    """Where the commands are typed: a project, and the state directory of a workspace that runs."""
+
+    workspace: Workspace
+    project: Path
+
+    def approve(self, *arguments: str) -> int:
+        return main(
+            ["approve", *arguments, "--state-dir", str(self.workspace.state), "--project", str(self.project)]
+        )  # fmt: skip
+
+    def given(self) -> dict[str, str]:
+        """What the notebook was given, and as whom it ran."""
+        (line,) = [line for _, line in self.workspace.printed if line.startswith("release_id=")]
+        (run,) = self.workspace.owner.jobs.list_runs()
+        return {**dict(part.split("=", 1) for part in line.split("|")), "user": str(run.creator_user_name)}
+
+
+@pytest.fixture
+def terminal(tmp_path: Path) -> Iterator[Terminal]:
+    workspace = Workspace(tmp_path / "workspace")
+    (workspace.packaged / "approve.py").write_text(source(REPEAT))
+    tokens = {user.user_name: user.token for user in USERS}
+    Connection(workspace.server.host, "", "", tokens).write(workspace.state)
+    project = tmp_path / "repository" / "shop"
+    project.mkdir(parents=True)
+    (project / "dbt_project.yml").write_text("name: shop\nprofile: shop\n")
+    (project / "profiles.yml").write_text("shop: {}\n")
+    subprocess.run(["git", "init", "--quiet", str(project.parent)], check=True)
+    yield Terminal(workspace, project)
+    workspace.server.stop()
+
+
+def test_approve_gives_the_seal_to_the_notebook_as_the_owner(
+    terminal: Terminal, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert terminal.approve("r1", "--seal", "abc") == 0
+    assert terminal.given() == {
+        "release_id": "r1",
+        "seal": "abc",
+        "reject_because": "",
+        "project_dir": str(terminal.project),
+        "artifacts_root": str(terminal.workspace.state / "Volumes" / "ops" / "dbt_meta" / "artifacts"),
+        "user": OWNER,
+    }
+    assert capsys.readouterr().out == f"r1: approved by {OWNER}\n"
+
+
+def test_reject_gives_the_reason_to_the_notebook(terminal: Terminal, capsys: pytest.CaptureFixture[str]) -> None:
+    assert terminal.approve("r1", "--reject-because", "wrong numbers", "--as", "dev@example.org") == 0
+    given = terminal.given()
+    assert (given["seal"], given["reject_because"], given["user"]) == ("", "wrong numbers", "dev@example.org")
+    assert capsys.readouterr().out == "r1: rejected by dev@example.org\n"
+
+
+def test_a_decision_that_is_refused_is_not_said_to_be_taken(
+    terminal: Terminal, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert terminal.approve("gone", "--seal", "abc") == 1
+    told = capsys.readouterr()
+    assert "gone does not wait for a decision" in told.err
+    assert told.out == ""
+
+
+@pytest.mark.parametrize("option", ["--seal", "--reject-because"])
+def test_an_empty_decision_is_wrong_usage(terminal: Terminal, option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        terminal.approve("r1", option, "")
+    assert ended.value.code == 2
+    assert f"argument {option}: it is empty" in capsys.readouterr().err
+    assert terminal.workspace.printed == []
+
+
+def test_a_release_is_not_approved_and_rejected_at_once(terminal: Terminal) -> None:
+    with pytest.raises(SystemExit) as ended:
+        terminal.approve("r1", "--seal", "abc", "--reject-because", "no")
+    assert ended.value.code == 2

@@ -1,0 +1,579 @@
+"""Restore, on tables in memory: consent, selection, later writers, attempts that were killed, who excludes whom."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from dbx_cd import Release, RestoreFailed, RestorePlan, RestoreRefused, RestoreResult, plan_restore, restore
+from dbx_cd.delta.log_table import LogRow
+from dbx_cd.delta.tables import Column
+from dbx_cd.relations import RelationName
+from dbx_cd.release.events import Deployed, Deploying, Failed
+from dbx_cd.rollback.journal import RestoredRelation, unfinished
+from dbx_cd.rollback.point import RestorePoint, VersionsAfter, capture_restore_point
+from memory.releases import Releases, relation
+from memory.tables import Content, MemoryTables
+
+A, B, V, NEW = (relation("prod", name) for name in ("a", "b", "v", "new"))
+LONGER = {"delta.logRetentionDuration": "interval 60 days"}
+
+
+@pytest.fixture
+def releases(tmp_path: Path) -> Releases:
+    return Releases(tmp_path)
+
+
+def written(releases: Releases, *names: str, run_id: str = "1") -> Release:
+    """A release that has written to tables, which are made first where they are missing."""
+    tables, relations = releases.tables, [relation("prod", name) for name in names]
+    for name in relations:
+        if name.key not in tables.relations:
+            tables.create(name, 1)
+    return releases.changed(names, lambda: [tables.insert(name, 9) for name in relations], run_id=run_id)
+
+
+def restores(releases: Releases, name: RelationName) -> int:
+    return sum(c.operation == "RESTORE" for c in releases.tables.table(name).commits)
+
+
+def just_before(releases: Releases, kind: str, act: Callable[[], object]) -> None:
+    """Let something happen right before the first event of a kind is in the log."""
+    todo = [act]
+
+    def watch(rows: Sequence[LogRow]) -> None:
+        if todo and rows[0].kind == kind:
+            todo.pop()()
+
+    releases.log_table.before_append = watch
+
+
+# Plan, seal, consent
+
+
+def test_a_plan_writes_nothing_and_a_restore_writes_down_all_of_it(releases: Releases) -> None:
+    tables = releases.tables
+    tables.create(A, 1)
+    release = releases.changed(["a", "new"], lambda: [tables.insert(A, 9), tables.create(NEW, 1)])
+    cd = releases.cd("somebody")
+    events = len(cd.log.events())
+    plan = plan_restore(cd, release)
+    assert len(cd.log.events()) == events
+    seen: list[RestoredRelation] = []
+    result = restore(cd, plan, seal=plan.seal, reason="wrong numbers", on_progress=seen.append)
+    assert sorted(r.name for r in seen) == sorted(i.name for i in plan.items)
+    assert [(e.kind, e.actor) for e in cd.log.events()[events:]] == [
+        ("restore_planned", "somebody"),
+        ("restored_relation", "somebody"),
+        ("restored_relation", "somebody"),
+        ("rolled_back", "somebody"),
+    ]
+    assert cd.log.last(release, RestorePlan) == replace(plan, reason="wrong numbers")
+    assert cd.log.last(release, RestoreResult) == result
+    assert (cd.log.state(release).phase, cd.log.state(release).reason) == ("rolled_back", "wrong numbers")
+    assert [c.user_metadata for c in tables.table(A).commits] == [None, None, f"dbx_cd restore {release.id}"]
+
+
+def test_a_seal_that_is_not_the_plan_s_changes_nothing(releases: Releases) -> None:
+    release = written(releases, "a")
+    plan = plan_restore(releases.cd(), release)
+    with pytest.raises(RestoreRefused, match="the seal is not this plan's"):
+        restore(releases.cd(), plan, seal="0" * 64)
+    assert releases.tables.rows(A) == [1, 9]
+    assert releases.cd().log.last(release, RestorePlan) is None
+
+
+def test_a_release_without_a_restore_point_cannot_be_undone(releases: Releases) -> None:
+    with pytest.raises(RestoreRefused, match="has no restore point"):
+        plan_restore(releases.cd(), releases.open())
+
+
+def test_write_between_plan_and_restore_is_refused_and_kept(releases: Releases) -> None:
+    release, cd = written(releases, "a"), releases.cd()
+    plan = plan_restore(cd, release)
+    releases.tables.insert(A, 5)
+    with pytest.raises(RestoreRefused, match="changed since the plan"):
+        restore(cd, plan, seal=plan.seal, discard_later_writes=True)
+    plan = plan_restore(cd, release)
+    with pytest.raises(RestoreRefused, match="others wrote after the release"):
+        restore(cd, plan, seal=plan.seal)
+    assert releases.tables.rows(A) == [1, 5, 9]
+    assert restore(cd, plan, seal=plan.seal, discard_later_writes=True).discarded_later_writes
+    assert releases.tables.rows(A) == [1]
+
+
+def test_maintenance_between_plan_and_restore_is_no_reason_to_refuse(releases: Releases) -> None:
+    release, cd = written(releases, "a"), releases.cd()
+    plan = plan_restore(cd, release)
+    releases.tables.optimize(A)
+    assert plan_restore(cd, release).seal == plan.seal
+    assert restore(cd, plan, seal=plan.seal).ok
+    assert releases.tables.rows(A) == [1]
+
+
+def test_a_plan_for_a_table_that_was_made_anew_is_refused(releases: Releases) -> None:
+    release, cd = written(releases, "a"), releases.cd()
+    plan = plan_restore(cd, release)
+    releases.tables.drop(A, kind="table")
+    releases.tables.create(A, 5)
+    releases.tables.insert(A, 6)
+    with pytest.raises(RestoreRefused, match="changed since the plan"):
+        restore(cd, plan, seal=plan.seal, discard_later_writes=True)
+    assert releases.tables.rows(A) == [5, 6]
+
+
+def test_vacuumed_files_block_the_plan_before_anything_is_changed(releases: Releases) -> None:
+    tables = releases.tables
+    tables.create(A, 1)
+    release = written(releases, "b", run_id="0")
+    release = releases.changed(["a", "b"], lambda: [tables.create(A, 2), tables.insert(B, 8)])
+    tables.vacuum(A)
+    plan = plan_restore(releases.cd(), release)
+    assert [(i.name, i.action) for i in plan.blocked] == [(str(A), "rebuild")]
+    with pytest.raises(RestoreRefused, match=r"cannot be brought back: prod\.shop\.a \(version 0 cannot be read"):
+        restore(releases.cd(), plan, seal=plan.seal)
+    assert restores(releases, B) == 0
+    plan = plan_restore(releases.cd(), release, skip=["a"])
+    assert restore(releases.cd(), plan, seal=plan.seal).ok
+    assert (tables.rows(A), tables.rows(B)) == ([2], [1, 9])
+
+
+# Selection
+
+
+def test_selection_restores_only_what_is_named_and_leaves_the_release_open(releases: Releases) -> None:
+    release, cd = written(releases, "orders", "lines"), releases.cd()
+    with pytest.raises(RestoreRefused, match="name one of: orders"):
+        plan_restore(cd, release, only=["ordres"])
+    with pytest.raises(RestoreRefused, match="is not among the relations"):
+        plan_restore(cd, release, skip=["elsewhere.lines"])
+    plan = plan_restore(cd, release, only=["`shop`.Orders"])
+    assert plan.seal != plan_restore(cd, release).seal
+    result = restore(cd, plan, seal=plan.seal)
+    assert not result.complete
+    assert cd.log.state(release).phase != "rolled_back"
+    assert releases.tables.rows(relation("prod", "orders")) == [1]
+    assert releases.tables.rows(relation("prod", "lines")) == [1, 9]
+    rest = plan_restore(cd, release, skip=["orders"])
+    assert [i.name for i in rest.items] == ["prod.shop.lines"]
+
+
+@pytest.mark.parametrize(("new_tables", "action", "is_there"), [("keep", "keep", True), ("drop", "drop", False)])
+def test_what_the_release_created_is_kept_or_dropped_as_asked(
+    releases: Releases, new_tables: str, action: str, is_there: bool
+) -> None:
+    tables = releases.tables
+    release = releases.changed(["new", "v"], lambda: [tables.create(NEW, 1), tables.view(V, NEW)])
+    plan = plan_restore(releases.cd(), release, new_tables=new_tables)  # type: ignore[arg-type]
+    order = [V, NEW] if action == "drop" else [NEW, V]
+    assert [(i.name, i.action) for i in plan.items] == [(str(name), action) for name in order]
+    result = restore(releases.cd(), plan, seal=plan.seal)
+    assert result.complete
+    assert [NEW.key in tables.relations, V.key in tables.relations] == [is_there, is_there]
+
+
+def test_views_are_made_again_after_the_views_they_read(releases: Releases) -> None:
+    tables, top = releases.tables, relation("prod", "a_top")
+    tables.create(A, 1, columns=("id", "more"))
+    tables.view(V, A)
+    tables.view(top, V)
+
+    def change() -> None:
+        tables.view(V, A, column="more")
+        tables.view(top, V, column="more")
+
+    release = releases.changed(["a_top", "v", "a"], change)
+    plan = plan_restore(releases.cd(), release)
+    assert [i.name for i in plan.items] == [str(A), str(V), str(top)]
+    result = restore(releases.cd(), plan, seal=plan.seal)
+    assert [r.proof for r in result.relations[1:]] == [
+        "text, columns, comment and properties are the recorded ones, and it answers"
+    ] * 2
+    tables.read_one(top)
+
+
+def test_tables_go_back_to_a_time_and_views_do_not(releases: Releases) -> None:
+    tables = releases.tables
+    tables.create(A, 1, columns=("id", "more"))
+    tables.view(V, A)
+    tables.insert(A, 9)
+    moment = tables.table(A).commits[1].at
+    tables.insert(A, 10)
+    release = releases.changed(["a", "v"], lambda: [tables.insert(A, 11), tables.view(V, A, column="more")])
+    cd = releases.cd()
+    plan = plan_restore(cd, release, to=moment.replace(tzinfo=None))
+    assert plan.to == moment, "a time without a zone is UTC"
+    table, view = plan.items
+    assert (table.to_version, len(table.later_writes)) == (1, 1)
+    assert (view.action, view.reason) == (
+        "keep",
+        "a view has no history: only a release's restore point holds its text",
+    )
+    result = restore(cd, plan, seal=plan.seal, discard_later_writes=True)
+    assert not result.complete
+    assert tables.rows(A) == [1, 9]
+    (blocked,) = plan_restore(cd, release, to=datetime(2000, 1, 1, tzinfo=UTC)).blocked
+    assert "does not reach back" in blocked.reason
+
+
+# Repaired and killed builds
+
+
+def test_repaired_build_is_undone_to_before_its_first_attempt(releases: Releases) -> None:
+    written(releases, "a")
+    release = written(releases, "a")
+    plan = plan_restore(releases.cd(), release)
+    assert not plan.later_writes, "both attempts are the release's own"
+    restore(releases.cd(), plan, seal=plan.seal)
+    assert releases.tables.rows(A) == [1]
+
+
+def test_write_between_two_attempts_is_not_the_release_s_own(releases: Releases) -> None:
+    written(releases, "a")
+    releases.tables.insert(A, 5)
+    release = written(releases, "a")
+    assert [len(i.later_writes) for i in plan_restore(releases.cd(), release).items] == [1]
+
+
+def test_after_a_killed_build_a_person_has_to_say_whose_writes_they_are(releases: Releases) -> None:
+    releases.tables.create(A, 1)
+    release, cd = releases.open(), releases.cd()
+    cd.log.append(release, Deploying("prod"))
+    capture_restore_point(cd, release, [A])
+    releases.tables.insert(A, 9)
+    plan = plan_restore(cd, release)
+    assert "not recorded" in plan.items[0].later_writes[0]
+    with pytest.raises(RestoreRefused, match="still deploying to prod, or its run was killed"):
+        restore(cd, plan, seal=plan.seal)
+    assert cd.log.last(release, VersionsAfter) is None
+    assert restore(cd, plan, seal=plan.seal, discard_later_writes=True).ok
+    assert releases.tables.rows(A) == [1]
+
+
+# Who excludes whom
+
+
+def test_restore_is_refused_while_another_release_deploys(releases: Releases) -> None:
+    release, cd = written(releases, "a"), releases.cd()
+    plan = plan_restore(cd, release)
+    other = releases.open("other")
+    cd.log.append(other, Deploying("prod"))
+    with pytest.raises(RestoreRefused, match="is deploying to prod"):
+        restore(cd, plan, seal=plan.seal, discard_later_writes=True)
+    cd.log.append(other, Failed("prod", "stopped"))
+    assert restore(cd, plan, seal=plan.seal).ok
+
+
+def test_restore_and_deploy_that_begin_at_the_same_time_do_not_both_go_on(releases: Releases) -> None:
+    release, cd = written(releases, "a"), releases.cd()
+    plan = plan_restore(cd, release)
+    other = releases.open("other")
+    just_before(releases, RestorePlan.KIND, lambda: cd.log.append(other, Deploying("prod")))
+    with pytest.raises(RestoreRefused, match="is deploying to prod"):
+        restore(cd, plan, seal=plan.seal)
+    assert restores(releases, A) == 0
+    assert unfinished(cd.log.events()) == [], "it has stepped back, and holds up nobody"
+    withdrawn = cd.log.last(release, RestoreResult)
+    assert withdrawn is not None
+    assert (withdrawn.withdrawn, withdrawn.complete) == (True, False)
+    assert cd.log.state(release).deployed_to == ("prod",)
+
+
+def test_two_restores_that_begin_at_the_same_time_do_not_both_go_on(releases: Releases) -> None:
+    older, newer = written(releases, "a"), written(releases, "b", run_id="2")
+    cd = releases.cd()
+    plan, other = plan_restore(cd, older), plan_restore(cd, newer)
+    just_before(releases, RestorePlan.KIND, lambda: cd.log.append(newer, other))
+    with pytest.raises(RestoreRefused, match=f"release {newer.id} is being restored"):
+        restore(cd, plan, seal=plan.seal)
+    assert restores(releases, A) == 0
+    assert unfinished(cd.log.events()) == [newer.id]
+
+
+def test_restore_that_was_killed_comes_before_the_restore_of_another_release(releases: Releases) -> None:
+    older, newer = written(releases, "a"), written(releases, "a", run_id="2")
+    cd = releases.cd()
+    begun = plan_restore(cd, newer)
+    cd.log.append(newer, begun)  # all that a restore killed at its first step leaves
+    plan = plan_restore(cd, older)
+    with pytest.raises(RestoreRefused, match="is being restored, or its restore was killed"):
+        restore(cd, plan, seal=plan.seal, discard_later_writes=True)
+    restore(cd, begun, seal=begun.seal)
+    plan = plan_restore(cd, older)
+    assert not plan.later_writes, "the newer release is undone, so its writes are gone"
+    restore(cd, plan, seal=plan.seal)
+    assert releases.tables.rows(A) == [1]
+
+
+def test_write_while_a_restore_begins_is_not_lost(releases: Releases) -> None:
+    release, cd = written(releases, "a"), releases.cd()
+    plan = plan_restore(cd, release)
+    just_before(releases, RestorePlan.KIND, lambda: releases.tables.insert(A, 5))
+    with pytest.raises(RestoreFailed, match="somebody wrote to it just now: version 2"):
+        restore(cd, plan, seal=plan.seal, discard_later_writes=True)
+    assert releases.tables.rows(A) == [1, 5, 9]
+
+
+# Going on where it was
+
+
+def test_restoring_again_changes_nothing(releases: Releases) -> None:
+    release, cd = written(releases, "a"), releases.cd()
+    first = plan_restore(cd, release)
+    result = restore(cd, first, seal=first.seal)
+    events = len(cd.log.events())
+    assert restore(cd, first, seal=first.seal) == result
+    again = plan_restore(cd, release)
+    assert [i.action for i in again.items] == ["none"]
+    assert restore(cd, again, seal=again.seal) == result
+    assert (restores(releases, A), len(cd.log.events())) == (1, events)
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL: nothing in the library may catch it."""
+
+
+def dies_at(releases: Releases, step: int, *, after: bool) -> None:
+    """Kill whoever appends the step-th event from now, before or after that event is in the log."""
+    seen = 0
+
+    def watch(rows: Sequence[LogRow]) -> None:
+        nonlocal seen
+        seen += len(rows)
+        if seen > step:
+            raise Killed
+
+    setattr(releases.log_table, "after_append" if after else "before_append", watch)
+
+
+def lives(releases: Releases) -> None:
+    for hook in ("before_append", "after_append"):
+        setattr(releases.log_table, hook, lambda _rows: None)
+
+
+@pytest.mark.parametrize("again", ["same plan", "new plan"])
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("step", range(6))
+def test_killed_between_any_two_events_a_restore_goes_on_where_it_was(
+    releases: Releases, step: int, after: bool, again: str
+) -> None:
+    tables, cd = releases.tables, releases.cd()
+    for name in (A, B):
+        tables.create(name, 1)
+    tables.view(V, A)
+
+    def change() -> None:
+        for name in (A, B):
+            tables.create(name, 2, columns=("other",))
+        tables.view(V, A, column="other")
+        tables.create(NEW, 1)
+
+    release = releases.changed(["a", "b", "v", "new"], change)
+    tables.set_properties(A, LONGER)
+    plan = plan_restore(cd, release, new_tables="drop")
+    dies_at(releases, step, after=after)
+    with pytest.raises(Killed):
+        restore(cd, plan, seal=plan.seal, threads=1)
+    begun, ended = step > 0 or after, step == 5 and after
+    assert unfinished(cd.log.events()) == ([release.id] if begun and not ended else [])
+    lives(releases)
+    if again == "new plan":
+        plan = plan_restore(cd, release, new_tables="drop")
+    result = restore(cd, plan, seal=plan.seal)
+    assert (result.ok, result.complete) == (True, True)
+    assert (tables.rows(A), tables.rows(B), NEW.key in tables.relations) == ([1], [1], False)
+    assert [restores(releases, name) for name in (A, B)] == [1, 1]
+    assert tables.properties(A) == LONGER
+    tables.read_one(V)
+    assert cd.log.state(release).phase == "rolled_back"
+    assert unfinished(cd.log.events()) == []
+    if again == "same plan":
+        proofs = {r.name: r.proof for r in result.relations}
+        assert ["those of version 0" in proofs[str(name)] for name in (A, B)] == [True, True]
+
+
+def test_killed_when_it_had_moved_a_table_out_of_a_view_s_way_a_restore_goes_on(releases: Releases) -> None:
+    tables, cd = releases.tables, releases.cd()
+    tables.create(A, 1)
+    tables.view(V, A)
+    release = releases.changed(["v"], lambda: [tables.drop(V, kind="view"), tables.create(V, 2)])
+    plan = plan_restore(cd, release)
+    tables.rename(V, relation("prod", "aside"), kind="table")
+    assert restore(cd, plan, seal=plan.seal).complete
+    tables.read_one(V)
+    assert tables.rows(relation("prod", "aside")) == [2]
+
+
+def test_killed_between_restore_and_the_kept_property_it_is_set_by_the_next_attempt(releases: Releases) -> None:
+    release, cd = written(releases, "a"), releases.cd()
+    releases.tables.set_properties(A, LONGER)
+    plan = plan_restore(cd, release)
+    cd.log.append(release, plan)
+    releases.tables.restore(A, 0)
+    assert releases.tables.properties(A) == {}
+    result = restore(cd, plan_restore(cd, release), seal=plan_restore(cd, release).seal)
+    assert result.complete
+    assert releases.tables.properties(A) == LONGER
+    assert restores(releases, A) == 1
+
+
+def test_a_statement_that_outlives_its_killed_client_is_not_run_twice(releases: Releases) -> None:
+    release, cd = written(releases, "a"), releases.cd()
+    plan = plan_restore(cd, release)
+    just_before(releases, RestorePlan.KIND, lambda: releases.tables.restore(A, 0))
+    assert restore(cd, plan, seal=plan.seal).ok
+    assert restores(releases, A) == 1
+
+
+def test_relation_that_fails_is_named_and_the_others_are_done(releases: Releases) -> None:
+    tables, cd = releases.tables, releases.cd()
+    for name in (A, B):
+        tables.create(name, 1, columns=("id", "more"))
+    tables.view(V, B)
+    release = releases.changed(["a", "v"], lambda: [tables.insert(A, 9), tables.view(V, B, column="more")])
+    tables.drop(B, kind="table")  # not part of the release, so the plan cannot know
+    plan = plan_restore(cd, release)
+    with pytest.raises(RestoreFailed, match="1 of 2 relations are not restored") as failure:
+        restore(cd, plan, seal=plan.seal)
+    result = failure.value.result
+    assert isinstance(result, RestoreResult)
+    assert [r.name for r in result.failed] == [str(V)]
+    assert not result.complete
+    assert tables.rows(A) == [1]
+    tables.create(B, 1)
+    assert restore(cd, plan, seal=plan.seal).complete
+    assert [r.name for r in cd.log.all(release, RestoredRelation)] == [str(A), str(V)]
+    assert restores(releases, A) == 1
+
+
+def test_what_a_person_should_see_is_logged_as_a_warning(releases: Releases, caplog: pytest.LogCaptureFixture) -> None:
+    tables, cd = releases.tables, releases.cd()
+    tables.create(A, 1)
+    tables.view(V, A)
+    release = releases.changed(["a", "v"], lambda: [tables.drop(V, kind="view"), tables.create(V, 2)])
+    tables.insert(V, 3)
+    tables.drop(A, kind="table")
+    plan = plan_restore(cd, release, skip=["a"])
+    with caplog.at_level("INFO", logger="dbx_cd.rollback"), pytest.raises(RestoreFailed):
+        restore(cd, plan, seal=plan.seal, discard_later_writes=True)
+    warned = [r.getMessage() for r in caplog.records if r.levelname == "WARNING"]
+    assert warned[0].startswith("prod.shop.v: erasing what others wrote: version 1")
+    assert warned[1].startswith("the table in the place of prod.shop.v is prod.shop.v__rolled_back_")
+    assert warned[2].startswith("prod.shop.v: recreate_view, FAILED: ")
+    assert f"{release}: restoring 1 of 1 relations" in caplog.text
+
+
+class OtherThanAsked(MemoryTables):
+    """Tables whose RESTORE makes something else of them."""
+
+    def __init__(self, **other: object) -> None:
+        super().__init__()
+        self.other = other
+
+    def signed(self, user_metadata: str) -> MemoryTables:
+        return self
+
+    def restore(self, table: RelationName, version: int) -> None:
+        super().restore(table, version)
+        contents = self.table(table).contents
+        contents[-1] = replace(contents[-1], **self.other)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("other", "what"),
+    [
+        ({"files": {-1: (1,)}}, "its files are not those of version 0"),
+        ({"columns": (Column("other", "bigint"),)}, "its schema is not that of version 0"),
+        ({"properties": {"a": "b"}}, "its properties differ: a"),
+    ],
+    ids=["files", "schema", "properties"],
+)
+def test_a_restore_that_did_not_do_what_it_was_to_do_is_found(
+    tmp_path: Path, other: dict[str, object], what: str
+) -> None:
+    assert set(other) <= set(Content.__dataclass_fields__)
+    releases = Releases(tmp_path, tables=OtherThanAsked(**other))
+    release = written(releases, "a")
+    plan = plan_restore(releases.cd(), release)
+    with pytest.raises(RestoreFailed, match=what):
+        restore(releases.cd(), plan, seal=plan.seal)
+    assert releases.cd().log.state(release).phase != "rolled_back"
+
+
+# UNDROP, where the platform has it
+
+
+@pytest.fixture
+def with_undrop(tmp_path: Path) -> Releases:
+    return Releases(tmp_path, tables=MemoryTables(has_undrop=True))
+
+
+def table_to_view(releases: Releases) -> Release:
+    tables = releases.tables
+    for name in (A, B):
+        tables.create(name, 1)
+    return releases.changed(["a"], lambda: [tables.insert(A, 9), tables.drop(A, kind="table"), tables.view(A, B)])
+
+
+def test_a_table_that_the_release_dropped_is_undropped_restored_and_what_stood_there_renamed(
+    with_undrop: Releases,
+) -> None:
+    release, cd = table_to_view(with_undrop), with_undrop.cd()
+    plan = plan_restore(cd, release)
+    assert [(i.action, i.later_writes) for i in plan.items] == [("undrop", ())]
+    (done,) = restore(cd, plan, seal=plan.seal).relations
+    assert with_undrop.tables.rows(A) == [1]
+    assert done.moved_to is not None
+    with_undrop.tables.read_one(RelationName.parse(done.moved_to))
+
+
+def test_killed_after_undrop_a_restore_goes_on_with_the_same_plan(with_undrop: Releases) -> None:
+    tables, cd = with_undrop.tables, with_undrop.cd()
+    tables.create(B, 1)
+    written(with_undrop, "a")  # the first attempt, which a repair follows
+    release = with_undrop.changed(["a"], lambda: [tables.drop(A, kind="table"), tables.view(A, B)])
+    plan = plan_restore(cd, release)
+    assert [i.action for i in plan.items] == ["undrop"]
+    tables.rename(A, relation("prod", "aside"), kind="view")
+    tables.undrop(A)
+    assert tables.rows(A) == [1, 9]
+    assert restore(cd, plan, seal=plan.seal).complete
+    assert (tables.rows(A), restores(with_undrop, A)) == ([1], 1)
+
+
+def test_an_undrop_that_fails_leaves_everything_as_it_was(with_undrop: Releases) -> None:
+    tables, cd = with_undrop.tables, with_undrop.cd()
+    for name in (A, B):
+        tables.create(name, 1)
+    release = with_undrop.changed(
+        ["a", "b"], lambda: [tables.drop(A, kind="table"), tables.view(A, B), tables.insert(B, 9)]
+    )
+    plan = plan_restore(cd, release)
+    just_before(with_undrop, RestorePlan.KIND, lambda: tables.dropped_tables.clear())
+    with pytest.raises(RestoreFailed, match=r"1 of 1 relations are not restored: prod\.shop\.a"):
+        restore(cd, plan, seal=plan.seal)
+    tables.read_one(A)
+    assert (tables.rows(B), restores(with_undrop, B)) == ([1, 9], 0)
+
+
+def test_a_table_that_undrop_does_not_list_has_to_be_built_again(with_undrop: Releases) -> None:
+    release = table_to_view(with_undrop)
+    with_undrop.tables.dropped_tables.clear()
+    (blocked,) = plan_restore(with_undrop.cd(), release).blocked
+    assert blocked.reason.endswith("UNDROP does not list it")
+
+
+def test_a_restore_point_is_readable_for_as_long_as_retention_says(releases: Releases) -> None:
+    releases.tables.create(A, 1)
+    releases.tables.set_properties(A, {"delta.deletedFileRetentionDuration": "interval 60 days", **LONGER})
+    release = written(releases, "a")
+    point = releases.cd().log.last(release, RestorePoint)
+    assert point is not None
+    until = point.readiness[0].until
+    assert until is not None
+    assert until - point.taken_at == timedelta(days=60)
+    assert releases.cd().log.last(release, Deployed) is not None

@@ -1,0 +1,182 @@
+"""What the endpoint keeps for its clients, and when it lets go of it."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import weakref
+from collections.abc import Iterator
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from fake_spark import FakeSpark
+
+from dbx_cd.sql_endpoint.executor import StatementRecord
+from dbx_cd.sql_endpoint.service import IDLE_SESSION_SECONDS, ThriftService
+from dbx_cd.sql_endpoint.thrift_api import T
+
+ROWS = 1000
+
+
+class Memory(bytearray):
+    """Memory of a result's column, which can be watched."""
+
+
+class Client:
+    """Calls the service as the connector does, over a clock that a test sets; remembers the memory of every result."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.results: list[weakref.ref[Memory]] = []
+        self.may_end = threading.Event()
+        self._ended: queue.Queue[StatementRecord] = queue.Queue()
+        self.service = ThriftService(
+            FakeSpark(),  # type: ignore[arg-type]
+            rewrite=self._answer,
+            on_statement=self._ended.put,
+            clock=lambda: self.now,
+        )
+
+    def _answer(self, _spark: Any, statement: str) -> pa.Table:
+        if statement == "wait":
+            self.may_end.wait()
+        memory = Memory(8 * ROWS)
+        self.results.append(weakref.ref(memory))
+        return pa.table({"n": pa.Array.from_buffers(pa.int64(), ROWS, [None, pa.py_buffer(memory)])})
+
+    def open(self) -> Any:
+        return self.service.OpenSession(T.TOpenSessionReq()).sessionHandle
+
+    def execute(self, session: Any, statement: str = "select", *, at_once: int = 0, wait: bool = True) -> Any:
+        """Run a statement; `at_once` rows may come with the first answer."""
+        direct = T.TSparkGetDirectResults(maxRows=at_once) if at_once else None
+        request = T.TExecuteStatementReq(session, statement, runAsync=not wait, getDirectResults=direct)
+        answer = self.service.ExecuteStatement(request)
+        if wait:  # the answer may come before the thread that ran it has let go of the rows
+            self.ended()
+        return answer
+
+    def ended(self) -> StatementRecord:
+        """The statement that ends next."""
+        return self._ended.get(timeout=10)
+
+    def is_open(self, session: Any) -> bool:
+        answer = self.service.GetInfo(T.TGetInfoReq(session, T.TGetInfoType.CLI_SERVER_NAME))
+        return self._known(answer)
+
+    def knows(self, operation: Any) -> bool:
+        return self._known(self.service.GetOperationStatus(T.TGetOperationStatusReq(operation)))
+
+    def held(self) -> int:
+        """How many results are in memory."""
+        return sum(memory() is not None for memory in self.results)
+
+    @staticmethod
+    def _known(answer: Any) -> bool:
+        if answer.status.statusCode == T.TStatusCode.SUCCESS_STATUS:
+            return True
+        assert answer.status.statusCode == T.TStatusCode.INVALID_HANDLE_STATUS
+        return False
+
+
+@pytest.fixture
+def client() -> Iterator[Client]:
+    client = Client()
+    yield client
+    client.may_end.set()
+    client.service.close()
+
+
+def test_an_idle_session_is_closed(client: Client) -> None:
+    idle = client.open()
+    client.now = IDLE_SESSION_SECONDS + 1
+    assert client.is_open(client.open())
+    assert not client.is_open(idle)
+
+
+def test_a_session_is_idle_only_after_eight_hours(client: Client) -> None:
+    session = client.open()
+    client.now = 8 * 3600
+    client.open()
+    assert client.is_open(session)
+
+
+def test_a_session_in_use_stays_open(client: Client) -> None:
+    session = client.open()
+    client.now = IDLE_SESSION_SECONDS
+    assert client.is_open(session)
+    client.now = IDLE_SESSION_SECONDS + 1
+    client.open()
+    assert client.is_open(session)
+
+
+def test_a_session_whose_result_is_being_read_stays_open(client: Client) -> None:
+    operation = client.execute(client.open()).operationHandle
+    client.now = IDLE_SESSION_SECONDS
+    assert client.knows(operation)
+    client.now = IDLE_SESSION_SECONDS + 1
+    client.open()
+    assert client.knows(operation)
+
+
+def test_a_session_with_a_running_statement_stays_open(client: Client) -> None:
+    session = client.open()
+    client.execute(session, "wait", wait=False)
+    client.now = IDLE_SESSION_SECONDS + 1
+    client.open()
+    assert client.is_open(session)
+
+
+def test_an_idle_session_s_results_are_freed(client: Client) -> None:
+    client.execute(client.open())
+    assert client.held() == 1
+    client.now = IDLE_SESSION_SECONDS + 1
+    client.open()
+    assert client.held() == 0
+
+
+def test_a_closed_operation_and_its_rows_are_freed(client: Client) -> None:
+    session = client.open()
+    closed, other = client.execute(session).operationHandle, client.execute(session).operationHandle
+    client.service.CloseOperation(T.TCloseOperationReq(closed))
+    assert not client.knows(closed)
+    assert client.knows(other)
+    assert client.held() == 1
+
+
+def test_an_operation_whose_rows_all_came_at_once_is_freed(client: Client) -> None:
+    session = client.open()
+    answer = client.execute(session, at_once=ROWS)
+    assert answer.directResults.closeOperation is not None, "the client is told, and does not close it again"
+    assert not client.knows(answer.operationHandle)
+    assert client.held() == 0
+
+
+def test_an_operation_with_rows_left_to_fetch_is_kept(client: Client) -> None:
+    answer = client.execute(client.open(), at_once=ROWS - 1)
+    assert answer.directResults.closeOperation is None
+    assert client.knows(answer.operationHandle)
+
+
+def test_a_closed_session_s_operations_are_freed(client: Client) -> None:
+    session = client.open()
+    operation = client.execute(session).operationHandle
+    client.service.CloseSession(T.TCloseSessionReq(session))
+    assert not client.knows(operation)
+    assert client.held() == 0
+
+
+def test_a_closed_session_s_running_statement_is_cancelled(client: Client) -> None:
+    session = client.open()
+    client.execute(session, "wait", wait=False)
+    client.service.CloseSession(T.TCloseSessionReq(session))
+    client.may_end.set()
+    assert client.ended().error == "cancelled"
+
+
+def test_a_stopped_service_frees_every_result(client: Client) -> None:
+    for _ in range(2):
+        client.execute(client.open())
+    client.service.close()
+    assert client.held() == 0

@@ -1,0 +1,431 @@
+"""The life of releases under attack: random interleavings of everything that can happen to them, and what must hold.
+
+The real functions run on a log, tables, people and dbt in memory. A process may be killed before or after any event
+that it writes, and anything may happen while another one is between two events. At every statement in production, and
+after every step, the promises are checked.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+from hypothesis import HealthCheck, Phase, note, settings, strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+
+from dbx_cd import (
+    ApprovalRequest,
+    DbxCdError,
+    Decision,
+    Release,
+    ReleaseError,
+    RestorePoint,
+    approve,
+    build_release,
+    pending_approvals,
+    plan_restore,
+    reject,
+    restore,
+    smoke_after_restore,
+)
+from dbx_cd.delta.log_table import LogRow
+from dbx_cd.relations import RelationName
+from dbx_cd.rollback.journal import unfinished
+from memory.releases import OTHER_OWNER, OWNER, Releases, relation, smoke_of
+
+ORDERS = relation("prod", "orders")
+MODELS = ("customers", "orders", "payments")
+
+
+Kill = tuple[int, str] | None
+NewTables = Literal["keep", "drop"]
+
+
+class Killed(BaseException):
+    """The process is gone; whatever it would do next, it does not."""
+
+
+@dataclass
+class Process:
+    """What runs now: where it is killed, and what happens meanwhile."""
+
+    kill: Kill
+    """Before or after which of its events it is killed, counted from 1."""
+    meanwhile: Callable[[], None] | None = None
+    """Something else, by another process."""
+    at: int = 0
+    """At which of its looks at the log and events that happens, counted from 1."""
+    points: int = 0
+    """How many of those there were."""
+    written: int = 0
+    """How many events it has tried to write."""
+    is_dead: bool = False
+    """Whether it was killed."""
+
+
+@dataclass
+class Deploy:
+    """A deploy that runs now."""
+
+    release: Release
+    """The release."""
+    has_begun: bool = False
+    """Whether it has run a statement in production."""
+    approved: dict[str, str] = field(default_factory=dict)
+    """The models that were approved."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """What this test knows by itself of one release in production."""
+
+    is_in_production: bool = False
+    """Whether it was deployed and nothing took that back since."""
+    smoke_failed: bool = False
+    """Whether production's smoke test failed after that."""
+    is_partly_back: bool = False
+    """Whether a part of it was rolled back."""
+    before_claim: Known | None = None
+    """What was known before its last claim."""
+
+    def after(self, kind: str, payload: Mapping[str, Any]) -> Known:
+        """What is true after an event about production: told apart from the library's own words for it."""
+        match kind:
+            case "deploying":
+                return replace(self, is_in_production=False, smoke_failed=False, before_claim=self)
+            case "claim_withdrawn":
+                return self.before_claim or self
+            case "deployed":
+                return Known(is_in_production=True)
+            case "failed":
+                return replace(self, is_in_production=False, smoke_failed=False)
+            case "smoked" if self.is_in_production and not payload["ok"]:
+                return replace(self, is_in_production=False, smoke_failed=True)
+            case "smoked" if self.smoke_failed and payload["ok"] and not self.is_partly_back:
+                return replace(self, is_in_production=True, smoke_failed=False)
+            case "rolled_back" if payload["complete"]:
+                return Known()
+            case "rolled_back" if not payload["withdrawn"]:
+                return replace(self, is_partly_back=True)
+        return self
+
+
+PICK = st.sampled_from([0, 0, 1, 1, 2, 3])
+MEANWHILE = ("", "", "deploy", "roll back", "reject", "build")
+KILLS = st.one_of(st.none(), st.none(), st.none(), st.tuples(st.integers(1, 5), st.sampled_from(["before", "after"])))
+
+
+class Lifecycle(RuleBasedStateMachine):
+    """Releases of one project, by several processes and people."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._folder = tempfile.TemporaryDirectory(prefix="dbx_cd-lifecycle-")
+        self.world = Releases(Path(self._folder.name))
+        self.world.dbt.before_statement = self._statement
+        self.world.log_table.before_append = lambda rows: self._event(rows, "before")
+        self.world.log_table.after_append = lambda rows: self._event(rows, "after")
+        self.world.log_table.after_read = self._point
+        self.known: dict[str, Known] = defaultdict(Known)
+        self.processes: list[Process] = []
+        self.deploys: list[Deploy] = []
+        self.runs = 0
+        self.versions = 0
+
+    def teardown(self) -> None:
+        self._folder.cleanup()
+
+    # What can happen
+
+    @initialize(ships=st.booleans())
+    def first(self, ships: bool) -> None:
+        self.open(None)
+        self.go_all_the_way(0, None, ships)
+
+    @rule(kill=KILLS)
+    def open(self, kill: Kill) -> None:
+        self.runs += 1
+        self._open(str(self.runs), kill)
+
+    @rule(pick=PICK, kill=KILLS)
+    def open_again(self, pick: int, kill: Kill) -> None:
+        """The first task of a run is repaired, also of a run that was killed before it had a release."""
+        self._open(str(max(1, self.runs - pick)), kill)
+
+    @rule(pick=PICK, fails=st.sampled_from([None, None, None, "stg", "prod"]), kill=KILLS)
+    def build(self, pick: int, fails: str | None, kill: Kill) -> None:
+        self._build(self._picked(pick), fails, kill)
+
+    @rule(pick=PICK, ok=st.booleans(), where=st.sampled_from(["stg", "prod", "prod"]), kill=KILLS)
+    def smoke(self, pick: int, ok: bool, where: str, kill: Kill) -> None:
+        self._smoke(self._picked(pick), ok, where, kill)
+
+    @rule(pick=PICK, full_refresh=st.sampled_from([False, False, True]), kill=KILLS)
+    def ask(self, pick: int, full_refresh: bool, kill: Kill) -> None:
+        with self._process(kill):
+            self.world.ask(self._picked(pick), full_refresh=full_refresh)
+
+    @rule(pick=PICK)
+    def expire(self, pick: int) -> None:
+        """Nobody decides for so long that the newest request is over."""
+        request = self._request(self._picked(pick))
+        if request is not None:
+            late = replace(request, expires_at=datetime.now(UTC) - timedelta(seconds=1))
+            self.world.cd().log.append(request.release, late)
+
+    @rule(pick=PICK, who=st.sampled_from([OWNER, OTHER_OWNER]), yes=st.sampled_from([True, True, False]), kill=KILLS)
+    def decide(self, pick: int, who: str, yes: bool, kill: Kill) -> None:
+        self._decide(self._picked(pick), who, yes, kill)
+
+    @rule(pick=PICK, fails=st.sampled_from([None, None, "prod"]), ships=st.booleans())
+    def go_all_the_way(self, pick: int, fails: str | None, ships: bool) -> None:
+        """What a release does on a good day, so that most of the attack is on releases that have come far."""
+        release = self._picked(pick)
+        self._build(release, fails, None)
+        self._smoke(release, True, "stg", None)
+        with self._process(None):
+            self.world.ask(release)
+        self._decide(release, OWNER, True, None)
+        if ships:
+            self._deploy(release, None)
+
+    @rule(fails=st.sampled_from([None, None, "prod"]), ships=st.booleans())
+    def next_release(self, fails: str | None, ships: bool) -> None:
+        self.open(None)
+        self.go_all_the_way(0, fails, ships)
+
+    @rule(pick=PICK, other=PICK, meanwhile=st.sampled_from(MEANWHILE), at=st.integers(1, 9), kill=KILLS)
+    def deploy(self, pick: int, other: int, meanwhile: str, at: int, kill: Kill) -> None:
+        self._deploy(self._picked(pick), kill, self._other(meanwhile, self._picked(other)), at)
+
+    @rule(pick=PICK, other=PICK, part=st.booleans(), new_tables=st.sampled_from(["keep", "drop"]),
+          discard=st.booleans(), meanwhile=st.sampled_from(["", "", "deploy", "roll back"]), at=st.integers(1, 8),
+          kill=KILLS)  # fmt: skip
+    def roll_back(
+        self,
+        pick: int,
+        other: int,
+        part: bool,
+        new_tables: NewTables,
+        discard: bool,
+        meanwhile: str,
+        at: int,
+        kill: Kill,
+    ) -> None:
+        act = self._other(meanwhile, self._picked(other))
+        release = self._picked(pick)
+        self._roll_back(release, kill, act, at, part=part, new_tables=new_tables, discard=discard)
+
+    @rule()
+    def somebody_else_writes(self) -> None:
+        if ORDERS.key in self.world.tables.relations:
+            self.world.tables.insert(ORDERS, "somebody else")
+
+    # What must be true
+
+    @invariant()
+    def the_log_says_what_is_true(self) -> None:
+        history = self.world.cd().log.history().rows
+        releases = [release for release, _ in history]
+        assert len({r.id for r in releases}) == len({r.run_id for r in releases}) == len(releases)
+        for release, state in history:
+            known = self.known[release.id]
+            assert ("prod" in state.deployed_to) == known.is_in_production, (known, state)
+        good = [r for r in releases if self.known[r.id].is_in_production and not self.known[r.id].is_partly_back]
+        try:
+            last_good = self.world.cd().log.last_good("prod")
+        except ReleaseError:
+            last_good = None
+        assert last_good == (good[0] if good else None), "the newest release in production is the last good one"
+
+    @invariant()
+    def what_is_pending_can_still_be_decided(self) -> None:
+        for request in pending_approvals(self.world.cd()):
+            assert not self.world.cd().log.state(request.release).ended
+            assert request == self._request(request.release)
+
+    # How it is done
+
+    def _picked(self, pick: int) -> Release:
+        """A release, counted from the newest."""
+        history = self.world.cd().log.history().rows
+        return history[min(pick, len(history) - 1)][0]
+
+    def _open(self, run_id: str, kill: Kill) -> None:
+        opened = None
+        with self._process(kill):
+            opened = self.world.open(run_id, commit=run_id[0] * 40, requester="ci")
+        if opened is not None:
+            for older, state in self.world.cd().log.read().before(opened):
+                assert not state.undecided, f"{older} is overtaken by {opened}"
+
+    def _build(self, release: Release, fails: str | None, kill: Kill) -> None:
+        """The staging build of a checkout that nobody has built yet."""
+        self.versions += 1
+        texts = dict.fromkeys(MODELS[:2], f"select {self.versions} as id")
+        if fails:
+            texts["payments"] = f"fails in {fails}"
+        for name in MODELS:
+            (self.world.project / "models" / f"{name}.sql").unlink(missing_ok=True)
+        for name, text in texts.items():
+            self.world.model(name, text)
+        with self._process(kill):
+            self.world.build(release)
+
+    def _smoke(self, release: Release, ok: bool, where: str, kill: Kill) -> None:
+        with self._process(kill):
+            self.world.cd().log.append(release, smoke_of(release, ok=ok, target=where))
+
+    def _decide(self, release: Release, who: str, yes: bool, kill: Kill) -> None:
+        request = self._request(release)
+        if request is not None:
+            with self._process(kill):
+                if yes:
+                    approve(self.world.cd(who), request, seal=request.seal)
+                else:
+                    reject(self.world.cd(who), request, reason="no")
+
+    def _deploy(self, release: Release, kill: Kill, meanwhile: Callable[[], None] | None = None, at: int = 0) -> None:
+        self.deploys.append(Deploy(release))
+        try:
+            with self._process(kill, meanwhile, at):
+                build_release(self.world.cd(), release, target="prod")
+                assert self.world.tables.rows(ORDERS) == [self.deploys[-1].approved["orders"]]
+        finally:
+            self.deploys.pop()
+
+    def _roll_back(
+        self, release: Release, kill: Kill, meanwhile: Callable[[], None] | None, at: int, *,
+        part: bool, new_tables: NewTables, discard: bool,
+    ) -> None:  # fmt: skip
+        cd = self.world.cd(OWNER)
+        if self._is_deploying(release):
+            discard = False  # a person says by it that no run of the release is left
+        with self._process(kill, meanwhile, at):
+            plan = plan_restore(cd, release, only=["orders"] if part else None, new_tables=new_tables)
+            result = restore(cd, plan, seal=plan.seal, discard_later_writes=discard)
+            smoke_after_restore(cd, release, result)
+
+    def _other(self, action: str, release: Release) -> Callable[[], None] | None:
+        """Something that another process does meanwhile; it is not killed."""
+        if not action:
+            return None
+        actions: dict[str, Callable[[], None]] = {
+            # Not of the release that is being deployed: Databricks Jobs repairs a run only when it has ended.
+            "deploy": lambda: None if self._is_deploying(release) else self._deploy(release, None),
+            "roll back": lambda: self._roll_back(release, None, None, 0, part=False, new_tables="drop", discard=True),
+            "reject": lambda: self._decide(release, OWNER, False, None),
+            "build": lambda: self._build(release, None, None),
+        }
+        return actions[action]
+
+    @contextmanager
+    def _process(self, kill: Kill, meanwhile: Callable[[], None] | None = None, at: int = 0) -> Iterator[None]:
+        self.processes.append(Process(kill, meanwhile, at))
+        try:
+            yield
+        except Killed:
+            note("killed")
+        except DbxCdError as refused:
+            note(f"refused: {refused}")
+        finally:
+            self.processes.pop()
+
+    def _event(self, rows: Sequence[LogRow], when: str) -> None:
+        if when == "after":
+            for row in rows:
+                payload = json.loads(row.payload or "{}")
+                if payload.get("target", "prod") == "prod":
+                    self.known[row.release_id] = self.known[row.release_id].after(row.kind, payload)
+        if not self.processes:
+            return
+        process = self.processes[-1]
+        if process.is_dead:
+            raise Killed
+        if when == "before":
+            process.written += 1
+            self._point()
+        if process.kill == (process.written, when):
+            process.is_dead = True
+            raise Killed
+
+    def _point(self) -> None:
+        """Between any look at the log and what follows, and before any event, something else may happen."""
+        if not self.processes or self.processes[-1].meanwhile is None:
+            return
+        process = self.processes[-1]
+        process.points += 1
+        if process.points == process.at:
+            act, process.meanwhile = process.meanwhile, None
+            note("meanwhile:")
+            assert act is not None
+            act()
+
+    def _statement(self, target: str, _relation: RelationName) -> None:
+        """The promises at every statement that changes production."""
+        if target != "prod":
+            return
+        process = self.processes[-1]
+        meanwhile, process.meanwhile = process.meanwhile, None  # nothing happens while this looks
+        self._check(self.deploys[-1])
+        process.meanwhile = meanwhile
+
+    def _check(self, deploy: Deploy) -> None:
+        deploy.has_begun = True
+        release = deploy.release
+        cd = self.world.cd()
+        log = cd.log.read(release)
+        state = log.state.of("prod")
+        assert state.deployment == "deploying"
+        assert not [d for d in self.deploys[:-1] if d.has_begun], "one deployer at a time"
+        assert not unfinished(log.events), "no rollback is under way"
+        points = [e for e in log.of(release.id, kinds=(RestorePoint.KIND,)) if e.version > state.claimed]
+        assert points, "the restore point is in the log first"
+        request = next(r for r in reversed(log.all(ApprovalRequest)) if r.target == "prod")
+        decision = next(d for d in log.all(Decision) if d.seal == request.seal)
+        assert decision.outcome == "approved", "nothing is built that was not approved"
+        approved = cd.store.get("stg", request.state_timestamp)
+        deploy.approved = {n.name: str(n.raw["raw_code"]) for n in approved.manifest().nodes.values()}
+        assert self.world.dbt.models == deploy.approved, "what is built is what was approved"
+        newer = [s.of("prod").deployment for _, s in log.after(release)]
+        assert not {"deployed", "failed"} & set(newer), "an older release does not overwrite a newer one"
+
+    def _request(self, release: Release) -> ApprovalRequest | None:
+        return self.world.cd().log.last(release, ApprovalRequest)
+
+    def _is_deploying(self, release: Release) -> bool:
+        return any(d.release.id == release.id for d in self.deploys)
+
+
+def attack(*, examples: int, steps: int, derandomize: bool, shrinks: bool = False) -> None:
+    run_state_machine_as_test(
+        Lifecycle,
+        settings=settings(
+            max_examples=examples,
+            stateful_step_count=steps,
+            derandomize=derandomize,
+            deadline=None,
+            database=None,
+            print_blob=True,
+            phases=[Phase.generate, *([Phase.shrink] if shrinks else [])],
+            report_multiple_bugs=False,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+
+
+def test_no_interleaving_breaks_a_promise() -> None:
+    attack(examples=40, steps=25, derandomize=True)
+
+
+@pytest.mark.deep
+def test_no_interleaving_of_many_breaks_a_promise() -> None:
+    attack(examples=300, steps=40, derandomize=False, shrinks=True)
