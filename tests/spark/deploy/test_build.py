@@ -27,7 +27,9 @@ from dbx_cd import (
     request_approval,
     restore,
 )
+from dbx_cd.config import WARM_DBT
 from dbx_cd.local.workspace import OWNER, RELEASE_BOT, EmbeddedWorkspace
+from dbx_cd.warm.parent import WarmParent
 
 PROJECT = {"name": "small", "version": "1.0", "profile": "small", "models": {"small": {"+tags": ["deploy"]}}}
 GOOD = "{{ config(materialized='table') }} select 1 as id"
@@ -99,7 +101,9 @@ class Small:
 def small(workspace: EmbeddedWorkspace, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Small]:
     before = dict(os.environ)
     os.environ.update(workspace.endpoint.client_environment())
-    yield Small.create(workspace, tmp_path_factory.mktemp("small"))
+    with WarmParent("dbx_cd.dbt.warm") as parent:
+        os.environ[WARM_DBT] = str(parent.address)
+        yield Small.create(workspace, tmp_path_factory.mktemp("small"))
     os.environ.clear()
     os.environ.update(before)
 
