@@ -106,7 +106,9 @@ class Known:
             case "deployed":
                 return Known(is_in_production=True)
             case "failed":
-                return replace(self, is_in_production=False, smoke_failed=False)
+                return replace(self, is_in_production=False, smoke_failed=False, before_claim=None)
+            case "smoked" if self.before_claim is not None:
+                return replace(self, before_claim=self.before_claim.after(kind, payload))
             case "smoked" if self.is_in_production and not payload["ok"]:
                 return replace(self, is_in_production=False, smoke_failed=True)
             case "smoked" if self.smoke_failed and payload["ok"] and not self.is_partly_back:
@@ -119,7 +121,7 @@ class Known:
 
 
 PICK = st.sampled_from([0, 0, 1, 1, 2, 3])
-MEANWHILE = ("", "", "deploy", "roll back", "reject", "build")
+MEANWHILE = ("", "", "deploy", "roll back", "reject", "build", "ask", "smoke", "ask again and reject")
 KILLS = st.one_of(st.none(), st.none(), st.none(), st.tuples(st.integers(1, 5), st.sampled_from(["before", "after"])))
 
 
@@ -174,8 +176,7 @@ class Lifecycle(RuleBasedStateMachine):
 
     @rule(pick=PICK, full_refresh=st.sampled_from([False, False, True]), kill=KILLS)
     def ask(self, pick: int, full_refresh: bool, kill: Kill) -> None:
-        with self._process(kill):
-            self.world.ask(self._picked(pick), full_refresh=full_refresh)
+        self._ask(self._picked(pick), full_refresh=full_refresh, kill=kill)
 
     @rule(pick=PICK)
     def expire(self, pick: int) -> None:
@@ -195,8 +196,7 @@ class Lifecycle(RuleBasedStateMachine):
         release = self._picked(pick)
         self._build(release, fails, None)
         self._smoke(release, True, "stg", None)
-        with self._process(None):
-            self.world.ask(release)
+        self._ask(release)
         self._decide(release, OWNER, True, None)
         if ships:
             self._deploy(release, None)
@@ -288,6 +288,10 @@ class Lifecycle(RuleBasedStateMachine):
         with self._process(kill):
             self.world.cd().log.append(release, smoke_of(release, ok=ok, target=where))
 
+    def _ask(self, release: Release, *, full_refresh: bool = False, kill: Kill = None) -> None:
+        with self._process(kill):
+            self.world.ask(release, full_refresh=full_refresh)
+
     def _decide(self, release: Release, who: str, yes: bool, kill: Kill) -> None:
         request = self._request(release)
         if request is not None:
@@ -328,6 +332,12 @@ class Lifecycle(RuleBasedStateMachine):
             "roll back": lambda: self._roll_back(release, None, None, 0, part=False, new_tables="drop", discard=True),
             "reject": lambda: self._decide(release, OWNER, False, None),
             "build": lambda: self._build(release, None, None),
+            "smoke": lambda: self._smoke(release, False, "prod", None),
+            "ask": lambda: self._ask(release, full_refresh=True),
+            "ask again and reject": lambda: (
+                self._ask(release, full_refresh=True),
+                self._decide(release, OWNER, False, None),
+            ),
         }
         return actions[action]
 
@@ -399,9 +409,19 @@ class Lifecycle(RuleBasedStateMachine):
         request = next(r for r in reversed(log.all(ApprovalRequest)) if r.target == "prod")
         decision = next(d for d in log.all(Decision) if d.seal == request.seal)
         assert decision.outcome == "approved", "nothing is built that was not approved"
+        rejected = [d for d in log.all(Decision) if d.outcome == "rejected"]
+        assert request.seal not in {d.seal for d in rejected}, "what was rejected is not built"
         approved = cd.store.get("stg", request.state_timestamp)
         deploy.approved = {n.name: str(n.raw["raw_code"]) for n in approved.manifest().nodes.values()}
         assert self.world.dbt.models == deploy.approved, "what is built is what was approved"
+        built = [
+            e.version for e in log.of(release.id, kinds=("built",)) if e.payload["timestamp"] == approved.timestamp
+        ]
+        tested = [e.version for e in log.of(release.id, kinds=("smoked",)) if e.payload["target"] == "stg"]
+        asked = [
+            e.version for e in log.of(release.id, kinds=("approval_requested",)) if e.payload["seal"] == request.seal
+        ]
+        assert any(built[0] < v < asked[-1] for v in tested), "what is built was smoke-tested"
         newer = [s.of("prod").deployment for _, s in log.after(release)]
         assert not {"deployed", "failed"} & set(newer), "an older release does not overwrite a newer one"
 
@@ -430,8 +450,8 @@ def attack(*, examples: int, steps: int, derandomize: bool, shrinks: bool = Fals
 
 
 EVERYTHING = (
-    "superseded approved rejected deploying claim_withdrawn deployed failed smoked rolled_back restored_relation killed "
-    "meanwhile"
+    "superseded approved rejected deploying claim_withdrawn deployed failed smoked rolled_back restored_relation "
+    "killed meanwhile"
 )
 
 

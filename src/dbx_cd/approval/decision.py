@@ -19,6 +19,7 @@ from dbx_cd.approval.seal import changed_parts, sealed_parts
 from dbx_cd.errors import (
     ApprovalNotAllowed,
     ApprovalPending,
+    ApprovalRejected,
     ApprovalRequired,
     ApprovalStale,
     DbxCdError,
@@ -28,6 +29,7 @@ from dbx_cd.release.context import Cd
 from dbx_cd.release.events import Release
 from dbx_cd.release.reading import LogReading
 from dbx_cd.release.turn import refuse_ended
+from dbx_cd.smoke.report import SmokeReport
 
 
 def pending_approvals(cd: Cd) -> list[ApprovalRequest]:
@@ -113,6 +115,10 @@ def approved_request(cd: Cd, release: Release, *, target: str) -> tuple[Approval
             where=f"sealed {request.seal[:12]}",
             next_step=f"somebody of {request.approvers} opens the notebook approve; the run then goes on by itself",
         )
+    if decision.outcome == "rejected":
+        raise ApprovalRejected(
+            f"{release} was rejected by {decision.actor}: {decision.reason}", next_step="fix it and merge again"
+        )
     _refuse_stale(cd, log, request)
     return request, decision
 
@@ -128,6 +134,14 @@ def _decide(cd: Cd, log: LogReading, decision: Decision, request: ApprovalReques
 
 
 def _may_decide(cd: Cd, log: LogReading, request: ApprovalRequest, seal: str) -> None:
+    newest = newest_request(log, request.target)
+    if newest != request or seal != request.seal:
+        raise ApprovalStale(
+            "the seal is not that of the newest request",
+            changed=("request",),
+            where=request.release,
+            next_step="open the notebook approve again and read what is asked now",
+        )
     me = cd.workspace.current_user.me()
     person = str(me.user_name)
     if person in (request.release.requester, request.job_identity):
@@ -141,21 +155,15 @@ def _may_decide(cd: Cd, log: LogReading, request: ApprovalRequest, seal: str) ->
             where=request.release,
             next_step="ask a member of the group, or an administrator to be added",
         )
-    newest = newest_request(log, request.target)
-    if newest is None or newest.seal != request.seal or seal != request.seal:
-        raise ApprovalStale(
-            "the seal is not that of the newest request",
-            changed=("request",),
-            where=request.release,
-            next_step="open the notebook approve again and read what is asked now",
-        )
 
 
 def _refuse_stale(cd: Cd, log: LogReading, request: ApprovalRequest) -> None:
     release = request.release
     staged = cd.store.find(request.state_target, release.id)
-    smoke = passed_smoke(log, request.state_target)
+    smoke = next((r for r in reversed(log.all(SmokeReport)) if r.target == request.state_target), None)
     changed = changed_parts(request.sealed, sealed_parts(release, staged, smoke=smoke, deploy=request.deploy))
+    if not changed or (smoke is not None and not smoke.ok):
+        passed_smoke(log, request.state_target)
     if changed:
         raise ApprovalStale(
             f"what was sealed is no longer what would be built; changed: {', '.join(changed)}",

@@ -238,7 +238,11 @@ def _state_target(cd: Cd, target: str) -> str:
 
 
 def passed_smoke(log: LogReading, staging: str) -> SmokeReport:
-    """The staging smoke report, which must have passed."""
+    """The staging smoke report, which must have passed, and be of what staging built last.
+
+    Raises:
+        ApprovalRequired: there is none, it did not pass, or staging was built again since.
+    """
     reports = [r for r in log.all(SmokeReport) if r.target == staging]
     if not reports:
         raise ApprovalRequired(f"{staging} was not smoke-tested", where=log.release, next_step=f"run {staging}_smoke")
@@ -247,6 +251,12 @@ def passed_smoke(log: LogReading, staging: str) -> SmokeReport:
             f"{staging} did not pass its smoke tests: {reports[-1]}",
             where=log.release,
             next_step="fix it and merge again",
+        )
+    if log.state.of(staging).build != "smoked":
+        raise ApprovalRequired(
+            f"{staging} was built again since it was smoke-tested, well or not",
+            where=log.release,
+            next_step=f"run {staging}_smoke, after {staging}_build where that has failed",
         )
     return reports[-1]
 

@@ -130,6 +130,13 @@ def carried_parse(
     return CarriedParse(folder, hashlib.sha256(text.encode()).hexdigest(), project.dir)
 
 
+def forget_untracked_parse(project: LocalProject) -> None:
+    """Remove a parse that an earlier invocation left in this work folder, where this one could come out otherwise."""
+    left = project.target_path / PARSE_FILE
+    if left.exists() and depends_on_the_invocation(project.dir, manifest=project.target_path / "manifest.json"):
+        left.unlink()
+
+
 def cache_folder() -> Path | None:
     """This user's folder for parses below the system's temporary one, which is on local disk and not backed up.
 

@@ -22,7 +22,7 @@ from typing import Any, ClassVar
 
 from dbx_cd import html
 from dbx_cd.dbt.artifacts import NodeResult, RunResults, SourceFreshness, load_freshness
-from dbx_cd.dbt.carried_parse import carried_parse
+from dbx_cd.dbt.carried_parse import carried_parse, forget_untracked_parse
 from dbx_cd.dbt.process import start_dbt
 from dbx_cd.dbt.progress import DbtEvent, DbtProgress
 from dbx_cd.dbt.project import ARTIFACT_NAMES, LocalProject
@@ -191,11 +191,14 @@ def run_dbt(
     title = f"dbt {cmd} ({target})"
     run: Runner = runner or (lambda args: _run_process(args, cwd=project.dir, title=title, warm_parent=warm_parent))
     started = time.monotonic()
+    _log.info("%s begins in %s", title, project.work)
     if words[0] != "deps" and project.needs_deps():
         installed = run(["deps", *project.flags(target, paths=False), *_QUIET])
         if not installed.success:
             failed = DbtRun("deps", target, False, time.monotonic() - started, project.files, errors=installed.errors)
             failed.raise_if_failed()
+    if runner is None:
+        forget_untracked_parse(project)
     project.clear_artifacts()
     if words[0] in ("ls", "list"):
         flags += ["--output", "json", "--output-keys", "unique_id"]

@@ -17,8 +17,10 @@ from typing import Any
 
 _UNTRACKED = re.compile(
     r"\b(?:run_started_at|invocation_id|invocation_args_dict|dbt_metadata_envs|thread_id"
-    r"|modules\s*\.\s*(?:datetime|pytz)|flags\s*\.)"
+    r"|modules|flags)\b"
 )
+# In YAML `flags` is also a key of dbt_project.yml: only what is rendered counts.
+_RENDERED_IN_YAML = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
 # dbt's own macros and its adapters' are made for partial parsing.
 _DBT_S_OWN = ("dbt", "dbt_spark", "dbt_databricks")
 _GROUPS = ("nodes", "sources", "exposures", "unit_tests", "metrics", "saved_queries", "semantic_models")
@@ -40,7 +42,8 @@ def depends_on_the_invocation(project_dir: Path, *, manifest: Path) -> bool:
         True also where the manifest cannot be read.
     """
     try:
-        properties = (path.read_text(encoding="utf-8") for path in _yaml_files(project_dir))
+        texts = (path.read_text(encoding="utf-8") for path in _yaml_files(project_dir))
+        properties = (rendered for text in texts for rendered in _RENDERED_IN_YAML.findall(text))
         document = json.loads(manifest.read_bytes())
         return any(map(_UNTRACKED.search, itertools.chain(properties, _rendered(document))))
     except (OSError, ValueError, LookupError, TypeError, AttributeError):

@@ -57,6 +57,13 @@ def auto_rollback(cd: Cd, release: Release, *, target: str) -> RestoreResult | N
     if reason is not None:
         _log.info("%s: not rolled back: %s", release, reason)
         return NotRolledBack(reason)
+    elsewhere = [t for t, s in cd.log.state(release).targets.items() if t != target and s.deployment is not None]
+    if elsewhere:
+        raise RestoreRefused(
+            f"{release} has changed {', '.join(elsewhere)} as well, and a rollback is of all that it has changed",
+            where=target,
+            next_step=f"open the notebook rollback, and bring back what is in {target} with only",
+        )
     plan = plan_restore(cd, release)
     blocked = [f"{item.name} ({item.reason})" for item in plan.blocked]
     blocked += [f"{item.name} (others wrote: {'; '.join(item.later_writes)})" for item in plan.later_writes]

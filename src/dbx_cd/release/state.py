@@ -54,14 +54,14 @@ class Event:
 
 @dataclass(frozen=True)
 class End:
-    """How a release ended, other than by a decision."""
+    """How a release ended. Nothing that happens later un-finishes it; only a rollback may follow a rejection."""
 
-    phase: Literal["superseded", "rolled_back"]
-    """A newer release has overtaken it, or what it changed was brought back."""
+    phase: Literal["rejected", "superseded", "rolled_back"]
+    """It was rejected, a newer release has overtaken it, or what it changed was brought back."""
     at: datetime
     """When, UTC."""
     reason: str | None = None
-    """Why it was rolled back."""
+    """Why it was rejected or rolled back."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class ReleaseState:
     superseded_by: str | None = None
     """The newer release that has overtaken it."""
     end: End | None = None
-    """How it ended, where it was superseded or rolled back."""
+    """How it ended, where it has."""
 
     @property
     def phase(self) -> Phase:
@@ -137,7 +137,7 @@ class ReleaseState:
     def _leading(self) -> TargetState:
         """The target whose word stands for the release."""
         states = sorted(self.targets.values(), key=lambda t: t.version, reverse=True)
-        for word in ("rejected", "deploying", "deployed"):
+        for word in ("deploying", "deployed"):
             found = next((t for t in states if t.phase == word), None)
             if found is not None and not (word == "deployed" and _fails_later(states, found)):
                 return found
@@ -180,7 +180,13 @@ def _next(state: ReleaseState, event: Event) -> ReleaseState:
         name = _asked(state, str(event.payload.get("seal")))
     before = state.of(name)
     after = before.after(event.kind, event.payload, at=event.at, version=event.version, release_ended=state.ended)
-    return state if after == before else replace(state, targets={**state.targets, name: after})
+    if after == before:
+        return state
+    state = replace(state, targets={**state.targets, name: after})
+    decided = after.approval if after.approval != before.approval else None
+    if decided is not None and decided.phase == "rejected":
+        return replace(state, end=state.end or End("rejected", event.at, decided.reason))
+    return state
 
 
 def _rolled_back(state: ReleaseState, event: Event) -> ReleaseState:
@@ -197,4 +203,4 @@ def _rolled_back(state: ReleaseState, event: Event) -> ReleaseState:
 
 def _asked(state: ReleaseState, seal: str) -> str:
     """The target whose approval was asked for under a seal: a decision names the seal alone."""
-    return next((n for n, t in state.targets.items() if t.approval is not None and t.approval.seal == seal), "")
+    return next((name for name, target in state.targets.items() if seal in target.requests), "")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
 
@@ -48,8 +48,10 @@ class TargetState:
 
     build: Build | None = None
     """Of an open target: how its last build or smoke test ended."""
-    approval: Approval | None = None
-    """Of a gated target: the last request."""
+    requests: Mapping[str, Approval] = field(default_factory=dict)
+    """Of a gated target: what came of each request, by its seal. The first decision on a seal counts."""
+    newest_seal: str | None = None
+    """The seal of the last request."""
     deployment: Deployment | None = None
     """Of a gated target: what has happened to it."""
     failed_in: Literal["build", "smoke"] | None = None
@@ -68,6 +70,11 @@ class TargetState:
     """What was true before the claim: a claim that is withdrawn changes nothing."""
     is_partly_rolled_back: bool = False
     """Whether some of its relations were brought back: then the release is not in the target as it was built."""
+
+    @property
+    def approval(self) -> Approval | None:
+        """What was asked last, and what came of it."""
+        return None if self.newest_seal is None else self.requests[self.newest_seal]
 
     @property
     def is_in_place(self) -> bool:
@@ -100,7 +107,7 @@ class TargetState:
     def _asked_is_newer(self) -> bool:
         """A target that has the release, or is being changed, is not taken from it by a question."""
         if self.approval is None or self.deployment in ("deploying", "deployed", "rolled_back"):
-            return self.approval is not None and self.approval.phase == "rejected"
+            return False
         return self.approval.version > self.changed
 
     def after(
@@ -125,7 +132,8 @@ class TargetState:
             case "deploying":
                 return deployment("deploying", claimed=version, before_claim=replace(self, before_claim=None))
             case "claim_withdrawn" if self.before_claim is not None and self.deployment == "deploying":
-                return self.before_claim
+                # Of the deployment alone: what was decided meanwhile stays decided.
+                return replace(self.before_claim, requests=self.requests, newest_seal=self.newest_seal)
             case "deployed":
                 first = self.first_deployed if self.first_deployed >= 0 else version
                 return deployment("deployed", first_deployed=first, before_claim=None, is_partly_rolled_back=False)
@@ -156,6 +164,9 @@ class TargetState:
         )  # fmt: skip
 
     def _smoked_gated(self, ok: bool, reason: str | None, *, at: datetime, version: int) -> TargetState:
+        if self.deployment == "deploying" and self.before_claim is not None:
+            # Of what was there before the claim, should that be withdrawn.
+            return replace(self, before_claim=self.before_claim._smoked_gated(ok, reason, at=at, version=version))
         if self.deployment == "deployed" and not ok:
             return replace(self, deployment="failed", failed_in="smoke", failure=reason, at=at, changed=version)
         # After a deploy the smoke test of production was repaired: the release is good after all. Not so when part of
@@ -166,15 +177,19 @@ class TargetState:
 
     def _asked(self, kind: str, payload: Mapping[str, Any], *, at: datetime, version: int) -> TargetState:
         seal = str(payload.get("seal"))
-        asked = self.approval
+        known = self.requests.get(seal)
         if kind == "approval_requested":
-            if asked is not None and asked.seal == seal and asked.phase == "approved":
+            decided = known is not None and known.phase != "waiting"
+            asked = (
+                replace(known, at=at, version=version) if known and decided else Approval(seal, "waiting", at, version)
+            )
+            if self.newest_seal == seal and decided:
                 return self
-            return replace(self, approval=Approval(seal, "waiting", at, version))
-        if kind in ("approved", "rejected") and asked is not None and (asked.seal, asked.phase) == (seal, "waiting"):
+            return replace(self, requests={**self.requests, seal: asked}, newest_seal=seal)
+        if kind in ("approved", "rejected") and known is not None and known.phase == "waiting":
             outcome: Literal["approved", "rejected"] = "approved" if kind == "approved" else "rejected"
-            decided = Approval(seal, outcome, at, version, payload.get("actor"), payload.get("reason"))
-            return replace(self, approval=decided)
+            answer = Approval(seal, outcome, at, version, payload.get("actor"), payload.get("reason"))
+            return replace(self, requests={**self.requests, seal: answer})
         return self
 
 

@@ -156,7 +156,9 @@ def assess(
     """
     release, points, afters = log.release, log.all(RestorePoint), log.all(VersionsAfter)
     assert release is not None
-    if not points:
+    # A deploy that was killed between its claim and its restore point has changed nothing, and holds the target all the
+    # same: an empty plan gives it back.
+    if not points and log.state.deploying_to is None:
         raise RestoreRefused(
             f"{release} has no restore point: it never began to change production",
             next_step="pick a release that was deployed, from cd.log.history()",

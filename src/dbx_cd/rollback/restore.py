@@ -66,7 +66,8 @@ def restore(
     now = assess(cd.tables, log, only=plan.only or None, to=plan.to, new_tables=plan.new_tables, sizes=False)
     items = agreed(plan, now)
     finished = log.last(RestoreResult)
-    if finished is not None and finished.complete and not any(i.changes for i in items):
+    done_before = finished is not None and finished.complete and log.state.deploying_to is None
+    if finished is not None and done_before and not any(i.changes for i in items):
         return finished  # two restores of one release are one
     earlier = log.all(RestorePlan)
     if release.id in unfinished(log.events) and earlier[-1].seal == plan.seal:
@@ -98,6 +99,7 @@ def restore(
         reason=reason,
     )
     cd.log.append(release, result)
+    _say_what_was_erased(cd, release, plan)
     if not result.ok:
         raise RestoreFailed(
             f"{len(result.failed)} of {len(done)} relations are not restored: {result.failed[0]}",
@@ -196,6 +198,17 @@ class _Run:
 
     def _proof(self, item: PlanItem, before: RelationState) -> str:
         return verify_table(self.cd.tables, item, before.properties if self.at_point else None)
+
+
+def _say_what_was_erased(cd: Cd, release: Release, plan: RestorePlan) -> None:
+    """A newer release whose writes were erased with their consent is not whole in production any more."""
+    erased = {item.relation.key for item in plan.later_writes}
+    for newer, _ in cd.log.read().after(release) if erased else ():
+        changed = {state.relation.key for point in cd.log.all(newer, RestorePoint) for state in point.relations}
+        if erased & changed:
+            reason = f"erased by the rollback of {release.id}"
+            lost = RestoreResult(newer.id, plan.seal, (), False, datetime.now(UTC), 0.0, True, reason)
+            cd.log.append(newer, lost)
 
 
 def _claim(cd: Cd, release: Release, plan: RestorePlan, *, discard_later_writes: bool) -> None:
