@@ -9,7 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from dbx_cd import Release, ReleaseError, RestoreFailed, RestorePlan, RestoreRefused, RestoreResult, plan_restore, restore
+from dbx_cd import (
+    Release,
+    ReleaseError,
+    RestoreFailed,
+    RestorePlan,
+    RestoreRefused,
+    RestoreResult,
+    plan_restore,
+    restore,
+)
 from dbx_cd.delta.log_table import LogRow
 from dbx_cd.delta.tables import Column
 from dbx_cd.deploy.claim import claim
