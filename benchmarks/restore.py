@@ -102,7 +102,7 @@ def _against_bare(production: Production, rounds: int) -> Ratio:
     ours, other = [], []
     for n in range(rounds):
         ours.append(_restored(production, f"round {n}"))
-        versions = [s.version for s in observe(production.spark, production.tables, prove=False)]
+        versions = [s.version for s in observe(production.cd().tables, production.tables, prove=False)]
         production.each("INSERT INTO {} VALUES (-1, -1)")
         other.append(_bare(production, versions))
         say(f"round {n + 1} of {rounds}: {ours[-1]:.1f}, {other[-1]:.1f} s")
@@ -140,7 +140,7 @@ def _planned(production: Production) -> tuple[str, float]:
     say(f"planning a restore of {len(production.tables)} tables")
     release, count = production.open("plan"), len(production.tables)
     # Without the proof of files, which is not what is counted here.
-    states = observe(production.spark, production.tables, prove=False)
+    states = observe(production.cd().tables, production.tables, prove=False)
     production.log.append(release, RestorePoint(release.id, datetime.now(UTC), states))
     spark = CountingSession(production.spark)
     started = time.perf_counter()

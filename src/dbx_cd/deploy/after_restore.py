@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from dbx_cd.artifacts.version import ArtifactVersion
     from dbx_cd.release.context import Cd
     from dbx_cd.release.events import Release
+    from dbx_cd.release.reading import LogReading
     from dbx_cd.rollback.journal import RestoreResult
 
 
@@ -42,11 +43,12 @@ def smoke_after_restore(cd: Cd, release: Release, result: RestoreResult) -> Smok
     Raises:
         ReleaseError: the release never began to deploy.
     """
-    deploying = cd.log.last(release, Deploying)
-    point = next(iter(cd.log.all(release, RestorePoint)), None)
+    log = cd.log.read(release)
+    deploying = log.last(Deploying)
+    point = next(iter(log.all(RestorePoint)), None)
     if deploying is None or point is None:
         raise ReleaseError(f"{release} never changed production", next_step="there is nothing to test")
-    earlier = _build_before(cd, point, deploying.target)
+    earlier = _build_before(cd, log, point, deploying.target)
     report = _nothing(deploying.target, release) if earlier is None else _tested(cd, result, earlier)
     cd.log.append(release, report)
     return report
@@ -71,9 +73,9 @@ def _tested(cd: Cd, result: RestoreResult, earlier: ArtifactVersion) -> SmokeRep
         )
 
 
-def _build_before(cd: Cd, point: RestorePoint, target: str) -> ArtifactVersion | None:
+def _build_before(cd: Cd, log: LogReading, point: RestorePoint, target: str) -> ArtifactVersion | None:
     """The newest successful build of a target from before the release, whose release was not rolled back."""
-    undone = {release.id for release, state in cd.log.history() if state.phase == "rolled_back"}
+    undone = {release.id for release, state in log.history if state.phase == "rolled_back"}
     taken = point.taken_at.strftime(TIMESTAMP_FORMAT)
     builds = [
         version

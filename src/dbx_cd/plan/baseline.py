@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dbx_cd.artifacts.version import ArtifactVersion
+from dbx_cd.delta.sql import in_parallel
+from dbx_cd.delta.tables import Tables
 from dbx_cd.errors import ArtifactError, ArtifactNotFound
 from dbx_cd.release.context import Cd
 from dbx_cd.release.events import Release
-from dbx_cd.rollback.point import RestorePoint
+from dbx_cd.rollback.ownership import history_since, is_in
+from dbx_cd.rollback.point import THREADS, RestorePoint
+from dbx_cd.rollback.relation_state import RelationState
 from dbx_cd.smoke.baseline import Baseline, NoBaseline, TimeTravelBaseline
 
 
@@ -18,11 +22,14 @@ def baseline_for(cd: Cd, release: Release, target: str) -> ArtifactVersion | Bas
 
     Raises:
         ConfigError: no such target.
+        SqlFailed: the catalog cannot be asked about a gated target's tables.
     """
     if cd.config.target(target).gate is not None:
         # The first one: a repaired build takes another, of tables that its first attempt has changed already.
         points = cd.log.all(release, RestorePoint)
-        return before_release(points[0]) if points else NoBaseline(f"release {release.id} has no restore point")
+        if not points:
+            return NoBaseline(f"release {release.id} has no restore point")
+        return before_release(cd.tables, points[0])
     following = next((name for name, t in cd.config.targets.items() if t.defer_to == target), None)
     if following is None:
         return NoBaseline(f"no target defers to {target}")
@@ -35,9 +42,20 @@ def baseline_for(cd: Cd, release: Release, target: str) -> ArtifactVersion | Bas
         return NoBaseline(str(exc))
 
 
-def before_release(point: RestorePoint) -> TimeTravelBaseline:
-    """The tables of a restore point, each at the version that it had then."""
+def before_release(tables: Tables, point: RestorePoint) -> TimeTravelBaseline:
+    """The tables of a restore point, each at the version that it had then, if it is still the same table."""
+    states = [state for state in point.relations if state.version is not None]
+    entries = tables.entries([state.relation for state in states])
+
+    def is_another(state: RelationState) -> bool:
+        if entries[state.relation.key].kind != "table":
+            return True
+        history = history_since(tables, state.relation, state.version)
+        return not is_in(history, state.version, state.committed_at)
+
+    replaced = zip(states, in_parallel(is_another, states, threads=THREADS), strict=True)
     return TimeTravelBaseline(
         versions={state.relation.key: state.version for state in point.relations},
         kinds={state.relation.key: str(state.kind) for state in point.relations},
+        replaced=frozenset(state.relation.key for state, another in replaced if another),
     )

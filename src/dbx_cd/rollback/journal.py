@@ -109,7 +109,7 @@ def unfinished(events: Iterable[Event]) -> list[str]:
     """The releases whose restore has begun and not ended: it runs now, or its process was killed.
 
     Nothing else may change production then: half of it is the old state. A restore that ended with failures has
-    ended, and said so.
+    ended, and said so. One that stepped back as it began says nothing of another of the same release, which goes on.
 
     Args:
         events: events of the release log in commit order.
@@ -117,10 +117,12 @@ def unfinished(events: Iterable[Event]) -> list[str]:
     Returns:
         Ids, in the order in which the restores began.
     """
-    begun: dict[str, None] = {}
+    begun: dict[str, int] = {}
     for event in events:
         if event.kind == "restore_planned":
-            begun.setdefault(event.release_id)
+            begun[event.release_id] = begun.get(event.release_id, 0) + 1
         elif event.kind == RestoreResult.KIND:
-            begun.pop(event.release_id, None)
+            others = begun.pop(event.release_id, 0) - 1
+            if event.payload.get("withdrawn") and others > 0:
+                begun[event.release_id] = others
     return list(begun)

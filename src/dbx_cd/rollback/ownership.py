@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from dbx_cd.delta.history import Commit, History
+from dbx_cd.delta.tables import Tables
 from dbx_cd.errors import RestoreRefused
 from dbx_cd.relations import RelationName
 from dbx_cd.rollback.plan_item import PlanItem
@@ -14,6 +15,15 @@ from dbx_cd.rollback.point import RestorePoint, VersionAfter, VersionsAfter
 from dbx_cd.rollback.relation_state import Present, RelationState
 
 _UNKNOWN_WRITER = "(the versions after the build were not recorded: this may be the release's own)"
+_FIRST_COMMITS = 1000  # enough for all but very busy tables; those are asked a second time, for everything
+
+
+def history_since(tables: Tables, relation: RelationName, version: int | None) -> History:
+    """A table's newest commits, back to a recorded version at least."""
+    commits = tables.history(relation, limit=_FIRST_COMMITS)
+    if len(commits.commits) == _FIRST_COMMITS and min(commits.commits) > (version or 0):
+        return tables.history(relation)
+    return commits
 
 
 def is_in(history: History, version: int | None, committed_at: datetime | None) -> bool:

@@ -19,7 +19,7 @@ from dbx_cd.errors import RestoreRefused
 from dbx_cd.records import Record
 from dbx_cd.release.reading import LogReading
 from dbx_cd.rollback.decision import decide
-from dbx_cd.rollback.ownership import OwnCommits
+from dbx_cd.rollback.ownership import OwnCommits, history_since
 from dbx_cd.rollback.plan_item import NewTables, PlanItem
 from dbx_cd.rollback.point import THREADS, RestorePoint, VersionsAfter, prove_readable
 from dbx_cd.rollback.relation_state import Present, RelationState
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from dbx_cd.release.events import Release
 
 _log = logging.getLogger(__name__)
-_FIRST_COMMITS = 1000  # enough for all but very busy tables; those are asked a second time, for everything
 
 
 @dataclass(frozen=True)
@@ -228,9 +227,7 @@ def _present(tables: Tables, before: RelationState, entry: CatalogEntry, *, size
     if entry.kind == "table":
         detail = tables.detail(relation) if sizes else None
         properties = detail.properties if detail else tables.properties(relation)
-        commits = tables.history(relation, limit=_FIRST_COMMITS)
-        if len(commits.commits) == _FIRST_COMMITS and min(commits.commits) > (before.version or 0):
-            commits = tables.history(relation)
+        commits = history_since(tables, relation, before.version)
         return Present(entry, properties, detail.size if detail else None, history=commits)
     if entry.kind == "view":
         now = RelationState(

@@ -53,9 +53,13 @@ class TimeTravelBaseline:
     """The Delta version before this release, by `RelationName.key`; None where there was no table."""
     kinds: Mapping[str, str]
     """What each relation was then: `table`, `view`, ..., by `RelationName.key`."""
+    replaced: frozenset[str] = frozenset()
+    """The tables that were dropped since, by `RelationName.key`: another one has the name now, or none."""
 
     def source(self, model: str, relation: RelationName) -> str | NoBaseline:  # noqa: ARG002
         """The relation at its version in the restore point."""
+        if relation.key in self.replaced:
+            return NoBaseline(f"{relation} was dropped and made again since")
         version = self.versions.get(relation.key)
         if version is not None:
             return f"{relation.quoted} VERSION AS OF {version}"

@@ -176,3 +176,17 @@ def test_a_restore_is_unfinished_until_it_says_how_it_ended() -> None:
     ended = [*begun, event("r1", "restored_relation", 4), event("r1", "rolled_back", 5)]
     assert unfinished(ended) == ["r2"]
     assert unfinished([*ended, event("r1", "restore_planned", 6)]) == ["r2", "r1"], "it goes on after a failure"
+
+
+def test_a_restore_that_stepped_back_does_not_end_the_one_that_runs() -> None:
+    def event(version: int, kind: str, *, withdrawn: bool = False) -> Event:
+        return Event(str(version), "r1", kind, NOW, "", {"withdrawn": withdrawn}, version)
+
+    events = [
+        event(1, "restore_planned"),
+        event(2, "restore_planned"),
+        event(3, "rolled_back", withdrawn=True),
+        event(4, "rolled_back"),
+    ]
+    assert [unfinished(events[:n]) for n in range(5)] == [[], ["r1"], ["r1"], ["r1"], []]
+    assert unfinished([events[0], events[2]]) == [], "the only one has stepped back"

@@ -9,9 +9,19 @@ from pathlib import Path
 
 import pytest
 
-from dbx_cd import Release, RestoreFailed, RestorePlan, RestoreRefused, RestoreResult, plan_restore, restore
+from dbx_cd import (
+    Release,
+    ReleaseError,
+    RestoreFailed,
+    RestorePlan,
+    RestoreRefused,
+    RestoreResult,
+    plan_restore,
+    restore,
+)
 from dbx_cd.delta.log_table import LogRow
 from dbx_cd.delta.tables import Column
+from dbx_cd.deploy.claim import claim
 from dbx_cd.relations import RelationName
 from dbx_cd.release.events import Deployed, Deploying, Failed
 from dbx_cd.rollback.journal import RestoredRelation, unfinished
@@ -281,6 +291,19 @@ def test_restore_and_deploy_that_begin_at_the_same_time_do_not_both_go_on(releas
     assert withdrawn is not None
     assert (withdrawn.withdrawn, withdrawn.complete) == (True, False)
     assert cd.log.state(release).deployed_to == ("prod",)
+
+
+def test_a_second_restore_that_steps_back_does_not_let_a_deploy_in_while_the_first_runs(releases: Releases) -> None:
+    release, cd = written(releases, "a", "b"), releases.cd()
+    cd.log.append(release, plan_restore(cd, release))  # runs, in another process
+    other, second = releases.open("other"), plan_restore(cd, release, only=["a"])
+    just_before(releases, RestorePlan.KIND, lambda: cd.log.append(other, Deploying("prod")))
+    with pytest.raises(RestoreRefused, match="is deploying to prod"):
+        restore(cd, second, seal=second.seal)
+    assert unfinished(cd.log.events()) == [release.id]
+    cd.log.append(other, Failed("prod", "stopped"))
+    with pytest.raises(ReleaseError, match=f"release {release.id} is being rolled back"):
+        claim(cd, other, target="prod")
 
 
 def test_two_restores_that_begin_at_the_same_time_do_not_both_go_on(releases: Releases) -> None:

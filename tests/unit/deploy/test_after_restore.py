@@ -1,0 +1,112 @@
+"""With which build's checks production is tested after a data rollback, on a log and a store in memory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dbx_cd import (
+    DbtFailed,
+    Release,
+    ReleaseError,
+    RestoreResult,
+    SmokeReport,
+    plan_restore,
+    restore,
+    smoke_after_restore,
+)
+from memory.releases import Releases
+
+# Reported as broken without asking any table
+CHECKS = "tables: [{model: orders, compare: [{nonsense: 1}]}, {model: payments, compare: [{nonsense: 1}]}]"
+
+
+@pytest.fixture
+def releases(tmp_path: Path) -> Releases:
+    return Releases(tmp_path)
+
+
+def deployed(releases: Releases, number: int, text: str = "") -> Release:
+    releases.model("orders", text or f"select {number} as id")
+    return releases.deployed(str(number), commit=str(number) * 40)
+
+
+def undone(releases: Releases, release: Release, *, only: list[str] | None = None) -> RestoreResult:
+    plan = plan_restore(releases.cd(), release, only=only)
+    return restore(releases.cd(), plan, seal=plan.seal)
+
+
+def build_tested(releases: Releases, release: Release) -> str:
+    """The release whose build was taken."""
+    report = smoke_after_restore(releases.cd(), release, undone(releases, release))
+    assert releases.cd().log.last(release, SmokeReport) == report
+    return report.release_id
+
+
+def test_production_is_tested_as_the_build_before_the_release_says(releases: Releases) -> None:
+    deployed(releases, 1)
+    before, bad = deployed(releases, 2), deployed(releases, 3)
+    assert build_tested(releases, bad) == before.id
+
+
+def test_where_there_was_no_build_before_nothing_is_tested_and_the_report_says_so(releases: Releases) -> None:
+    first = deployed(releases, 1)
+    report = smoke_after_restore(releases.cd(), first, undone(releases, first))
+    (check,) = report.checks
+    assert (report.target, report.release_id, check.status, check.due) == ("prod", first.id, "skipped", False)
+    assert check.reason == f"prod had no build before {first}, so there are no checks for what is in it now"
+
+
+def test_the_build_of_a_release_that_was_rolled_back_is_left_out(releases: Releases) -> None:
+    before, undone_before = deployed(releases, 1), deployed(releases, 2)
+    undone(releases, undone_before)
+    bad = deployed(releases, 3)
+    assert build_tested(releases, bad) == before.id
+
+
+def test_a_build_that_failed_is_left_out(releases: Releases) -> None:
+    before = deployed(releases, 1)
+    with pytest.raises(DbtFailed):
+        deployed(releases, 2, "fails in prod")
+    assert build_tested(releases, deployed(releases, 3)) == before.id
+
+
+def test_builds_after_the_release_are_left_out(releases: Releases) -> None:
+    before, bad = deployed(releases, 1), deployed(releases, 2)
+    deployed(releases, 3)
+    plan = plan_restore(releases.cd(), bad)
+    result = restore(releases.cd(), plan, seal=plan.seal, discard_later_writes=True)
+    assert smoke_after_restore(releases.cd(), bad, result).release_id == before.id
+
+
+@pytest.mark.parametrize(
+    ("only", "models"), [(None, ["orders", "payments"]), (["payments"], ["payments"])], ids=["all", "some"]
+)
+def test_after_a_rollback_of_some_relations_only_their_checks_run(
+    releases: Releases, only: list[str] | None, models: list[str]
+) -> None:
+    (releases.project / "smoke").mkdir()
+    (releases.project / "smoke" / "sales.yml").write_text(CHECKS)
+    releases.model("payments")
+    deployed(releases, 1)
+    bad = deployed(releases, 2)
+    report = smoke_after_restore(releases.cd(), bad, undone(releases, bad, only=only))
+    assert sorted({c.model for c in report.checks if c.model is not None}) == models
+
+
+def test_a_release_that_never_began_to_deploy_has_nothing_to_test(releases: Releases) -> None:
+    bad = deployed(releases, 1)
+    result = undone(releases, bad)
+    with pytest.raises(ReleaseError, match="never changed production"):
+        smoke_after_restore(releases.cd(), releases.open("9"), result)
+
+
+def test_the_log_is_read_once(releases: Releases) -> None:
+    deployed(releases, 1)
+    bad = deployed(releases, 2)
+    result = undone(releases, bad)
+    reads: list[None] = []
+    releases.log_table.after_read = lambda: reads.append(None)
+    smoke_after_restore(releases.cd(), bad, result)
+    assert len(reads) == 1
