@@ -110,12 +110,12 @@ def _events_and_every_node_of_production_are_printed(shift: Shift, printed: str)
 
 
 def _the_plan_of_the_newest_release_is_printed_with_its_seal(shift: Shift, printed: str) -> None:
-    lines = printed.splitlines()
-    assert lines[0].startswith(f"restore plan of {shift.story.releases['good']}: ")
-    actions = dict(reversed(line.split(",")[0].split(":")[0].split()) for line in lines[1:] if line[2] != " ")
+    first, *lines, seal = printed.splitlines()
+    assert first.startswith(f"restore plan of release {shift.story.releases['good'].id}: ")
+    assert seal == f"seal: {shift.names['plan'].seal}"
+    actions = {words[1].rstrip(",:"): words[0] for words in map(str.split, lines)}
     assert actions["prod.shop.orders"] == "restore"
     assert actions["prod.shop.daily_revenue"] == "none", "it is back already"
-    assert lines[-1] == f"seal: {shift.names['plan'].seal}"
 
 
 def _the_release_before_the_one_that_was_taken_back_is_named(shift: Shift, printed: str) -> None:
