@@ -8,9 +8,11 @@ from pathlib import Path
 
 from dbx_cd import ArtifactStore, Cd, CdConfig, Release, ReleaseLog, SmokeReport
 from dbx_cd.artifacts.archive import ARCHIVE_NAME, pack
+from dbx_cd.dbt.selection import Selection
 from dbx_cd.local.workspace import RELEASE_BOT, EmbeddedWorkspace
 from dbx_cd.release.events import Built
 
+SELECTION = Selection(select="tag:deploy")
 PROJECT = "name: tiny\nversion: '1.0'\nprofile: tiny\n"
 
 
@@ -56,7 +58,7 @@ class Releases:
         pack(self.project, files / ARCHIVE_NAME)
         version = cd.store.publish(target, files, commit=release.commit, release_id=release.id, latest=True)
         digest = version.files[ARCHIVE_NAME].sha256
-        cd.log.append(release, Built(target, False, True, "built", version.timestamp, digest, select="tag:deploy"))
+        cd.log.append(release, Built(target, False, True, "built", version.timestamp, digest, SELECTION))
 
     @staticmethod
     def smoke(release: Release, *, ok: bool = True) -> SmokeReport:

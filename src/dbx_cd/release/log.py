@@ -173,6 +173,20 @@ class ReleaseLog:
             older = older or (before is not None and release.id == before.id)
         raise ReleaseError(f"no release is deployed to {target!r}", where=self.table)
 
+    def newest_in(self, target: str) -> Release:
+        """The newest release that has changed a gated target and was not rolled back, whether it is good or not.
+
+        Args:
+            target: the dbt target.
+
+        Raises:
+            ReleaseError: there is none.
+        """
+        for release, state in self.history():
+            if state.of(target).deployment not in (None, "rolled_back"):
+                return release
+        raise ReleaseError(f"no release has changed {target!r}", where=self.table)
+
     def append(self, release: Release, record: Record) -> Event:
         """Append one event: one row, one Delta commit, tagged with the event's id."""
         return self.append_all(release, [record])[0]

@@ -134,6 +134,19 @@ def test_a_release_of_which_a_part_was_rolled_back_is_not_the_last_good_one(log:
     assert log.state(partly).deployed_to == ("prod",)
 
 
+def test_the_newest_in_a_target_may_be_bad_and_is_not_rolled_back(log: ReleaseLog) -> None:
+    with pytest.raises(ReleaseError, match="no release has changed 'prod'"):
+        log.newest_in("prod")
+    good = log.open(FIRST, run_id="1", requester="ci")
+    log.append(good, Deployed("prod", "d1"))
+    bad = log.open(SECOND, run_id="2", requester="ci")
+    assert log.newest_in("prod") == good
+    log.append(bad, Failed("prod", "halfway"))
+    assert (log.newest_in("prod"), log.last_good("prod")) == (bad, good)
+    log.append(bad, RestoreResult(bad.id, "s", (), True, bad.opened_at, 0.0))
+    assert log.newest_in("prod") == good
+
+
 def test_a_withdrawn_claim_leaves_the_release_where_it_was(log: ReleaseLog) -> None:
     release = log.open(FIRST, run_id="1", requester="ci")
     log.append(release, Deployed("prod", "d1"))
