@@ -25,7 +25,7 @@ def prune_artifacts(cd: Cd, *, dry_run: bool = True) -> dict[str, PruneResult]:
     history = cd.log.history().rows
     live = {r.id for r, state in history if state.undecided or state.phase in ("approved", "deploying")}
     for target in {name for _, state in history for name in state.targets}:
-        there = (r.id for r, state in history if state.of(target).deployment not in (None, "rolled_back"))
+        there = (r.id for r, state in history if state.of(target).is_changed)
         good = (r.id for r, state in history if state.of(target).is_in_place)
         live |= {*islice(there, 1), *islice(good, 1)}
     keep = cd.config.keep

@@ -183,7 +183,7 @@ class ReleaseLog:
             ReleaseError: there is none.
         """
         for release, state in self.history():
-            if state.of(target).deployment not in (None, "rolled_back"):
+            if state.of(target).is_changed:
                 return release
         raise ReleaseError(f"no release has changed {target!r}", where=self.table)
 

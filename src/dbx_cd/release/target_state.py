@@ -77,6 +77,11 @@ class TargetState:
         return None if self.newest_seal is None else self.requests[self.newest_seal]
 
     @property
+    def is_changed(self) -> bool:
+        """Whether the target bears what this release did or does to it, well or not, and that was not taken back."""
+        return self.deployment not in (None, "rolled_back")
+
+    @property
     def is_in_place(self) -> bool:
         """Whether the target holds this release, whole and good."""
         return self.deployment == "deployed" and not self.is_partly_rolled_back

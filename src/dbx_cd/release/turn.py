@@ -50,7 +50,7 @@ def refuse_ended(log: LogReading, *, target: str) -> None:
     for newer, newer_state in log.after(release):
         there = newer_state.of(target)
         # Of two claims at once the earlier commit has the target: the other one, too, looks after its claim.
-        if there.deployment in (None, "rolled_back") or (
+        if not there.is_changed or (
             mine.deployment == there.deployment == "deploying" and mine.claimed < there.claimed
         ):
             continue

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -74,9 +75,7 @@ class RestorePlan(Record):
         return tuple(i for i in self.changes if i.later_writes)
 
     def __str__(self) -> str:
-        counts = {
-            action: sum(i.action == action for i in self.items) for action in dict.fromkeys(map(_action, self.items))
-        }
+        counts = Counter(i.action for i in self.items)
         actions = ", ".join(f"{n} {action}" for action, n in counts.items()) or "nothing to do"
         warned = f"; {len(self.later_writes)} with later writes by others" if self.later_writes else ""
         return f"restore plan of release {self.release_id}: {actions}{warned}; seal {self.seal[:12]}"
@@ -261,10 +260,6 @@ def _ordered(items: Sequence[PlanItem], texts: Mapping[str, str]) -> list[PlanIt
         return 1 if item.is_view else 0
 
     return sorted(items, key=lambda i: (group(i), place[i.name]))
-
-
-def _action(item: PlanItem) -> str:
-    return item.action
 
 
 def _bytes(item: PlanItem) -> str | None:
