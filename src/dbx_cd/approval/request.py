@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from dbx_cd import html
 from dbx_cd.approval.seal import seal_of, sealed_parts
@@ -18,17 +18,16 @@ from dbx_cd.errors import (
 )
 from dbx_cd.records import Record
 from dbx_cd.release.context import Cd
-from dbx_cd.release.events import Built, Deployed, Release, selection_before
+from dbx_cd.release.events import Built, Deployed, Release, WithSelection
 from dbx_cd.release.reading import LogReading
 from dbx_cd.release.turn import refuse_ended
 from dbx_cd.smoke.report import SmokeReport
 
 
 @dataclass(frozen=True)
-class ApprovalRequest(Record):
+class ApprovalRequest(WithSelection):
     """What a data owner is asked to promote."""
 
-    FORMAT: ClassVar[int] = 2
     KIND: ClassVar[str] = "approval_requested"
 
     release: Release
@@ -57,11 +56,6 @@ class ApprovalRequest(Record):
     """How staging's smoke test ended, in one line."""
     changes: str
     """What differs from the target's last build, in one line."""
-
-    @classmethod
-    def upgrade(cls, d: dict[Any, Any], written: int) -> dict[Any, Any]:
-        """Format 1 had the fields of the selection among its own."""
-        return d | {"selection": selection_before(d)} if written < 2 else d
 
     @property
     def deploy(self) -> dict[str, object]:

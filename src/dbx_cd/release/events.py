@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar
@@ -91,10 +90,22 @@ class Failed(Record):
 
 
 @dataclass(frozen=True)
-class Built(Record):
-    """One build: what was asked, where its artifacts are, how it ended."""
+class WithSelection(Record):
+    """A record that says what was, or would be, built."""
 
     FORMAT: ClassVar[int] = 2
+
+    @classmethod
+    def upgrade(cls, d: dict[Any, Any], written: int) -> dict[Any, Any]:
+        """Format 1 had the fields of the selection among its own."""
+        names = ("select", "exclude", "with_parents", "full_refresh", "favor_state")
+        return d | {"selection": {name: d[name] for name in names if name in d}} if written < 2 else d
+
+
+@dataclass(frozen=True)
+class Built(WithSelection):
+    """One build: what was asked, where its artifacts are, how it ended."""
+
     KIND: ClassVar[str] = "built"
 
     target: str
@@ -112,16 +123,5 @@ class Built(Record):
     selection: Selection = field(default_factory=Selection)
     """What was asked for."""
 
-    @classmethod
-    def upgrade(cls, d: dict[Any, Any], written: int) -> dict[Any, Any]:
-        """Format 1 had the fields of the selection among its own."""
-        return d | {"selection": selection_before(d)} if written < 2 else d
-
     def __str__(self) -> str:
         return self.outcome
-
-
-def selection_before(d: Mapping[Any, Any]) -> dict[str, Any]:
-    """The selection of a record that was written before selections were records of their own."""
-    names = ("select", "exclude", "with_parents", "full_refresh", "favor_state")
-    return {name: d[name] for name in names if name in d}
