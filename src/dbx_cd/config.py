@@ -130,6 +130,21 @@ class CdConfig:
             )
         return self.targets[name]
 
+    def staging_of(self, name: str) -> str:
+        """The target that is built and tested before a gated one, and whose artifacts that one defers to.
+
+        Raises:
+            ConfigError: no such target, or it defers to nothing.
+        """
+        staging = self.target(name).defer_to
+        if staging is None:
+            raise ConfigError(
+                f"target {name!r} defers to nothing, so there is no staging build to go by",
+                where=self.project_dir / FILE_NAME,
+                next_step=f"set targets.{name}.defer_to",
+            )
+        return staging
+
 
 def dbt_metadata_variables() -> dict[str, str]:
     """The variables that dbt writes into the metadata of every artifact (dbt-common: DBT_ENV_CUSTOM_ENV_*)."""

@@ -178,3 +178,9 @@ def test_deferring_to_an_unknown_target_is_refused(load) -> None:
 def test_asking_for_an_unknown_target_lists_the_known_ones(load) -> None:
     with pytest.raises(ConfigError, match=r"unknown target 'production'.*use one of stg, prod"):
         load().target("production")
+
+
+def test_staging_of_a_target_is_what_it_defers_to(load) -> None:
+    assert load().staging_of("prod") == "stg"
+    with pytest.raises(ConfigError, match=r"'stg' defers to nothing.*set targets\.stg\.defer_to"):
+        load().staging_of("stg")

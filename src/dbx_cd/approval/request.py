@@ -142,13 +142,13 @@ def request_approval(
         cmd: "build" or "run".
 
     Raises:
-        ConfigError: another command: nothing else may change a gated target.
+        ConfigError: another command, since nothing else may change a gated target; or the target defers to nothing.
         ApprovalRequired: there is nothing to approve yet: no build, no smoke report, or a failed one.
         ApprovalSuperseded: a newer release has overtaken this one.
     """
     log = cd.log.read(release)
     refuse_ended(log, target=target)
-    staging = _state_target(cd, target)
+    staging = cd.config.staging_of(target)
     built = next((b for b in reversed(log.all(Built)) if b.target == staging and b.ok), None)
     if built is None:
         raise ApprovalRequired(f"{staging} has no successful build", where=release, next_step=f"run {staging}_build")
@@ -218,17 +218,6 @@ def deployable(cmd: str) -> str:
 def deploy_of(target: str, selection: Selection) -> dict[str, object]:
     """Target and selection in the form that is sealed."""
     return {"target": target, **asdict(selection)}
-
-
-def _state_target(cd: Cd, target: str) -> str:
-    settings = cd.config.target(target)
-    if settings.defer_to is None:
-        raise DbxCdError(
-            f"target {target!r} defers to nothing, so there is no staging build to approve",
-            where="dbx_cd.yml",
-            next_step=f"set targets.{target}.defer_to",
-        )
-    return settings.defer_to
 
 
 def passed_smoke(log: LogReading, staging: str) -> SmokeReport:

@@ -11,7 +11,6 @@ from dbx_cd.artifacts.version import DEPLOYABLE_COMMANDS, TIMESTAMP_FORMAT
 from dbx_cd.config import CdConfig
 from dbx_cd.errors import ReleaseError
 from dbx_cd.relations import RelationName
-from dbx_cd.release.events import Deploying
 from dbx_cd.rollback.point import RestorePoint
 from dbx_cd.smoke.baseline import NoBaseline
 from dbx_cd.smoke.report import CheckResult, SmokeReport
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from dbx_cd.rollback.journal import RestoreResult
 
 
-def smoke_after_restore(cd: Cd, release: Release, result: RestoreResult) -> SmokeReport:
+def smoke_after_restore(cd: Cd, release: Release, result: RestoreResult, *, target: str | None = None) -> SmokeReport:
     """Test production as a data rollback left it, and write the report to the release log.
 
     The rows are those of before the release, so the checks are, too: contracts and guardrails of the build that
@@ -36,20 +35,22 @@ def smoke_after_restore(cd: Cd, release: Release, result: RestoreResult) -> Smok
         cd: the context.
         release: the release that was rolled back.
         result: what `restore` returned.
+        target: the gated target to test; by default the one that the release was deployed to last.
 
     Returns:
         The report. Where production had no build before, its only check is skipped and says so.
 
     Raises:
-        ReleaseError: the release never began to deploy.
+        ReleaseError: the release never began to change that target.
     """
     log = cd.log.read(release)
-    deploying = log.last(Deploying)
+    claimed = sorted((t.claimed, name) for name, t in log.state.targets.items() if t.claimed >= 0)
+    target = target or next((name for _, name in reversed(claimed)), "production")
     point = next(iter(log.all(RestorePoint)), None)
-    if deploying is None or point is None:
-        raise ReleaseError(f"{release} never changed production", next_step="there is nothing to test")
-    earlier = _build_before(cd, log, point, deploying.target)
-    report = _nothing(deploying.target, release) if earlier is None else _tested(cd, result, earlier)
+    if point is None or target not in {name for _, name in claimed}:
+        raise ReleaseError(f"{release} never changed {target}", next_step="there is nothing to test")
+    earlier = _build_before(cd, log, point, target)
+    report = _nothing(target, release) if earlier is None else _tested(cd, result, earlier)
     cd.log.append(release, report)
     return report
 

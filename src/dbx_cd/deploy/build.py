@@ -103,6 +103,7 @@ def build_release(
     """
     gated = cd.config.target(target).gate is not None or _was_gated(cd, target)
     selection = Selection(cmd, select or None, exclude or None, with_parents, full_refresh)
+    _log.info("%s: building into %s", release, target)
     with tempfile.TemporaryDirectory(prefix="dbx_cd-", ignore_cleanup_errors=True) as folder:
         work = Path(folder)
         if gated:
@@ -176,10 +177,7 @@ def _deploy(cd: Cd, release: Release, request: ApprovalRequest, staged: Artifact
     claim(cd, release, target=target)
     try:
         point = capture_restore_point(cd, release, affected_relations(manifest, listed.listed), effects=effects)
-        policy = cd.config.policies.require_rollback_ready
-        if policy != "ignore":
-            _log.log(logging.INFO if point.ok else logging.WARNING, "%s", point)
-        require_readiness(point, policy=policy)
+        require_readiness(point, policy=cd.config.policies.require_rollback_ready)
         built = dbt.run(selection)
         packed = staged.file(archive.ARCHIVE_NAME).read_bytes()
         (built.files_dir / archive.ARCHIVE_NAME).write_bytes(packed)

@@ -47,10 +47,10 @@ def _refuse(log: LogReading, release: Release, *, target: str) -> None:
             where=release,
             next_step="wait for it; if its run has died, repair that run or roll the release back",
         )
-    restoring = unfinished(log.events)
-    if restoring:
+    restoring = next(iter(unfinished(log.events)), None)
+    if restoring is not None:
         raise ReleaseError(
-            f"release {restoring[0]} is being rolled back",
+            f"release {restoring} is being rolled back",
             where=release,
             next_step="wait for it; if it has died, restore again: it goes on where it was",
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
@@ -9,13 +10,15 @@ from typing import TYPE_CHECKING, ClassVar
 from dbx_cd import html
 from dbx_cd.dbt.artifacts import Manifest
 from dbx_cd.dbt.effects import BuildEffects, affected_relations, known_readers, table_replacements
-from dbx_cd.errors import ArtifactError, ArtifactNotFound, DbxCdError, RestoreRefused
+from dbx_cd.errors import ArtifactError, ArtifactNotFound, RestoreRefused
 from dbx_cd.records import Record
 from dbx_cd.rollback.point import RestorePoint, look_at
 
 if TYPE_CHECKING:
     from dbx_cd.release.context import Cd
     from dbx_cd.release.events import Release
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -60,12 +63,11 @@ def rollback_readiness(cd: Cd, release: Release, *, target: str, full_refresh: b
         full_refresh: whether the deploy rebuilds incremental models.
 
     Raises:
+        ConfigError: no such target, or it defers to nothing.
         ArtifactNotFound: the release has no staging build.
         SqlFailed: the catalog cannot be asked.
     """
-    staging = cd.config.target(target).defer_to
-    if staging is None:
-        raise DbxCdError(f"target {target!r} defers to nothing", where="dbx_cd.yml")
+    staging = cd.config.staging_of(target)
     staged = cd.store.find(staging, release.id)
     try:
         before = cd.store.latest(target)
@@ -84,11 +86,18 @@ def rollback_readiness(cd: Cd, release: Release, *, target: str, full_refresh: b
 
 
 def require_readiness(point: RestorePoint, *, policy: str) -> None:
-    """Refuse a deploy that would lose a relation for good, where the policy is "error".
+    """Say in the log what could not be brought back after a deploy; refuse it where the policy is "error".
+
+    Args:
+        point: the restore point that was taken for the deploy.
+        policy: `policies.require_rollback_ready`.
 
     Raises:
         RestoreRefused: after the deploy nothing could bring at least one relation back; the message says why.
     """
+    if policy == "ignore":
+        return
+    _log.log(logging.INFO if point.ok else logging.WARNING, "%s", point)
     lost = [r for r in point.readiness if r.is_lost]
     if lost and policy == "error":
         raise RestoreRefused(

@@ -28,6 +28,7 @@ STATE_FIELDS = {
     "summary": "STRING",
     "by": "STRING",
     "project_digest": "STRING",
+    "only": "ARRAY<STRING>",
 }
 _UNDECIDED: tuple[Phase, ...] = ("opened", "built", "smoked", "waiting")
 

@@ -108,7 +108,7 @@ def _table(
         )
     item = replace(item, to_version=version)
     if history.content_version() == history.content_version(version):
-        return replace(item, reason=f"holds what version {version} held")
+        return replace(item, reason=f"is what version {version} was")
     changes = history.changes_since(version)
     commits = f"{len(changes)} commit{'s' if len(changes) > 1 else ''} since version {version}"
     if to is None and not own.may_be_among(changes, history):

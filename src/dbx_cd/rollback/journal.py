@@ -105,24 +105,40 @@ class RestoreResult(Record):
         return str(html.section("Restore", html.paragraph(str(self)), html.table(headers, rows)))
 
 
-def unfinished(events: Iterable[Event]) -> list[str]:
+def unfinished(events: Iterable[Event]) -> dict[str, list[str]]:
     """The releases whose restore has begun and not ended: it runs now, or its process was killed.
 
     Nothing else may change production then: half of it is the old state. A restore that ended with failures has
-    ended, and said so. One that stepped back as it began says nothing of another of the same release, which goes on.
+    ended, and said so. It also ends an earlier one of the same release whose relations are all among its own, as when
+    the plan was made anew after a kill; one of other relations goes on. One that stepped back as it began ends nothing
+    but itself.
 
     Args:
         events: events of the release log in commit order.
 
     Returns:
-        Ids, in the order in which the restores began.
+        By release, in the order in which their restores began: the seals of the plans.
     """
-    begun: dict[str, int] = {}
+    begun: dict[str, list[_Begun]] = {}
     for event in events:
+        plans = begun.setdefault(event.release_id, [])
         if event.kind == "restore_planned":
-            begun[event.release_id] = begun.get(event.release_id, 0) + 1
+            plans.append(_Begun(event.payload.get("seal"), frozenset(event.payload.get("only") or ())))
         elif event.kind == RestoreResult.KIND:
-            others = begun.pop(event.release_id, 0) - 1
-            if event.payload.get("withdrawn") and others > 0:
-                begun[event.release_id] = others
-    return list(begun)
+            ended = next((plan for plan in plans if plan.seal in (event.payload.get("seal"), None)), None)
+            if ended is not None and event.payload.get("withdrawn"):
+                plans.remove(ended)
+            elif ended is not None:
+                plans[:] = [plan for plan in plans if not plan.is_within(ended)]
+    return {release_id: [plan.seal or "" for plan in plans] for release_id, plans in begun.items() if plans}
+
+
+@dataclass(frozen=True)
+class _Begun:
+    seal: str | None
+    """None in logs of before plans said their seal."""
+    only: frozenset[str]
+
+    def is_within(self, other: _Begun) -> bool:
+        """Whether all its relations are among those of another plan of the release."""
+        return not other.only or (bool(self.only) and self.only <= other.only)

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache, partial
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from dbx_cd import html
 from dbx_cd.delta.sql import in_parallel
@@ -22,8 +22,9 @@ from dbx_cd.release.reading import LogReading
 from dbx_cd.rollback.decision import decide
 from dbx_cd.rollback.ownership import OwnCommits, history_since
 from dbx_cd.rollback.plan_item import NewTables, PlanItem
-from dbx_cd.rollback.point import THREADS, RestorePoint, VersionsAfter, prove_readable
-from dbx_cd.rollback.relation_state import Present, RelationState
+from dbx_cd.rollback.point import THREADS, RestorePoint, VersionsAfter
+from dbx_cd.rollback.proof import with_proof
+from dbx_cd.rollback.relation_state import Present, RelationState, view_definition
 
 if TYPE_CHECKING:
     from dbx_cd.release.context import Cd
@@ -59,6 +60,9 @@ class RestorePlan(Record):
         described = [(i.name, i.action, i.now, i.to_version, i.later_writes) for i in self.items]
         return digest([self.release_id, self.new_tables, self.to, sorted(described)])
 
+    def __post_serialize__(self, d: dict[Any, Any]) -> dict[Any, Any]:
+        return {**super().__post_serialize__(d), "seal": self.seal}
+
     @property
     def changes(self) -> tuple[PlanItem, ...]:
         """The items that change something."""
@@ -68,6 +72,11 @@ class RestorePlan(Record):
     def blocked(self) -> tuple[PlanItem, ...]:
         """The items that a restore cannot do: the relation has to be built again, or is lost."""
         return tuple(i for i in self.items if i.action in ("rebuild", "impossible"))
+
+    @property
+    def blocked_first(self) -> tuple[PlanItem, ...]:
+        """All items as people read them: what stands in the way first."""
+        return tuple(sorted(self.items, key=lambda item: item not in self.blocked))
 
     @property
     def later_writes(self) -> tuple[PlanItem, ...]:
@@ -84,7 +93,7 @@ class RestorePlan(Record):
     def text(self) -> str:
         """The plan for a terminal: what stands in its way first, and the seal that agrees to it."""
         lines = [str(self)]
-        for item in (*self.blocked, *(i for i in self.items if i not in self.blocked)):
+        for item in self.blocked_first:
             lines.append(f"  {item.action:<13} {item}")
             lines += [f"    written by others: {write}" for write in item.later_writes]
             lines += [f"    mind: {warning}" for warning in item.warnings]
@@ -95,7 +104,7 @@ class RestorePlan(Record):
         rows = [
             (i.name, html.badge(i.action), i.from_version, i.to_version, i.rows_written, _bytes(i), i.reason,
              html.join(html.paragraph(w) for w in i.later_writes), "; ".join(i.warnings))
-            for i in (*self.blocked, *(i for i in self.items if i not in self.blocked))
+            for i in self.blocked_first
         ]  # fmt: skip
         headers = (
             "relation", "action", "from version", "to version", "rows written since", "bytes", "why",
@@ -132,7 +141,7 @@ def plan_restore(
     moment = to.replace(tzinfo=UTC) if to is not None and to.tzinfo is None else to
     log = cd.log.read(release)
     plan = assess(cd.tables, log, only=only, skip=skip, to=moment, new_tables=new_tables)
-    prove = partial(_proved, cd.tables)
+    prove = partial(with_proof, cd.tables)
     plan = replace(plan, items=tuple(in_parallel(prove, plan.items, threads=THREADS)))
     _log.info("%s", plan)
     return plan
@@ -229,25 +238,8 @@ def _present(tables: Tables, before: RelationState, entry: CatalogEntry, *, size
         commits = history_since(tables, relation, before.version)
         return Present(entry, properties, detail.size if detail else None, history=commits)
     if entry.kind == "view":
-        now = RelationState(
-            before.name, "view", columns=entry.columns, comment=entry.comment, view_text=entry.view_text,
-            view_properties=tables.properties(relation),
-        )  # fmt: skip
-        return Present(entry, definition=now.definition)
+        return Present(entry, definition=view_definition(entry, tables.properties(relation)))
     return Present(entry)
-
-
-def _proved(tables: Tables, item: PlanItem) -> PlanItem:
-    """The item with the fingerprint of the version it goes back to; blocked when that version is gone or another."""
-    if item.action != "restore" or item.to_version is None:
-        return item
-    positions = item.fingerprint.positions if item.fingerprint else None
-    found, unreadable = prove_readable(tables, item.relation, item.to_version, positions=positions)
-    if unreadable:
-        return replace(item, action="rebuild", reason=unreadable)
-    if item.fingerprint is not None and found != item.fingerprint:
-        return replace(item, action="impossible", reason=f"version {item.to_version} is not what was recorded of it")
-    return replace(item, fingerprint=found)
 
 
 def _ordered(items: Sequence[PlanItem], texts: Mapping[str, str]) -> list[PlanItem]:

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, ClassVar
 from dbx_cd import html
 from dbx_cd.dbt.effects import BuildEffects
 from dbx_cd.delta.sql import in_parallel
-from dbx_cd.delta.tables import CatalogEntry, Constraint, Fingerprint, Kind, Tables
-from dbx_cd.errors import SqlFailed
+from dbx_cd.delta.tables import CatalogEntry, Constraint, Kind, Tables
 from dbx_cd.records import Record
 from dbx_cd.relations import RelationName
+from dbx_cd.rollback.proof import prove_readable
 from dbx_cd.rollback.readiness import Readiness, readiness_of
 from dbx_cd.rollback.relation_state import RelationState, written
 
@@ -215,13 +215,3 @@ def _state(
         view_text=entry.view_text,
         view_properties=tables.properties(relation) if entry.kind == "view" else {},
     )
-
-
-def prove_readable(
-    tables: Tables, table: RelationName, version: int, *, positions: bool | None = None
-) -> tuple[Fingerprint | None, str | None]:
-    """The fingerprint of a version, or why it cannot be read: its data files or its log entries are gone."""
-    try:
-        return tables.fingerprint(table, version, positions=positions), None
-    except SqlFailed as exc:
-        return None, f"version {version} cannot be read: {exc.what}"

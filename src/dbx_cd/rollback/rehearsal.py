@@ -21,8 +21,8 @@ from dbx_cd.relations import RelationName
 from dbx_cd.rollback.plan import RestorePlan, plan_restore, states_before
 from dbx_cd.rollback.plan_item import PlanItem
 from dbx_cd.rollback.point import THREADS, RestorePoint
+from dbx_cd.rollback.proof import is_copy_of
 from dbx_cd.rollback.relation_state import RelationState
-from dbx_cd.rollback.scratch_copy import is_copy_of
 from dbx_cd.rollback.statements import RestoreStatements
 
 if TYPE_CHECKING:

@@ -61,15 +61,18 @@ class RelationState:
     @property
     def definition(self) -> str | None:
         """A digest of what a view is: text, columns, comment and properties; None for what is no view."""
-        if self.kind != "view":
-            return None
-        columns = [(c.name, c.comment) for c in self.columns]
-        return digest([self.view_text, columns, self.comment or None, dict(self.view_properties)])
+        return view_definition(self, self.view_properties) if self.kind == "view" else None
 
     @property
     def properties(self) -> Mapping[str, str]:
         """The properties of a table or view."""
         return self.detail.properties if self.detail else self.view_properties
+
+
+def view_definition(view: RelationState | CatalogEntry, properties: Mapping[str, str]) -> str:
+    """A digest of what a view is: text, columns, comment and properties."""
+    columns = [(c.name, c.comment) for c in view.columns]
+    return digest([view.view_text, columns, view.comment or None, dict(properties)])
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,9 @@ from dbx_cd.rollback.plan import RestorePlan, assess, states_before
 from dbx_cd.rollback.plan_item import PlanItem
 from dbx_cd.rollback.point import THREADS, RestorePoint
 from dbx_cd.rollback.progress import OnProgress, silent
+from dbx_cd.rollback.proof import verify_table, verify_view
 from dbx_cd.rollback.relation_state import RelationState
 from dbx_cd.rollback.statements import RestoreStatements
-from dbx_cd.rollback.verify import verify_table, verify_view
 
 if TYPE_CHECKING:
     from dbx_cd.release.context import Cd
@@ -70,8 +70,8 @@ def restore(
     if finished is not None and done_before and not any(i.changes for i in items):
         return finished  # two restores of one release are one
     earlier = log.all(RestorePlan)
-    if release.id in unfinished(log.events) and earlier[-1].seal == plan.seal:
-        reason = reason or earlier[-1].reason
+    if plan.seal in unfinished(log.events).get(release.id, ()):
+        reason = reason or next(p.reason for p in reversed(earlier) if p.seal == plan.seal)
     else:
         _claim(cd, release, replace(plan, reason=reason), discard_later_writes=discard_later_writes)
     _log.info("%s: restoring %d of %d relations", release, sum(i.changes for i in items), len(items))

@@ -16,6 +16,7 @@ from dbx_cd import (
     restore,
     smoke_after_restore,
 )
+from dbx_cd.release.events import ClaimWithdrawn, Deploying
 from memory.releases import Releases
 
 # Reported as broken without asking any table
@@ -100,6 +101,18 @@ def test_a_release_that_never_began_to_deploy_has_nothing_to_test(releases: Rele
     result = undone(releases, bad)
     with pytest.raises(ReleaseError, match="never changed production"):
         smoke_after_restore(releases.cd(), releases.open("9"), result)
+
+
+def test_the_target_is_one_that_the_release_changed_and_can_be_named(releases: Releases) -> None:
+    deployed(releases, 1)
+    bad = deployed(releases, 2)
+    cd = releases.cd()
+    cd.log.append_all(bad, [Deploying("elsewhere"), ClaimWithdrawn("elsewhere", "somebody was there before")])
+    result = undone(releases, bad)
+    assert smoke_after_restore(cd, bad, result).target == "prod", "the claim of the other one was withdrawn"
+    assert smoke_after_restore(cd, bad, result, target="prod").target == "prod"
+    with pytest.raises(ReleaseError, match="never changed elsewhere"):
+        smoke_after_restore(cd, bad, result, target="elsewhere")
 
 
 def test_the_log_is_read_once(releases: Releases) -> None:

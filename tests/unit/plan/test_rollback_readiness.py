@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -105,3 +107,17 @@ def test_the_policy_refuses_what_would_be_lost_for_good(releases: Releases) -> N
     require_readiness(point, policy="warn")
     with pytest.raises(RestoreRefused, match=r"1 relations could not .* prod\.shop\.becomes_view"):
         require_readiness(point, policy="error")
+
+
+def test_the_policy_says_in_the_log_what_could_not_be_brought_back(
+    releases: Releases, caplog: pytest.LogCaptureFixture
+) -> None:
+    point = rollback_readiness(releases.cd(), turning_a_table_into_a_view(releases), target="prod").point
+    caplog.set_level(logging.INFO, logger="dbx_cd.plan")
+    require_readiness(point, policy="ignore")
+    assert caplog.records == []
+    require_readiness(point, policy="warn")
+    kept = tuple(state for state in point.relations if state.name != "prod.shop.becomes_view")
+    require_readiness(replace(point, relations=kept), policy="warn")
+    said = [(record.levelname, "prod.shop.becomes_view" in record.message) for record in caplog.records]
+    assert said == [("WARNING", True), ("INFO", False)]

@@ -167,26 +167,48 @@ def test_view_is_read_over_other_relations() -> None:
     )
 
 
-def test_a_restore_is_unfinished_until_it_says_how_it_ended() -> None:
-    def event(release_id: str, kind: str, version: int) -> Event:
-        return Event(str(version), release_id, kind, NOW, "", {}, version)
+def restoring(*events: tuple[str, str, str, list[str]], withdrawn: int | None = None) -> dict[str, list[str]]:
+    """What is unfinished after events, each with its release, kind, seal and `only`."""
+    return unfinished(
+        Event(str(n), release_id, kind, NOW, "", {"seal": seal, "only": only, "withdrawn": n == withdrawn}, n)
+        for n, (release_id, kind, seal, only) in enumerate(events)
+    )
 
-    begun = [event("r1", "restore_planned", 1), event("r2", "restore_planned", 2), event("r1", "restore_planned", 3)]
-    assert unfinished(begun) == ["r1", "r2"]
-    ended = [*begun, event("r1", "restored_relation", 4), event("r1", "rolled_back", 5)]
-    assert unfinished(ended) == ["r2"]
-    assert unfinished([*ended, event("r1", "restore_planned", 6)]) == ["r2", "r1"], "it goes on after a failure"
+
+def test_a_restore_is_unfinished_until_it_says_how_it_ended() -> None:
+    one, two = ("r1", "restore_planned", "s", []), ("r2", "restore_planned", "t", [])
+    assert restoring(one, two) == {"r1": ["s"], "r2": ["t"]}
+    ended = (one, two, ("r1", "restored_relation", "s", []), ("r1", "rolled_back", "s", []))
+    assert restoring(*ended) == {"r2": ["t"]}
+    assert list(restoring(*ended, one)) == ["r1", "r2"], "it goes on after a failure"
+    erased = ("r2", "rolled_back", "s", [])
+    assert restoring(one, two, erased) == {"r1": ["s"], "r2": ["t"]}, "another restore erased what r2 wrote"
 
 
 def test_a_restore_that_stepped_back_does_not_end_the_one_that_runs() -> None:
-    def event(version: int, kind: str, *, withdrawn: bool = False) -> Event:
-        return Event(str(version), "r1", kind, NOW, "", {"withdrawn": withdrawn}, version)
+    begun, ended = ("r1", "restore_planned", "s", []), ("r1", "rolled_back", "s", [])
+    assert restoring(begun, begun, ended, withdrawn=2) == {"r1": ["s"]}
+    assert restoring(begun, begun, ended, ended, withdrawn=2) == {}
+    assert restoring(begun, ended, withdrawn=1) == {}, "the only one has stepped back"
 
-    events = [
-        event(1, "restore_planned"),
-        event(2, "restore_planned"),
-        event(3, "rolled_back", withdrawn=True),
-        event(4, "rolled_back"),
-    ]
-    assert [unfinished(events[:n]) for n in range(5)] == [[], ["r1"], ["r1"], ["r1"], []]
-    assert unfinished([events[0], events[2]]) == [], "the only one has stepped back"
+
+@pytest.mark.parametrize(
+    ("earlier", "later", "goes_on"),
+    [
+        ([], [], False),
+        (["a"], [], False),
+        (["a"], ["a", "b"], False),
+        (["a"], ["b"], True),
+        (["a", "b"], ["a"], True),
+        ([], ["a"], True),
+    ],
+)
+def test_a_restore_ends_what_is_within_it(earlier: list[str], later: list[str], goes_on: bool) -> None:
+    events = [("r1", "restore_planned", "s", earlier), ("r1", "restore_planned", "t", later)]
+    assert restoring(*events, ("r1", "rolled_back", "t", [])) == ({"r1": ["s"]} if goes_on else {})
+
+
+def test_the_log_of_an_earlier_wheel_does_not_say_which_plan_a_restore_ended() -> None:
+    planned = Event("1", "r1", "restore_planned", NOW, "", {}, 1)
+    ended = Event("2", "r1", "rolled_back", NOW, "", {"seal": "s"}, 2)
+    assert (list(unfinished([planned])), unfinished([planned, ended])) == (["r1"], {})

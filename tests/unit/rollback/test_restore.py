@@ -286,7 +286,7 @@ def test_restore_and_deploy_that_begin_at_the_same_time_do_not_both_go_on(releas
     with pytest.raises(RestoreRefused, match="is deploying to prod"):
         restore(cd, plan, seal=plan.seal)
     assert restores(releases, A) == 0
-    assert unfinished(cd.log.events()) == [], "it has stepped back, and holds up nobody"
+    assert unfinished(cd.log.events()) == {}, "it has stepped back, and holds up nobody"
     withdrawn = cd.log.last(release, RestoreResult)
     assert withdrawn is not None
     assert (withdrawn.withdrawn, withdrawn.complete) == (True, False)
@@ -300,10 +300,26 @@ def test_a_second_restore_that_steps_back_does_not_let_a_deploy_in_while_the_fir
     just_before(releases, RestorePlan.KIND, lambda: cd.log.append(other, Deploying("prod")))
     with pytest.raises(RestoreRefused, match="is deploying to prod"):
         restore(cd, second, seal=second.seal)
-    assert unfinished(cd.log.events()) == [release.id]
+    assert list(unfinished(cd.log.events())) == [release.id]
     cd.log.append(other, Failed("prod", "stopped"))
     with pytest.raises(ReleaseError, match=f"release {release.id} is being rolled back"):
         claim(cd, other, target="prod")
+
+
+def test_a_restore_of_one_table_that_ends_does_not_let_a_deploy_in_while_that_of_another_runs(
+    releases: Releases,
+) -> None:
+    release, cd = written(releases, "a", "b"), releases.cd()
+    running = plan_restore(cd, release, only=["a"])
+    cd.log.append(release, running)  # in another process
+    second = plan_restore(cd, release, only=["b"])
+    restore(cd, second, seal=second.seal)
+    assert unfinished(cd.log.events()) == {release.id: [running.seal]}
+    with pytest.raises(ReleaseError, match=f"release {release.id} is being rolled back"):
+        claim(cd, releases.open("other"), target="prod")
+    restore(cd, running, seal=running.seal)
+    assert unfinished(cd.log.events()) == {}
+    assert len(cd.log.all(release, RestorePlan)) == 2, "it went on, and began no new one"
 
 
 def test_two_restores_that_begin_at_the_same_time_do_not_both_go_on(releases: Releases) -> None:
@@ -314,7 +330,7 @@ def test_two_restores_that_begin_at_the_same_time_do_not_both_go_on(releases: Re
     with pytest.raises(RestoreRefused, match=f"release {newer.id} is being restored"):
         restore(cd, plan, seal=plan.seal)
     assert restores(releases, A) == 0
-    assert unfinished(cd.log.events()) == [newer.id]
+    assert list(unfinished(cd.log.events())) == [newer.id]
 
 
 def test_restore_that_was_killed_comes_before_the_restore_of_another_release(releases: Releases) -> None:
@@ -402,7 +418,7 @@ def test_killed_between_any_two_events_a_restore_goes_on_where_it_was(
     with pytest.raises(Killed):
         restore(cd, plan, seal=plan.seal, threads=1)
     begun, ended = step > 0 or after, step == 5 and after
-    assert unfinished(cd.log.events()) == ([release.id] if begun and not ended else [])
+    assert list(unfinished(cd.log.events())) == ([release.id] if begun and not ended else [])
     lives(releases)
     if again == "new plan":
         plan = plan_restore(cd, release, new_tables="drop")
@@ -413,7 +429,7 @@ def test_killed_between_any_two_events_a_restore_goes_on_where_it_was(
     assert tables.properties(A) == LONGER
     tables.read_one(V)
     assert cd.log.state(release).phase == "rolled_back"
-    assert unfinished(cd.log.events()) == []
+    assert unfinished(cd.log.events()) == {}
     if again == "same plan":
         proofs = {r.name: r.proof for r in result.relations}
         assert ["those of version 0" in proofs[str(name)] for name in (A, B)] == [True, True]

@@ -1,0 +1,135 @@
+"""Every proof of a rollback.
+
+That a version can be read, before; that a restored relation is what it was, after; that a copy on which a restore was
+tried is what the table was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from dbx_cd.delta.clones import column_types, row_hash
+from dbx_cd.delta.spark_tables import SparkTables
+from dbx_cd.delta.tables import Fingerprint, Tables
+from dbx_cd.errors import RestoreFailed, SqlFailed
+from dbx_cd.relations import RelationName
+from dbx_cd.rollback.plan_item import PlanItem
+from dbx_cd.rollback.relation_state import RelationState, view_definition
+
+
+def prove_readable(
+    tables: Tables, table: RelationName, version: int, *, positions: bool | None = None
+) -> tuple[Fingerprint | None, str | None]:
+    """The fingerprint of a version, or why it cannot be read: its data files or its log entries are gone."""
+    try:
+        return tables.fingerprint(table, version, positions=positions), None
+    except SqlFailed as exc:
+        return None, f"version {version} cannot be read: {exc.what}"
+
+
+def with_proof(tables: Tables, item: PlanItem) -> PlanItem:
+    """The item with the fingerprint of the version it goes back to; blocked when that version is gone or another."""
+    if item.action != "restore" or item.to_version is None:
+        return item
+    positions = item.fingerprint.positions if item.fingerprint else None
+    found, unreadable = prove_readable(tables, item.relation, item.to_version, positions=positions)
+    if unreadable:
+        return replace(item, action="rebuild", reason=unreadable)
+    if item.fingerprint is not None and found != item.fingerprint:
+        return replace(item, action="impossible", reason=f"version {item.to_version} is not what was recorded of it")
+    return replace(item, fingerprint=found)
+
+
+def verify_table(tables: Tables, item: PlanItem, expected_properties: Mapping[str, str] | None) -> str:
+    """Compare a restored table with the version it was restored to: files and row positions, schema, properties.
+
+    The same active files with the same row positions are the same rows, whatever is in them, because Delta never
+    changes a data file.
+
+    Args:
+        tables: where the table is.
+        item: what was planned, with the fingerprint of the version.
+        expected_properties: what the properties were; None where that is not known.
+
+    Returns:
+        The proof, for people.
+
+    Raises:
+        RestoreFailed: something differs.
+    """
+    positions = item.fingerprint.positions if item.fingerprint else None
+    found = tables.fingerprint(item.relation, positions=positions)
+    if item.fingerprint is not None and found != item.fingerprint:
+        raise RestoreFailed(f"its files are not those of version {item.to_version}", where=item.name)
+    if tables.schema_json(item.relation) != tables.schema_json(item.relation, item.to_version):
+        raise RestoreFailed(f"its schema is not that of version {item.to_version}", where=item.name)
+    if expected_properties is None:
+        return f"the {found.files} files ({found.rows} rows) and the schema are those of version {item.to_version}"
+    wanted = {**expected_properties, **item.keep_properties}
+    differing = _differing(wanted, _settings(tables.properties(item.relation)))
+    if differing:
+        # A platform may list properties of its own there; DESCRIBE DETAIL, which the record is from, decides.
+        differing = _differing(wanted, tables.detail(item.relation).properties)
+    if differing:
+        raise RestoreFailed(f"its properties differ: {', '.join(differing)}", where=item.name)
+    kept = f"; kept {', '.join(sorted(item.keep_properties))}" if item.keep_properties else ""
+    return (
+        f"the {found.files} files ({found.rows} rows), schema and properties are those of version "
+        f"{item.to_version}{kept}"
+    )
+
+
+def _settings(properties: Mapping[str, str]) -> Mapping[str, str]:
+    """Properties without the protocol, which SHOW TBLPROPERTIES lists and RESTORE does not revert (measured)."""
+    protocol = ("delta.feature.", "delta.minReaderVersion", "delta.minWriterVersion")
+    return {k: v for k, v in properties.items() if not k.startswith(protocol)}
+
+
+def _differing(wanted: Mapping[str, str], found: Mapping[str, str]) -> list[str]:
+    return sorted(k for k in wanted.keys() | found.keys() if wanted.get(k) != found.get(k))
+
+
+def verify_view(tables: Tables, before: RelationState) -> str:
+    """Check that a view is defined as it was, and that it answers.
+
+    Raises:
+        RestoreFailed: its definition differs.
+        SqlFailed: it does not answer.
+    """
+    entry = tables.entries([before.relation])[before.relation.key]
+    if entry.kind != "view" or view_definition(entry, tables.properties(before.relation)) != before.definition:
+        raise RestoreFailed("the view's definition is not the recorded one", where=before.name)
+    tables.read_one(before.relation)
+    return "text, columns, comment and properties are the recorded ones, and it answers"
+
+
+def is_copy_of(tables: SparkTables, item: PlanItem, name: RelationName, *, by_files: bool) -> str:
+    """Compare a restored copy with the version that the plan goes back to.
+
+    Args:
+        tables: tables of a session.
+        item: the table, with the version and its fingerprint.
+        name: the copy.
+        by_files: whether the copy has the table's own data files; else all rows are read and compared.
+
+    Returns:
+        The proof, for people.
+
+    Raises:
+        RestoreFailed: something differs.
+    """
+    assert item.to_version is not None
+    if by_files and item.fingerprint is not None:
+        found = tables.fingerprint(name, positions=item.fingerprint.positions)
+        if found != item.fingerprint:
+            raise RestoreFailed(f"the copy's files are not those of version {item.to_version}", where=item.name)
+        what = f"the {found.files} files ({found.rows} rows)"
+    else:
+        then = row_hash(tables, item.relation, version=item.to_version)
+        if row_hash(tables, name) != then:
+            raise RestoreFailed(f"the copy's rows are not those of version {item.to_version}", where=item.name)
+        what = f"all {then[0]} rows"
+    if column_types(tables, name) != column_types(tables, item.relation, version=item.to_version):
+        raise RestoreFailed(f"the copy's columns are not those of version {item.to_version}", where=item.name)
+    return f"RESTORE of a {'clone' if by_files else 'copy'} gave {what} and the columns of version {item.to_version}"
