@@ -38,7 +38,7 @@ test-deep: $(READY)  ## Run the deep tests: every restore situation, a kill at e
 test-deep-short: $(READY)  ## Run the most telling third of the deep tests: restore matrix, kill, dbt's real adapter
 	@$(PYTHON) -m pytest $(PARALLEL) -m deep $(TELLING)
 
-test-unit: $(READY)  ## Run the tests that start no Spark
+test-unit: $(READY)  ## Run the tests that start neither Spark nor dbt: all decisions
 	@$(PYTHON) -m pytest $(PARALLEL) tests/unit
 
 lint: $(READY)  ## Check format, style, types

@@ -21,7 +21,7 @@ def group_of(nodeid: str) -> str:
     """The group of a test."""
     file = PurePosixPath(nodeid.split("::")[0])
     if "spark" not in file.parts:
-        return "dbt" if file.parent.name == "dbt" else str(file)  # one process that imports dbt
+        return "dbt" if file.parts[-3:-1] == ("processes", "dbt") else str(file)  # one process that imports dbt
     return "spark, apart" if file.name in APART else "spark"
 
 

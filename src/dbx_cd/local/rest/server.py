@@ -96,7 +96,9 @@ class RestServer:
         app.register_blueprint(files_api(state_dir / "Volumes"))
         app.register_blueprint(scim_api(self._directory))
         _add_frame(app, self._directory, self.host)
-        self._thread = threading.Thread(target=self._server.serve_forever, name="rest-server", daemon=True)
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(0.05,), name="rest-server", daemon=True
+        )
 
     def start(self) -> RestServer:
         """Serve in a thread of its own."""
