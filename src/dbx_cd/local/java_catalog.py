@@ -45,13 +45,13 @@ class JavaCatalog:
     """The `java` command."""
     delta_jars: tuple[Path, ...]
     """Delta and what it needs besides Spark's own jars."""
-    classes: Path
-    """The folder of compiled classes."""
+    catalog: Path
+    """The compiled catalog plugin: a jar, since a JVM shares no classes of a folder."""
 
     @property
     def class_path(self) -> str:
         """The entries as Java wants them."""
-        return os.pathsep.join(str(entry) for entry in (self.classes, *self.delta_jars))
+        return os.pathsep.join(str(entry) for entry in (self.catalog, *self.delta_jars))
 
 
 def prepare(*, cache_dir: Path | None = None, ivy_settings: Path | None = None) -> JavaCatalog:
@@ -68,7 +68,7 @@ def prepare(*, cache_dir: Path | None = None, ivy_settings: Path | None = None) 
     java = java_command("java")
     require_java_version(java)
     jars = _delta_jars(cache, java, ivy_settings)
-    return JavaCatalog(java=java, delta_jars=jars, classes=_classes(cache, jars))
+    return JavaCatalog(java=java, delta_jars=jars, catalog=_catalog(cache, jars))
 
 
 def default_cache_dir() -> Path:
@@ -123,7 +123,8 @@ def _installed(distribution: str) -> str:
     return require_extra("local", distribution=distribution, purpose="the embedded workspace")
 
 
-def _spark_jars() -> Path:
+def spark_jars() -> Path:
+    """The folder of the jars that come with PySpark."""
     spec = find_spec("pyspark")
     if spec is None or spec.origin is None:
         raise missing_extra("local", package="pyspark", purpose="the embedded workspace")
@@ -132,7 +133,7 @@ def _spark_jars() -> Path:
 
 def _resolve(artifact: str, revision: str, *, into: Path, cache: Path, java: Path, ivy_settings: Path | None) -> None:
     """Fetch the jars with the Ivy that ships inside PySpark, as spark-submit would, but without starting Spark."""
-    ivy = next(_spark_jars().glob("ivy-*.jar"))
+    ivy = next(spark_jars().glob("ivy-*.jar"))
     with tempfile.TemporaryDirectory(dir=cache) as scratch:
         module = Path(scratch, "ivy.xml")
         module.write_text(IVY_MODULE.format(artifact=artifact, revision=revision))
@@ -162,20 +163,23 @@ def _resolve(artifact: str, revision: str, *, into: Path, cache: Path, java: Pat
         )
 
 
-def _classes(cache: Path, jars: tuple[Path, ...]) -> Path:
+def _catalog(cache: Path, jars: tuple[Path, ...]) -> Path:
     sources = sorted(SOURCES.rglob("*.java"))
     digest = hashlib.sha256("\0".join([_installed("pyspark"), *(jar.name for jar in jars)]).encode())
     for source in sources:
         digest.update(source.read_bytes())
-    folder = cache / f"catalog-{digest.hexdigest()[:16]}"
+    folder = cache / f"catalog-jar-{digest.hexdigest()[:16]}"
     if not folder.is_dir():
         with _built_in_place(folder) as building:
-            _compile(sources, jars, into=building)
-    return folder
+            classes = building / "classes"
+            _compile(sources, jars, into=classes)
+            Path(shutil.make_archive(str(building / "catalog"), "zip", classes)).rename(building / "catalog.jar")
+            shutil.rmtree(classes)
+    return folder / "catalog.jar"
 
 
 def _compile(sources: list[Path], jars: tuple[Path, ...], *, into: Path) -> None:
-    class_path = os.pathsep.join([str(_spark_jars() / "*"), *map(str, jars)])
+    class_path = os.pathsep.join([str(spark_jars() / "*"), *map(str, jars)])
     options: list[str | Path] = ["-proc:none", "-nowarn", "--release", str(MINIMUM_JAVA), "-cp", class_path, "-d", into]
     answer = subprocess.run([java_command("javac"), *options, *sources], capture_output=True, text=True, check=False)
     if answer.returncode:
@@ -225,7 +229,7 @@ def main(arguments: list[str] | None = None, *, report: Callable[[str], None] = 
     except SetupError as error:
         report(str(error))
         return 1
-    report(f"Java side ready: {len(catalog.delta_jars)} Delta jars, catalog plugin in {catalog.classes}")
+    report(f"Java side ready: {len(catalog.delta_jars)} Delta jars, catalog plugin {catalog.catalog}")
     return 0
 
 

@@ -119,6 +119,7 @@ class LocalWorkflow:
     def release(self, commit: str, *, reason: str | None = None, full_refresh: bool = False) -> ReleaseRun:
         """Trigger the Workflow at a commit, as CI does."""
         sha = self.project.commit(commit)
+        self.workspace.warm_up()
         return trigger(self._ci, self.job_id, commit=sha, reason=reason, full_refresh=full_refresh)
 
     def wait(self, run: ReleaseRun) -> Run:

@@ -15,6 +15,7 @@ from pyspark.java_gateway import launch_gateway
 from pyspark.sql import SparkSession
 
 from dbx_cd.errors import SetupError
+from dbx_cd.local.class_archive import archive_of, sharing_option
 from dbx_cd.local.java_catalog import JavaCatalog, prepare
 
 _log = logging.getLogger(__name__)
@@ -61,6 +62,7 @@ def start_spark(
     cores: int = 2,
     settings: Mapping[str, str] = SMALL_DATA,
     cache_dir: Path | None = None,
+    jvm_options: str = "",
 ) -> SparkSession:
     """Start the JVM and return its first session; tables, views, tags and keys of an earlier start are there again.
 
@@ -71,6 +73,7 @@ def start_spark(
         cores: tasks that run at the same time.
         settings: further Spark settings; give {} for Spark's own way with large data.
         cache_dir: where jars and compiled classes are kept, by default the user's cache directory.
+        jvm_options: besides the usual ones; by default those that use the archive of classes, where there is one.
 
     Raises:
         SetupError: Java or the registry is missing, or another process uses this state directory.
@@ -80,9 +83,11 @@ def start_spark(
     log_file.parent.mkdir(parents=True, exist_ok=True)
     names = catalog_names(catalogs)
     conf = SparkConf(loadDefaults=False)
+    java = prepare(cache_dir=cache_dir)
+    options = jvm_options or sharing_option(archive_of(java, jvm_options=JVM_OPTIONS))
     wanted = {
         **_session_settings(state, names=names),
-        **_driver_settings(prepare(cache_dir=cache_dir), state=state, memory=memory, cores=cores),
+        **_driver_settings(java, state=state, memory=memory, cores=cores, jvm_options=options),
         **settings,
     }
     for key, value in wanted.items():
@@ -135,7 +140,7 @@ def _aliases(name: str) -> set[str]:
     return {name, name.upper(), name.capitalize()}
 
 
-def _driver_settings(java: JavaCatalog, *, state: Path, memory: str, cores: int) -> dict[str, str]:
+def _driver_settings(java: JavaCatalog, *, state: Path, memory: str, cores: int, jvm_options: str) -> dict[str, str]:
     log4j = state / "logs" / "log4j2.properties"
     log4j.write_text(LOG4J.format(log_file=state / "logs" / "spark.log"))
     return {
@@ -146,7 +151,7 @@ def _driver_settings(java: JavaCatalog, *, state: Path, memory: str, cores: int)
         "spark.driver.bindAddress": "127.0.0.1",
         # A class path instead of spark.jars.packages: no Ivy, no network, no messages at start.
         "spark.driver.extraClassPath": java.class_path,
-        "spark.driver.extraJavaOptions": f'{JVM_OPTIONS} -Dlog4j2.configurationFile="{log4j.as_uri()}"',
+        "spark.driver.extraJavaOptions": f'{JVM_OPTIONS} {jvm_options} -Dlog4j2.configurationFile="{log4j.as_uri()}"',
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
         "spark.log.structuredLogging.enabled": "false",

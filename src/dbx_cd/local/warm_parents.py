@@ -38,6 +38,11 @@ class WarmParents:
         self._notebooks.start()
         return self
 
+    def warm_up(self) -> None:
+        """Have both import now, side by side: a release is about to begin."""
+        self._notebooks.warm_up()
+        self._dbt.warm_up()
+
     def stop(self) -> None:
         """End both, and what they have forked."""
         self._notebooks.stop()

@@ -143,6 +143,10 @@ class EmbeddedWorkspace:
         _log.info("workspace on %s at %s", self.state_dir, self.rest.host)
         return self
 
+    def warm_up(self) -> None:
+        """Say that a release is about to begin: what its tasks import is imported now."""
+        self._warm.warm_up()
+
     def stop(self) -> None:
         """Stop everything; the state directory stays."""
         (self.state_dir / CONNECTION_FILE).unlink(missing_ok=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import socket
@@ -42,6 +43,11 @@ class WarmParent:
             listener.listen(64)
             self._process = self._spawn(listener)
         return self
+
+    def warm_up(self) -> None:
+        """Have it import now, and do not wait for that. One that has ended is left alone."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as nobody, contextlib.suppress(OSError):
+            nobody.connect(str(self.address))
 
     @property
     def pid(self) -> int:

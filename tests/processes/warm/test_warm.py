@@ -278,6 +278,19 @@ def test_parent_that_cannot_import_leaves_its_clients_to_start_a_process(tmp_pat
         WarmProcess.start(parent.address, [], cwd=tmp_path, environment=BASE)
 
 
+def test_parent_imports_before_its_first_client_when_it_is_told_to(tmp_path: Path) -> None:
+    (tmp_path / "early.py").write_text(
+        "from pathlib import Path\ndef preload(): Path(__file__).with_name('imported').touch()\ndef run(argv): pass\n"
+    )
+    with WarmParent("early", environment={**BASE, "PYTHONPATH": os.pathsep.join([SOURCES, str(tmp_path)])}) as early:
+        early.warm_up()
+        deadline = time.monotonic() + 20
+        while not (tmp_path / "imported").exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+    early.warm_up()  # one that has ended is no error
+
+
 def test_no_parent_at_an_address(tmp_path: Path) -> None:
     with pytest.raises(NotWarm):
         WarmProcess.start(tmp_path / "socket", [], cwd=tmp_path, environment=BASE)
