@@ -39,6 +39,8 @@ SMALL_DATA = {
     "spark.sql.leafNodeDefaultParallelism": "1",
     "spark.sql.shuffle.partitions": "1",
     "spark.databricks.delta.snapshotPartitions": "1",
+    # Every sort and aggregation takes at least one page of memory, which Java has to clear: by default 64 MB.
+    "spark.buffer.pageSize": "1m",
 }
 
 LOG4J = """\
