@@ -10,10 +10,17 @@ from dbx_cd.errors import DbxCdError
 
 
 def run_command(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> int:
-    """Parse and run the command that the parser has set; an error of dbx_cd becomes one line and exit code 1."""
+    """Parse and run the command that the parser has set.
+
+    Returns:
+        Its exit code; 1 for an error of dbx_cd, which is one line, and 130 for Ctrl-C, as shells have it.
+    """
     options = parser.parse_args(arguments)
     try:
         return int(options.command(options))
     except DbxCdError as exc:
         print(f"{type(exc).__name__}: {exc}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130

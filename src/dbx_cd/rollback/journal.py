@@ -121,16 +121,14 @@ def unfinished(events: Iterable[Event]) -> dict[str, list[str]]:
     """
     begun: dict[str, list[_Begun]] = {}
     for event in events:
-        plans = begun.setdefault(event.release_id, [])
         if event.kind == "restore_planned":
-            plans.append(_Begun(event.payload.get("seal"), frozenset(event.payload.get("only") or ())))
-        elif event.kind == RestoreResult.KIND:
-            ended = next((plan for plan in plans if plan.seal in (event.payload.get("seal"), None)), None)
-            if ended is not None and event.payload.get("withdrawn"):
-                plans.remove(ended)
-            elif ended is not None:
-                plans[:] = [plan for plan in plans if not plan.is_within(ended)]
-    return {release_id: [plan.seal or "" for plan in plans] for release_id, plans in begun.items() if plans}
+            plan = _Begun(event.payload.get("seal"), frozenset(event.payload.get("only") or ()))
+            begun.setdefault(event.release_id, []).append(plan)
+        elif event.kind == RestoreResult.KIND and event.release_id in begun:
+            go_on = _after_end(begun.pop(event.release_id), event)
+            if go_on:
+                begun[event.release_id] = go_on
+    return {release_id: [plan.seal or "" for plan in plans] for release_id, plans in begun.items()}
 
 
 @dataclass(frozen=True)
@@ -142,3 +140,13 @@ class _Begun:
     def is_within(self, other: _Begun) -> bool:
         """Whether all its relations are among those of another plan of the release."""
         return not other.only or (bool(self.only) and self.only <= other.only)
+
+
+def _after_end(plans: list[_Begun], result: Event) -> list[_Begun]:
+    """The plans that go on after one of them has ended, or stepped back."""
+    ended = next((n for n, plan in enumerate(plans) if plan.seal in (result.payload.get("seal"), None)), None)
+    if ended is None:
+        return plans
+    if result.payload.get("withdrawn"):
+        return plans[:ended] + plans[ended + 1 :]
+    return [plan for plan in plans if not plan.is_within(plans[ended])]

@@ -180,7 +180,7 @@ def test_a_restore_is_unfinished_until_it_says_how_it_ended() -> None:
     assert restoring(one, two) == {"r1": ["s"], "r2": ["t"]}
     ended = (one, two, ("r1", "restored_relation", "s", []), ("r1", "rolled_back", "s", []))
     assert restoring(*ended) == {"r2": ["t"]}
-    assert list(restoring(*ended, one)) == ["r1", "r2"], "it goes on after a failure"
+    assert list(restoring(*ended, one)) == ["r2", "r1"], "it goes on after a failure"
     erased = ("r2", "rolled_back", "s", [])
     assert restoring(one, two, erased) == {"r1": ["s"], "r2": ["t"]}, "another restore erased what r2 wrote"
 
