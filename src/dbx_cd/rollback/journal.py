@@ -125,9 +125,9 @@ def unfinished(events: Iterable[Event]) -> dict[str, list[str]]:
             plan = _Begun(event.payload.get("seal"), frozenset(event.payload.get("only") or ()))
             begun.setdefault(event.release_id, []).append(plan)
         elif event.kind == RestoreResult.KIND and event.release_id in begun:
-            go_on = _after_end(begun.pop(event.release_id), event)
-            if go_on:
-                begun[event.release_id] = go_on
+            begun[event.release_id] = _after_end(begun[event.release_id], event)
+            if not begun[event.release_id]:
+                del begun[event.release_id]
     return {release_id: [plan.seal or "" for plan in plans] for release_id, plans in begun.items()}
 
 
