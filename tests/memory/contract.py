@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
@@ -13,6 +15,7 @@ from dbx_cd.delta.log_table import Brief, LogRow, LogTable
 from dbx_cd.delta.tables import Column, Tables
 from dbx_cd.errors import SqlFailed
 from dbx_cd.relations import RelationName
+from dbx_cd.release.state import STATE_FIELDS
 
 
 class World(Protocol):
@@ -116,6 +119,39 @@ def a_version_whose_files_are_gone_has_no_fingerprint_and_cannot_be_restored(wor
     assert world.rows(t) == [2]
 
 
+def a_fingerprint_is_taken_again_in_the_form_that_it_has(world: World) -> None:
+    t = world.name("t")
+    world.create(t, 1)
+    world.insert(t, 2)
+    for positions in (None, False):
+        taken = world.tables.fingerprint(t, positions=positions)
+        assert world.tables.fingerprint(t, 1, positions=taken.positions) == taken
+
+
+def a_detail_is_of_the_current_version(world: World) -> None:
+    t = world.name("t")
+    world.create(t, 1)
+    world.insert(t, 2)
+    world.tables.set_properties(t, {"dbx_cd.test": "yes"})
+    detail = world.tables.detail(t)
+    assert (detail.files, detail.size > 0, detail.properties["dbx_cd.test"]) == (2, True, "yes")
+
+
+def a_table_has_no_keys_or_tags_unless_somebody_gives_it_some(world: World) -> None:
+    t = world.name("t")
+    world.create(t, 1)
+    assert (world.tables.keys([t]).get(t.key, ()), world.tables.tags([t]).get(t.key, {})) == ((), {})
+
+
+def a_dropped_table_is_gone_where_there_is_no_undrop(world: World) -> None:
+    t = world.name("t")
+    world.create(t, 1)
+    world.tables.drop(t, kind="table")
+    assert world.tables.dropped(catalog=t.catalog, schema=t.schema) is None
+    with pytest.raises(SqlFailed):
+        world.tables.undrop(t)
+
+
 def what_is_missing_is_said_to_be_missing(world: World) -> None:
     gone, nowhere = world.name("gone"), RelationName("no_such_catalog", "s", "t")
     assert [e.kind for e in world.tables.entries([gone, nowhere]).values()] == ["missing", "missing"]
@@ -199,6 +235,13 @@ def a_log_cuts_payloads_to_the_fields_asked_for(world: World) -> None:
     assert payloads == [whole, '{"ok":true}', whole] or payloads == [whole, '{"ok": true}', whole]
 
 
+def a_log_s_rows_have_all_that_a_release_s_state_is_made_of(world: World) -> None:
+    said = {"ok": True, "complete": False, "seal": "s", "only": ["prod.shop.a", "prod.shop.b"], "relations": [1, 2]}
+    world.log.append([replace(_row("1", "r1", "restore_planned"), payload=json.dumps(said))])
+    ((_, row),) = world.log.rows(brief=Brief(STATE_FIELDS))
+    assert json.loads(row.payload or "") == {k: v for k, v in said.items() if k != "relations"}
+
+
 def a_row_may_hold_any_text(world: World) -> None:
     row = LogRow("1", "r'1\\", "opened", datetime(2026, 3, 29, 1, 30, tzinfo=UTC), None, 1, '{"a": "ä\'\\n\\u0000"}')
     world.log.append([row])
@@ -220,6 +263,10 @@ CONTRACT = [
     restore_brings_rows_schema_and_properties_back_by_a_commit_of_its_own,
     a_fingerprint_is_of_files_and_not_of_rows,
     a_version_whose_files_are_gone_has_no_fingerprint_and_cannot_be_restored,
+    a_fingerprint_is_taken_again_in_the_form_that_it_has,
+    a_detail_is_of_the_current_version,
+    a_table_has_no_keys_or_tags_unless_somebody_gives_it_some,
+    a_dropped_table_is_gone_where_there_is_no_undrop,
     what_is_missing_is_said_to_be_missing,
     a_view_is_what_it_was_made_from_and_stops_answering_without_its_column,
     a_view_does_not_take_a_table_s_name,
@@ -227,5 +274,6 @@ CONTRACT = [
     a_signed_commit_says_so_and_others_do_not,
     a_log_keeps_its_rows_in_commit_order,
     a_log_cuts_payloads_to_the_fields_asked_for,
+    a_log_s_rows_have_all_that_a_release_s_state_is_made_of,
     a_row_may_hold_any_text,
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections.abc import Callable
@@ -20,15 +21,16 @@ class MemoryDbt:
     """A `Runner`. Every `models/<name>.sql` is a table `<target>.shop.<name>` with its text as the only row.
 
     A model whose text holds the word `view` is a view over the model it refers to; a relation of the other kind in its
-    place is dropped first. One that holds `fails in <target>`
-    fails there; those after it in alphabetical order are built all the same.
+    place is dropped first. One that holds `fails in <target>` fails there; those after it in alphabetical order are
+    built all the same. What it lists and says of the project is compared with dbt's own in
+    `tests/processes/dbt/test_memory_dbt.py`.
 
     Args:
         tables: where it builds.
 
     Attributes:
         calls: the arguments of every call.
-        models: the texts of the models of the last call, by name.
+        models: the texts of the models that the last call selected, by name.
         before_statement: called with target and relation before each statement.
     """
 
@@ -43,16 +45,16 @@ class MemoryDbt:
         command = args[: next(i for i, a in enumerate(args) if a.startswith("-"))]
         target, folder = _option(args, "--target"), Path(_option(args, "--project-dir")) / "models"
         models = {path.stem: path.read_text() for path in sorted(folder.glob("*.sql"))}
-        excluded = _option(args, "--exclude").split() if "--exclude" in args else []
-        models = self.models = {name: text for name, text in models.items() if name not in excluded}
+        excluded = _words(args, "--exclude")
+        self.models = {name: text for name, text in models.items() if name not in excluded}
         out = Path(_option(args, "--target-path"))
         out.mkdir(parents=True, exist_ok=True)
         nodes = {_id(name): _node(name, text, target) for name, text in models.items()}
         manifest = {"metadata": {"project_name": PROJECT, "dbt_version": "1.11.0"}, "nodes": nodes}
         (out / "manifest.json").write_text(json.dumps(manifest))
         if command[0] == "ls":
-            return DbtOutcome(True, listed=tuple(nodes))
-        results = [self._build(name, text, target) for name, text in models.items()]
+            return DbtOutcome(True, listed=tuple(map(_id, self.models)))
+        results = [self._build(name, text, target) for name, text in self.models.items()]
         document = {"metadata": {}, "args": {"which": command[-1]}, "results": results}
         (out / "run_results.json").write_text(json.dumps(document))
         return DbtOutcome(all(r["status"] == "success" for r in results))
@@ -94,3 +96,9 @@ def _node(name: str, text: str, target: str) -> dict[str, Any]:
 
 def _option(args: list[str], name: str) -> str:
     return args[args.index(name) + 1]
+
+
+def _words(args: list[str], name: str) -> list[str]:
+    """All that is given to an option; nothing where it is not given."""
+    after = args[args.index(name) + 1 :] if name in args else []
+    return list(itertools.takewhile(lambda word: not word.startswith("--"), after))
