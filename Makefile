@@ -1,9 +1,13 @@
 # Every command a developer needs. Each sets up what it needs itself: a virtual environment with the locked packages,
-# the Delta jars, and the compiled catalog of the embedded workspace.
+# the Delta jars, the compiled catalog of the embedded workspace, and the classes that its JVM loads.
 
 VENV   := .venv
 PYTHON := $(VENV)/bin/python
 READY  := $(VENV)/.ready
+
+# What the compiled catalog and the recorded classes are made from.
+JAVA_SIDE := $(wildcard src/dbx_cd/local/java/dbxcd/local/*.java) src/dbx_cd/local/java_catalog.py \
+	src/dbx_cd/local/spark_session.py src/dbx_cd/local/record_classes.py
 
 # Processes that run tests; how tests are shared out is in tests/conftest.py. No process is started in the place of one
 # that was ended because a test hung: what hung is reported, and the run fails.
@@ -21,15 +25,15 @@ unexport PYTHONDONTWRITEBYTECODE
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' | column -t -s '|'
 
-$(READY): requirements/dev.lock requirements/dbt.txt setup.cfg tools/setup
+$(READY): requirements/dev.lock requirements/dbt.txt setup.cfg tools/setup $(JAVA_SIDE)
 	@tools/setup $(VENV)
 
-setup: $(READY)  ## Set everything up: .venv, locked packages, Delta jars, Java catalog
+setup: $(READY)  ## Set everything up: .venv, locked packages, Delta jars, Java catalog, recorded classes
 
 demo: $(READY)  ## Tell the whole story on the example: release, stopped release, approval, rollbacks
 	@$(PYTHON) -m examples.demo
 
-test: $(READY)  ## Run all tests, unit and Spark, but the deep ones
+test: $(READY)  ## Run all tests but the deep ones
 	@$(PYTHON) -m pytest $(PARALLEL)
 
 test-deep: $(READY)  ## Run the deep tests: every restore situation, a kill at every step, long attacks on the lifecycle

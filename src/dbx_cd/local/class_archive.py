@@ -27,12 +27,14 @@ def archive_of(java: JavaCatalog, *, jvm_options: str) -> Path:
     files = [command, *sorted(spark_jars().glob("*.jar")), java.catalog, *java.delta_jars]
     known = [(str(file), (found := file.stat()).st_size, found.st_mtime_ns) for file in files]
     digest = hashlib.sha256(repr((known, jvm_options)).encode()).hexdigest()[:16]
-    return java.catalog.with_name(f"{_place()}-{digest}.jsa")
+    cache = java.catalog.parent.parent
+    return cache / f"classes-{_installation(command)}-{digest}.jsa"
 
 
-def older_archives(archive: Path) -> list[Path]:
-    """The archives of the same installation of PySpark that this one replaces."""
-    return [file for file in archive.parent.glob(f"{_place()}-*.jsa") if file != archive]
+def replaced_by(archive: Path) -> list[Path]:
+    """The archives that nobody asks for any more: those of the same PySpark and Java as they were before."""
+    installation = archive.name.rsplit("-", 1)[0]
+    return [file for file in archive.parent.glob(f"{installation}-*.jsa") if file != archive]
 
 
 def sharing_option(archive: Path) -> str:
@@ -40,5 +42,5 @@ def sharing_option(archive: Path) -> str:
     return f'-XX:SharedArchiveFile="{archive}"' if archive.is_file() else ""
 
 
-def _place() -> str:
-    return hashlib.sha256(str(spark_jars()).encode()).hexdigest()[:8]
+def _installation(java: Path) -> str:
+    return hashlib.sha256(f"{spark_jars()}\0{java}".encode()).hexdigest()[:8]

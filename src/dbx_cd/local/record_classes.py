@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import subprocess
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from pyspark import SparkContext
-from pyspark.sql import SparkSession
+from pyspark.errors import PySparkException
 
 from dbx_cd.errors import SetupError
-from dbx_cd.local.class_archive import archive_of, older_archives
+from dbx_cd.local.class_archive import archive_of, replaced_by
 from dbx_cd.local.java_catalog import default_cache_dir, prepare
 from dbx_cd.local.spark_session import JVM_OPTIONS, start_spark
+
+_END_SECONDS = 120.0  # writing the archive takes about 15
 
 # What the workspace's tasks do first: what is loaded here need not be loaded there.
 STATEMENTS = (
@@ -63,26 +66,35 @@ def record(*, cache_dir: Path | None = None) -> Path:
         return archive
     with tempfile.TemporaryDirectory(dir=archive.parent) as scratch:
         dumped = Path(scratch, "classes.jsa")
-        options = f'-XX:ArchiveClassesAtExit="{dumped}"'
-        spark = start_spark(Path(scratch, "state"), catalogs=["main"], cache_dir=cache_dir, jvm_options=options)
-        for statement in STATEMENTS:
-            spark.sql(statement).toArrow()
-        _end(spark)
+        _run_statements(Path(scratch, "state"), cache_dir, more_jvm_options=f'-XX:ArchiveClassesAtExit="{dumped}"')
         if not dumped.is_file():
-            raise SetupError("Java made no archive of classes", where=archive, next_step="the workspace works without")
+            raise SetupError(
+                "Java made no archive of classes, so the workspace will start slower",
+                where=archive,
+                next_step="look for JAVA_TOOL_OPTIONS or SPARK_CONF_DIR: a JVM shares no classes with some settings",
+            )
         dumped.rename(archive)
-    for older in older_archives(archive):
-        older.unlink(missing_ok=True)
+    for old in replaced_by(archive):
+        old.unlink(missing_ok=True)
     return archive
 
 
-def _end(spark: SparkSession) -> None:
-    """Let the JVM end by itself, which is when it writes the archive."""
+def _run_statements(state: Path, cache_dir: Path | None, *, more_jvm_options: str) -> None:
+    """Start Spark, run the statements, and let the JVM end by itself, which is when it writes the archive."""
+    spark = start_spark(state, catalogs=["main"], cache_dir=cache_dir, more_jvm_options=more_jvm_options)
     gateway: Any = SparkContext._gateway
-    spark.stop()
-    gateway.shutdown()
-    gateway.proc.stdin.close()  # its end is what PySpark's JVM waits for
-    gateway.proc.wait()
+    try:
+        for statement in STATEMENTS:
+            spark.sql(statement).toArrow()
+        spark.stop()
+        gateway.shutdown()
+        gateway.proc.stdin.close()  # its end is what PySpark's JVM waits for
+        code = gateway.proc.wait(_END_SECONDS)
+    except (PySparkException, OSError, subprocess.TimeoutExpired) as exc:
+        gateway.proc.kill()
+        raise SetupError(f"no classes were recorded, so the workspace will start slower: {exc}") from exc
+    if code != 0:
+        raise SetupError(f"no classes were recorded, so the workspace will start slower: Java ended with {code}")
 
 
 def main(arguments: list[str] | None = None, *, report: Callable[[str], None] = print) -> int:

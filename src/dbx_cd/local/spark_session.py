@@ -39,7 +39,8 @@ SMALL_DATA = {
     "spark.sql.leafNodeDefaultParallelism": "1",
     "spark.sql.shuffle.partitions": "1",
     "spark.databricks.delta.snapshotPartitions": "1",
-    # Every sort and aggregation takes at least one page of memory, which Java has to clear: by default 64 MB.
+    # Every sort and aggregation takes at least one page of memory, which Java has to clear: by default 64 MB, where the
+    # heap has 3 GB. Measured: 112 statements take 76 s of processor time with this and 80 s without.
     "spark.buffer.pageSize": "1m",
 }
 
@@ -64,7 +65,7 @@ def start_spark(
     cores: int = 2,
     settings: Mapping[str, str] = SMALL_DATA,
     cache_dir: Path | None = None,
-    jvm_options: str = "",
+    more_jvm_options: str = "",
 ) -> SparkSession:
     """Start the JVM and return its first session; tables, views, tags and keys of an earlier start are there again.
 
@@ -75,7 +76,7 @@ def start_spark(
         cores: tasks that run at the same time.
         settings: further Spark settings; give {} for Spark's own way with large data.
         cache_dir: where jars and compiled classes are kept, by default the user's cache directory.
-        jvm_options: besides the usual ones; by default those that use the archive of classes, where there is one.
+        more_jvm_options: besides the usual ones; by default those that use the archive of classes, where there is one.
 
     Raises:
         SetupError: Java or the registry is missing, or another process uses this state directory.
@@ -86,10 +87,10 @@ def start_spark(
     names = catalog_names(catalogs)
     conf = SparkConf(loadDefaults=False)
     java = prepare(cache_dir=cache_dir)
-    options = jvm_options or sharing_option(archive_of(java, jvm_options=JVM_OPTIONS))
+    more = more_jvm_options or sharing_option(archive_of(java, jvm_options=JVM_OPTIONS))
     wanted = {
         **_session_settings(state, names=names),
-        **_driver_settings(java, state=state, memory=memory, cores=cores, jvm_options=options),
+        **_driver_settings(java, state=state, memory=memory, cores=cores, jvm_options=f"{JVM_OPTIONS} {more}"),
         **settings,
     }
     for key, value in wanted.items():
@@ -153,7 +154,7 @@ def _driver_settings(java: JavaCatalog, *, state: Path, memory: str, cores: int,
         "spark.driver.bindAddress": "127.0.0.1",
         # A class path instead of spark.jars.packages: no Ivy, no network, no messages at start.
         "spark.driver.extraClassPath": java.class_path,
-        "spark.driver.extraJavaOptions": f'{JVM_OPTIONS} {jvm_options} -Dlog4j2.configurationFile="{log4j.as_uri()}"',
+        "spark.driver.extraJavaOptions": f'{jvm_options} -Dlog4j2.configurationFile="{log4j.as_uri()}"',
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
         "spark.log.structuredLogging.enabled": "false",

@@ -86,11 +86,12 @@ def rollback_readiness(cd: Cd, release: Release, *, target: str, full_refresh: b
 
 
 def require_readiness(point: RestorePoint, *, policy: str) -> None:
-    """Say in the log what could not be brought back after a deploy; refuse it where the policy is "error".
+    """Tell the logger what the restore point is, as a warning where something could not be brought back.
 
     Args:
         point: the restore point that was taken for the deploy.
-        policy: `policies.require_rollback_ready`.
+        policy: `policies.require_rollback_ready`: "ignore" tells nothing, "warn" tells, "error" also refuses the deploy
+            where a relation would be lost for good.
 
     Raises:
         RestoreRefused: after the deploy nothing could bring at least one relation back; the message says why.

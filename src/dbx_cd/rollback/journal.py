@@ -109,15 +109,15 @@ def unfinished(events: Iterable[Event]) -> dict[str, list[str]]:
     """The releases whose restore has begun and not ended: it runs now, or its process was killed.
 
     Nothing else may change production then: half of it is the old state. A restore that ended with failures has
-    ended, and said so. It also ends an earlier one of the same release whose relations are all among its own, as when
-    the plan was made anew after a kill; one of other relations goes on. One that stepped back as it began ends nothing
-    but itself.
+    ended, and said so. It also ends an earlier one of the same release whose relations are all among those it is about,
+    as when the plan was made anew after a kill, without what cannot be brought back; one of other relations goes on.
+    One that stepped back as it began ends nothing but itself.
 
     Args:
         events: events of the release log in commit order.
 
     Returns:
-        By release, in the order in which their restores began: the seals of the plans.
+        By release, in the order in which their restores began: the seals of the plans, "" for one of an earlier wheel.
     """
     begun: dict[str, list[_Begun]] = {}
     for event in events:
@@ -138,13 +138,15 @@ class _Begun:
     only: frozenset[str]
 
     def is_within(self, other: _Begun) -> bool:
-        """Whether all its relations are among those of another plan of the release."""
+        """Whether all that it is about is among what another plan of the release is about."""
         return not other.only or (bool(self.only) and self.only <= other.only)
 
 
 def _after_end(plans: list[_Begun], result: Event) -> list[_Begun]:
     """The plans that go on after one of them has ended, or stepped back."""
-    ended = next((n for n, plan in enumerate(plans) if plan.seal in (result.payload.get("seal"), None)), None)
+    known = [plan.seal for plan in plans]
+    seal = result.payload.get("seal") if result.payload.get("seal") in known else None
+    ended = known.index(seal) if seal in known else None
     if ended is None:
         return plans
     if result.payload.get("withdrawn"):

@@ -50,7 +50,9 @@ class RestorePlan(Record):
     to: datetime | None = None
     """The time to go back to, UTC, instead of before the release."""
     only: tuple[str, ...] = ()
-    """The relations it is restricted to; empty for all."""
+    """The relations it is about, those left out by `skip` among them; empty for all of the release."""
+    skip: tuple[str, ...] = ()
+    """The relations that are left as they are on purpose."""
     reason: str | None = None
     """Why; set in the log, when somebody carries the plan out."""
 
@@ -87,7 +89,8 @@ class RestorePlan(Record):
         counts = Counter(i.action for i in self.items)
         actions = ", ".join(f"{n} {action}" for action, n in counts.items()) or "nothing to do"
         warned = f"; {len(self.later_writes)} with later writes by others" if self.later_writes else ""
-        return f"restore plan of release {self.release_id}: {actions}{warned}; seal {self.seal[:12]}"
+        left_out = f"; left out: {', '.join(self.skip)}" if self.skip else ""
+        return f"restore plan of release {self.release_id}: {actions}{warned}{left_out}; seal {self.seal[:12]}"
 
     @property
     def text(self) -> str:
@@ -170,7 +173,9 @@ def assess(
             f"{release} has no restore point: it never began to change production",
             next_step="pick a release that was deployed, from cd.log.history()",
         )
-    states = _selected(states_before(points), only=only, skip=skip)
+    about = _named_all(states_before(points), only)
+    left_out = {s.name for s in _named_all(about, skip)} if skip else set()
+    states = [s for s in about if s.name not in left_out]
     entries = tables.entries([s.relation for s in states])
 
     @cache
@@ -194,7 +199,8 @@ def assess(
         items=tuple(_ordered(items, {s.name: s.view_text or "" for s in states})),
         new_tables=new_tables,
         to=to,
-        only=tuple(s.name for s in states) if only or skip else (),
+        only=() if only is None else tuple(s.name for s in about),
+        skip=tuple(s.name for s in about if s.name in left_out),
     )
 
 
@@ -210,12 +216,14 @@ def states_before(points: Sequence[RestorePoint]) -> list[RelationState]:
     return list(first.values())
 
 
-def _selected(
-    states: Sequence[RelationState], *, only: Sequence[str] | None, skip: Sequence[str]
-) -> list[RelationState]:
-    wanted = {s.name for s in states} if only is None else {s.name for name in only for s in _named(name, states)}
-    left_out = {s.name for name in skip for s in _named(name, states)}
-    return [s for s in states if s.name in wanted - left_out]
+def _named_all(states: Sequence[RelationState], names: Sequence[str] | None) -> list[RelationState]:
+    """Those that any of the names means, in the order of the restore point; all where no names are given."""
+    if names is None:
+        return list(states)
+    if not names:
+        raise RestoreRefused("`only` names no relation", next_step="name one, or give none for the whole release")
+    wanted = {s.name for name in names for s in _named(name, states)}
+    return [s for s in states if s.name in wanted]
 
 
 def _named(name: str, states: Sequence[RelationState]) -> list[RelationState]:

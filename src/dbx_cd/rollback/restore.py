@@ -63,14 +63,17 @@ def restore(
     log = cd.log.read(release)
     _refuse_while_others_work(log, discard_later_writes=discard_later_writes)
     require_consent(plan, seal=seal, discard_later_writes=discard_later_writes)
-    now = assess(cd.tables, log, only=plan.only or None, to=plan.to, new_tables=plan.new_tables, sizes=False)
+    now = assess(
+        cd.tables, log, only=plan.only or None, skip=plan.skip, to=plan.to, new_tables=plan.new_tables, sizes=False
+    )
     items = agreed(plan, now)
     finished = log.last(RestoreResult)
+    begun = unfinished(log.events).get(release.id, [])
     done_before = finished is not None and finished.complete and log.state.deploying_to is None
-    if finished is not None and done_before and not any(i.changes for i in items):
+    if finished is not None and done_before and not begun and not any(i.changes for i in items):
         return finished  # two restores of one release are one
     earlier = log.all(RestorePlan)
-    if plan.seal in unfinished(log.events).get(release.id, ()):
+    if plan.seal in begun:
         reason = reason or next(p.reason for p in reversed(earlier) if p.seal == plan.seal)
     else:
         _claim(cd, release, replace(plan, reason=reason), discard_later_writes=discard_later_writes)
@@ -92,7 +95,7 @@ def restore(
         release_id=release.id,
         seal=plan.seal,
         relations=tuple(done),
-        complete=all(r.ok for r in done) and not plan.only and plan.to is None,
+        complete=all(r.ok for r in done) and not (plan.only or plan.skip) and plan.to is None,
         started_at=started,
         seconds=round(time.monotonic() - clock, 1),
         discarded_later_writes=discard_later_writes,

@@ -59,20 +59,24 @@ def waiting(process: WarmProcess) -> WarmProcess:
 
 
 def alive(pid: int) -> bool:
-    with contextlib.suppress(ProcessLookupError):
+    with contextlib.suppress(ProcessLookupError, FileNotFoundError):  # it may end while it is looked at
         os.kill(pid, 0)
         # A process that has ended and is not waited for yet can still be signalled.
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     return False
 
 
-def ends(pid: int, *, within: float) -> bool:
+def becomes(condition: Callable[[], bool], *, within: float) -> bool:
     deadline = time.monotonic() + within
-    while alive(pid):
+    while not condition():
         if time.monotonic() > deadline:
             return False
         time.sleep(0.02)
     return True
+
+
+def ends(pid: int, *, within: float) -> bool:
+    return becomes(lambda: not alive(pid), within=within)
 
 
 def test_fork_has_the_client_s_environment_and_nothing_of_the_parent_s(start: Start) -> None:
@@ -278,17 +282,23 @@ def test_parent_that_cannot_import_leaves_its_clients_to_start_a_process(tmp_pat
         WarmProcess.start(parent.address, [], cwd=tmp_path, environment=BASE)
 
 
-def test_parent_imports_before_its_first_client_when_it_is_told_to(tmp_path: Path) -> None:
+def test_parent_that_was_told_to_import_does_so_and_then_serves(tmp_path: Path) -> None:
     (tmp_path / "early.py").write_text(
-        "from pathlib import Path\ndef preload(): Path(__file__).with_name('imported').touch()\ndef run(argv): pass\n"
+        "import sys\nfrom pathlib import Path\n"
+        "def preload(): Path(__file__).with_name('imported').touch()\n"
+        "def run(argv): sys.exit(0)\n"
     )
-    with WarmParent("early", environment={**BASE, "PYTHONPATH": os.pathsep.join([SOURCES, str(tmp_path)])}) as early:
-        early.warm_up()
-        deadline = time.monotonic() + 20
-        while not (tmp_path / "imported").exists():
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
-    early.warm_up()  # one that has ended is no error
+    environment = {**BASE, "PYTHONPATH": os.pathsep.join([SOURCES, str(tmp_path)])}
+    with WarmParent("early", environment=environment) as parent:
+        parent.warm_up()
+        assert becomes((tmp_path / "imported").exists, within=20)
+        assert WarmProcess.start(parent.address, [], cwd=tmp_path, environment=environment).wait(20) == 0
+
+
+def test_parent_that_has_ended_is_not_told_to_import(tmp_path: Path) -> None:
+    parent = WarmParent("warm_entry", environment=BASE).start()
+    parent.stop()
+    parent.warm_up()
 
 
 def test_no_parent_at_an_address(tmp_path: Path) -> None:

@@ -12,7 +12,9 @@ from dbx_cd import (
     ReleaseError,
     RestoreResult,
     SmokeReport,
+    build_release,
     plan_restore,
+    request_approval,
     restore,
     smoke_after_restore,
 )
@@ -36,6 +38,13 @@ def deployed(releases: Releases, number: int, text: str = "") -> Release:
 def undone(releases: Releases, release: Release, *, only: list[str] | None = None) -> RestoreResult:
     plan = plan_restore(releases.cd(), release, only=only)
     return restore(releases.cd(), plan, seal=plan.seal)
+
+
+def to_eu(releases: Releases, release: Release) -> Release:
+    """The release in a second gated target."""
+    releases.approve(request_approval(releases.cd(), release, target="eu"))
+    build_release(releases.cd(), release, target="eu")
+    return release
 
 
 def build_tested(releases: Releases, release: Release) -> str:
@@ -99,7 +108,7 @@ def test_after_a_rollback_of_some_relations_only_their_checks_run(
 def test_a_release_that_never_began_to_deploy_has_nothing_to_test(releases: Releases) -> None:
     bad = deployed(releases, 1)
     result = undone(releases, bad)
-    with pytest.raises(ReleaseError, match="never changed production"):
+    with pytest.raises(ReleaseError, match="never changed a gated target"):
         smoke_after_restore(releases.cd(), releases.open("9"), result)
 
 
@@ -113,6 +122,19 @@ def test_the_target_is_one_that_the_release_changed_and_can_be_named(releases: R
     assert smoke_after_restore(cd, bad, result, target="prod").target == "prod"
     with pytest.raises(ReleaseError, match="never changed elsewhere"):
         smoke_after_restore(cd, bad, result, target="elsewhere")
+
+
+def test_of_two_targets_that_deployed_to_last_is_tested_unless_one_is_named(releases: Releases) -> None:
+    releases.settings = "targets: {stg: {}, prod: {defer_to: stg, gate: approval}, eu: {defer_to: stg, gate: approval}}"
+    before = to_eu(releases, deployed(releases, 1))
+    bad = to_eu(releases, deployed(releases, 2))
+    cd, result = releases.cd(), undone(releases, bad)
+    reports = [smoke_after_restore(cd, bad, result, target=target) for target in (None, "eu", "prod")]
+    assert [(report.target, report.release_id) for report in reports] == [
+        ("eu", before.id),
+        ("eu", before.id),
+        ("prod", before.id),
+    ]
 
 
 def test_the_log_is_read_once(releases: Releases) -> None:

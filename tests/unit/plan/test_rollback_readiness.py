@@ -119,5 +119,5 @@ def test_the_policy_says_in_the_log_what_could_not_be_brought_back(
     require_readiness(point, policy="warn")
     kept = tuple(state for state in point.relations if state.name != "prod.shop.becomes_view")
     require_readiness(replace(point, relations=kept), policy="warn")
-    said = [(record.levelname, "prod.shop.becomes_view" in record.message) for record in caplog.records]
-    assert said == [("WARNING", True), ("INFO", False)]
+    messages = [(record.levelname, "prod.shop.becomes_view" in record.message) for record in caplog.records]
+    assert messages == [("WARNING", True), ("INFO", False)]

@@ -212,3 +212,10 @@ def test_the_log_of_an_earlier_wheel_does_not_say_which_plan_a_restore_ended() -
     planned = Event("1", "r1", "restore_planned", NOW, "", {}, 1)
     ended = Event("2", "r1", "rolled_back", NOW, "", {"seal": "s"}, 2)
     assert (list(unfinished([planned])), unfinished([planned, ended])) == (["r1"], {})
+
+
+def test_a_plan_of_an_earlier_wheel_is_not_taken_for_one_whose_seal_is_known() -> None:
+    old = Event("1", "r1", "restore_planned", NOW, "", {}, 1)
+    new = Event("2", "r1", "restore_planned", NOW, "", {"seal": "s", "only": ["a"]}, 2)
+    stepped_back = Event("3", "r1", "rolled_back", NOW, "", {"seal": "s", "withdrawn": True}, 3)
+    assert unfinished([old, new, stepped_back]) == {"r1": [""]}

@@ -322,6 +322,45 @@ def test_a_restore_of_one_table_that_ends_does_not_let_a_deploy_in_while_that_of
     assert len(cd.log.all(release, RestorePlan)) == 2, "it went on, and began no new one"
 
 
+def test_a_killed_restore_ends_by_one_without_what_cannot_be_brought_back(releases: Releases) -> None:
+    release, cd = written(releases, "a", "b"), releases.cd()
+    cd.log.append(release, plan_restore(cd, release))  # killed at once
+    releases.tables.optimize(A)
+    releases.tables.vacuum(A)
+    whole = plan_restore(cd, release)
+    with pytest.raises(RestoreRefused, match="plan again with skip="):
+        restore(cd, whole, seal=whole.seal)
+    rest = plan_restore(cd, release, skip=[i.name for i in whole.blocked])
+    assert f"; left out: {A}; seal" in str(rest)
+    assert not restore(cd, rest, seal=rest.seal).complete
+    assert unfinished(cd.log.events()) == {}
+    assert cd.log.state(release).of("prod").is_partly_rolled_back
+    claim(cd, releases.open("other"), target="prod")
+
+
+def test_a_killed_restore_of_one_table_that_is_lost_ends_by_leaving_it_out(releases: Releases) -> None:
+    release, cd = written(releases, "a", "b"), releases.cd()
+    cd.log.append(release, plan_restore(cd, release, only=["a"]))
+    releases.tables.optimize(A)
+    releases.tables.vacuum(A)
+    assert plan_restore(cd, release, only=["a"]).blocked
+    nothing = plan_restore(cd, release, only=["a"], skip=["a"])
+    assert (nothing.items, nothing.only, nothing.skip) == ((), (str(A),), (str(A),))
+    result = restore(cd, nothing, seal=nothing.seal)
+    assert (result.complete, result.relations, unfinished(cd.log.events())) == (False, (), {})
+    assert cd.log.state(release).phase != "rolled_back"
+
+
+def test_a_second_restore_that_was_killed_at_its_end_is_finished_by_the_next(releases: Releases) -> None:
+    release, cd = written(releases, "a"), releases.cd()
+    plan = plan_restore(cd, release)
+    restore(cd, plan, seal=plan.seal)
+    again = plan_restore(cd, release)
+    cd.log.append(release, again)  # and killed after its last relation
+    restore(cd, again, seal=again.seal)
+    assert unfinished(cd.log.events()) == {}
+
+
 def test_two_restores_that_begin_at_the_same_time_do_not_both_go_on(releases: Releases) -> None:
     older, newer = written(releases, "a"), written(releases, "b", run_id="2")
     cd = releases.cd()

@@ -31,6 +31,7 @@ __all__ = ["GatewayInfo", "RestServer", "User"]
 _log = logging.getLogger(__name__)
 
 _WORKSPACE_ID = "0"
+_POLL_SECONDS = 0.05  # how long `stop` may wait for the server to look
 _HOST_METADATA = "/.well-known/databricks-config"
 _TELEMETRY = "/telemetry-"
 
@@ -97,7 +98,7 @@ class RestServer:
         app.register_blueprint(scim_api(self._directory))
         _add_frame(app, self._directory, self.host)
         self._thread = threading.Thread(
-            target=self._server.serve_forever, args=(0.05,), name="rest-server", daemon=True
+            target=self._server.serve_forever, args=(_POLL_SECONDS,), name="rest-server", daemon=True
         )
 
     def start(self) -> RestServer:
