@@ -15,6 +15,8 @@ STORY = {"test_walkthrough.py", "test_runbook.py", "test_shop.py"}
 """The files that look at the story of the shop."""
 APART = STORY | {"test_restore_kill.py", "test_catalog_dbt.py"}
 """What has an embedded workspace beside that of the rest of `tests/spark`: the story, and some of the deep tests."""
+OWN = {"test_run.py", "test_catalog_restart.py"}
+"""What starts and ends workspaces of its own (`tests/spark/local`), and shares none."""
 
 
 def group_of(nodeid: str) -> str:
@@ -22,6 +24,8 @@ def group_of(nodeid: str) -> str:
     file = PurePosixPath(nodeid.split("::")[0])
     if "spark" not in file.parts:
         return "dbt" if file.parts[-3:-1] == ("processes", "dbt") else str(file)  # one process that imports dbt
+    if file.parent.name == "local" and file.name in OWN:
+        return str(file)
     return "spark, apart" if file.name in APART else "spark"
 
 
