@@ -7,7 +7,7 @@ from dbx_cd.release.context import Cd
 from dbx_cd.release.events import ClaimWithdrawn, Deploying, Release
 from dbx_cd.release.reading import LogReading
 from dbx_cd.release.turn import refuse_ended
-from dbx_cd.rollback.journal import unfinished
+from dbx_cd.rollback.journal import restoring_since
 
 
 def claim(cd: Cd, release: Release, *, target: str) -> None:
@@ -47,7 +47,8 @@ def _refuse(log: LogReading, release: Release, *, target: str) -> None:
             where=release,
             next_step="wait for it; if its run has died, repair that run or roll the release back",
         )
-    restoring = next(iter(unfinished(log.events)), None)
+    since = restoring_since(log.events)
+    restoring = next((name for name, began in since.items() if name == release.id or began < mine), None)
     if restoring is not None:
         raise ReleaseError(
             f"release {restoring} is being rolled back",

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from py4j.protocol import Py4JError
 from pyspark import SparkContext
 from pyspark.errors import PySparkException
 
@@ -90,7 +91,7 @@ def _run_statements(state: Path, cache_dir: Path | None, *, more_jvm_options: st
         gateway.shutdown()
         gateway.proc.stdin.close()  # its end is what PySpark's JVM waits for
         code = gateway.proc.wait(_END_SECONDS)
-    except (PySparkException, OSError, subprocess.TimeoutExpired) as exc:
+    except (PySparkException, Py4JError, OSError, subprocess.TimeoutExpired) as exc:
         gateway.proc.kill()
         raise SetupError(f"no classes were recorded, so the workspace will start slower: {exc}") from exc
     if code != 0:
@@ -104,7 +105,7 @@ def main(arguments: list[str] | None = None, *, report: Callable[[str], None] = 
     options = parser.parse_args(arguments)
     try:
         report(f"Classes recorded in {record(cache_dir=options.cache_dir)}")
-    except SetupError as error:
+    except (SetupError, OSError) as error:
         report(str(error))
         return 1
     return 0

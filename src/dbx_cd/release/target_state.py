@@ -65,7 +65,8 @@ class TargetState:
     first_deployed: int = -1
     """The commit that first deployed the release here; -1 before."""
     claimed: int = -1
-    """The commit of the last claim (`deploying`): of two claims, the earlier one has the target."""
+    """The commit of the claim (`deploying`) since which the target is being changed, or was last: of two claims, the
+    earlier one has the target, also when it was killed and claims again."""
     before_claim: TargetState | None = None
     """What was true before the claim: a claim that is withdrawn changes nothing."""
     is_partly_rolled_back: bool = False
@@ -135,7 +136,8 @@ class TargetState:
 
         match kind:
             case "deploying":
-                return deployment("deploying", claimed=version, before_claim=replace(self, before_claim=None))
+                claimed = self.claimed if self.deployment == "deploying" else version
+                return deployment("deploying", claimed=claimed, before_claim=replace(self, before_claim=None))
             case "claim_withdrawn" if self.before_claim is not None and self.deployment == "deploying":
                 # Of the deployment alone: what was decided meanwhile stays decided.
                 return replace(self.before_claim, requests=self.requests, newest_seal=self.newest_seal)

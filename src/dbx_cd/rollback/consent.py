@@ -50,7 +50,12 @@ def agreed(plan: RestorePlan, now: RestorePlan) -> list[PlanItem]:
         RestoreRefused: a relation is neither what the plan says nor what an earlier attempt made of it.
     """
     current = {i.name: i for i in now.items}
-    moved = [i.name for i in plan.items if not is_as_planned(i, current[i.name])]
+    planned = {i.name: i for i in plan.items}
+    moved = sorted(
+        name
+        for name in planned.keys() | current.keys()  # also what a later attempt to deploy has touched besides
+        if name not in planned or name not in current or not is_as_planned(planned[name], current[name])
+    )
     if moved:
         raise RestoreRefused(f"changed since the plan: {', '.join(moved)}", next_step="plan again and read it")
     return [_execution(i, current[i.name]) for i in plan.items]

@@ -119,16 +119,29 @@ def unfinished(events: Iterable[Event]) -> dict[str, list[str]]:
     Returns:
         By release, in the order in which their restores began: the seals of the plans, "" for one of an earlier wheel.
     """
+    return {release_id: [plan.seal or "" for plan in plans] for release_id, plans in _begun(events).items()}
+
+
+def restoring_since(events: Iterable[Event]) -> dict[str, int]:
+    """The commit with which the restore of each release of `unfinished` began.
+
+    Of a restore and a deploy, and of two restores, that begin at the same time the one whose event comes first goes on;
+    the other one steps back, or was killed before it could.
+    """
+    return {release_id: plans[0].version for release_id, plans in _begun(events).items()}
+
+
+def _begun(events: Iterable[Event]) -> dict[str, list[_Begun]]:
     begun: dict[str, list[_Begun]] = {}
     for event in events:
         if event.kind == "restore_planned":
-            plan = _Begun(event.payload.get("seal"), frozenset(event.payload.get("only") or ()))
+            plan = _Begun(event.payload.get("seal"), frozenset(event.payload.get("only") or ()), event.version)
             begun.setdefault(event.release_id, []).append(plan)
         elif event.kind == RestoreResult.KIND and event.release_id in begun:
             begun[event.release_id] = _after_end(begun[event.release_id], event)
             if not begun[event.release_id]:
                 del begun[event.release_id]
-    return {release_id: [plan.seal or "" for plan in plans] for release_id, plans in begun.items()}
+    return begun
 
 
 @dataclass(frozen=True)
@@ -136,6 +149,7 @@ class _Begun:
     seal: str | None
     """None in logs of before plans said their seal."""
     only: frozenset[str]
+    version: int
 
     def is_within(self, other: _Begun) -> bool:
         """Whether all that it is about is among what another plan of the release is about."""
@@ -146,9 +160,9 @@ def _after_end(plans: list[_Begun], result: Event) -> list[_Begun]:
     """The plans that go on after one of them has ended, or stepped back."""
     known = [plan.seal for plan in plans]
     seal = result.payload.get("seal") if result.payload.get("seal") in known else None
-    ended = known.index(seal) if seal in known else None
-    if ended is None:
+    if seal not in known:
         return plans
+    last = len(known) - 1 - known[::-1].index(seal)
     if result.payload.get("withdrawn"):
-        return plans[:ended] + plans[ended + 1 :]
-    return [plan for plan in plans if not plan.is_within(plans[ended])]
+        return plans[:last] + plans[last + 1 :]
+    return [plan for n, plan in enumerate(plans) if n > last or not plan.is_within(plans[last])]

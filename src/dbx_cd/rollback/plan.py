@@ -58,9 +58,9 @@ class RestorePlan(Record):
 
     @property
     def seal(self) -> str:
-        """A digest of what the plan describes. Maintenance commits do not change it, anything else does."""
+        """A digest of what the plan is about and describes: maintenance commits do not change it, all else does."""
         described = [(i.name, i.action, i.now, i.to_version, i.later_writes) for i in self.items]
-        return digest([self.release_id, self.new_tables, self.to, sorted(described)])
+        return digest([self.release_id, self.new_tables, self.to, self.only, self.skip, sorted(described)])
 
     def __post_serialize__(self, d: dict[Any, Any]) -> dict[Any, Any]:
         return {**super().__post_serialize__(d), "seal": self.seal}

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from dbx_cd.errors import DbxCdError, RestoreFailed, RestoreRefused, SqlFailed
 from dbx_cd.release.reading import LogReading
 from dbx_cd.rollback.consent import agreed, require_consent
-from dbx_cd.rollback.journal import RestoredRelation, RestoreResult as RestoreResult, unfinished
+from dbx_cd.rollback.journal import RestoredRelation, RestoreResult as RestoreResult, restoring_since, unfinished
 from dbx_cd.rollback.plan import RestorePlan, assess, states_before
 from dbx_cd.rollback.plan_item import PlanItem
 from dbx_cd.rollback.point import THREADS, RestorePoint
@@ -232,19 +232,23 @@ def _claim(cd: Cd, release: Release, plan: RestorePlan, *, discard_later_writes:
 
 
 def _refuse_while_others_work(log: LogReading, *, discard_later_writes: bool) -> None:
-    """A restore excludes any deploy, and the restore of another release.
+    """A restore excludes any deploy, and the restore of another release: the one that began first goes on.
 
     Whether a deploy of this very release still runs, or was killed, the log cannot tell: that is for a person to say.
     """
     assert log.release is not None
-    half_done = [release_id for release_id in unfinished(log.events) if release_id != log.release.id]
-    if half_done:
+    since = restoring_since(log.events)
+    mine = since.pop(log.release.id, None)
+    half_done = next((release_id for release_id, began in since.items() if mine is None or began < mine), None)
+    if half_done is not None:
         raise RestoreRefused(
-            f"release {half_done[0]} is being restored, or its restore was killed",
+            f"release {half_done} is being restored, or its restore was killed",
             next_step="finish that restore first: plan and restore it again",
         )
     for other, state in log.history:
         if state.deploying_to is None:
+            continue
+        if other.id != log.release.id and mine is not None and state.of(state.deploying_to).claimed > mine:
             continue
         if other.id != log.release.id:
             raise RestoreRefused(f"{other} is deploying to {state.deploying_to}", next_step="wait until it has ended")

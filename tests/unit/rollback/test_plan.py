@@ -219,3 +219,9 @@ def test_a_plan_of_an_earlier_wheel_is_not_taken_for_one_whose_seal_is_known() -
     new = Event("2", "r1", "restore_planned", NOW, "", {"seal": "s", "only": ["a"]}, 2)
     stepped_back = Event("3", "r1", "rolled_back", NOW, "", {"seal": "s", "withdrawn": True}, 3)
     assert unfinished([old, new, stepped_back]) == {"r1": [""]}
+
+
+def test_a_restore_does_not_end_one_that_began_after_it() -> None:
+    whole, one = ("r1", "restore_planned", "s", []), ("r1", "restore_planned", "t", ["a"])
+    assert restoring(whole, one, ("r1", "rolled_back", "s", [])) == {"r1": ["t"]}
+    assert restoring(whole, one, whole, ("r1", "rolled_back", "s", [])) == {}, "it was begun again"

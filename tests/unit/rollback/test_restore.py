@@ -25,7 +25,7 @@ from dbx_cd.deploy.claim import claim
 from dbx_cd.relations import RelationName
 from dbx_cd.release.events import Deployed, Deploying, Failed
 from dbx_cd.rollback.journal import RestoredRelation, unfinished
-from dbx_cd.rollback.point import RestorePoint, VersionsAfter, capture_restore_point
+from dbx_cd.rollback.point import RestorePoint, VersionsAfter, capture_restore_point, record_versions_after
 from memory.releases import Releases, relation
 from memory.tables import Content, MemoryTables
 
@@ -293,17 +293,61 @@ def test_restore_and_deploy_that_begin_at_the_same_time_do_not_both_go_on(releas
     assert cd.log.state(release).deployed_to == ("prod",)
 
 
-def test_a_second_restore_that_steps_back_does_not_let_a_deploy_in_while_the_first_runs(releases: Releases) -> None:
+def test_a_deploy_that_begins_while_a_restore_runs_steps_back_and_a_second_restore_does_not(releases: Releases) -> None:
     release, cd = written(releases, "a", "b"), releases.cd()
     cd.log.append(release, plan_restore(cd, release))  # runs, in another process
     other, second = releases.open("other"), plan_restore(cd, release, only=["a"])
-    just_before(releases, RestorePlan.KIND, lambda: cd.log.append(other, Deploying("prod")))
-    with pytest.raises(RestoreRefused, match="is deploying to prod"):
-        restore(cd, second, seal=second.seal)
+    just_before(releases, RestorePlan.KIND, lambda: cd.log.append(other, Deploying("prod")))  # and was killed
+    restore(cd, second, seal=second.seal)
     assert list(unfinished(cd.log.events())) == [release.id]
     cd.log.append(other, Failed("prod", "stopped"))
     with pytest.raises(ReleaseError, match=f"release {release.id} is being rolled back"):
         claim(cd, other, target="prod")
+
+
+def test_two_restores_that_are_killed_as_they_begin_do_not_block_each_other(releases: Releases) -> None:
+    older, newer = written(releases, "a"), written(releases, "b", run_id="2")
+    cd = releases.cd()
+    first, second = plan_restore(cd, older), plan_restore(cd, newer)
+    cd.log.append(older, first)
+    cd.log.append(newer, second)
+    with pytest.raises(RestoreRefused, match=f"release {older.id} is being restored"):
+        restore(cd, second, seal=second.seal)
+    assert restore(cd, first, seal=first.seal).complete
+    assert restore(cd, second, seal=second.seal).complete
+
+
+def test_a_restore_goes_on_although_a_later_claim_was_killed_as_it_began(releases: Releases) -> None:
+    release, cd = written(releases, "a"), releases.cd()
+    plan, other = plan_restore(cd, release), releases.open("other")
+    cd.log.append(release, plan)
+    cd.log.append(other, Deploying("prod"))
+    assert restore(cd, plan, seal=plan.seal).complete
+    nothing = plan_restore(cd, other)
+    assert restore(cd, nothing, seal=nothing.seal, discard_later_writes=True).complete
+    assert cd.log.read(other).state.deploying_to is None
+
+
+def test_a_deploy_goes_on_although_a_later_restore_was_killed_as_it_began(releases: Releases) -> None:
+    release, cd = written(releases, "a"), releases.cd()
+    other, plan = releases.open("other"), plan_restore(cd, release)
+    cd.log.append(other, Deploying("prod"))
+    cd.log.append(release, plan)
+    claim(cd, other, target="prod")
+    own = plan_restore(cd, other)
+    cd.log.append(other, own)
+    with pytest.raises(ReleaseError, match=f"release {other.id} is being rolled back"):
+        claim(cd, other, target="prod")
+
+
+def test_a_killed_deploy_claims_again_before_a_later_claim_that_was_killed_as_it_began(releases: Releases) -> None:
+    first, cd = releases.open("1"), releases.cd()
+    cd.log.append(first, Deploying("prod"))
+    second = releases.open("2")
+    cd.log.append(second, Deploying("prod"))
+    claim(cd, first, target="prod")
+    with pytest.raises(ReleaseError, match=f"{first.id}.* is deploying to prod"):
+        claim(cd, second, target="prod")
 
 
 def test_a_restore_of_one_table_that_ends_does_not_let_a_deploy_in_while_that_of_another_runs(
@@ -359,6 +403,26 @@ def test_a_second_restore_that_was_killed_at_its_end_is_finished_by_the_next(rel
     cd.log.append(release, again)  # and killed after its last relation
     restore(cd, again, seal=again.seal)
     assert unfinished(cd.log.events()) == {}
+
+
+def test_a_plan_of_before_a_deploy_went_on_is_refused(releases: Releases) -> None:
+    releases.tables.create(A, 1)
+    release, cd = releases.open(), releases.cd()
+    cd.log.append(release, Deploying("prod"))
+    nothing = plan_restore(cd, release)  # it has changed nothing yet
+    point = capture_restore_point(cd, release, [A])
+    releases.tables.insert(A, 9)
+    record_versions_after(cd, release, point)
+    with pytest.raises(RestoreRefused, match=f"changed since the plan: {A}"):
+        restore(cd, nothing, seal=nothing.seal, discard_later_writes=True)
+    assert cd.log.state(release).phase == "deploying"
+
+
+def test_plans_that_are_about_other_relations_have_other_seals(releases: Releases) -> None:
+    release, cd = written(releases, "a", "b"), releases.cd()
+    plans = [plan_restore(cd, release, only=only, skip=skip) for only, skip in ((None, ["b"]), (["a"], []), (None, []))]
+    plans.append(plan_restore(cd, release, only=["a", "b"]))
+    assert len({plan.seal for plan in plans}) == 4
 
 
 def test_two_restores_that_begin_at_the_same_time_do_not_both_go_on(releases: Releases) -> None:
