@@ -11,7 +11,6 @@ from dbx_cd.artifacts.version import DEPLOYABLE_COMMANDS, TIMESTAMP_FORMAT
 from dbx_cd.config import CdConfig
 from dbx_cd.errors import ReleaseError
 from dbx_cd.relations import RelationName
-from dbx_cd.release.events import Deploying
 from dbx_cd.rollback.point import RestorePoint
 from dbx_cd.smoke.baseline import NoBaseline
 from dbx_cd.smoke.report import CheckResult, SmokeReport
@@ -47,7 +46,7 @@ def smoke_after_restore(cd: Cd, release: Release, result: RestoreResult, *, targ
     log = cd.log.read(release)
     claimed = sorted((t.claimed, name) for name, t in log.state.targets.items() if t.claimed >= 0)
     target = target or next((name for _, name in reversed(claimed)), "a gated target")
-    point = _first_point(log, target)
+    point = next(iter(log.all(RestorePoint)), None)
     if point is None or target not in {name for _, name in claimed}:
         raise ReleaseError(f"{release} never changed {target}", next_step="there is nothing to test")
     earlier = _build_before(cd, log, point, target)
@@ -73,18 +72,6 @@ def _tested(cd: Cd, result: RestoreResult, earlier: ArtifactVersion) -> SmokeRep
             recheck=True,
             check=False,
         )
-
-
-def _first_point(log: LogReading, target: str) -> RestorePoint | None:
-    """What was there before the release first changed a target: a claim comes before its restore point."""
-    assert log.release is not None
-    claimed = ""
-    for event in log.of(log.release.id, kinds=(Deploying.KIND, RestorePoint.KIND)):
-        if event.kind == Deploying.KIND:
-            claimed = str(event.payload.get("target"))
-        elif claimed == target:
-            return RestorePoint.read(dict(event.payload))
-    return None
 
 
 def _build_before(cd: Cd, log: LogReading, point: RestorePoint, target: str) -> ArtifactVersion | None:

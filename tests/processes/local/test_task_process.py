@@ -184,7 +184,7 @@ Task(Path(sys.argv[1]), Path(sys.argv[2]) if sys.argv[2] else None).run(LEAVES_A
 
 
 def test_task_ends_when_its_workspace_dies(task: Task) -> None:
-    folders = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
+    folders = [str(Path(__file__).parent), str(Path(__file__).parents[2] / "unit")]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([*folders, os.environ.get("PYTHONPATH", "")])}
     log = task.folder / "task.log"
     with subprocess.Popen(
