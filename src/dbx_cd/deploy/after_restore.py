@@ -44,10 +44,10 @@ def smoke_after_restore(cd: Cd, release: Release, result: RestoreResult, *, targ
         ReleaseError: the release never began to change that target.
     """
     log = cd.log.read(release)
-    claimed = sorted((t.claimed, name) for name, t in log.state.targets.items() if t.claimed >= 0)
-    target = target or next((name for _, name in reversed(claimed)), "a gated target")
+    claimed = {name: t.claimed for name, t in log.state.targets.items() if t.claimed >= 0}
+    target = target or max(claimed, key=lambda name: claimed[name], default="a gated target")
     point = next(iter(log.all(RestorePoint)), None)
-    if point is None or target not in {name for _, name in claimed}:
+    if point is None or target not in claimed:
         raise ReleaseError(f"{release} never changed {target}", next_step="there is nothing to test")
     earlier = _build_before(cd, log, point, target)
     report = _nothing(target, release) if earlier is None else _tested(cd, result, earlier)

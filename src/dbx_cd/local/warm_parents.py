@@ -1,6 +1,7 @@
 """The warm parents of an embedded workspace: one for notebooks, one for dbt.
 
-Each imports with its first task, so a workspace that runs none pays two bare interpreters.
+Each imports with its first task, or when a release is about to begin, so a workspace that runs none pays two bare
+interpreters.
 """
 
 from __future__ import annotations

@@ -248,11 +248,12 @@ def _refuse_while_others_work(log: LogReading, *, discard_later_writes: bool) ->
     for other, state in log.history:
         if state.deploying_to is None:
             continue
-        if other.id != log.release.id and mine is not None and state.of(state.deploying_to).claimed > mine:
-            continue
         if other.id != log.release.id:
-            raise RestoreRefused(f"{other} is deploying to {state.deploying_to}", next_step="wait until it has ended")
-        if not discard_later_writes:
+            if mine is None or state.of(state.deploying_to).claimed < mine:
+                raise RestoreRefused(
+                    f"{other} is deploying to {state.deploying_to}", next_step="wait until it has ended"
+                )
+        elif not discard_later_writes:
             raise RestoreRefused(
                 f"{other} is still deploying to {state.deploying_to}, or its run was killed",
                 next_step="make sure that no run of it is left, then restore with discard_later_writes=True",

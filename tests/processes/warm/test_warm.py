@@ -31,6 +31,11 @@ BASE = {
 Start = Callable[..., WarmProcess]
 
 
+def importing_from(folder: Path) -> dict[str, str]:
+    """An environment in which a test's own entry module is found."""
+    return {**BASE, "PYTHONPATH": os.pathsep.join([SOURCES, str(folder)])}
+
+
 @pytest.fixture(scope="module")
 def parent() -> Iterator[WarmParent]:
     with WarmParent("warm_entry", environment={**BASE, "ONLY_PARENT": "1"}) as started:
@@ -257,7 +262,7 @@ def test_other_packages_are_refused(parent: WarmParent, tmp_path: Path, monkeypa
 def test_code_that_changed_since_it_was_imported_is_refused(tmp_path: Path) -> None:
     entry = tmp_path / "changing_entry.py"
     entry.write_text("import sys\ndef preload(): pass\ndef run(argv): sys.exit(0)\n")
-    environment = {**BASE, "PYTHONPATH": os.pathsep.join([SOURCES, str(tmp_path)])}
+    environment = importing_from(tmp_path)
     with WarmParent("changing_entry", environment=environment) as parent:
         assert WarmProcess.start(parent.address, [], cwd=tmp_path, environment=environment).wait(20) == 0
         os.utime(entry, ns=(1, 1))
@@ -271,7 +276,7 @@ def test_parent_of_several_threads_does_not_fork(tmp_path: Path) -> None:
         "def preload(): threading.Thread(target=time.sleep, args=(30,), daemon=True).start()\n"
         "def run(argv): pass\n"
     )
-    environment = {**BASE, "PYTHONPATH": os.pathsep.join([SOURCES, str(tmp_path)])}
+    environment = importing_from(tmp_path)
     with WarmParent("threaded_entry", environment=environment, log=tmp_path / "log") as parent, pytest.raises(NotWarm):
         WarmProcess.start(parent.address, [], cwd=tmp_path, environment=environment)
     assert "cannot be forked" in (tmp_path / "log").read_text()
@@ -288,7 +293,7 @@ def test_parent_that_was_told_to_import_does_so_and_then_serves(tmp_path: Path) 
         "def preload(): Path(__file__).with_name('imported').touch()\n"
         "def run(argv): sys.exit(0)\n"
     )
-    environment = {**BASE, "PYTHONPATH": os.pathsep.join([SOURCES, str(tmp_path)])}
+    environment = importing_from(tmp_path)
     with WarmParent("early", environment=environment) as parent:
         parent.warm_up()
         assert becomes((tmp_path / "imported").exists, within=20)
