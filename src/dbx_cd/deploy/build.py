@@ -25,6 +25,7 @@ from dbx_cd.plan.rollback_readiness import require_readiness
 from dbx_cd.records import Record
 from dbx_cd.release.context import Cd
 from dbx_cd.release.events import Built, Deployed, Deploying, Failed, Release
+from dbx_cd.release.reading import LogReading
 from dbx_cd.release.turn import refuse_over
 from dbx_cd.rollback.point import RestorePoint, capture_restore_point, record_versions_after
 
@@ -101,7 +102,12 @@ def build_release(
         ReleaseSuperseded, ReleaseError: the release is over, or another one is deploying.
         DbtFailed: dbt failed; `.result` is the `DbtRun`, whose artifacts are published.
     """
-    gated = cd.config.target(target).gate is not None or _was_gated(cd, target)
+    gated = cd.config.target(target).gate is not None
+    if not gated:
+        log = cd.log.read(release)
+        gated = _was_gated(log, target)
+        if not gated:
+            refuse_over(release, log.state)
     selection = Selection(cmd, select or None, exclude or None, with_parents, full_refresh)
     _log.info("%s: building into %s", release, target)
     with tempfile.TemporaryDirectory(prefix="dbx_cd-", ignore_cleanup_errors=True) as folder:
@@ -116,9 +122,9 @@ def build_release(
     return result
 
 
-def _was_gated(cd: Cd, target: str) -> bool:
+def _was_gated(log: LogReading, target: str) -> bool:
     """Whether a release was ever deployed to a target through its gate; a commit cannot take that gate away."""
-    return any(event.payload.get("target") == target for event in cd.log.events(kinds=(Deploying.KIND,)))
+    return any(event.kind == Deploying.KIND and event.payload.get("target") == target for event in log.events)
 
 
 @dataclass(frozen=True)
@@ -145,7 +151,6 @@ class _Dbt:
 
 
 def _build_open(cd: Cd, release: Release, selection: Selection, dbt: _Dbt) -> BuildResult:
-    refuse_over(release, cd.log.state(release))
     run = dbt.run(selection)
     # The lock file that `dbt deps` wrote belongs to what was tested: production installs the same packages by it.
     lock = dbt.work / "project" / _PROJECT_LOCK

@@ -6,7 +6,7 @@ import json
 import logging
 import uuid
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, TypeVar
 
@@ -105,6 +105,12 @@ class ReleaseLog:
             requester: who started the run.
             reason: why, where somebody gave one (a rollback).
         """
+        release = self.open_and_read(commit, run_id=run_id, requester=requester, reason=reason).release
+        assert release is not None
+        return release
+
+    def open_and_read(self, commit: str, *, run_id: str, requester: str, reason: str | None = None) -> LogReading:
+        """`open`, with what it read of the log, in which nothing is whole but the `opened` events."""
         log = self.read()
         while (opened := log.of_run(run_id)) is None:
             # Two runs may open in the same second: the commit order of the events says whose the id is, and the other
@@ -115,7 +121,7 @@ class ReleaseLog:
         for older, state in log.before(opened):
             if state.undecided:
                 self.append(older, Superseded(by=opened.id))
-        return opened
+        return replace(log, release=opened)
 
     def _append_opened(self, taken: set[str], commit: str, *, run_id: str, requester: str, reason: str | None) -> None:
         now = datetime.now(UTC)
