@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path
+from urllib.parse import urlparse
 
 import pytest
 from pyspark.sql import SparkSession
@@ -18,3 +20,13 @@ def test_the_jvm_maps_the_archive_of_classes_that_make_setup_recorded(spark: Spa
         pytest.skip("no classes were recorded: `python -m dbx_cd.local.record_classes` says why")
     pid = spark.sparkContext._gateway.proc.pid  # type: ignore[union-attr]
     assert str(archive) in Path(f"/proc/{pid}/maps").read_text()
+
+
+def test_files_are_written_alone_and_as_the_umask_wants_them(spark: SparkSession) -> None:
+    spark.sql("CREATE SCHEMA IF NOT EXISTS stg.files")
+    spark.sql("CREATE TABLE stg.files.written AS SELECT 1 AS id")
+    location = spark.sql("DESCRIBE DETAIL stg.files.written").collect()[0]["location"]
+    written = [file for file in Path(urlparse(location).path).rglob("*") if file.is_file()]
+    assert {"_delta_log"} < {file.parent.name for file in written}
+    assert [file.name for file in written if file.name.startswith(".")] == [], "no checksums, nothing left of a write"
+    assert {stat.S_IMODE(file.stat().st_mode) for file in written} == {0o644}
