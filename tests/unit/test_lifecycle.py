@@ -116,6 +116,10 @@ class Known:
             case "rolled_back" if payload["complete"]:
                 return Known()
             case "rolled_back" if not payload["withdrawn"]:
+                is_over = payload["of_all"] and payload["ok"]  # a deploy that was killed
+                partly = self.is_partly_back or payload["brought_back"]
+                return replace(self, is_partly_back=partly, before_claim=None if is_over else self.before_claim)
+            case "restored_relation" if payload["action"] not in ("none", "keep"):
                 return replace(self, is_partly_back=True)
         return self
 
@@ -186,7 +190,7 @@ class Lifecycle(RuleBasedStateMachine):
             late = replace(request, expires_at=datetime.now(UTC) - timedelta(seconds=1))
             self.world.cd().log.append(request.release, late)
 
-    @rule(pick=PICK, who=st.sampled_from([OWNER, OTHER_OWNER]), yes=st.sampled_from([True, True, False]), kill=KILLS)
+    @rule(pick=PICK, who=st.sampled_from([OWNER, OTHER_OWNER]), yes=st.booleans(), kill=KILLS)
     def decide(self, pick: int, who: str, yes: bool, kill: Kill) -> None:
         self._decide(self._picked(pick), who, yes, kill)
 
@@ -210,14 +214,15 @@ class Lifecycle(RuleBasedStateMachine):
     def deploy(self, pick: int, other: int, meanwhile: str, at: int, kill: Kill) -> None:
         self._deploy(self._picked(pick), kill, self._other(meanwhile, self._picked(other)), at)
 
-    @rule(pick=PICK, other=PICK, part=st.booleans(), new_tables=st.sampled_from(["keep", "drop"]),
+    @rule(pick=PICK, other=PICK, part=st.sampled_from(["", "", "only", "skip"]),
+          new_tables=st.sampled_from(["keep", "drop"]),
           discard=st.booleans(), meanwhile=st.sampled_from(["", "", "deploy", "roll back"]), at=st.integers(1, 8),
           kill=KILLS)  # fmt: skip
     def roll_back(
         self,
         pick: int,
         other: int,
-        part: bool,
+        part: str,
         new_tables: NewTables,
         discard: bool,
         meanwhile: str,
@@ -312,13 +317,14 @@ class Lifecycle(RuleBasedStateMachine):
 
     def _roll_back(
         self, release: Release, kill: Kill, meanwhile: Callable[[], None] | None, at: int, *,
-        part: bool, new_tables: NewTables, discard: bool,
+        part: str, new_tables: NewTables, discard: bool,
     ) -> None:  # fmt: skip
         cd = self.world.cd(OWNER)
         if self._is_deploying(release):
             discard = False  # a person says by it that no run of the release is left
         with self._process(kill, meanwhile, at):
-            plan = plan_restore(cd, release, only=["orders"] if part else None, new_tables=new_tables)
+            parts = {part: ["orders"]} if part else {}
+            plan = plan_restore(cd, release, new_tables=new_tables, **parts)
             result = restore(cd, plan, seal=plan.seal, discard_later_writes=discard)
             smoke_after_restore(cd, release, result)
 
@@ -329,7 +335,7 @@ class Lifecycle(RuleBasedStateMachine):
         actions: dict[str, Callable[[], None]] = {
             # Not of the release that is being deployed: Databricks Jobs repairs a run only when it has ended.
             "deploy": lambda: None if self._is_deploying(release) else self._deploy(release, None),
-            "roll back": lambda: self._roll_back(release, None, None, 0, part=False, new_tables="drop", discard=True),
+            "roll back": lambda: self._roll_back(release, None, None, 0, part="", new_tables="drop", discard=True),
             "reject": lambda: self._decide(release, OWNER, False, None),
             "build": lambda: self._build(release, None, None),
             "smoke": lambda: self._smoke(release, False, "prod", None),

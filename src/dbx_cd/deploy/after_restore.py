@@ -38,7 +38,8 @@ def smoke_after_restore(cd: Cd, release: Release, result: RestoreResult, *, targ
         target: the gated target to test; by default the one that the release was deployed to last.
 
     Returns:
-        The report. Where production had no build before, its only check is skipped and says so.
+        The report. Where production had no build before, or the release was killed before it changed anything, its only
+        check is skipped and says so.
 
     Raises:
         ReleaseError: the release never began to change that target.
@@ -46,11 +47,17 @@ def smoke_after_restore(cd: Cd, release: Release, result: RestoreResult, *, targ
     log = cd.log.read(release)
     claimed = {name: t.claimed for name, t in log.state.targets.items() if t.claimed >= 0}
     target = target or max(claimed, key=lambda name: claimed[name], default="a gated target")
-    point = next(iter(log.all(RestorePoint)), None)
-    if point is None or target not in claimed:
+    if target not in claimed:
         raise ReleaseError(f"{release} never changed {target}", next_step="there is nothing to test")
-    earlier = _build_before(cd, log, point, target)
-    report = _nothing(target, release) if earlier is None else _tested(cd, result, earlier)
+    point = next(iter(log.all(RestorePoint)), None)
+    earlier = _build_before(cd, log, point, target) if point is not None else None
+    if point is None:
+        report = _untested(target, release, f"{release} was killed before it changed anything in {target}")
+    elif earlier is None:
+        why = f"{target} had no build before {release}, so there are no checks for what is in it now"
+        report = _untested(target, release, why)
+    else:
+        report = _tested(cd, result, earlier)
     cd.log.append(release, report)
     return report
 
@@ -89,14 +96,14 @@ def _build_before(cd: Cd, log: LogReading, point: RestorePoint, target: str) -> 
     return max(builds, key=lambda version: version.timestamp, default=None)
 
 
-def _nothing(target: str, release: Release) -> SmokeReport:
+def _untested(target: str, release: Release, reason: str) -> SmokeReport:
     check = CheckResult(
         name="production after the rollback",
         kind="suite",
         status="skipped",
         domain="rollback",
         where=target,
-        reason=f"{target} had no build before {release}, so there are no checks for what is in it now",
+        reason=reason,
         due=False,
     )
     return SmokeReport(target, "", release.commit, release.id, tiny=True, seconds=0.0, checks=(check,))

@@ -21,9 +21,12 @@ STATE_FIELDS = {
     "gated": "BOOLEAN",
     "complete": "BOOLEAN",
     "withdrawn": "BOOLEAN",
+    "brought_back": "BOOLEAN",
+    "of_all": "BOOLEAN",
     "target": "STRING",
     "seal": "STRING",
     "actor": "STRING",
+    "action": "STRING",
     "reason": "STRING",
     "summary": "STRING",
     "by": "STRING",
@@ -174,8 +177,8 @@ def _fails_later(states: Iterable[TargetState], deployed: TargetState) -> bool:
 def _next(state: ReleaseState, event: Event) -> ReleaseState:
     if event.kind == "superseded" and state.undecided:
         return replace(state, superseded_by=str(event.payload.get("by")), end=End("superseded", event.at))
-    if event.kind == "rolled_back":
-        return _rolled_back(state, event)
+    if event.kind in ("rolled_back", "restored_relation"):
+        return _brought_back(state, event)
     name = str(event.payload.get("target") or "")
     if event.kind in ("approved", "rejected") and not name:
         name = _asked(state, str(event.payload.get("seal")))
@@ -190,14 +193,14 @@ def _next(state: ReleaseState, event: Event) -> ReleaseState:
     return state
 
 
-def _rolled_back(state: ReleaseState, event: Event) -> ReleaseState:
+def _brought_back(state: ReleaseState, event: Event) -> ReleaseState:
     """A rollback is of everything that the release changed, whichever gated targets that is in."""
     undone = {
-        name: target.rolled_back(event.payload, at=event.at, version=event.version)
+        name: target.brought_back(event.kind, event.payload, at=event.at, version=event.version)
         for name, target in state.targets.items()
         if target.deployment is not None
     }
-    whole = event.payload.get("complete", True)
+    whole = event.kind == "rolled_back" and event.payload.get("complete", True)
     end = End("rolled_back", event.at, event.payload.get("reason")) if whole else state.end
     return replace(state, targets={**state.targets, **undone}, end=end)
 

@@ -161,14 +161,24 @@ class TargetState:
                 return build("smoked") if ok else build("failed", failed_in="smoke", failure=reason)
         return self._asked(kind, payload, at=at, version=version)
 
-    def rolled_back(self, payload: Mapping[str, Any], *, at: datetime, version: int) -> TargetState:
-        """The state after a rollback of what the release changed in gated targets."""
-        if not payload.get("complete", True):
-            return self if payload.get("withdrawn") else replace(self, is_partly_rolled_back=True)
-        return replace(
-            self, deployment="rolled_back", at=at, changed=version, failed_in=None, failure=payload.get("reason"),
-            before_claim=None, is_partly_rolled_back=False,
-        )  # fmt: skip
+    def brought_back(self, kind: str, payload: Mapping[str, Any], *, at: datetime, version: int) -> TargetState:
+        """The state after one relation (`restored_relation`), or all of a plan (`rolled_back`), was brought back."""
+        if kind == "restored_relation":  # its restore may be killed before it can say how it ended
+            return self if payload.get("action") in ("none", "keep") else replace(self, is_partly_rolled_back=True)
+        if payload.get("withdrawn"):
+            return self
+        if payload.get("complete", True):
+            return replace(
+                self, deployment="rolled_back", at=at, changed=version, failed_in=None, failure=payload.get("reason"),
+                before_claim=None, is_partly_rolled_back=False,
+            )  # fmt: skip
+        partly = replace(self, is_partly_rolled_back=self.is_partly_rolled_back or payload.get("brought_back", True))
+        if self.deployment == "deploying" and payload.get("of_all") and payload.get("ok"):
+            reason = payload.get("reason") or "its deploy was killed; what could be was rolled back"
+            return replace(
+                partly, deployment="failed", at=at, changed=version, failed_in="build", failure=reason, before_claim=None
+            )
+        return partly
 
     def _smoked_gated(self, ok: bool, reason: str | None, *, at: datetime, version: int) -> TargetState:
         if self.deployment == "deploying" and self.before_claim is not None:

@@ -42,6 +42,11 @@ class RestoredRelation(Record):
     seconds: float = 0.0
     """Wall time."""
 
+    @property
+    def changes(self) -> bool:
+        """Whether the relation was changed, or was to be."""
+        return self.action not in ("none", "keep")
+
     def __str__(self) -> str:
         return f"{self.name}: {self.action}, {self.proof if self.ok else f'FAILED: {self.error}'}"
 
@@ -70,6 +75,11 @@ class RestoreResult(Record):
     """Why, where somebody gave a reason."""
     withdrawn: bool = False
     """Whether it stepped back before it changed anything, because somebody else had begun."""
+    brought_back: bool = True
+    """Whether it changed anything; what an attempt before it did is in the log, relation by relation."""
+    of_all: bool = False
+    """Whether it was of all that the release changed, but for what was left out on purpose: a deploy that was killed is
+    over then."""
 
     @property
     def ok(self) -> bool:
@@ -82,8 +92,8 @@ class RestoreResult(Record):
         return tuple(r for r in self.relations if not r.ok)
 
     def __str__(self) -> str:
-        done = sum(r.ok and r.action not in ("none", "keep") for r in self.relations)
-        same = sum(r.ok and r.action in ("none", "keep") for r in self.relations)
+        done = sum(r.ok and r.changes for r in self.relations)
+        same = sum(r.ok and not r.changes for r in self.relations)
         failed = f", {len(self.failed)} FAILED: {', '.join(r.name for r in self.failed)}" if self.failed else ""
         why = f" ({self.reason})" if self.reason else ""
         return f"release {self.release_id}: {done} relations restored, {same} left as they are{failed}{why}"

@@ -233,7 +233,7 @@ def _named(name: str, states: Sequence[RelationState]) -> list[RelationState]:
         known = sorted({s.relation.identifier for s in states})
         close = difflib.get_close_matches(wanted.rsplit(".", 1)[-1], known, n=3) or known[:10]
         raise RestoreRefused(
-            f"{name!r} is not among the relations of the restore point", next_step=f"name one of: {', '.join(close)}"
+            f"{name!r} is not among the relations to bring back", next_step=f"name one of: {', '.join(close)}"
         )
     return found
 

@@ -100,6 +100,8 @@ def restore(
         seconds=round(time.monotonic() - clock, 1),
         discarded_later_writes=discard_later_writes,
         reason=reason,
+        brought_back=any(r.changes for r in done),
+        of_all=not plan.only and plan.to is None,
     )
     cd.log.append(release, result)
     _say_what_was_erased(cd, release, plan)

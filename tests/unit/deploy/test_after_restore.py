@@ -105,6 +105,18 @@ def test_after_a_rollback_of_some_relations_only_their_checks_run(
     assert sorted({c.model for c in report.checks if c.model is not None}) == models
 
 
+def test_a_release_that_was_killed_before_it_changed_anything_has_nothing_to_test(releases: Releases) -> None:
+    deployed(releases, 1)
+    killed, cd = releases.approved("2", commit="2" * 40), releases.cd()
+    cd.log.append(killed, Deploying("prod"))
+    plan = plan_restore(cd, killed)
+    result = restore(cd, plan, seal=plan.seal, discard_later_writes=True)
+    report = smoke_after_restore(cd, killed, result)
+    (check,) = report.checks
+    assert (report.ok, check.status) == (True, "skipped")
+    assert check.reason == f"{killed} was killed before it changed anything in prod"
+
+
 def test_a_release_that_never_began_to_deploy_has_nothing_to_test(releases: Releases) -> None:
     bad = deployed(releases, 1)
     result = undone(releases, bad)

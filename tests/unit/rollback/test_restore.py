@@ -159,7 +159,7 @@ def test_selection_restores_only_what_is_named_and_leaves_the_release_open(relea
     release, cd = written(releases, "orders", "lines"), releases.cd()
     with pytest.raises(RestoreRefused, match="name one of: orders"):
         plan_restore(cd, release, only=["ordres"])
-    with pytest.raises(RestoreRefused, match="is not among the relations"):
+    with pytest.raises(RestoreRefused, match="is not among the relations to bring back"):
         plan_restore(cd, release, skip=["elsewhere.lines"])
     plan = plan_restore(cd, release, only=["`shop`.Orders"])
     assert plan.seal != plan_restore(cd, release).seal
@@ -393,6 +393,68 @@ def test_a_killed_restore_of_one_table_that_is_lost_ends_by_leaving_it_out(relea
     result = restore(cd, nothing, seal=nothing.seal)
     assert (result.complete, result.relations, unfinished(cd.log.events())) == (False, (), {})
     assert cd.log.state(release).phase != "rolled_back"
+
+
+def test_a_killed_deploy_of_which_one_table_is_lost_is_over_when_the_rest_is_back(releases: Releases) -> None:
+    releases.tables.create(A, 1)
+    releases.tables.create(B, 1)
+    release, cd = releases.open(), releases.cd()
+    cd.log.append(release, Deploying("prod"))
+    capture_restore_point(cd, release, [A, B])
+    for name in (A, B):
+        releases.tables.insert(name, 9)  # and killed
+    releases.tables.optimize(A)
+    releases.tables.vacuum(A)
+
+    some = plan_restore(cd, release, only=["b"])
+    restore(cd, some, seal=some.seal, discard_later_writes=True)
+    assert cd.log.state(release).phase == "deploying", "nobody has said anything of the other table"
+    rest = plan_restore(cd, release, skip=["a"])
+    restore(cd, rest, seal=rest.seal, reason="a is lost", discard_later_writes=True)
+    state = cd.log.state(release).of("prod")
+    assert (state.phase, state.reason, state.is_partly_rolled_back) == ("failed", "a is lost", True)
+    claim(cd, releases.open("other"), target="prod")
+
+
+def test_a_restore_that_brings_nothing_back_leaves_the_release_as_good_as_it_was(releases: Releases) -> None:
+    releases.tables.create(A, 1)
+    releases.tables.create(B, 1)
+    release, cd = releases.changed(["a", "b"], lambda: releases.tables.insert(B, 9)), releases.cd()
+    plan = plan_restore(cd, release, only=["a"])
+    assert not restore(cd, plan, seal=plan.seal).brought_back
+    assert cd.log.last_good("prod") == release
+    plan = plan_restore(cd, release, only=["b"])
+    restore(cd, plan, seal=plan.seal)
+    with pytest.raises(ReleaseError, match="no release is deployed"):
+        cd.log.last_good("prod")
+
+
+def test_a_release_whose_restore_was_killed_after_a_table_is_not_good(releases: Releases) -> None:
+    release, cd = written(releases, "a", "b"), releases.cd()
+    plan = plan_restore(cd, release)
+    dies_at(releases, 1, after=True)
+    with pytest.raises(Killed):
+        restore(cd, plan, seal=plan.seal, threads=1)
+    lives(releases)
+    with pytest.raises(ReleaseError, match="no release is deployed"):
+        cd.log.last_good("prod")
+
+
+def test_the_reason_of_a_killed_restore_is_its_own(releases: Releases) -> None:
+    release, cd = written(releases, "a", "b"), releases.cd()
+    first, second = plan_restore(cd, release, only=["a"]), plan_restore(cd, release, only=["b"])
+    cd.log.append(release, replace(first, reason="a is wrong"))  # and killed
+    cd.log.append(release, replace(second, reason="b is wrong"))  # and killed
+    assert restore(cd, first, seal=first.seal).reason == "a is wrong"
+
+
+def test_what_is_left_out_is_of_what_the_plan_is_about_and_stays_out(releases: Releases) -> None:
+    release, cd = written(releases, "a", "b", "c"), releases.cd()
+    with pytest.raises(RestoreRefused, match="'c' is not among the relations to bring back"):
+        plan_restore(cd, release, only=["a", "b"], skip=["c"])
+    plan = plan_restore(cd, release, only=["a", "b"], skip=["b"])
+    restore(cd, plan, seal=plan.seal)
+    assert [releases.tables.rows(relation("prod", name)) for name in "abc"] == [[1], [1, 9], [1, 9]]
 
 
 def test_a_second_restore_that_was_killed_at_its_end_is_finished_by_the_next(releases: Releases) -> None:
