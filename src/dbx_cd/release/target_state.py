@@ -176,7 +176,13 @@ class TargetState:
         if self.deployment == "deploying" and payload.get("of_all") and payload.get("ok"):
             reason = payload.get("reason") or "its deploy was killed; what could be was rolled back"
             return replace(
-                partly, deployment="failed", at=at, changed=version, failed_in="build", failure=reason, before_claim=None
+                partly,
+                deployment="failed",
+                at=at,
+                changed=version,
+                failed_in="build",
+                failure=reason,
+                before_claim=None,
             )
         return partly
 
