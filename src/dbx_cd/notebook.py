@@ -70,13 +70,11 @@ def start_task(dbutils: Any, spark: SparkSession, **widgets: str | bool) -> Task
     checkout = find_project(str(params.get("project_dir") or "."))
     cd = open_cd(spark, project_dir=checkout, overrides={"artifacts_root": job["artifacts_root"]})
     facts = run_facts(cd.workspace, job["run_id"])
-    log = cd.log.open_and_read(
+    release, state = cd.log.open_with_state(
         job["commit"], run_id=job["run_id"], requester=facts.creator, reason=job["reason"] or None
     )
-    release = log.release
-    assert release is not None
-    if log.state.phase != "rolled_back":  # what a rollback left to do, such as its smoke test, is not over
-        refuse_over(release, log.state)
+    if state.phase != "rolled_back":  # what a rollback left to do, such as its smoke test, is not over
+        refuse_over(release, state)
     staged = _staged(cd, release)
     if staged is None:
         if facts.used_commit not in (None, release.commit):

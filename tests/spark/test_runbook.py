@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -177,12 +178,11 @@ def _retention_is_longer(shift: Shift, _printed: str) -> None:
     assert {r.key: r.value for r in rows}["delta.deletedFileRetentionDuration"] == "interval 30 days"
 
 
-def _a_run_was_started(shift: Shift, printed: str) -> None:
+def _a_run_was_started(shift: Shift, printed: str, *, reason: str = "roll the code back") -> None:
     (run_id,) = re.findall(r"run (\d+) of job", printed)
     jobs = shift.workspace.client(CI).jobs
     parameters = {p.name: p.value for p in jobs.get_run(int(run_id)).job_parameters or []}
-    assert parameters["commit"] == shift.story.commits["first"]
-    assert parameters["reason"], "why is in the log for ever"
+    assert (parameters["commit"], parameters["reason"]) == (shift.story.commits["first"], reason)
     jobs.cancel_run_and_wait(int(run_id))
 
 
@@ -201,7 +201,7 @@ CHECKS = {
     "code-rollback-commit": _the_release_before_the_one_that_was_taken_back_is_named,
     "code-rollback": _a_run_was_started,
     "code-rollback-terminal": _a_run_was_started,
-    "rebuild-terminal": _a_run_was_started,
+    "rebuild-terminal": partial(_a_run_was_started, reason="rebuild"),
     "extend-retention": _retention_is_longer,
     "deploying": _nothing_is_printed,
     "check-artifacts": _nothing_is_damaged_and_latest_is_the_newest_of_each,

@@ -97,7 +97,7 @@ class Known:
     """What was known before its last claim."""
 
     def after(self, kind: str, payload: Mapping[str, Any]) -> Known:
-        """What is true after an event about production: told apart from the library's own words for it."""
+        """What is true after an event about production; what a restore did is taken from its own record."""
         match kind:
             case "deploying":
                 return replace(self, is_in_production=False, smoke_failed=False, before_claim=self)
@@ -119,7 +119,7 @@ class Known:
                 is_over = payload["of_all"] and payload["ok"]  # a deploy that was killed
                 partly = self.is_partly_back or payload["brought_back"]
                 return replace(self, is_partly_back=partly, before_claim=None if is_over else self.before_claim)
-            case "restored_relation" if payload["action"] not in ("none", "keep"):
+            case "restored_relation" if payload["action"] in ("restore", "recreate_view", "drop", "undrop"):
                 return replace(self, is_partly_back=True)
         return self
 
@@ -233,6 +233,13 @@ class Lifecycle(RuleBasedStateMachine):
         release = self._picked(pick)
         self._roll_back(release, kill, act, at, part=part, new_tables=new_tables, discard=discard)
 
+    @rule(pick=PICK, at=st.integers(2, 4))
+    def give_back(self, pick: int, at: int) -> None:
+        """A deploy is killed, and all is brought back but one table."""
+        release = self._picked(pick)
+        self._deploy(release, (at, "before"))
+        self._roll_back(release, None, None, 0, part="skip", new_tables="keep", discard=True)
+
     @rule()
     def somebody_else_writes(self) -> None:
         if ORDERS.key in self.world.tables.relations:
@@ -248,6 +255,7 @@ class Lifecycle(RuleBasedStateMachine):
         for release, state in history:
             known = self.known[release.id]
             assert ("prod" in state.deployed_to) == known.is_in_production, (known, state)
+            assert (state.of("prod").deployment == "deploying") == (known.before_claim is not None), (known, state)
         good = [r for r in releases if self.known[r.id].is_in_production and not self.known[r.id].is_partly_back]
         try:
             last_good = self.world.cd().log.last_good("prod")
@@ -366,7 +374,10 @@ class Lifecycle(RuleBasedStateMachine):
             for row in rows:
                 payload = json.loads(row.payload or "{}")
                 if payload.get("target", "prod") == "prod":
-                    self.known[row.release_id] = self.known[row.release_id].after(row.kind, payload)
+                    before = self.known[row.release_id]
+                    self.known[row.release_id] = before.after(row.kind, payload)
+                    if row.kind == "rolled_back" and before.before_claim is not None and not payload["complete"]:
+                        self.seen["given_back"] += self.known[row.release_id].before_claim is None
         if not self.processes:
             return
         process = self.processes[-1]
@@ -412,10 +423,13 @@ class Lifecycle(RuleBasedStateMachine):
         assert not unfinished(log.events), "no rollback is under way"
         points = [e for e in log.of(release.id, kinds=(RestorePoint.KIND,)) if e.version > state.claimed]
         assert points, "the restore point is in the log first"
-        request = next(r for r in reversed(log.all(ApprovalRequest)) if r.target == "prod")
-        decision = next(d for d in log.all(Decision) if d.seal == request.seal)
+        # Who answers between the deploy's last look, after its claim, and its first statement answers too late.
+        claimed = max(e.version for e in log.of(release.id, kinds=("deploying",)))
+        then = replace(log, events=tuple(e for e in log.events if e.version < claimed))
+        request = next(r for r in reversed(then.all(ApprovalRequest)) if r.target == "prod")
+        decision = next(d for d in then.all(Decision) if d.seal == request.seal)
         assert decision.outcome == "approved", "nothing is built that was not approved"
-        rejected = [d for d in log.all(Decision) if d.outcome == "rejected"]
+        rejected = [d for d in then.all(Decision) if d.outcome == "rejected"]
         assert request.seal not in {d.seal for d in rejected}, "what was rejected is not built"
         approved = cd.store.get("stg", request.state_timestamp)
         deploy.approved = {n.name: str(n.raw["raw_code"]) for n in approved.manifest().nodes.values()}
@@ -457,7 +471,7 @@ def attack(*, examples: int, steps: int, derandomize: bool, shrinks: bool = Fals
 
 EVERYTHING = (
     "superseded approved rejected deploying claim_withdrawn deployed failed smoked rolled_back restored_relation "
-    "killed meanwhile"
+    "killed meanwhile given_back"
 )
 
 

@@ -179,7 +179,7 @@ def _deploy(cd: Cd, release: Release, request: ApprovalRequest, staged: Artifact
     manifest = Manifest.load(listed.files_dir / "manifest.json")
     replaced = table_replacements(manifest, listed.listed, full_refresh=selection.full_refresh)
     effects = BuildEffects(replaced, known_readers(manifest))
-    claim(cd, release, target=target)
+    claim(cd, release, target=target, seal=request.seal)
     try:
         point = capture_restore_point(cd, release, affected_relations(manifest, listed.listed), effects=effects)
         require_readiness(point, policy=cd.config.policies.require_rollback_ready)

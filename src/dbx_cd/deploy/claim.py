@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dbx_cd.errors import DbxCdError, ReleaseError
+from dbx_cd.errors import ApprovalStale, DbxCdError, ReleaseError
 from dbx_cd.release.context import Cd
 from dbx_cd.release.events import ClaimWithdrawn, Deploying, Release
 from dbx_cd.release.reading import LogReading
@@ -10,31 +10,33 @@ from dbx_cd.release.turn import refuse_ended
 from dbx_cd.rollback.journal import restoring_since
 
 
-def claim(cd: Cd, release: Release, *, target: str) -> None:
+def claim(cd: Cd, release: Release, *, target: str, seal: str | None = None) -> None:
     """Say in the log that a release deploys, then look whether it may.
 
     Of two releases that say so at once the earlier commit has the target. A restore looks for `deploying` in the same
-    way before it begins, so that the two exclude each other. Between the approval and the claim a newer release may
-    have been deployed, or this one rolled back; then, too, it steps back, and all is as it was before.
+    way before it begins, so that the two exclude each other. Between the check of the approval and the claim a newer
+    release may have been deployed, this one rolled back, or something else asked about it; then, too, it steps back,
+    and all is as it was before.
 
     Args:
         cd: the context.
         release: an approved release.
         target: the gated target.
+        seal: the seal that was approved; None where nobody was asked.
 
     Raises:
         ReleaseError: another release is deploying, or a rollback is under way.
-        ApprovalRequired: the release was overtaken, rejected or rolled back by now.
+        ApprovalRequired: the release was overtaken, rejected or rolled back by now, or asked about anew.
     """
     cd.log.append(release, Deploying(target))
     try:
-        _refuse(cd.log.read(release), release, target=target)
+        _refuse(cd.log.read(release), release, target=target, seal=seal)
     except DbxCdError as refused:
         cd.log.append(release, ClaimWithdrawn(target, refused.what))
         raise
 
 
-def _refuse(log: LogReading, release: Release, *, target: str) -> None:
+def _refuse(log: LogReading, release: Release, *, target: str, seal: str | None) -> None:
     mine = log.state.of(target).claimed
     others = [
         other
@@ -56,3 +58,10 @@ def _refuse(log: LogReading, release: Release, *, target: str) -> None:
             next_step="wait for it; if it has died, restore again: it goes on where it was",
         )
     refuse_ended(log, target=target)
+    if log.state.of(target).newest_seal != seal:
+        raise ApprovalStale(
+            f"{release} was asked about anew since its approval was looked at",
+            changed=("request",),
+            where=target,
+            next_step="let somebody decide on what is asked now",
+        )

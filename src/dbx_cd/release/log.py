@@ -105,12 +105,12 @@ class ReleaseLog:
             requester: who started the run.
             reason: why, where somebody gave one (a rollback).
         """
-        release = self.open_and_read(commit, run_id=run_id, requester=requester, reason=reason).release
-        assert release is not None
-        return release
+        return self.open_with_state(commit, run_id=run_id, requester=requester, reason=reason)[0]
 
-    def open_and_read(self, commit: str, *, run_id: str, requester: str, reason: str | None = None) -> LogReading:
-        """`open`, with what it read of the log, in which nothing is whole but the `opened` events."""
+    def open_with_state(
+        self, commit: str, *, run_id: str, requester: str, reason: str | None = None
+    ) -> tuple[Release, ReleaseState]:
+        """Open a release as `open` does, and say where it stands, by the same reading of the log."""
         log = self.read()
         while (opened := log.of_run(run_id)) is None:
             # Two runs may open in the same second: the commit order of the events says whose the id is, and the other
@@ -121,7 +121,7 @@ class ReleaseLog:
         for older, state in log.before(opened):
             if state.undecided:
                 self.append(older, Superseded(by=opened.id))
-        return replace(log, release=opened)
+        return opened, replace(log, release=opened).state
 
     def _append_opened(self, taken: set[str], commit: str, *, run_id: str, requester: str, reason: str | None) -> None:
         now = datetime.now(UTC)

@@ -23,10 +23,10 @@ STATE_FIELDS = {
     "withdrawn": "BOOLEAN",
     "brought_back": "BOOLEAN",
     "of_all": "BOOLEAN",
+    "changes": "BOOLEAN",
     "target": "STRING",
     "seal": "STRING",
     "actor": "STRING",
-    "action": "STRING",
     "reason": "STRING",
     "summary": "STRING",
     "by": "STRING",
@@ -178,7 +178,7 @@ def _next(state: ReleaseState, event: Event) -> ReleaseState:
     if event.kind == "superseded" and state.undecided:
         return replace(state, superseded_by=str(event.payload.get("by")), end=End("superseded", event.at))
     if event.kind in ("rolled_back", "restored_relation"):
-        return _brought_back(state, event)
+        return _after_restore(state, event)
     name = str(event.payload.get("target") or "")
     if event.kind in ("approved", "rejected") and not name:
         name = _asked(state, str(event.payload.get("seal")))
@@ -193,10 +193,10 @@ def _next(state: ReleaseState, event: Event) -> ReleaseState:
     return state
 
 
-def _brought_back(state: ReleaseState, event: Event) -> ReleaseState:
+def _after_restore(state: ReleaseState, event: Event) -> ReleaseState:
     """A rollback is of everything that the release changed, whichever gated targets that is in."""
     undone = {
-        name: target.brought_back(event.kind, event.payload, at=event.at, version=event.version)
+        name: target.after_restore(event.kind, event.payload, at=event.at, version=event.version)
         for name, target in state.targets.items()
         if target.deployment is not None
     }

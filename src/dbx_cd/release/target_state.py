@@ -161,12 +161,19 @@ class TargetState:
                 return build("smoked") if ok else build("failed", failed_in="smoke", failure=reason)
         return self._asked(kind, payload, at=at, version=version)
 
-    def brought_back(self, kind: str, payload: Mapping[str, Any], *, at: datetime, version: int) -> TargetState:
-        """The state after one relation (`restored_relation`), or all of a plan (`rolled_back`), was brought back."""
-        if kind == "restored_relation":  # its restore may be killed before it can say how it ended
-            return self if payload.get("action") in ("none", "keep") else replace(self, is_partly_rolled_back=True)
+    def after_restore(self, kind: str, payload: Mapping[str, Any], *, at: datetime, version: int) -> TargetState:
+        """The state after one relation was brought back, or a restore ended or stepped back.
+
+        Args:
+            kind: `restored_relation`, since a restore may be killed before it can say how it ended; or `rolled_back`.
+            payload: its record.
+            at: its time.
+            version: its commit.
+        """
         if payload.get("withdrawn"):
             return self
+        if kind == "restored_relation":
+            return replace(self, is_partly_rolled_back=self.is_partly_rolled_back or payload.get("changes", True))
         if payload.get("complete", True):
             return replace(
                 self, deployment="rolled_back", at=at, changed=version, failed_in=None, failure=payload.get("reason"),
@@ -174,7 +181,7 @@ class TargetState:
             )  # fmt: skip
         partly = replace(self, is_partly_rolled_back=self.is_partly_rolled_back or payload.get("brought_back", True))
         if self.deployment == "deploying" and payload.get("of_all") and payload.get("ok"):
-            reason = payload.get("reason") or "its deploy was killed; what could be was rolled back"
+            reason = payload.get("reason") or "its deploy was killed; it was rolled back but for what was left out"
             return replace(
                 partly,
                 deployment="failed",

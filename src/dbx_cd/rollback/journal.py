@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from dbx_cd import html
 from dbx_cd.records import Record
 from dbx_cd.release.state import Event
-from dbx_cd.rollback.plan_item import Action
+from dbx_cd.rollback.plan_item import CHANGING, Action
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,10 @@ class RestoredRelation(Record):
     @property
     def changes(self) -> bool:
         """Whether the relation was changed, or was to be."""
-        return self.action not in ("none", "keep")
+        return self.action in CHANGING
+
+    def __post_serialize__(self, d: dict[Any, Any]) -> dict[Any, Any]:
+        return {**super().__post_serialize__(d), "changes": self.changes}
 
     def __str__(self) -> str:
         return f"{self.name}: {self.action}, {self.proof if self.ok else f'FAILED: {self.error}'}"
@@ -76,7 +79,8 @@ class RestoreResult(Record):
     withdrawn: bool = False
     """Whether it stepped back before it changed anything, because somebody else had begun."""
     brought_back: bool = True
-    """Whether it changed anything; what an attempt before it did is in the log, relation by relation."""
+    """Whether it was to change anything, or a killed attempt was, which it ends: what that one did, it may not have
+    said."""
     of_all: bool = False
     """Whether it was of all that the release changed, but for what was left out on purpose: a deploy that was killed is
     over then."""

@@ -139,7 +139,8 @@ def plan_restore(
         new_tables: what becomes of relations that the release created: "keep" or "drop".
 
     Raises:
-        RestoreRefused: the release has no restore point, or a name in `only` or `skip` is not in it.
+        RestoreRefused: the release has no restore point, a name in `only` is not in it, or one in `skip` is not among
+            the relations to bring back.
     """
     moment = to.replace(tzinfo=UTC) if to is not None and to.tzinfo is None else to
     log = cd.log.read(release)
@@ -232,9 +233,8 @@ def _named(name: str, states: Sequence[RelationState]) -> list[RelationState]:
     if not found:
         known = sorted({s.relation.identifier for s in states})
         close = difflib.get_close_matches(wanted.rsplit(".", 1)[-1], known, n=3) or known[:10]
-        raise RestoreRefused(
-            f"{name!r} is not among the relations to bring back", next_step=f"name one of: {', '.join(close)}"
-        )
+        next_step = f"name one of: {', '.join(close)}" if close else "there is nothing to bring back: name none"
+        raise RestoreRefused(f"{name!r} is not among the relations to bring back", next_step=next_step)
     return found
 
 

@@ -13,6 +13,9 @@ from dbx_cd.relations import RelationName
 Action = Literal["restore", "recreate_view", "drop", "keep", "none", "undrop", "rebuild", "impossible"]
 NewTables = Literal["keep", "drop"]
 
+CHANGING: tuple[Action, ...] = ("restore", "recreate_view", "drop", "undrop")
+"""The actions that change a relation."""
+
 
 @dataclass(frozen=True)
 class PlanItem:
@@ -57,7 +60,7 @@ class PlanItem:
     @property
     def changes(self) -> bool:
         """Whether carrying the item out changes the relation."""
-        return self.action in ("restore", "recreate_view", "drop", "undrop")
+        return self.action in CHANGING
 
     def __str__(self) -> str:
         versions = f", version {self.from_version} -> {self.to_version}" if self.action == "restore" else ""

@@ -73,6 +73,7 @@ def restore(
     if finished is not None and done_before and not begun and not any(i.changes for i in items):
         return finished  # two restores of one release are one
     earlier = log.all(RestorePlan)
+    ended = [plan, *(p for p in earlier if p.seal in begun or "" in begun)]
     if plan.seal in begun:
         reason = reason or next(p.reason for p in reversed(earlier) if p.seal == plan.seal)
     else:
@@ -100,11 +101,11 @@ def restore(
         seconds=round(time.monotonic() - clock, 1),
         discarded_later_writes=discard_later_writes,
         reason=reason,
-        brought_back=any(r.changes for r in done),
+        brought_back=any(p.changes for p in ended),
         of_all=not plan.only and plan.to is None,
     )
     cd.log.append(release, result)
-    _say_what_was_erased(cd, release, plan)
+    _say_what_was_erased(cd, release, ended)
     if not result.ok:
         raise RestoreFailed(
             f"{len(result.failed)} of {len(done)} relations are not restored: {result.failed[0]}",
@@ -205,14 +206,21 @@ class _Run:
         return verify_table(self.cd.tables, item, before.properties if self.at_point else None)
 
 
-def _say_what_was_erased(cd: Cd, release: Release, plan: RestorePlan) -> None:
-    """A newer release whose writes were erased with their consent is not whole in production any more."""
-    erased = {item.relation.key for item in plan.later_writes}
+def _say_what_was_erased(cd: Cd, release: Release, plans: list[RestorePlan]) -> None:
+    """A newer release whose writes were erased with their consent is not whole in production any more.
+
+    Args:
+        cd: the context.
+        release: the release that was undone.
+        plans: the plan that was carried out, then those whose killed attempts it ended: they may have erased it.
+    """
+    done = {item.name for item in plans[0].items}
+    erased = {item.relation.key for plan in plans for item in plan.later_writes if item.name in done}
     for newer, _ in cd.log.read().after(release) if erased else ():
         changed = {state.relation.key for point in cd.log.all(newer, RestorePoint) for state in point.relations}
         if erased & changed:
             reason = f"erased by the rollback of {release.id}"
-            lost = RestoreResult(newer.id, plan.seal, (), False, datetime.now(UTC), 0.0, True, reason)
+            lost = RestoreResult(newer.id, plans[0].seal, (), False, datetime.now(UTC), 0.0, True, reason)
             cd.log.append(newer, lost)
 
 
@@ -228,7 +236,17 @@ def _claim(cd: Cd, release: Release, plan: RestorePlan, *, discard_later_writes:
         withdrawn = f"withdrawn: {refused.what}"
         cd.log.append(
             release,
-            RestoreResult(release.id, plan.seal, (), False, datetime.now(UTC), 0.0, reason=withdrawn, withdrawn=True),
+            RestoreResult(
+                release.id,
+                plan.seal,
+                (),
+                False,
+                datetime.now(UTC),
+                0.0,
+                reason=withdrawn,
+                withdrawn=True,
+                brought_back=False,
+            ),
         )
         raise
 

@@ -22,11 +22,15 @@ def test_the_jvm_maps_the_archive_of_classes_that_make_setup_recorded(spark: Spa
     assert str(archive) in Path(f"/proc/{pid}/maps").read_text()
 
 
-def test_files_are_written_alone_and_as_the_umask_wants_them(spark: SparkSession) -> None:
+def test_files_have_no_checksum_files_and_the_mode_that_is_set(spark: SparkSession) -> None:
     spark.sql("CREATE SCHEMA IF NOT EXISTS stg.files")
     spark.sql("CREATE TABLE stg.files.written AS SELECT 1 AS id")
     location = spark.sql("DESCRIBE DETAIL stg.files.written").collect()[0]["location"]
     written = [file for file in Path(urlparse(location).path).rglob("*") if file.is_file()]
     assert {"_delta_log"} < {file.parent.name for file in written}
     assert [file.name for file in written if file.name.startswith(".")] == [], "no checksums, nothing left of a write"
-    assert {stat.S_IMODE(file.stat().st_mode) for file in written} == {0o644}
+    hadoop = spark._jvm.org.apache.hadoop.fs  # type: ignore[union-attr]
+    path = hadoop.Path(written[0].as_uri())
+    disk = path.getFileSystem(spark._jsc.hadoopConfiguration())
+    disk.setPermission(path, hadoop.permission.FsPermission("640"))
+    assert stat.S_IMODE(written[0].stat().st_mode) == 0o640

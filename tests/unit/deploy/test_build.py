@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from dbx_cd import (
     rollback_readiness,
 )
 from dbx_cd.config import Policies
+from dbx_cd.delta.log_table import LogRow
 from dbx_cd.release.events import Deploying, Failed
 from dbx_cd.rollback.plan import RestorePlan
 from memory.releases import BOT, OWNER, Releases, relation, smoke_of
@@ -230,6 +231,29 @@ def test_a_release_rolled_back_between_approval_and_claim_is_not_built(releases:
         build_release(releases.cd(), release, target="prod")
     assert relation("prod", "orders").key not in releases.tables.relations
     assert releases.cd().log.state(release).phase == "rolled_back"
+
+
+def test_a_release_that_is_asked_about_anew_between_approval_and_claim_is_not_built(releases: Releases) -> None:
+    release = releases.approved()
+    first = [lambda: releases.ask(release, full_refresh=True)]
+
+    def meanwhile(rows: Sequence[LogRow]) -> None:
+        if rows[0].kind == "deploying":
+            first.pop()()
+
+    releases.log_table.before_append = meanwhile
+    with pytest.raises(ApprovalStale, match="asked about anew"):
+        build_release(releases.cd(), release, target="prod")
+    assert ORDERS.key not in releases.tables.relations
+    assert releases.cd().log.state(release).phase == "waiting"
+
+
+def test_a_staging_build_reads_the_log_once(releases: Releases) -> None:
+    release = releases.open()
+    reads: list[None] = []
+    releases.log_table.after_read = lambda: reads.append(None)
+    releases.build(release)
+    assert len(reads) == 1
 
 
 def test_a_refused_claim_does_not_take_a_deployed_release_from_its_target(releases: Releases) -> None:

@@ -32,6 +32,18 @@ def test_a_run_that_opens_twice_has_one_release(log: ReleaseLog) -> None:
     assert [event.kind for event in log.events()] == ["opened"]
 
 
+def test_a_release_that_is_found_again_is_read_once_with_where_it_stands(
+    table: MemoryLogTable, log: ReleaseLog
+) -> None:
+    release = log.open(FIRST, run_id="7", requester="ci")
+    log.append(release, Deploying("prod"))
+    state = log.state(release)
+    reads: list[None] = []
+    table.after_read = lambda: reads.append(None)
+    assert log.open_with_state(FIRST, run_id="7", requester="ci") == (release, state)
+    assert len(reads) == 1
+
+
 def test_a_newer_release_supersedes_an_undecided_one(log: ReleaseLog) -> None:
     older, newer = log.open(FIRST, run_id="1", requester="ci"), log.open(SECOND, run_id="2", requester="ci")
     assert (log.state(older).phase, log.state(older).superseded_by) == ("superseded", newer.id)

@@ -440,6 +440,34 @@ def test_a_release_whose_restore_was_killed_after_a_table_is_not_good(releases: 
         cd.log.last_good("prod")
 
 
+@pytest.mark.parametrize("again", ["same plan", "new plan"])
+def test_what_a_killed_restore_did_and_could_not_say_counts(releases: Releases, again: str) -> None:
+    release, cd = written(releases, "a", "b"), releases.cd()
+    plan = plan_restore(cd, release, only=["a"])
+    dies_at(releases, 1, after=False)
+    with pytest.raises(Killed):
+        restore(cd, plan, seal=plan.seal)
+    lives(releases)
+    plan = plan if again == "same plan" else plan_restore(cd, release, only=["a"])
+    restore(cd, plan, seal=plan.seal)
+    with pytest.raises(ReleaseError, match="no release is deployed"):
+        cd.log.last_good("prod")
+
+
+def test_a_newer_release_whose_writes_a_killed_restore_erased_is_not_good(releases: Releases) -> None:
+    older, newer = written(releases, "a"), written(releases, "a", run_id="2")
+    cd = releases.cd()
+    plan = plan_restore(cd, older)
+    dies_at(releases, 1, after=False)
+    with pytest.raises(Killed):
+        restore(cd, plan, seal=plan.seal, discard_later_writes=True)
+    lives(releases)
+    plan = plan_restore(cd, older)
+    assert not plan.later_writes, "nothing is left of them"
+    restore(cd, plan, seal=plan.seal)
+    assert cd.log.state(newer).of("prod").is_partly_rolled_back
+
+
 def test_the_reason_of_a_killed_restore_is_its_own(releases: Releases) -> None:
     release, cd = written(releases, "a", "b"), releases.cd()
     first, second = plan_restore(cd, release, only=["a"]), plan_restore(cd, release, only=["b"])
