@@ -88,16 +88,13 @@ class Production:
 
     def contents(self) -> dict[str, tuple[int, int]]:
         """Row count and an order-independent hash of all rows, by table."""
-        found = {}
+        each = []
         for name in self.tables():
-            frame = self._spark.table(f"prod.shop.{name}")
-            columns = ", ".join(f"`{column}`" for column in frame.columns)
-            row = self._spark.sql(
-                f"SELECT count(*), sum(CAST(xxhash64({columns}) AS DECIMAL(38, 0))) FROM prod.shop.{name}"
-            )
-            count, digest = row.collect()[0]
-            found[name] = (int(count), int(digest or 0))
-        return found
+            columns = ", ".join(f"`{column}`" for column in self._spark.table(f"prod.shop.{name}").columns)
+            digest = f"sum(CAST(xxhash64({columns}) AS DECIMAL(38, 0)))"
+            each.append(f"SELECT '{name}', count(*), {digest} FROM prod.shop.{name}")
+        rows = self._spark.sql(" UNION ALL ".join(each)).collect()
+        return {name: (int(count), int(digest or 0)) for name, count, digest in rows}
 
     def number(self, query: str) -> float:
         """The single number a query returns."""
