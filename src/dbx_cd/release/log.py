@@ -41,7 +41,8 @@ class ReleaseHistory:
         return iter(self.rows)
 
     def __str__(self) -> str:
-        return "\n".join(f"{r.id}  {r.commit[:12]}  {s.phase:<12} {r.requester}" for r, s in self.rows) or "no releases"
+        lines = [f"{r.id}  {r.commit[:12]}  {s.phase:<12} {r.requester}{_in_part(s)}" for r, s in self.rows]
+        return "\n".join(lines) or "no releases"
 
     def to_df(self) -> DataFrame:
         """The history as a DataFrame."""
@@ -58,13 +59,26 @@ class ReleaseHistory:
         """The history as a table."""
         headers = ("release", "commit", "state", "since", "requested by", "decided by", "reason")
         rows = [
-            (r.id, r.commit[:12], html.badge(s.phase), f"{s.since:%Y-%m-%d %H:%M}", r.requester, s.actor, s.reason)
+            (
+                r.id,
+                r.commit[:12],
+                html.join([html.badge(s.phase), _in_part(s)]),
+                f"{s.since:%Y-%m-%d %H:%M}",
+                r.requester,
+                s.actor,
+                s.reason,
+            )
             for r, s in self.rows
         ]
         return str(html.section("Releases", html.table(headers, rows)))
 
     def _repr_html_(self) -> str:
         return self.to_html()
+
+
+def _in_part(state: ReleaseState) -> str:
+    """What a release's one word does not say."""
+    return f"  rolled back in part: {', '.join(state.partly_rolled_back)}" if state.partly_rolled_back else ""
 
 
 class ReleaseLog:

@@ -112,6 +112,11 @@ class ReleaseState:
         return tuple(name for _, name in found)
 
     @property
+    def partly_rolled_back(self) -> tuple[str, ...]:
+        """The gated targets in which some of what it changed was brought back, and not all."""
+        return tuple(name for name, t in self.targets.items() if t.is_partly_rolled_back)
+
+    @property
     def deploying_to(self) -> str | None:
         """The gated target that it is being deployed to, or whose deploy was killed."""
         return next((name for name, t in self.targets.items() if t.deployment == "deploying"), None)

@@ -174,8 +174,8 @@ def assess(
             f"{release} has no restore point: it never began to change production",
             next_step="pick a release that was deployed, from cd.log.history()",
         )
-    about = _named_all(states_before(points), only)
-    left_out = {s.name for s in _named_all(about, skip)} if skip else set()
+    about = _named_all(states_before(points), only, by="only")
+    left_out = {s.name for s in _named_all(about, skip, by="skip")} if skip else set()
     states = [s for s in about if s.name not in left_out]
     entries = tables.entries([s.relation for s in states])
 
@@ -217,24 +217,26 @@ def states_before(points: Sequence[RestorePoint]) -> list[RelationState]:
     return list(first.values())
 
 
-def _named_all(states: Sequence[RelationState], names: Sequence[str] | None) -> list[RelationState]:
-    """Those that any of the names means, in the order of the restore point; all where no names are given."""
+def _named_all(states: Sequence[RelationState], names: Sequence[str] | None, *, by: str) -> list[RelationState]:
+    """Those that any of a parameter's names means, in the order of the restore point; all where no names are given."""
     if names is None:
         return list(states)
     if not names:
-        raise RestoreRefused("`only` names no relation", next_step="name one, or give none for the whole release")
-    wanted = {s.name for name in names for s in _named(name, states)}
+        raise RestoreRefused(f"`{by}` names no relation", next_step="name one, or give none for the whole release")
+    wanted = {s.name for name in names for s in _named(name, states, by=by)}
     return [s for s in states if s.name in wanted]
 
 
-def _named(name: str, states: Sequence[RelationState]) -> list[RelationState]:
+def _named(name: str, states: Sequence[RelationState], *, by: str) -> list[RelationState]:
     wanted = name.replace("`", "").lower()
     found = [s for s in states if s.relation.key == wanted or s.relation.key.endswith("." + wanted)]
     if not found:
         known = sorted({s.relation.identifier for s in states})
         close = difflib.get_close_matches(wanted.rsplit(".", 1)[-1], known, n=3) or known[:10]
         next_step = f"name one of: {', '.join(close)}" if close else "there is nothing to bring back: name none"
-        raise RestoreRefused(f"{name!r} is not among the relations to bring back", next_step=next_step)
+        raise RestoreRefused(
+            f"`{by}` names {name!r}, which is not among the relations to bring back", next_step=next_step
+        )
     return found
 
 

@@ -423,8 +423,11 @@ def test_a_restore_that_brings_nothing_back_leaves_the_release_as_good_as_it_was
     plan = plan_restore(cd, release, only=["a"])
     assert not restore(cd, plan, seal=plan.seal).brought_back
     assert cd.log.last_good("prod") == release
+    assert str(cd.log.history()).endswith(" ci")
     plan = plan_restore(cd, release, only=["b"])
     restore(cd, plan, seal=plan.seal)
+    assert str(cd.log.history()).endswith(" ci  rolled back in part: prod")
+    assert "rolled back in part: prod" in cd.log.history().to_html()
     with pytest.raises(ReleaseError, match="no release is deployed"):
         cd.log.last_good("prod")
 
@@ -478,7 +481,7 @@ def test_the_reason_of_a_killed_restore_is_its_own(releases: Releases) -> None:
 
 def test_what_is_left_out_is_of_what_the_plan_is_about_and_stays_out(releases: Releases) -> None:
     release, cd = written(releases, "a", "b", "c"), releases.cd()
-    with pytest.raises(RestoreRefused, match="'c' is not among the relations to bring back"):
+    with pytest.raises(RestoreRefused, match="`skip` names 'c', which is not among the relations to bring back"):
         plan_restore(cd, release, only=["a", "b"], skip=["c"])
     plan = plan_restore(cd, release, only=["a", "b"], skip=["b"])
     restore(cd, plan, seal=plan.seal)
