@@ -118,9 +118,11 @@ class Known:
             case "rolled_back" if not payload["withdrawn"]:
                 is_over = payload["of_all"] and payload["ok"]  # a deploy that was killed
                 partly = self.is_partly_back or payload["brought_back"]
-                return replace(self, is_partly_back=partly, before_claim=None if is_over else self.before_claim)
+                before = None if is_over or self.before_claim is None else self.before_claim.after(kind, payload)
+                return replace(self, is_partly_back=partly, before_claim=before)
             case "restored_relation" if payload["action"] in ("restore", "recreate_view", "drop", "undrop"):
-                return replace(self, is_partly_back=True)
+                before = None if self.before_claim is None else self.before_claim.after(kind, payload)
+                return replace(self, is_partly_back=True, before_claim=before)
         return self
 
 

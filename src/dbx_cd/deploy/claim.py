@@ -58,6 +58,12 @@ def _refuse(log: LogReading, release: Release, *, target: str, seal: str | None)
             next_step="wait for it; if it has died, restore again: it goes on where it was",
         )
     refuse_ended(log, target=target)
+    if log.state.of(target).deployment != "deploying":
+        raise ReleaseError(
+            f"{release} was brought back in part while it claimed {target}",
+            where=release,
+            next_step="run its build task again, which claims anew",
+        )
     if log.state.of(target).newest_seal != seal:
         raise ApprovalStale(
             f"{release} was asked about anew since its approval was looked at",

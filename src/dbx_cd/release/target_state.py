@@ -172,14 +172,23 @@ class TargetState:
         """
         if payload.get("withdrawn"):
             return self
+        before = self.before_claim
+        # Should the claim be withdrawn, it is true of what was there before as well.
+        if before is not None and before.deployment is not None:
+            before = before.after_restore(kind, payload, at=at, version=version)
         if kind == "restored_relation":
-            return replace(self, is_partly_rolled_back=self.is_partly_rolled_back or payload.get("changes", True))
+            partly = self.is_partly_rolled_back or payload.get("changes", True)
+            return replace(self, is_partly_rolled_back=partly, before_claim=before)
         if payload.get("complete", True):
             return replace(
                 self, deployment="rolled_back", at=at, changed=version, failed_in=None, failure=payload.get("reason"),
                 before_claim=None, is_partly_rolled_back=False,
             )  # fmt: skip
-        partly = replace(self, is_partly_rolled_back=self.is_partly_rolled_back or payload.get("brought_back", True))
+        partly = replace(
+            self,
+            is_partly_rolled_back=self.is_partly_rolled_back or payload.get("brought_back", True),
+            before_claim=before,
+        )
         if self.deployment == "deploying" and payload.get("of_all") and payload.get("ok"):
             reason = payload.get("reason") or "its deploy was killed; it was rolled back but for what was left out"
             return replace(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar
@@ -143,6 +143,22 @@ def restoring_since(events: Iterable[Event]) -> dict[str, int]:
     the other one steps back, or was killed before it could.
     """
     return {release_id: plans[0].version for release_id, plans in _begun(events).items()}
+
+
+def ended_with(events: Iterable[Event], release_id: str, *, seal: str, only: Sequence[str]) -> frozenset[int]:
+    """The commits with which those restores of a release began that end when one of a plan ends; see `unfinished`.
+
+    Args:
+        events: events of the release log in commit order, of before the plan began or after.
+        release_id: the release.
+        seal: the plan's seal.
+        only: what the plan is about.
+    """
+    plans = _begun(events).get(release_id, [])
+    seals = [plan.seal for plan in plans]
+    upto = len(seals) - seals[::-1].index(seal) if seal in seals else len(seals)
+    mine = _Begun(seal, frozenset(only), -1)
+    return frozenset(plan.version for plan in plans[:upto] if plan.is_within(mine))
 
 
 def _begun(events: Iterable[Event]) -> dict[str, list[_Begun]]:

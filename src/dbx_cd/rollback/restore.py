@@ -13,7 +13,13 @@ from typing import TYPE_CHECKING
 from dbx_cd.errors import DbxCdError, RestoreFailed, RestoreRefused, SqlFailed
 from dbx_cd.release.reading import LogReading
 from dbx_cd.rollback.consent import agreed, require_consent
-from dbx_cd.rollback.journal import RestoredRelation, RestoreResult as RestoreResult, restoring_since, unfinished
+from dbx_cd.rollback.journal import (
+    RestoredRelation,
+    RestoreResult as RestoreResult,
+    ended_with,
+    restoring_since,
+    unfinished,
+)
 from dbx_cd.rollback.plan import RestorePlan, assess, states_before
 from dbx_cd.rollback.plan_item import PlanItem
 from dbx_cd.rollback.point import THREADS, RestorePoint
@@ -73,7 +79,8 @@ def restore(
     if finished is not None and done_before and not begun and not any(i.changes for i in items):
         return finished  # two restores of one release are one
     earlier = log.all(RestorePlan)
-    ended = [plan, *(p for p in earlier if p.seal in begun or "" in begun)]
+    ends = ended_with(log.events, release.id, seal=plan.seal, only=plan.only)
+    ended = [plan, *(RestorePlan.read(dict(e.payload)) for e in log.of(release.id) if e.version in ends)]
     if plan.seal in begun:
         reason = reason or next(p.reason for p in reversed(earlier) if p.seal == plan.seal)
     else:
@@ -102,10 +109,10 @@ def restore(
         discarded_later_writes=discard_later_writes,
         reason=reason,
         brought_back=any(p.changes for p in ended),
-        of_all=not plan.only and plan.to is None,
+        of_all=not plan.only and (plan.to is None or not plan.items),
     )
-    cd.log.append(release, result)
     _say_what_was_erased(cd, release, ended)
+    cd.log.append(release, result)
     if not result.ok:
         raise RestoreFailed(
             f"{len(result.failed)} of {len(done)} relations are not restored: {result.failed[0]}",
@@ -214,8 +221,7 @@ def _say_what_was_erased(cd: Cd, release: Release, plans: list[RestorePlan]) -> 
         release: the release that was undone.
         plans: the plan that was carried out, then those whose killed attempts it ended: they may have erased it.
     """
-    done = {item.name for item in plans[0].items}
-    erased = {item.relation.key for plan in plans for item in plan.later_writes if item.name in done}
+    erased = {item.relation.key for plan in plans for item in plan.later_writes}
     for newer, _ in cd.log.read().after(release) if erased else ():
         changed = {state.relation.key for point in cd.log.all(newer, RestorePoint) for state in point.relations}
         if erased & changed:

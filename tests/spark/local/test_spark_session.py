@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import urlparse
 
 import pytest
+from py4j.protocol import Py4JJavaError
 from pyspark.sql import SparkSession
 
 from dbx_cd.local.class_archive import archive_of
@@ -34,3 +36,24 @@ def test_files_have_no_checksum_files_and_the_mode_that_is_set(spark: SparkSessi
     disk = path.getFileSystem(spark._jsc.hadoopConfiguration())
     disk.setPermission(path, hadoop.permission.FsPermission("640"))
     assert stat.S_IMODE(written[0].stat().st_mode) == 0o640
+
+
+def test_of_two_commits_with_one_number_one_fails(spark: SparkSession, tmp_path: Path) -> None:
+    jvm, conf = spark._jvm, spark._jsc.hadoopConfiguration()  # type: ignore[union-attr]
+    store = jvm.io.delta.storage.HDFSLogStore(conf)
+
+    def commits(number: int) -> bool:
+        actions = jvm.java.util.ArrayList()
+        actions.add("{}")
+        path = jvm.org.apache.hadoop.fs.Path((tmp_path / f"{number:020}.json").as_uri())
+        try:
+            store.write(path, actions.iterator(), False, conf)
+        except Py4JJavaError as exc:
+            if "FileAlreadyExistsException" not in str(exc.java_exception):
+                raise
+            return False
+        return True
+
+    with ThreadPoolExecutor(4) as pool:
+        written = [sum(pool.map(commits, [number] * 4)) for number in range(200)]
+    assert set(written) == {1}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,6 @@ from dbx_cd import (
     rollback_readiness,
 )
 from dbx_cd.config import Policies
-from dbx_cd.delta.log_table import LogRow
 from dbx_cd.release.events import Deploying, Failed
 from dbx_cd.rollback.plan import RestorePlan
 from memory.releases import BOT, OWNER, Releases, relation, smoke_of
@@ -233,15 +232,21 @@ def test_a_release_rolled_back_between_approval_and_claim_is_not_built(releases:
     assert releases.cd().log.state(release).phase == "rolled_back"
 
 
-def test_a_release_that_is_asked_about_anew_between_approval_and_claim_is_not_built(releases: Releases) -> None:
-    release = releases.approved()
+@pytest.mark.parametrize("moment", ["after the look at the approval", "before the claim"])
+def test_a_release_that_is_asked_about_anew_between_approval_and_claim_is_not_built(
+    releases: Releases, moment: str
+) -> None:
+    release, table = releases.approved(), releases.log_table
     first = [lambda: releases.ask(release, full_refresh=True)]
 
-    def meanwhile(rows: Sequence[LogRow]) -> None:
-        if rows[0].kind == "deploying":
+    def ask_anew() -> None:
+        if first:
             first.pop()()
 
-    releases.log_table.before_append = meanwhile
+    if moment == "before the claim":
+        table.before_append = lambda rows: ask_anew() if rows[0].kind == "deploying" else None
+    else:
+        table.after_read = ask_anew
     with pytest.raises(ApprovalStale, match="asked about anew"):
         build_release(releases.cd(), release, target="prod")
     assert ORDERS.key not in releases.tables.relations

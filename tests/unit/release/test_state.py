@@ -200,3 +200,8 @@ def test_targets_are_named_once_each_in_the_order_they_were_deployed() -> None:
 
 def test_release_knows_since_when_it_is_in_its_phase() -> None:
     assert replay(*WAITING, "of a newer wheel").since == START + timedelta(minutes=3)
+
+
+@pytest.mark.parametrize("word", ["restored one", "rolled back in part"])
+def test_a_restore_of_an_earlier_wheel_counts_as_one_that_brought_something_back(word: str) -> None:
+    assert replay(*DONE, word).partly_rolled_back == ("prod",)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -16,6 +17,7 @@ from dbx_cd import (
     RestorePlan,
     RestoreRefused,
     RestoreResult,
+    build_release,
     plan_restore,
     restore,
 )
@@ -469,6 +471,132 @@ def test_a_newer_release_whose_writes_a_killed_restore_erased_is_not_good(releas
     assert not plan.later_writes, "nothing is left of them"
     restore(cd, plan, seal=plan.seal)
     assert cd.log.state(newer).of("prod").is_partly_rolled_back
+
+
+def test_a_newer_release_whose_writes_a_killed_restore_erased_is_not_good_although_they_are_left_out_then(
+    releases: Releases,
+) -> None:
+    older, newer = written(releases, "a", "b"), written(releases, "a", run_id="2")
+    unrelated, cd = written(releases, "c", run_id="3"), releases.cd()
+    plan = plan_restore(cd, older)
+    dies_at(releases, 1, after=False)
+    with pytest.raises(Killed):
+        restore(cd, plan, seal=plan.seal, discard_later_writes=True, threads=1)
+    lives(releases)
+    rest = plan_restore(cd, older, skip=["a"])
+    restore(cd, rest, seal=rest.seal)
+    assert releases.tables.rows(A) == [1]
+    assert cd.log.state(newer).of("prod").is_partly_rolled_back
+    assert not cd.log.state(unrelated).of("prod").is_partly_rolled_back
+
+
+def test_a_restore_that_is_killed_at_its_end_has_said_what_it_erased(releases: Releases) -> None:
+    older, newer = written(releases, "a"), written(releases, "a", run_id="2")
+    cd = releases.cd()
+    plan = plan_restore(cd, older)
+    dies_at(releases, 3, after=False)
+    with pytest.raises(Killed):
+        restore(cd, plan, seal=plan.seal, discard_later_writes=True)
+    lives(releases)
+    assert cd.log.state(newer).of("prod").is_partly_rolled_back
+
+
+def test_a_restore_of_one_table_says_nothing_of_a_killed_one_of_another(releases: Releases) -> None:
+    releases.tables.create(A, 1)
+    releases.tables.create(B, 1)
+    release, cd = releases.changed(["a", "b"], lambda: releases.tables.insert(B, 9)), releases.cd()
+    cd.log.append(release, plan_restore(cd, release, only=["b"]))  # and killed
+    plan = plan_restore(cd, release, only=["a"])
+    assert not restore(cd, plan, seal=plan.seal).brought_back
+
+
+def test_a_killed_restore_of_an_earlier_wheel_counts_whatever_its_seal_was_of(releases: Releases) -> None:
+    release, cd = written(releases, "a", "b"), releases.cd()
+    plan = plan_restore(cd, release, only=["a"])
+
+    def sealed_otherwise(rows: Sequence[LogRow]) -> None:
+        payload = json.loads(rows[0].payload or "{}") | {"seal": "0" * 64}
+        releases.log_table.before_append = lambda _rows: None
+        releases.log_table.append([replace(rows[0], payload=json.dumps(payload))])
+        raise Killed
+
+    releases.log_table.before_append = sealed_otherwise
+    with pytest.raises(Killed):
+        cd.log.append(release, plan)
+    releases.tables.restore(A, 0)  # and killed
+    again = plan_restore(cd, release, only=["a"])
+    assert restore(cd, again, seal=again.seal).brought_back
+
+
+def test_a_failed_restore_of_a_killed_deploy_does_not_give_the_target_back(releases: Releases) -> None:
+    tables, cd = releases.tables, releases.cd()
+    tables.create(A, 1)
+    tables.create(B, 1)
+    tables.view(V, B)
+    release = releases.open()
+    cd.log.append(release, Deploying("prod"))
+    capture_restore_point(cd, release, [A, V])
+    tables.insert(A, 9)
+    tables.view(V, B, column="more")
+    tables.drop(B, kind="table")  # and killed
+    plan = plan_restore(cd, release)
+    with pytest.raises(RestoreFailed):
+        restore(cd, plan, seal=plan.seal, discard_later_writes=True)
+    assert cd.log.state(release).phase == "deploying"
+
+
+def test_a_deploy_that_was_killed_before_its_restore_point_is_given_back_whatever_time_is_named(
+    releases: Releases,
+) -> None:
+    release, cd = releases.open(), releases.cd()
+    cd.log.append(release, Deploying("prod"))
+    plan = plan_restore(cd, release, to=datetime.now(UTC))
+    with pytest.raises(RestoreRefused, match="there is nothing to bring back"):
+        plan_restore(cd, release, only=["a"])
+    restore(cd, plan, seal=plan.seal, discard_later_writes=True)
+    assert cd.log.state(release).phase == "failed"
+    claim(cd, releases.open("other"), target="prod")
+
+
+def _ends_when(releases: Releases, plan: RestorePlan, moment: str) -> None:
+    """A restore in another process ends right after the next claim, or after the next look at the log then."""
+    cd, table = releases.cd(), releases.log_table
+
+    def end() -> None:
+        lives(releases)
+        table.after_read = lambda: None
+        restore(cd, plan, seal=plan.seal, discard_later_writes=True)
+
+    def claimed(rows: Sequence[LogRow]) -> None:
+        if rows[0].kind == "deploying" and moment == "claim":
+            end()
+        elif rows[0].kind == "deploying":
+            table.after_read = end
+
+    table.after_append = claimed
+
+
+def test_a_deploy_does_not_go_on_when_a_restore_ends_between_its_claim_and_its_look(releases: Releases) -> None:
+    releases.model("customers")
+    release, cd = releases.deployed(), releases.cd()
+    plan = plan_restore(cd, release, skip=["customers"], new_tables="drop")
+    cd.log.append(release, plan)
+    _ends_when(releases, plan, "claim")
+    with pytest.raises(ReleaseError, match="was brought back in part while it claimed prod"):
+        build_release(cd, release, target="prod")
+    assert relation("prod", "orders").key not in releases.tables.relations
+
+
+def test_a_claim_that_steps_back_for_a_restore_leaves_what_that_brought_back(releases: Releases) -> None:
+    release, cd = releases.deployed(), releases.cd()
+    plan = plan_restore(cd, release, only=["orders"], new_tables="drop")
+    cd.log.append(release, plan)
+    _ends_when(releases, plan, "look")
+    with pytest.raises(ReleaseError, match="is being rolled back"):
+        build_release(cd, release, target="prod")
+    assert cd.log.state(release).partly_rolled_back == ("prod",)
+    with pytest.raises(ReleaseError, match="no release is deployed"):
+        cd.log.last_good("prod")
 
 
 def test_the_reason_of_a_killed_restore_is_its_own(releases: Releases) -> None:

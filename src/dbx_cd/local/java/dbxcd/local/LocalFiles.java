@@ -4,9 +4,11 @@ import java.io.IOException;
 import java.net.URI;
 import java.net.URISyntaxException;
 import java.nio.file.Files;
+import java.nio.file.Paths;
 import java.nio.file.attribute.PosixFilePermissions;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.DelegateToFileSystem;
+import org.apache.hadoop.fs.FileAlreadyExistsException;
 import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.LocalFileSystem;
 import org.apache.hadoop.fs.Path;
@@ -29,6 +31,17 @@ public final class LocalFiles extends LocalFileSystem {
   public static final class Context extends DelegateToFileSystem {
     public Context(URI uri, Configuration configuration) throws IOException, URISyntaxException {
       super(uri, new LocalFiles(), configuration, "file", false);
+    }
+
+    /** Of two commits with one number one must fail, and a rename on this disk overwrites. Only this JVM writes here. */
+    @Override
+    public void renameInternal(Path source, Path target) throws IOException {
+      synchronized (LocalFiles.class) {
+        if (Files.exists(Paths.get(target.toUri().getPath()))) {
+          throw new FileAlreadyExistsException(target + " exists");
+        }
+        super.renameInternal(source, target);
+      }
     }
   }
 
