@@ -155,10 +155,7 @@ def ended_with(events: Iterable[Event], release_id: str, *, seal: str, only: Seq
         only: what the plan is about.
     """
     plans = _begun(events).get(release_id, [])
-    seals = [plan.seal for plan in plans]
-    upto = len(seals) - seals[::-1].index(seal) if seal in seals else len(seals)
-    mine = _Begun(seal, frozenset(only), -1)
-    return frozenset(plan.version for plan in plans[:upto] if plan.is_within(mine))
+    return frozenset(plan.version for plan in _ended_by(_Begun(seal, frozenset(only), -1), plans))
 
 
 def _begun(events: Iterable[Event]) -> dict[str, list[_Begun]]:
@@ -195,4 +192,12 @@ def _after_end(plans: list[_Begun], result: Event) -> list[_Begun]:
     last = len(known) - 1 - known[::-1].index(seal)
     if result.payload.get("withdrawn"):
         return plans[:last] + plans[last + 1 :]
-    return [plan for n, plan in enumerate(plans) if n > last or not plan.is_within(plans[last])]
+    ended = _ended_by(plans[last], plans)
+    return [plan for plan in plans if plan not in ended]
+
+
+def _ended_by(ending: _Begun, plans: list[_Begun]) -> list[_Begun]:
+    """The plans that end when one of them does, or a new one: none that began after it."""
+    seals = [plan.seal for plan in plans]
+    upto = len(seals) - seals[::-1].index(ending.seal) if ending.seal in seals else len(seals)
+    return [plan for plan in plans[:upto] if plan.is_within(ending)]

@@ -78,9 +78,10 @@ def restore(
     done_before = finished is not None and finished.complete and log.state.deploying_to is None
     if finished is not None and done_before and not begun and not any(i.changes for i in items):
         return finished  # two restores of one release are one
-    earlier = log.all(RestorePlan)
+    planned = {e.version: RestorePlan.read(dict(e.payload)) for e in log.of(release.id, kinds=(RestorePlan.KIND,))}
+    earlier = list(planned.values())
     ends = ended_with(log.events, release.id, seal=plan.seal, only=plan.only)
-    ended = [plan, *(RestorePlan.read(dict(e.payload)) for e in log.of(release.id) if e.version in ends)]
+    ended = [plan, *(p for version, p in planned.items() if version in ends)]
     if plan.seal in begun:
         reason = reason or next(p.reason for p in reversed(earlier) if p.seal == plan.seal)
     else:

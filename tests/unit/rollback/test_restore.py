@@ -437,10 +437,7 @@ def test_a_restore_that_brings_nothing_back_leaves_the_release_as_good_as_it_was
 def test_a_release_whose_restore_was_killed_after_a_table_is_not_good(releases: Releases) -> None:
     release, cd = written(releases, "a", "b"), releases.cd()
     plan = plan_restore(cd, release)
-    dies_at(releases, 1, after=True)
-    with pytest.raises(Killed):
-        restore(cd, plan, seal=plan.seal, threads=1)
-    lives(releases)
+    killed(releases, plan, 1, after=True)
     with pytest.raises(ReleaseError, match="no release is deployed"):
         cd.log.last_good("prod")
 
@@ -449,10 +446,7 @@ def test_a_release_whose_restore_was_killed_after_a_table_is_not_good(releases: 
 def test_what_a_killed_restore_did_and_could_not_say_counts(releases: Releases, again: str) -> None:
     release, cd = written(releases, "a", "b"), releases.cd()
     plan = plan_restore(cd, release, only=["a"])
-    dies_at(releases, 1, after=False)
-    with pytest.raises(Killed):
-        restore(cd, plan, seal=plan.seal)
-    lives(releases)
+    killed(releases, plan, 1, after=False)
     plan = plan if again == "same plan" else plan_restore(cd, release, only=["a"])
     restore(cd, plan, seal=plan.seal)
     with pytest.raises(ReleaseError, match="no release is deployed"):
@@ -463,10 +457,7 @@ def test_a_newer_release_whose_writes_a_killed_restore_erased_is_not_good(releas
     older, newer = written(releases, "a"), written(releases, "a", run_id="2")
     cd = releases.cd()
     plan = plan_restore(cd, older)
-    dies_at(releases, 1, after=False)
-    with pytest.raises(Killed):
-        restore(cd, plan, seal=plan.seal, discard_later_writes=True)
-    lives(releases)
+    killed(releases, plan, 1, after=False, discard=True)
     plan = plan_restore(cd, older)
     assert not plan.later_writes, "nothing is left of them"
     restore(cd, plan, seal=plan.seal)
@@ -479,10 +470,7 @@ def test_a_newer_release_whose_writes_a_killed_restore_erased_is_not_good_althou
     older, newer = written(releases, "a", "b"), written(releases, "a", run_id="2")
     unrelated, cd = written(releases, "c", run_id="3"), releases.cd()
     plan = plan_restore(cd, older)
-    dies_at(releases, 1, after=False)
-    with pytest.raises(Killed):
-        restore(cd, plan, seal=plan.seal, discard_later_writes=True, threads=1)
-    lives(releases)
+    killed(releases, plan, 1, after=False, discard=True)
     rest = plan_restore(cd, older, skip=["a"])
     restore(cd, rest, seal=rest.seal)
     assert releases.tables.rows(A) == [1]
@@ -494,10 +482,7 @@ def test_a_restore_that_is_killed_at_its_end_has_said_what_it_erased(releases: R
     older, newer = written(releases, "a"), written(releases, "a", run_id="2")
     cd = releases.cd()
     plan = plan_restore(cd, older)
-    dies_at(releases, 3, after=False)
-    with pytest.raises(Killed):
-        restore(cd, plan, seal=plan.seal, discard_later_writes=True)
-    lives(releases)
+    killed(releases, plan, 3, after=False, discard=True)
     assert cd.log.state(newer).of("prod").is_partly_rolled_back
 
 
@@ -716,6 +701,14 @@ def dies_at(releases: Releases, step: int, *, after: bool) -> None:
 def lives(releases: Releases) -> None:
     for hook in ("before_append", "after_append"):
         setattr(releases.log_table, hook, lambda _rows: None)
+
+
+def killed(releases: Releases, plan: RestorePlan, step: int, *, after: bool, discard: bool = False) -> None:
+    """A restore that is killed at one of its events."""
+    dies_at(releases, step, after=after)
+    with pytest.raises(Killed):
+        restore(releases.cd(), plan, seal=plan.seal, discard_later_writes=discard, threads=1)
+    lives(releases)
 
 
 @pytest.mark.parametrize("again", ["same plan", "new plan"])
