@@ -30,8 +30,9 @@ from dbx_cd.relations import RelationName
 from dbx_cd.release.context import Cd
 from dbx_cd.release.events import Release
 from dbx_cd.release.log import ReleaseLog
+from dbx_cd.rollback.capture import capture_restore_point, observe, record_versions_after
 from dbx_cd.rollback.plan import plan_restore
-from dbx_cd.rollback.point import THREADS, RestorePoint, capture_restore_point, observe, record_versions_after
+from dbx_cd.rollback.point import THREADS, RestorePoint
 from dbx_cd.rollback.restore import restore
 
 TABLES, PLAN_TABLES, ROUNDS = 50, 200, 2
@@ -102,7 +103,7 @@ def _against_bare(production: Production, rounds: int) -> Ratio:
     ours, other = [], []
     for n in range(rounds):
         ours.append(_restored(production, f"round {n}"))
-        versions = [s.version for s in observe(production.cd().tables, production.tables, prove=False)]
+        versions = [s.version for s in observe(production.cd().tables, production.tables)]
         production.each("INSERT INTO {} VALUES (-1, -1)")
         other.append(_bare(production, versions))
         say(f"round {n + 1} of {rounds}: {ours[-1]:.1f}, {other[-1]:.1f} s")
@@ -140,7 +141,7 @@ def _planned(production: Production) -> tuple[str, float]:
     say(f"planning a restore of {len(production.tables)} tables")
     release, count = production.open("plan"), len(production.tables)
     # Without the proof of files, which is not what is counted here.
-    states = observe(production.cd().tables, production.tables, prove=False)
+    states = observe(production.cd().tables, production.tables)
     production.log.append(release, RestorePoint(release.id, datetime.now(UTC), states))
     spark = CountingSession(production.spark)
     started = time.perf_counter()

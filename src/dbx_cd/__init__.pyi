@@ -105,13 +105,15 @@ from .release.workflow import (
     resume as resume,
     trigger as trigger,
 )
+from .rollback.capture import (
+    capture_restore_point as capture_restore_point,
+)
 from .rollback.plan import (
     RestorePlan as RestorePlan,
     plan_restore as plan_restore,
 )
 from .rollback.point import (
     RestorePoint as RestorePoint,
-    capture_restore_point as capture_restore_point,
 )
 from .rollback.progress import (
     RestoreProgress as RestoreProgress,

@@ -21,6 +21,21 @@ def string_literal(text: str) -> str:
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
+def split_name(text: str) -> list[str]:
+    """The parts of a dotted name, each with or without backticks; nothing where the text is no such name."""
+    parts: list[str] = []
+    position = 0
+    while match := _PART.match(text, position):
+        parts.append(match[1].replace("``", "`") if match[1] else match[2])
+        position = match.end()
+        if position == len(text):
+            return parts
+        if text[position] != ".":
+            break
+        position += 1
+    return []
+
+
 @dataclass(frozen=True, order=True)
 class RelationName:
     """A table or view by its three-level name. `str` is the plain dotted form, `.quoted` goes into SQL."""
@@ -39,15 +54,8 @@ class RelationName:
         Raises:
             DbxCdError: the text does not have exactly three parts.
         """
-        parts: list[str] = []
-        position = 0
-        while match := _PART.match(text, position):
-            parts.append(match[1].replace("``", "`") if match[1] else match[2])
-            position = match.end()
-            if position == len(text) or text[position] != ".":
-                break
-            position += 1
-        if len(parts) != 3 or position != len(text):
+        parts = split_name(text)
+        if len(parts) != 3:
             raise DbxCdError(f"not a three-level relation name: {text!r}", next_step="write it as catalog.schema.table")
         return cls(*parts)
 

@@ -22,7 +22,7 @@ from dbx_cd import (
 from dbx_cd.approval.request import ApprovalRequest
 from dbx_cd.relations import RelationName
 from dbx_cd.release.events import Deployed, Deploying
-from dbx_cd.rollback.point import capture_restore_point, record_versions_after
+from dbx_cd.rollback.capture import capture_restore_point, record_versions_after
 from dbx_cd.smoke.report import CheckResult
 from memory.dbt import MemoryDbt
 from memory.log_table import MemoryLogTable

@@ -9,11 +9,14 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from dbx_cd.delta.history import Commit, History
+from dbx_cd.delta.retention import retention
 from dbx_cd.delta.tables import CatalogEntry, Column, Constraint, Fingerprint, Kind, TableDetail
 from dbx_cd.errors import SqlFailed
 from dbx_cd.relations import RelationName
 
 _FILES = itertools.count(1)
+_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+TOO_OLD = "DELTA_UNSUPPORTED_TIME_TRAVEL_BEYOND_DELETED_FILE_RETENTION_DURATION"
 
 
 @dataclass(frozen=True)
@@ -38,19 +41,29 @@ class MemoryTable:
     commits: list[Commit] = field(default_factory=list)
     lost: set[int] = field(default_factory=set)
     comment: str | None = None
+    begins: datetime = _LONG_AGO
 
     @property
     def now(self) -> Content:
         """The current version's content."""
         return self.contents[-1]
 
-    def commit(self, operation: str, content: Content, *, signature: str | None = None, **parameters: str) -> None:
+    def commit(
+        self,
+        operation: str,
+        content: Content,
+        *,
+        signature: str | None = None,
+        user: str | None = None,
+        **parameters: str,
+    ) -> None:
         """Add a version."""
-        at = datetime.now(UTC)
+        at = max(datetime.now(UTC), self.begins)
         if self.commits:
             at = max(at, self.commits[-1].at + timedelta(milliseconds=1))
         self.contents.append(content)
-        self.commits.append(Commit(len(self.commits), at, operation, parameters=parameters, user_metadata=signature))
+        version = len(self.commits)
+        self.commits.append(Commit(version, at, operation, user, parameters=parameters, user_metadata=signature))
 
 
 @dataclass(frozen=True)
@@ -61,6 +74,7 @@ class MemoryView:
     columns: tuple[Column, ...] = ()
     comment: str | None = None
     properties: Mapping[str, str] = field(default_factory=dict)
+    namespace: tuple[str, ...] = ("spark_catalog", "default")
 
 
 class MemoryTables:
@@ -73,6 +87,9 @@ class MemoryTables:
     def __init__(self, *, has_undrop: bool = False) -> None:
         self._has_undrop = has_undrop
         self._signature: str | None = None
+        self.user: str | None = "bot"
+        self.refuses_properties_of: set[str] = set()
+        self.current_schema: tuple[str, ...] = ("spark_catalog", "default")
         self.relations: dict[str, MemoryTable | MemoryView] = {}
         self.dropped_tables: dict[str, MemoryTable] = {}
 
@@ -81,28 +98,38 @@ class MemoryTables:
     def create(self, name: RelationName, *rows: object, columns: Sequence[str] = ("id",)) -> None:
         """CREATE OR REPLACE TABLE with these rows: the history goes on where there is a table."""
         found = self.relations.get(name.key)
-        table = found if isinstance(found, MemoryTable) else MemoryTable()
+        table = found if isinstance(found, MemoryTable) else MemoryTable(begins=self._after_what_was_dropped(name))
         operation = "CREATE OR REPLACE TABLE AS SELECT" if table.commits else "CREATE TABLE AS SELECT"
         properties = table.now.properties if table.contents else {}
         content = Content({next(_FILES): rows}, tuple(Column(c, "bigint") for c in columns), properties)
-        table.commit(operation, content, signature=self._signature)
+        table.commit(operation, content, signature=self._signature, user=self.user)
         self.relations[name.key] = table
+
+    def _after_what_was_dropped(self, name: RelationName) -> datetime:
+        """A second later than a table of that name was written to last, as nobody is quicker than that."""
+        dropped = self.dropped_tables.get(name.key)
+        return _LONG_AGO if dropped is None else dropped.commits[-1].at + timedelta(seconds=1)
 
     def insert(self, name: RelationName, *rows: object) -> None:
         """INSERT INTO."""
         table = self.table(name)
         content = replace(table.now, files={**table.now.files, next(_FILES): rows})
-        table.commit("WRITE", content, signature=self._signature, mode="Append")
+        table.commit("WRITE", content, signature=self._signature, user=self.user, mode="Append")
 
     def optimize(self, name: RelationName) -> None:
         """OPTIMIZE: the same rows in another file."""
         table = self.table(name)
-        table.commit("OPTIMIZE", replace(table.now, files={next(_FILES): tuple(table.now.rows)}))
+        table.commit("OPTIMIZE", replace(table.now, files={next(_FILES): tuple(table.now.rows)}), user=self.user)
 
     def vacuum(self, name: RelationName) -> None:
         """VACUUM of everything that the current version does not need."""
         table = self.table(name)
         table.lost |= {f for c in table.contents for f in c.files} - set(table.now.files)
+
+    def age(self, name: RelationName, *, days: float) -> None:
+        """Make every commit so much older."""
+        table = self.table(name)
+        table.commits = [replace(c, at=c.at - timedelta(days=days)) for c in table.commits]
 
     def view(self, name: RelationName, over: RelationName, *, column: str = "id") -> None:
         """CREATE OR REPLACE VIEW."""
@@ -173,6 +200,12 @@ class MemoryTables:
         names = map(RelationName.parse, self.dropped_tables)
         return frozenset(n.identifier for n in names if (n.catalog, n.schema) == (catalog.lower(), schema.lower()))
 
+    def view_namespace(self, view: RelationName) -> tuple[str, ...] | None:
+        """See `Tables`."""
+        found = self.relations.get(view.key)
+        assert isinstance(found, MemoryView)
+        return found.namespace
+
     def read_one(self, relation: RelationName) -> None:
         """See `Tables`; a view needs its columns in what it reads."""
         found = self.relations.get(relation.key)
@@ -190,13 +223,24 @@ class MemoryTables:
         """RESTORE: always a commit of its own, also of properties."""
         self.fingerprint(table, version)
         content = self._content(table, version)
-        self.table(table).commit("RESTORE", content, signature=self._signature, version=str(version))
+        self.table(table).commit("RESTORE", content, signature=self._signature, user=self.user, version=str(version))
 
     def set_properties(self, table: RelationName, properties: Mapping[str, str]) -> None:
         """See `Tables`."""
-        found = self.table(table)
+        found = self._alterable(table)
         content = replace(found.now, properties={**found.now.properties, **properties})
-        found.commit("SET TBLPROPERTIES", content, properties=json.dumps(dict(properties)))
+        found.commit("SET TBLPROPERTIES", content, user=self.user, properties=json.dumps(dict(properties)))
+
+    def unset_properties(self, table: RelationName, names: Sequence[str]) -> None:
+        """See `Tables`."""
+        found = self._alterable(table)
+        content = replace(found.now, properties={k: v for k, v in found.now.properties.items() if k not in names})
+        found.commit("UNSET TBLPROPERTIES", content, user=self.user, properties=json.dumps(list(names)))
+
+    def _alterable(self, table: RelationName) -> MemoryTable:
+        if table.key in self.refuses_properties_of:
+            raise SqlFailed(f"[INSUFFICIENT_PERMISSIONS] MODIFY {table.quoted}", condition="INSUFFICIENT_PERMISSIONS")
+        return self.table(table)
 
     def undrop(self, table: RelationName) -> None:
         """See `Tables`."""
@@ -212,11 +256,14 @@ class MemoryTables:
         columns: Sequence[Column],
         comment: str | None,
         properties: Mapping[str, str],
+        namespace: Sequence[str] | None = None,
     ) -> None:
         """See `Tables`."""
         if isinstance(self.relations.get(view.key), MemoryTable):
             raise SqlFailed(f"[EXPECT_VIEW_NOT_TABLE] {view.quoted}", condition="EXPECT_VIEW_NOT_TABLE")
-        self.relations[view.key] = MemoryView(text, tuple(columns), comment, dict(properties))
+        self.relations[view.key] = MemoryView(
+            text, tuple(columns), comment, dict(properties), tuple(namespace or self.current_schema)
+        )
 
     def drop(self, relation: RelationName, *, kind: Kind) -> None:
         """See `Tables`."""
@@ -237,7 +284,7 @@ class MemoryTables:
         """See `Tables`: the same relations."""
         other = MemoryTables(has_undrop=self._has_undrop)
         other.relations, other.dropped_tables = self.relations, self.dropped_tables
-        other._signature = user_metadata
+        other._signature, other.user, other.refuses_properties_of = user_metadata, self.user, self.refuses_properties_of
         return other
 
     def _entry(self, name: RelationName) -> CatalogEntry:
@@ -254,4 +301,7 @@ class MemoryTables:
             return table.now
         if version >= len(table.contents):
             raise SqlFailed(f"[DELTA_VERSION_NOT_FOUND] {version}", condition="DELTA_VERSION_NOT_FOUND")
+        kept = retention(table.now.properties, "delta.deletedFileRetentionDuration")
+        if version < len(table.contents) - 1 and table.commits[version].at < datetime.now(UTC) - kept:
+            raise SqlFailed(f"[{TOO_OLD}] version {version}", condition=TOO_OLD)
         return table.contents[version]

@@ -19,7 +19,8 @@ from dbx_cd.relations import RelationName
 from dbx_cd.release.context import Cd
 from dbx_cd.release.events import Release
 from dbx_cd.release.log import ReleaseLog
-from dbx_cd.rollback.point import RestorePoint, capture_restore_point, record_versions_after
+from dbx_cd.rollback.capture import capture_restore_point, record_versions_after
+from dbx_cd.rollback.point import RestorePoint
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,8 @@ class BuildEffects:
 
     replaced: Mapping[str, str] = field(default_factory=dict)
     """What takes the place of a table that the build drops, in words such as `a view`."""
+    properties: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """The table properties that the project sets, of tables that the build replaces whole: all others are reset."""
     readers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """The nodes that read a relation."""
 
@@ -58,6 +60,24 @@ def table_replacements(manifest: Manifest, selected: Iterable[str], *, full_refr
             replacement = _replacement(node, full_refresh=full_refresh)
             if replacement is not None:
                 found[node.relation.key] = replacement
+    return found
+
+
+def replaced_properties(
+    manifest: Manifest, selected: Iterable[str], *, full_refresh: bool = False
+) -> Mapping[str, Mapping[str, str]]:
+    """The table properties that tables have after a build replaces them whole, by `RelationName.key`.
+
+    CREATE OR REPLACE TABLE keeps none of the properties that somebody set by hand (measured): what the project's
+    `tblproperties` do not say is Delta's default again.
+    """
+    found = {}
+    for node in manifest.select(selected):
+        kind = node.resource_type if node.resource_type in _TABLES else node.materialized
+        whole = kind in ("table", "seed") or (kind == "incremental" and full_refresh)
+        if whole and node.builds_relation and node.relation is not None:
+            given = node.config.get("tblproperties") or {}
+            found[node.relation.key] = {str(k): str(v) for k, v in given.items()}
     return found
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from dbx_cd.delta.retention import RETENTION
+from dbx_cd.delta.retention import MAINTAINED
+from dbx_cd.digest import digest
 
 # Commits that leave rows, schema and settings as they are. RESTORE does not revert the protocol (measured), so an
 # upgrade of it changes nothing a restore would touch. Databricks runs OPTIMIZE and VACUUM by itself.
@@ -25,6 +26,14 @@ MAINTENANCE = frozenset(
         "ROW TRACKING BACKFILL",
     }
 )
+
+
+_ZONES = range(-12, 15)
+"""Offsets from UTC in hours that a JVM may have."""
+
+
+# Commits that change how rows are laid out in files, and nothing else; predictive optimization chooses clustering.
+LAYOUT = frozenset({"CLUSTER BY"})
 
 
 @dataclass(frozen=True)
@@ -65,10 +74,25 @@ class Commit:
         """Whether the commit changed nothing a reader could see: file layout, statistics or retention only."""
         if self.operation in MAINTENANCE:
             return True
+        return bool(self.changed_properties) and self.changed_properties <= MAINTAINED
+
+    @property
+    def is_layout(self) -> bool:
+        """Whether the commit changed the layout only: a RESTORE reverts it, and no reader sees it."""
+        return self.operation in LAYOUT
+
+    @property
+    def changed_properties(self) -> frozenset[str]:
+        """The names of the table properties that the commit set or unset."""
         if self.operation not in ("SET TBLPROPERTIES", "UNSET TBLPROPERTIES"):
-            return False
-        changed = _property_names(self.parameters.get("properties", ""))
-        return bool(changed) and changed <= set(RETENTION)
+            return frozenset()
+        return frozenset(_property_names(self.parameters.get("properties", "")))
+
+    @property
+    def mark(self) -> str:
+        """A digest of all that the commit says of itself but its time, which depends on what is read: `History.has`."""
+        facts = [self.operation, self.user, dict(self.parameters), dict(self.metrics), self.user_metadata]
+        return digest([self.version, *facts])[:16]
 
     @property
     def rows_written(self) -> int:
@@ -114,6 +138,40 @@ class History:
         """The current version."""
         return max(self.commits)
 
+    def has(self, version: int, *, at: datetime | None, mark: str | None) -> bool:
+        """Whether a commit that was recorded is one of this table's, and not of a dropped table of the same name.
+
+        Delta moves equal or decreasing times on by a millisecond within the range that it reads (measured), so one
+        commit has different times in a short history and in a long one wherever files have whole-second times.
+
+        Args:
+            version: the version that it made.
+            at: its time then, UTC; None where that is not known.
+            mark: its mark; None in records that have none.
+
+        Returns:
+            True as well where log cleaning removed the entry: whether the version can be read is for others to prove.
+        """
+        commit = self.commits.get(version)
+        if commit is None:
+            return version < min(self.commits)
+        moved_on = timedelta(milliseconds=version + 1)
+        return (mark is None or mark == commit.mark) and (at is None or abs(commit.at - at) <= moved_on)
+
+    def reachable_until(self, version: int, *, kept: timedelta) -> datetime | None:
+        """Until when Delta goes back to a version; None for the current one, which has no such end.
+
+        Delta refuses VERSION AS OF, RESTORE and clones where the commit of the version is older than
+        `delta.deletedFileRetentionDuration` of the table as it is now, whatever files exist (measured on 4.4;
+        Databricks raises the same error, by its documentation of error conditions).
+
+        Args:
+            version: the version to go back to.
+            kept: that retention.
+        """
+        commit = self.commits.get(version)
+        return None if commit is None or version == self.version else commit.at + kept
+
     def content_version(self, version: int | None = None) -> int:
         """The version whose commit wrote what `version` (by default the current one) holds."""
         at = self.version if version is None else version
@@ -152,8 +210,23 @@ class History:
         if commit.operation != "RESTORE":
             return None
         if "version" in commit.parameters:
-            return int(commit.parameters["version"])
+            restored = int(commit.parameters["version"])
+            return restored if restored < commit.version else None
         if "timestamp" in commit.parameters:
-            moment = datetime.fromisoformat(commit.parameters["timestamp"])
-            return self.version_at(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+            return self._restored_to(commit.parameters["timestamp"], before=commit.version)
         return None
+
+    def _restored_to(self, local_time: str, *, before: int) -> int | None:
+        """What RESTORE TO TIMESTAMP went back to, where that is the same in every time zone.
+
+        Delta writes the time down as the JVM's local time without its zone (measured). Where zones disagree nobody can
+        tell from the log, and the commit counts as one with content of its own.
+        """
+        moment = datetime.fromisoformat(local_time)
+        earlier = [c for c in self.commits.values() if c.version < before]
+        if moment.tzinfo is not None:
+            candidates = [moment]
+        else:
+            candidates = [moment.replace(tzinfo=UTC) - timedelta(hours=hours) for hours in _ZONES]
+        found = {max((c.version for c in earlier if c.at <= then), default=None) for then in candidates}
+        return found.pop() if len(found) == 1 else None

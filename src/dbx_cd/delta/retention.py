@@ -7,17 +7,35 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 # What VACUUM and log cleaning go by, with Delta's defaults (documentation of table properties).
-RETENTION = {
-    "delta.deletedFileRetentionDuration": timedelta(days=7),
-    "delta.logRetentionDuration": timedelta(days=30),
-}
+FILES_KEPT = "delta.deletedFileRetentionDuration"
+LOG_KEPT = "delta.logRetentionDuration"
+RETENTION = {FILES_KEPT: timedelta(days=7), LOG_KEPT: timedelta(days=30)}
+
+# Properties of these names say how a table is kept, and nothing of what is in it. The second is this library's own: the
+# value that the first had before a version of today was made; see `Tables.refresh`.
+CHECKPOINT_INTERVAL = "delta.checkpointInterval"
+CHECKPOINT_INTERVAL_BEFORE = "dbx_cd.checkpoint_interval"
+DEFAULT_CHECKPOINT_INTERVAL = 10
+
+MAINTAINED = frozenset({*RETENTION, CHECKPOINT_INTERVAL, CHECKPOINT_INTERVAL_BEFORE})
+"""The names of these properties."""
 
 _UNITS = {"week": 7 * 86400, "day": 86400, "hour": 3600, "minute": 60, "second": 1}
 
 
 def retention(properties: Mapping[str, str], name: str) -> timedelta:
     """How long a retention property keeps things: its value, or Delta's default where it is unset or unreadable."""
-    return parse_interval(properties.get(name, "")) or RETENTION[name]
+    given = parse_interval(properties.get(name, ""))
+    return RETENTION[name] if given is None else given
+
+
+def shorter_retention(name: str, before: Mapping[str, str], after: Mapping[str, str] | None) -> timedelta:
+    """How long a retention property keeps things at least, of a table whose properties a build may change.
+
+    Delta goes by the properties of the newest version (measured): those after the build, where it succeeds.
+    """
+    kept = retention(before, name)
+    return kept if after is None else min(kept, retention(after, name))
 
 
 def parse_interval(text: str) -> timedelta | None:
@@ -30,3 +48,8 @@ def parse_interval(text: str) -> timedelta | None:
     if not found or re.sub(r"(\d+)\s+(week|day|hour|minute|second)s?\b", "", body).strip():
         return None
     return timedelta(seconds=sum(int(n) * _UNITS[unit] for n, unit in found))
+
+
+def in_days(duration: timedelta) -> str:
+    """A duration for people."""
+    return f"{duration / timedelta(days=1):g} days"

@@ -11,10 +11,14 @@ from dbx_cd.delta.sql import Sql
 from dbx_cd.delta.tables import CatalogEntry, Column, Constraint, Fingerprint, Kind, TableDetail
 from dbx_cd.delta.views import create_view_sql, property_list
 from dbx_cd.errors import SqlFailed
-from dbx_cd.relations import RelationName, quote
+from dbx_cd.relations import RelationName, quote, split_name, string_literal
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
+
+
+_NAMESPACE_ROW = "View Catalog and Namespace"
+_NAMESPACE_ROWS = ("View Current Catalog", "View Current Namespace")
 
 
 class SparkTables:
@@ -106,6 +110,13 @@ class SparkTables:
             return None
         return frozenset(str(r["tableName"]).lower() for r in rows)
 
+    def view_namespace(self, view: RelationName) -> tuple[str, ...] | None:
+        """DESCRIBE EXTENDED: in one row (Databricks, and Spark's own catalog), or in two (other catalogs; measured)."""
+        rows = {r["col_name"]: r["data_type"] for r in self.sql.query(f"DESCRIBE TABLE EXTENDED {view.quoted}")}
+        parts = [rows.get(name) for name in _NAMESPACE_ROWS]
+        found = rows.get(_NAMESPACE_ROW) or (".".join(p for p in parts if p) if all(parts) else None)
+        return tuple(split_name(found)) if found else None
+
     def read_one(self, relation: RelationName) -> None:
         """See `Tables`."""
         self.sql.query(f"SELECT * FROM {relation.quoted} LIMIT 1")
@@ -117,6 +128,11 @@ class SparkTables:
     def set_properties(self, table: RelationName, properties: Mapping[str, str]) -> None:
         """ALTER TABLE ... SET TBLPROPERTIES."""
         self.sql.execute(f"ALTER TABLE {table.quoted} SET TBLPROPERTIES ({property_list(properties)})")
+
+    def unset_properties(self, table: RelationName, names: Sequence[str]) -> None:
+        """ALTER TABLE ... UNSET TBLPROPERTIES."""
+        listed = ", ".join(map(string_literal, names))
+        self.sql.execute(f"ALTER TABLE {table.quoted} UNSET TBLPROPERTIES IF EXISTS ({listed})")
 
     def undrop(self, table: RelationName) -> None:
         """See `Tables`."""
@@ -130,9 +146,11 @@ class SparkTables:
         columns: Sequence[Column],
         comment: str | None,
         properties: Mapping[str, str],
+        namespace: Sequence[str] | None = None,
     ) -> None:
-        """CREATE OR REPLACE VIEW."""
-        self.sql.execute(create_view_sql(view, text=text, columns=columns, comment=comment, properties=properties))
+        """CREATE OR REPLACE VIEW; Spark keeps the session's catalog and schema with it."""
+        with self.sql.current_schema(namespace):
+            self.sql.execute(create_view_sql(view, text=text, columns=columns, comment=comment, properties=properties))
 
     def drop(self, relation: RelationName, *, kind: Kind) -> None:
         """DROP ... IF EXISTS."""

@@ -8,13 +8,14 @@ tables.
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from dbx_cd.errors import SqlFailed
-from dbx_cd.relations import RelationName
+from dbx_cd.relations import RelationName, quote
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, Row, SparkSession
@@ -36,6 +37,7 @@ class Sql:
 
     def __init__(self, spark: SparkSession) -> None:
         self._spark = spark
+        self._using = threading.Lock()
 
     def query(self, statement: str, **parameters: str) -> list[Row]:
         """The rows of a query; named parameters stand as `:name` in it.
@@ -71,6 +73,24 @@ class Sql:
         """
         with _translated(query):
             return [(f.name, f.dataType.simpleString()) for f in self._spark.sql(query).schema.fields]
+
+    @contextmanager
+    def current_schema(self, namespace: Sequence[str] | None) -> Iterator[None]:
+        """Make a catalog and schema the session's current ones for a while, one caller at a time; None changes nothing.
+
+        Raises:
+            SqlFailed: there is no such schema.
+        """
+        if namespace is None:
+            yield
+            return
+        with self._using:
+            before = self.query("SELECT current_catalog() AS catalog, current_schema() AS schema")[0]
+            self.execute(f"USE {'.'.join(map(quote, namespace))}")
+            try:
+                yield
+            finally:
+                self.execute(f"USE {quote(before['catalog'])}.{quote(before['schema'])}")
 
     def exists(self, table: RelationName) -> bool:
         """Whether there is a table or view of that name."""

@@ -148,6 +148,9 @@ class Tables(Protocol):
     def dropped(self, *, catalog: str, schema: str) -> frozenset[str] | None:
         """Names, in lower case, of the dropped tables that UNDROP can bring back; None where there is no UNDROP."""
 
+    def view_namespace(self, view: RelationName) -> tuple[str, ...] | None:
+        """Catalog and schema in which a view's query is read; None where the platform does not say it."""
+
     def read_one(self, relation: RelationName) -> None:
         """Read one row, which a view that has lost a column does not survive."""
 
@@ -156,6 +159,9 @@ class Tables(Protocol):
 
     def set_properties(self, table: RelationName, properties: Mapping[str, str]) -> None:
         """Set properties of a table."""
+
+    def unset_properties(self, table: RelationName, names: Sequence[str]) -> None:
+        """Remove properties of a table, where it has them."""
 
     def undrop(self, table: RelationName) -> None:
         """Bring a dropped table back. Databricks SQL, by its documentation; not verified."""
@@ -168,8 +174,12 @@ class Tables(Protocol):
         columns: Sequence[Column],
         comment: str | None,
         properties: Mapping[str, str],
+        namespace: Sequence[str] | None = None,
     ) -> None:
-        """Create or replace a view."""
+        """Create or replace a view.
+
+        `namespace`: catalog and schema in which its query is read; by default the session's current ones.
+        """
 
     def drop(self, relation: RelationName, *, kind: Kind) -> None:
         """Drop a table or view, where it exists."""

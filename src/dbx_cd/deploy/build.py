@@ -15,7 +15,13 @@ from dbx_cd.approval.request import ApprovalRequest, deployable
 from dbx_cd.artifacts import archive
 from dbx_cd.artifacts.version import ArtifactVersion
 from dbx_cd.dbt.artifacts import Manifest
-from dbx_cd.dbt.effects import BuildEffects, affected_relations, known_readers, table_replacements
+from dbx_cd.dbt.effects import (
+    BuildEffects,
+    affected_relations,
+    known_readers,
+    replaced_properties,
+    table_replacements,
+)
 from dbx_cd.dbt.invocation import DbtRun, run_dbt
 from dbx_cd.dbt.selection import Selection, WithParents
 from dbx_cd.dbt.warm_parent import warm_dbt
@@ -27,7 +33,8 @@ from dbx_cd.release.context import Cd
 from dbx_cd.release.events import Built, Deployed, Deploying, Failed, Release
 from dbx_cd.release.reading import LogReading
 from dbx_cd.release.turn import refuse_over
-from dbx_cd.rollback.point import RestorePoint, capture_restore_point, record_versions_after
+from dbx_cd.rollback.capture import capture_restore_point, record_versions_after
+from dbx_cd.rollback.point import RestorePoint
 
 _log = logging.getLogger(__name__)
 
@@ -178,7 +185,8 @@ def _deploy(cd: Cd, release: Release, request: ApprovalRequest, staged: Artifact
     listed = dbt.run(replace(selection, cmd="ls", full_refresh=False), check=True)
     manifest = Manifest.load(listed.files_dir / "manifest.json")
     replaced = table_replacements(manifest, listed.listed, full_refresh=selection.full_refresh)
-    effects = BuildEffects(replaced, known_readers(manifest))
+    properties = replaced_properties(manifest, listed.listed, full_refresh=selection.full_refresh)
+    effects = BuildEffects(replaced, properties, known_readers(manifest))
     claim(cd, release, target=target, seal=request.seal)
     try:
         point = capture_restore_point(cd, release, affected_relations(manifest, listed.listed), effects=effects)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from dbx_cd.artifacts.version import ArtifactVersion
+from dbx_cd.delta.retention import FILES_KEPT, retention
 from dbx_cd.delta.sql import in_parallel
 from dbx_cd.delta.tables import Tables
 from dbx_cd.errors import ArtifactError, ArtifactNotFound
 from dbx_cd.release.context import Cd
 from dbx_cd.release.events import Release
-from dbx_cd.rollback.ownership import history_since, is_in
+from dbx_cd.rollback.ownership import history_since, is_same_table
 from dbx_cd.rollback.point import THREADS, RestorePoint
 from dbx_cd.rollback.relation_state import RelationState
 from dbx_cd.smoke.baseline import Baseline, NoBaseline, TimeTravelBaseline
@@ -43,19 +46,25 @@ def baseline_for(cd: Cd, release: Release, target: str) -> ArtifactVersion | Bas
 
 
 def before_release(tables: Tables, point: RestorePoint) -> TimeTravelBaseline:
-    """The tables of a restore point, each at the version that it had then, if it is still the same table."""
+    """The tables of a restore point, each at the version that it had then, if Delta still goes back to that."""
     states = [state for state in point.relations if state.version is not None]
     entries = tables.entries([state.relation for state in states])
 
-    def is_another(state: RelationState) -> bool:
+    def unreachable(state: RelationState) -> str | None:
         if entries[state.relation.key].kind != "table":
-            return True
+            return "it was dropped since"
         history = history_since(tables, state.relation, state.version)
-        return not is_in(history, state.version, state.committed_at)
+        if not is_same_table(history, state):
+            return "it was dropped and made again since"
+        kept = retention(tables.properties(state.relation), FILES_KEPT)
+        until = history.reachable_until(state.version or 0, kept=kept)
+        if until is None or until > datetime.now(UTC):
+            return None
+        return f"Delta went back to version {state.version} until {until:%Y-%m-%d %H:%M} UTC ({FILES_KEPT})"
 
-    replaced = zip(states, in_parallel(is_another, states, threads=THREADS), strict=True)
+    reasons = zip(states, in_parallel(unreachable, states, threads=THREADS), strict=True)
     return TimeTravelBaseline(
         versions={state.relation.key: state.version for state in point.relations},
         kinds={state.relation.key: str(state.kind) for state in point.relations},
-        replaced=frozenset(state.relation.key for state, another in replaced if another),
+        unreachable={state.relation.key: reason for state, reason in reasons if reason is not None},
     )

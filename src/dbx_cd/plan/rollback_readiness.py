@@ -5,18 +5,27 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from dbx_cd import html
 from dbx_cd.dbt.artifacts import Manifest
-from dbx_cd.dbt.effects import BuildEffects, affected_relations, known_readers, table_replacements
+from dbx_cd.dbt.effects import (
+    BuildEffects,
+    affected_relations,
+    known_readers,
+    replaced_properties,
+    table_replacements,
+)
 from dbx_cd.errors import ArtifactError, ArtifactNotFound, RestoreRefused
 from dbx_cd.records import Record
-from dbx_cd.rollback.point import RestorePoint, look_at
+from dbx_cd.rollback.capture import look_at
+from dbx_cd.rollback.point import RestorePoint
 
 if TYPE_CHECKING:
     from dbx_cd.release.context import Cd
     from dbx_cd.release.events import Release
+
+T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 
@@ -80,7 +89,8 @@ def rollback_readiness(cd: Cd, release: Release, *, target: str, full_refresh: b
     built = {r.unique_id for version in (staged, before) for r in version.run_results().results}
     relations = affected_relations(then, built)
     replaced = _by_relation_of(then, now, table_replacements(now, built, full_refresh=full_refresh))
-    point = look_at(cd.tables, release, relations, effects=BuildEffects(replaced, known_readers(then)))
+    properties = _by_relation_of(then, now, replaced_properties(now, built, full_refresh=full_refresh))
+    point = look_at(cd.tables, release, relations, effects=BuildEffects(replaced, properties, known_readers(then)))
     note = f"judged by {staging}/{staged.timestamp} and {target}/{before.timestamp}; {target}_build looks again"
     return RollbackReadiness(target, point, note)
 
@@ -109,8 +119,8 @@ def require_readiness(point: RestorePoint, *, policy: str) -> None:
         )
 
 
-def _by_relation_of(then: Manifest, now: Manifest, replaced: Mapping[str, str]) -> dict[str, str]:
-    """What takes the place of a table, by the names that the target gives the nodes."""
+def _by_relation_of(then: Manifest, now: Manifest, replaced: Mapping[str, T]) -> dict[str, T]:
+    """What a build means for a table, by the names that the target gives the nodes."""
     names = {n.unique_id: n.relation.key for n in then.nodes.values() if n.relation is not None}
     nodes = {key: node.unique_id for key, node in now.relations.items()}
     return {names[nodes[key]]: what for key, what in replaced.items() if nodes.get(key) in names}

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 
-from dbx_cd.delta.retention import RETENTION, retention
-from dbx_cd.rollback.ownership import OwnCommits, is_in, mark
+from dbx_cd.delta.retention import FILES_KEPT, RETENTION, retention
+from dbx_cd.rollback.ownership import OwnCommits, is_same_table, mark
 from dbx_cd.rollback.plan_item import Action, NewTables, PlanItem
 from dbx_cd.rollback.readiness import readiness_of
 from dbx_cd.rollback.relation_state import Present, RelationState
@@ -60,7 +60,10 @@ def decide(
 def _created(item: PlanItem, now: Present, own: OwnCommits, new_tables: NewTables) -> PlanItem:
     if now.kind == "missing":
         return replace(item, reason="did not exist, and does not")
-    if not own.created():
+    if own.existed(now):
+        reason = "it is older than the restore point, though the catalog did not show it then"
+        return replace(item, action="keep", reason=reason)
+    if not own.created(now):
         return replace(item, action="keep", reason="somebody else created it after the release")
     if new_tables == "keep":
         return replace(item, action="keep", reason="created since the restore point; new_tables is keep")
@@ -77,6 +80,9 @@ def _not_restorable(item: PlanItem, before: RelationState) -> PlanItem:
 
 
 def _view(item: PlanItem, before: RelationState, now: Present, own: OwnCommits, to: datetime | None) -> PlanItem:
+    if now.kind == "view" and now.entry.view_text is None and to is None:
+        reason = "this user may not read the view's text, so whether it was changed is not known"
+        return replace(item, action="rebuild", reason=reason)
     if now.kind == "view" and now.definition == before.definition:
         return replace(item, reason="the view is as it was")
     if to is not None:
@@ -99,7 +105,7 @@ def _table(
     item: PlanItem, before: RelationState, now: Present, own: OwnCommits, to: datetime | None, dropped: Dropped
 ) -> PlanItem:
     history = now.history
-    if history is None or not is_in(history, before.version, before.committed_at):
+    if history is None or not is_same_table(history, before):
         return _dropped(item, before, now, own, dropped)
     version = before.version if to is None else history.version_at(to)
     if version is None:
@@ -113,6 +119,9 @@ def _table(
     commits = f"{len(changes)} commit{'s' if len(changes) > 1 else ''} since version {version}"
     if to is None and not own.may_be_among(changes, history):
         return replace(item, action="keep", reason=f"{commits}, none of them the release's")
+    until = history.reachable_until(version, kept=retention(now.properties, FILES_KEPT))
+    if until is not None and until <= datetime.now(UTC):
+        return replace(item, action="rebuild", reason=f"{commits}; {_too_old(before, until)}")
     return replace(
         item,
         action="restore",
@@ -123,6 +132,13 @@ def _table(
         warnings=_warnings(before, now),
         keep_properties=_longer_retention(before.properties, now.properties),
         bytes_then=item.bytes_then if to is None else None,
+    )
+
+
+def _too_old(before: RelationState, until: datetime) -> str:
+    return (
+        f"Delta went back to that version until {until:%Y-%m-%d %H:%M} UTC ({FILES_KEPT}); as long as VACUUM has not "
+        f'removed its files, extend_retention(spark, RelationName.parse("{before.name}"), days=...) makes it readable'
     )
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Literal
 
 from dbx_cd.delta.history import Commit, History
 from dbx_cd.delta.tables import Tables
@@ -14,7 +15,13 @@ from dbx_cd.rollback.plan_item import PlanItem
 from dbx_cd.rollback.point import RestorePoint, VersionAfter, VersionsAfter
 from dbx_cd.rollback.relation_state import Present, RelationState
 
-_UNKNOWN_WRITER = "(the versions after the build were not recorded: this may be the release's own)"
+Writer = Literal["release", "others", "unknown"]
+"""Whose commit: the release's own, somebody else's, or one of which that cannot be told."""
+
+_NOT_RECORDED = "(the versions after the build were not recorded: this may be the release's own)"
+_NOT_VERIFIED = "(not verified: the table's history names nobody; this may be the release's own)"
+_BY_WEIGHT: tuple[Writer, ...] = ("release", "unknown", "others")
+_CLOCKS = timedelta(minutes=1)
 _FIRST_COMMITS = 1000  # enough for all but very busy tables; those are asked a second time, for everything
 
 
@@ -26,35 +33,62 @@ def history_since(tables: Tables, relation: RelationName, version: int | None) -
     return commits
 
 
-def is_in(history: History, version: int | None, committed_at: datetime | None) -> bool:
-    """Whether a recorded version is one of this table's, and not of a dropped table of the same name.
-
-    An entry that log cleaning removed counts as being in it: the proof that the version is readable comes later.
-    """
-    if version is None:
-        return False
-    commit = history.commits.get(version)
-    if commit is not None:
-        return committed_at is None or commit.at == committed_at
-    return version < min(history.commits)
-
-
 def mark(now: Present) -> str:
     """What a relation is, in a form that maintenance does not change; two that differ are two."""
     if now.history is None:
         return f"{now.kind} {now.definition or now.entry.table_type}".strip()
     content = now.history.content_version()
     wrote = now.history.commits.get(content)
-    when = f" of {wrote.at.isoformat()}" if wrote else ""
-    return f"{now.kind} content version {content}{when}"
+    return f"{now.kind} content version {content}{f' {wrote.mark}' if wrote else ''}"
+
+
+def is_same_table(history: History, recorded: RelationState | VersionAfter) -> bool:
+    """Whether a table is the one that was recorded, and not another that was made in its place after a drop."""
+    return recorded.version is not None and history.has(
+        recorded.version, at=recorded.committed_at, mark=recorded.commit_mark
+    )
+
+
+@dataclass(frozen=True)
+class OwnBuild:
+    """One build of the release, as far as one relation goes."""
+
+    before: RelationState
+    """What was there before it."""
+    after: VersionAfter | None
+    """Where it left the relation; None after one that was killed before it could say so."""
+    taken_at: datetime
+    """When its restore point was taken, UTC."""
+    writers: tuple[str, ...] = ()
+    """Whose commits are the release's own, as the platform names them; empty in records of before they were kept."""
+
+    def writer_of(self, commit: Commit, history: History) -> Writer:
+        """Whose commit this is, by the time between before and after, and by the name in the table's history.
+
+        A history that names nobody (open-source Delta; Databricks always names somebody) proves nothing.
+        """
+        known = is_same_table(history, self.before)
+        if known and self.before.version is not None and commit.version <= self.before.version:
+            return "others"
+        if self.after is not None and not (is_same_table(history, self.after) and commit.version <= _end(self.after)):
+            return "others"
+        if self.writers and commit.user is not None and commit.user not in self.writers:
+            return "others"
+        if self.after is None or (self.writers and commit.user is None):
+            return "unknown"
+        return "release"
+
+
+def _end(after: VersionAfter) -> int:
+    return -1 if after.version is None else after.version
 
 
 @dataclass(frozen=True)
 class OwnCommits:
     """What the release itself did to one relation."""
 
-    builds: tuple[tuple[RelationState, VersionAfter | None], ...]
-    """What was before and after each of its builds; None after one that was killed before it could say so."""
+    builds: tuple[OwnBuild, ...]
+    """Its builds, first to last."""
 
     @classmethod
     def of(cls, relation: RelationName, points: Sequence[RestorePoint], afters: Sequence[VersionsAfter]) -> OwnCommits:
@@ -65,50 +99,58 @@ class OwnCommits:
             state = point.state(relation)
             done = [a for a in afters if a.taken_at >= point.taken_at and (end is None or a.taken_at <= end)]
             if state is not None:
-                builds.append((state, done[-1].of(relation) if done else None))
+                builds.append(OwnBuild(state, done[-1].of(relation) if done else None, point.taken_at, point.writers))
         return cls(tuple(builds))
 
     @property
     def recorded(self) -> bool:
         """Whether every build said where it left the relation."""
-        return all(after is not None for _, after in self.builds)
+        return all(build.after is not None for build in self.builds)
 
-    def has(self, commit: Commit, history: History) -> bool:
-        """Whether a build of the release made this commit."""
-        for before, after in self.builds:
-            if after is None or after.version is None or not is_in(history, after.version, after.committed_at):
-                continue
-            known = is_in(history, before.version, before.committed_at)
-            first = before.version if known and before.version is not None else -1
-            if first < commit.version <= after.version:
-                return True
-        return False
+    def writer_of(self, commit: Commit, history: History) -> Writer:
+        """Whose commit this is, as far as is known."""
+        found = {build.writer_of(commit, history) for build in self.builds}
+        return next((w for w in _BY_WEIGHT if w in found), "others")
 
     def may_be_among(self, commits: Sequence[Commit], history: History) -> bool:
         """Whether a build of the release made one of these commits, as far as is known."""
-        return not self.recorded or any(self.has(commit, history) for commit in commits)
+        return any(self.writer_of(commit, history) != "others" for commit in commits)
 
-    def created(self) -> bool:
+    def created(self, now: Present) -> bool:
         """Whether a build of the release may have made a relation that did not exist before."""
-        return any(after is None or after.kind != "missing" for _, after in self.builds)
+        made = any(build.after is None or build.after.kind != "missing" for build in self.builds)
+        return made and not self.existed(now)
+
+    def existed(self, now: Present) -> bool:
+        """Whether a table is older than the restore point that calls it missing: the catalog did not show it then."""
+        if now.history is None:
+            return False
+        first = now.history.commits.get(0)
+        # A minute, for the clocks of whoever wrote the log and whoever took the restore point.
+        return first is None or all(first.at < build.taken_at - _CLOCKS for build in self.builds)
 
     def changed_view(self) -> bool:
         """Whether a build of the release changed the view, as far as is known."""
-        return any(after is None or after.definition != before.definition for before, after in self.builds)
+        return any(b.after is None or b.after.definition != b.before.definition for b in self.builds)
 
-    def left(self, definition: str | None) -> bool:
+    def left(self, now: Present) -> bool:
         """Whether a build of the release left the view like this."""
-        return any(after is not None and after.definition == definition for _, after in self.builds)
+        return any(b.after is not None and b.after.definition in now.definitions for b in self.builds)
 
     def writes_by_others(self, now: Present, *, since: int = -1) -> tuple[str, ...]:
-        """Changes after a version that no build of the release made, and that the relation still shows."""
-        unknown = "" if self.recorded else f" {_UNKNOWN_WRITER}"
+        """Changes after a version that the relation still shows, and that are not known to be the release's own."""
         if now.history is not None:
-            changes = now.history.changes_since(since)
-            return tuple(f"{commit}{unknown}" for commit in changes if not self.has(commit, now.history))
-        if now.kind != "view" or self.left(now.definition):
+            changes = [c for c in now.history.changes_since(since) if not c.is_layout]
+            writers = [(commit, self.writer_of(commit, now.history)) for commit in changes]
+            return tuple(f"{commit}{self._doubt(commit, who)}" for commit, who in writers if who != "release")
+        if now.kind != "view" or self.left(now):
             return ()
-        return (f"the view was changed after the release{unknown}",)
+        return (f"the view was changed after the release{'' if self.recorded else f' {_NOT_RECORDED}'}",)
+
+    def _doubt(self, commit: Commit, writer: Writer) -> str:
+        if writer == "others":
+            return ""
+        return f" {_NOT_VERIFIED if commit.user is None and self.recorded else _NOT_RECORDED}"
 
 
 def is_as_planned(planned: PlanItem, now: PlanItem) -> bool:
@@ -118,7 +160,8 @@ def is_as_planned(planned: PlanItem, now: PlanItem) -> bool:
     dropped table back without restoring it yet.
     """
     if planned.now == now.now:
-        return True
+        # Another action for what looks the same: a table made anew alike, or a version that grew too old meanwhile.
+        return planned.action == now.action
     if not planned.changes:
         return False
     if now.action == "none":

@@ -38,6 +38,7 @@ class RestorePlan(Record):
     """Every relation of a release in the order a restore takes them: tables, then views after what they read."""
 
     KIND: ClassVar[str] = "restore_planned"
+    FORMAT: ClassVar[int] = 2
 
     release_id: str
     """The release that would be undone."""
@@ -248,7 +249,12 @@ def _present(tables: Tables, before: RelationState, entry: CatalogEntry, *, size
         commits = history_since(tables, relation, before.version)
         return Present(entry, properties, detail.size if detail else None, history=commits)
     if entry.kind == "view":
-        return Present(entry, definition=view_definition(entry, tables.properties(relation)))
+        properties, namespace = tables.properties(relation), tables.view_namespace(relation)
+        # Records of before the namespace was kept have none to compare with.
+        older = view_definition(entry, properties, namespace=None)
+        whole = view_definition(entry, properties, namespace=namespace)
+        is_older = before.kind == "view" and before.view_namespace is None
+        return Present(entry, definition=older if is_older else whole, definitions=frozenset({older, whole}))
     return Present(entry)
 
 

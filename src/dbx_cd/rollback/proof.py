@@ -97,11 +97,15 @@ def verify_view(tables: Tables, before: RelationState) -> str:
         RestoreFailed: its definition differs.
         SqlFailed: it does not answer.
     """
-    entry = tables.entries([before.relation])[before.relation.key]
-    if entry.kind != "view" or view_definition(entry, tables.properties(before.relation)) != before.definition:
+    view = before.relation
+    entry = tables.entries([view])[view.key]
+    namespace = None if before.view_namespace is None or entry.kind != "view" else tables.view_namespace(view)
+    if entry.kind != "view" or (
+        view_definition(entry, tables.properties(view), namespace=namespace) != before.definition
+    ):
         raise RestoreFailed("the view's definition is not the recorded one", where=before.name)
     tables.read_one(before.relation)
-    return "text, columns, comment and properties are the recorded ones, and it answers"
+    return "text, schema it is read in, columns, comment and properties are the recorded ones, and it answers"
 
 
 def is_copy_of(tables: SparkTables, item: PlanItem, name: RelationName, *, by_files: bool) -> str:

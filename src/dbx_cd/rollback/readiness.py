@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
-from dbx_cd.delta.retention import RETENTION, retention
+from dbx_cd.delta.retention import RETENTION, in_days, retention, shorter_retention
 from dbx_cd.delta.spark_tables import SparkTables
 from dbx_cd.relations import RelationName
 
@@ -40,8 +40,8 @@ class Readiness:
 def readiness_of(state: RelationState, taken_at: datetime) -> Readiness:
     """Judge one relation of a restore point.
 
-    A table's files outlive their removal by `delta.deletedFileRetentionDuration`, and its log entries live for
-    `delta.logRetentionDuration`; both clocks start at the earliest when the restore point is taken.
+    A table's files outlive their removal by `delta.deletedFileRetentionDuration`, which begins with the build at the
+    earliest. But Delta goes back to a version by the age of its own commit, so that is what counts; see `refresh`.
     """
     match state.kind:
         case "missing":
@@ -59,14 +59,33 @@ def readiness_of(state: RelationState, taken_at: datetime) -> Readiness:
             reason = f"the build drops it for {state.replaced_by}, with its history; this platform has no UNDROP"
             return Readiness(state.name, "rebuild", reason, is_lost=True)
         case "table":
-            kept = {name: retention(state.properties, name) for name in RETENTION}
-            shortest = min(kept, key=lambda name: kept[name])
-            reason = f"files checked; {shortest} is {_days(kept[shortest])}"
-            return Readiness(state.name, "restorable", reason, taken_at + kept[shortest])
+            return _of_table(state, taken_at)
     if state.table_type == "MATERIALIZED_VIEW":
         return Readiness(state.name, "rebuild", "a materialized view has no time travel: deploy the earlier code")
     reason = f"{state.table_type.lower() or 'this kind'} has no time travel"
     return Readiness(state.name, "impossible", reason, is_lost=True)
+
+
+def _of_table(state: RelationState, taken_at: datetime) -> Readiness:
+    kept = {name: shorter_retention(name, state.properties, state.properties_after) for name in RETENTION}
+    shortest = min(kept, key=lambda name: kept[name])
+    limit = f"{shortest} is {in_days(kept[shortest])}"
+    committed = state.committed_at or taken_at
+    if state.refresh_due and state.refresh_error is None:
+        made = (
+            f"version {state.version} is of {committed:%Y-%m-%d}; the restore point makes one of today of it (MODIFY)"
+        )
+        return Readiness(state.name, "restorable", f"files checked; {limit}; {made}", taken_at + kept[shortest])
+    until = committed + kept[shortest]
+    failed = f"; no version of today could be made: {state.refresh_error}" if state.refresh_error else ""
+    if until <= taken_at:
+        reason = (
+            f"version {state.version} is of {committed:%Y-%m-%d} and {limit}: Delta does not go back to it once the "
+            f"build has written{failed}"
+        )
+        return Readiness(state.name, "rebuild", reason, is_lost=True)
+    made = f"; version {state.version} was made of version {state.refreshed_from}" if state.refreshed_from else ""
+    return Readiness(state.name, "restorable", f"files checked; {limit}{made}{failed}", until)
 
 
 def extend_retention(spark: SparkSession, table: RelationName, *, days: int) -> None:
@@ -91,7 +110,3 @@ def extend_retention(spark: SparkSession, table: RelationName, *, days: int) -> 
     longer = {name: f"interval {days} days" for name in RETENTION if retention(now, name) < wanted}
     if longer:
         tables.set_properties(table, longer)
-
-
-def _days(duration: timedelta) -> str:
-    return f"{duration / timedelta(days=1):g} days"

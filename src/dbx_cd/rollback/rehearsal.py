@@ -225,6 +225,7 @@ class _Stage:
             columns=before.columns,
             comment=before.comment,
             properties=before.view_properties,
+            namespace=before.view_namespace,
         )
         self.tables.read_one(name)
         return "its text answers over the restored copies"

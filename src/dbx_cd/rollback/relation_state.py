@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -27,7 +27,15 @@ class RelationState:
     version: int | None = None
     """A table's version."""
     committed_at: datetime | None = None
-    """When that version was committed, UTC: another table of that name has another time there."""
+    """When that version was committed, UTC; see `History.has` for how two such times compare."""
+    commit_mark: str | None = None
+    """The mark of the commit that made it: another table of that name has another one there."""
+    refresh_due: bool = False
+    """Whether the version is too old to go back to once the build has replaced it; see `refresh`."""
+    refreshed_from: int | None = None
+    """The version before the release made one of today of it, with the same content."""
+    refresh_error: str | None = None
+    """Why no version of today could be made, where one was due."""
     detail: TableDetail | None = None
     """What Delta says of a table."""
     fingerprint: Fingerprint | None = None
@@ -42,8 +50,12 @@ class RelationState:
     """Its informational keys."""
     view_text: str | None = None
     """The query of a view, where this user may read it."""
+    view_namespace: tuple[str, ...] | None = None
+    """Catalog and schema in which the view's query is read: names of one or two parts in it mean relations there."""
     view_properties: Mapping[str, str] = field(default_factory=dict)
     """The properties of a view."""
+    properties_after: Mapping[str, str] | None = None
+    """What the build makes of a table's properties, as far as the project says; None where it leaves them."""
     replaced_by: str = ""
     """What the build puts in a table's place after dropping it; "" where the table stays."""
     can_undrop: bool = False
@@ -60,8 +72,10 @@ class RelationState:
 
     @property
     def definition(self) -> str | None:
-        """A digest of what a view is: text, columns, comment and properties; None for what is no view."""
-        return view_definition(self, self.view_properties) if self.kind == "view" else None
+        """A digest of what a view is; None for what is no view."""
+        if self.kind != "view":
+            return None
+        return view_definition(self, self.view_properties, namespace=self.view_namespace)
 
     @property
     def properties(self) -> Mapping[str, str]:
@@ -69,10 +83,16 @@ class RelationState:
         return self.detail.properties if self.detail else self.view_properties
 
 
-def view_definition(view: RelationState | CatalogEntry, properties: Mapping[str, str]) -> str:
-    """A digest of what a view is: text, columns, comment and properties."""
+def view_definition(
+    view: RelationState | CatalogEntry, properties: Mapping[str, str], *, namespace: Sequence[str] | None
+) -> str:
+    """A digest of what a view is: text, where that is read, columns, comment and properties.
+
+    `namespace` is None for records of before it was kept, and for whatever is compared with them.
+    """
     columns = [(c.name, c.comment) for c in view.columns]
-    return digest([view.view_text, columns, view.comment or None, dict(properties)])
+    parts: list[object] = [view.view_text, columns, view.comment or None, dict(properties)]
+    return digest(parts if namespace is None else [*parts, list(namespace)])
 
 
 @dataclass(frozen=True)
@@ -88,7 +108,9 @@ class Present:
     history: History | None = None
     """A table's commits."""
     definition: str | None = None
-    """A digest of what a view is."""
+    """A digest of what a view is, in the form of the record that it is compared with."""
+    definitions: frozenset[str] = frozenset()
+    """The same in every form that records have had."""
 
     @property
     def kind(self) -> Kind:

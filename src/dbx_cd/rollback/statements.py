@@ -88,6 +88,7 @@ class RestoreStatements:
             columns=before.columns,
             comment=before.comment,
             properties=before.view_properties,
+            namespace=before.view_namespace,
         )
         return moved
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from dbx_cd.dbt.artifacts import Manifest
@@ -53,13 +53,13 @@ class TimeTravelBaseline:
     """The Delta version before this release, by `RelationName.key`; None where there was no table."""
     kinds: Mapping[str, str]
     """What each relation was then: `table`, `view`, ..., by `RelationName.key`."""
-    replaced: frozenset[str] = frozenset()
-    """The tables that were dropped since, by `RelationName.key`: another one has the name now, or none."""
+    unreachable: Mapping[str, str] = field(default_factory=dict)
+    """Why a table's version then cannot be read, by `RelationName.key`, where it cannot."""
 
     def source(self, model: str, relation: RelationName) -> str | NoBaseline:  # noqa: ARG002
         """The relation at its version in the restore point."""
-        if relation.key in self.replaced:
-            return NoBaseline(f"{relation} was dropped and made again since")
+        if relation.key in self.unreachable:
+            return NoBaseline(f"no comparison with {relation} as it was: {self.unreachable[relation.key]}")
         version = self.versions.get(relation.key)
         if version is not None:
             return f"{relation.quoted} VERSION AS OF {version}"

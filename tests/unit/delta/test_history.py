@@ -36,9 +36,69 @@ def test_restore_has_the_content_of_its_target() -> None:
     assert done.changes_since(1) == ()
 
 
-def test_restore_by_timestamp_is_resolved() -> None:
-    done = history("CREATE TABLE", "WRITE", "WRITE", commit(3, "RESTORE", timestamp="2026-01-01 00:01:30"))
+def slow(*operations: str, restored_to: str) -> History:
+    """A commit every three days, and then a RESTORE TO TIMESTAMP."""
+    commits = [Commit(n, START + timedelta(days=3 * n), operation) for n, operation in enumerate(operations)]
+    at = START + timedelta(days=3 * len(commits))
+    return History.of([*commits, Commit(len(commits), at, "RESTORE", parameters={"timestamp": restored_to})])
+
+
+def test_restore_by_timestamp_is_resolved_where_it_is_the_same_version_in_every_time_zone() -> None:
+    done = slow("CREATE TABLE", "WRITE", "WRITE", restored_to="2026-01-05 14:00:00.0")
     assert done.content_version() == 1
+    assert slow("CREATE TABLE", "WRITE", "WRITE", restored_to="2026-01-05 14:00:00+00:00").content_version() == 1
+
+
+@pytest.mark.parametrize("moment", ["2026-01-10 00:00:00.0", "2026-01-10 13:00:00.0"])
+def test_restore_by_timestamp_of_a_jvm_east_of_utc_goes_back_to_something_before_it(moment: str) -> None:
+    """Delta writes the JVM's local time without its zone: read as UTC it is later than the RESTORE itself."""
+    done = slow("CREATE TABLE", "WRITE", "WRITE", restored_to=moment)
+    assert (done.content_version(), done.changes_since(2)) == (2, ())
+
+
+def test_restore_by_timestamp_counts_as_content_of_its_own_where_time_zones_disagree() -> None:
+    done = slow("CREATE TABLE", "WRITE", "WRITE", restored_to="2026-01-07 01:00:00.0")
+    assert (done.content_version(), versions(done.changes_since(2))) == (3, [3])
+
+
+def test_a_restore_that_names_itself_ends() -> None:
+    assert history("CREATE TABLE", commit(1, "RESTORE", version="1")).content_version() == 1
+    assert history("CREATE TABLE", commit(1, "RESTORE", version="2"), "WRITE").content_version(1) == 1
+
+
+def test_a_commit_is_known_again_although_a_longer_history_moves_its_time_on() -> None:
+    """Whole-second file times: Delta adds a millisecond for each entry with the same time in the range it reads."""
+    commits = [Commit(n, START + timedelta(milliseconds=n), "WRITE") for n in range(4)]
+    alone = Commit(3, START, "WRITE")
+    assert History.of(commits).has(3, at=alone.at, mark=alone.mark)
+    assert History.of([alone]).has(3, at=commits[3].at, mark=commits[3].mark)
+    assert not History.of(commits).has(3, at=START + timedelta(seconds=1), mark=alone.mark)
+
+
+def test_a_commit_of_another_table_at_the_same_time_is_another_one() -> None:
+    made = Commit(0, START, "CREATE TABLE AS SELECT", metrics={"numOutputRows": "3"})
+    anew = Commit(0, START, "CREATE TABLE AS SELECT", metrics={"numOutputRows": "4"})
+    assert not History.of([anew]).has(0, at=made.at, mark=made.mark)
+
+
+def test_a_record_without_mark_or_time_is_known_by_what_it_has() -> None:
+    made = commit(1)
+    assert history("CREATE TABLE", made).has(1, at=made.at, mark=None)
+    assert history("CREATE TABLE", made).has(1, at=None, mark=made.mark)
+    assert not history("CREATE TABLE", made).has(1, at=None, mark="other")
+    assert not history("CREATE TABLE", made).has(2, at=None, mark=None)
+
+
+def test_an_entry_that_was_cleaned_away_counts_as_the_table_s_own() -> None:
+    assert History.of([commit(7), commit(8)]).has(3, at=commit(3).at, mark="x")
+
+
+def test_delta_goes_back_to_a_version_by_the_age_of_its_commit_and_always_to_the_newest() -> None:
+    week = timedelta(days=7)
+    done = history("CREATE TABLE", "WRITE", "WRITE")
+    assert done.reachable_until(1, kept=week) == START + timedelta(minutes=1) + week
+    assert done.reachable_until(2, kept=week) is None
+    assert done.reachable_until(9, kept=week) is None
 
 
 def test_restore_of_a_restore_is_followed() -> None:

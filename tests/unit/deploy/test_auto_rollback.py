@@ -13,7 +13,7 @@ from dbx_cd import Cd, DbtFailed, NotRolledBack, Release, RestoreRefused, Restor
 from dbx_cd.config import Policies
 from dbx_cd.records import Record
 from dbx_cd.release.events import Built, Deployed, Deploying, Failed
-from dbx_cd.rollback.point import capture_restore_point
+from dbx_cd.rollback.capture import capture_restore_point
 from dbx_cd.smoke.report import SmokeReport
 from memory.releases import Releases, relation, smoke_of
 

@@ -11,7 +11,7 @@ from dbx_cd.delta.history import Commit, History
 from dbx_cd.delta.tables import CatalogEntry
 from dbx_cd.errors import RestoreRefused
 from dbx_cd.relations import RelationName
-from dbx_cd.rollback.ownership import OwnCommits, is_in, is_restored, mark
+from dbx_cd.rollback.ownership import OwnCommits, is_restored, is_same_table, mark
 from dbx_cd.rollback.plan_item import PlanItem
 from dbx_cd.rollback.point import RestorePoint, VersionAfter, VersionsAfter
 from dbx_cd.rollback.relation_state import Present, RelationState
@@ -29,9 +29,9 @@ def history(*operations: str | Commit) -> History:
     return History.of(commit(n, o) if isinstance(o, str) else o for n, o in enumerate(operations))
 
 
-def point(number: int) -> RestorePoint:
+def point(number: int, *writers: str) -> RestorePoint:
     state = RelationState(str(ORDERS), "table", version=number, committed_at=commit(number).at)
-    return RestorePoint("r", commit(number).at, (state,))
+    return RestorePoint("r", commit(number).at, (state,), writers)
 
 
 def after(number: int) -> VersionsAfter:
@@ -46,27 +46,26 @@ def present(found: History) -> Present:
 
 def test_a_version_of_a_dropped_table_is_none_of_the_table_that_has_its_name_now() -> None:
     anew = History.of([commit(0, since=RECREATED), commit(1, since=RECREATED)])
-    assert is_in(history("WRITE", "WRITE"), 1, commit(1).at)
-    assert not is_in(anew, 1, commit(1).at)
-    assert not is_in(anew, 2, commit(2).at)
-    assert not is_in(anew, None, None)
-
-
-def test_a_version_whose_entry_was_cleaned_away_counts_as_the_table_s_own() -> None:
-    assert is_in(History.of([commit(7), commit(8)]), 3, commit(3).at)
+    (state,) = point(1).relations
+    assert is_same_table(history("WRITE", "WRITE"), state)
+    assert not is_same_table(anew, state)
+    assert not is_same_table(history("WRITE", "WRITE"), replace(state, version=None))
 
 
 def test_a_table_made_anew_has_another_mark_and_maintenance_leaves_it() -> None:
     before = mark(present(history("WRITE", "WRITE")))
     assert mark(present(history("WRITE", "WRITE", "OPTIMIZE"))) == before
     assert mark(present(history("WRITE", "WRITE", "WRITE"))) != before
-    assert mark(present(History.of([commit(0, since=RECREATED), commit(1, since=RECREATED)]))) != before
+    metrics = {"numOutputRows": "7"}
+    assert mark(present(History.of([commit(0), replace(commit(1), metrics=metrics)]))) != before
 
 
 def test_commits_of_every_attempt_are_the_release_s_own_and_those_in_between_are_not() -> None:
     found = history("CREATE TABLE", "WRITE", "MERGE", "WRITE", "DELETE")
     own = OwnCommits.of(ORDERS, [point(0), point(2)], [after(1), after(3)])
-    assert [own.has(found.commits[n], found) for n in range(5)] == [False, True, False, True, False]
+    assert [own.writer_of(found.commits[n], found) for n in range(5)] == [
+        "others", "release", "others", "release", "others",
+    ]  # fmt: skip
     assert [text.split(",")[0] for text in own.writes_by_others(present(found), since=0)] == ["version 4", "version 2"]
 
 
@@ -77,6 +76,53 @@ def test_a_build_that_was_killed_leaves_it_open_whose_the_commits_are() -> None:
     assert killed.may_be_among(found.changes_since(0), found)
     (described,) = killed.writes_by_others(present(found), since=0)
     assert described.endswith("(the versions after the build were not recorded: this may be the release's own)")
+
+
+def by(number: int, user: str | None) -> Commit:
+    return replace(commit(number), user=user)
+
+
+def test_a_commit_of_somebody_else_during_the_build_is_theirs_and_one_of_nobody_is_not_verified() -> None:
+    found = history("CREATE TABLE", by(1, "bot"), by(2, "ann"), by(3, None), by(4, "dbt"))
+    own = OwnCommits.of(ORDERS, [point(0, "bot", "dbt")], [after(4)])
+    assert [own.writer_of(found.commits[n], found) for n in range(1, 5)] == ["release", "others", "unknown", "release"]
+    nobody, ann = own.writes_by_others(present(found), since=0)
+    assert nobody.endswith("(not verified: the table's history names nobody; this may be the release's own)")
+    assert ann == f"version 2, {commit(2).at:%Y-%m-%d %H:%M:%S} UTC: WRITE by ann"
+
+
+def test_a_table_that_only_somebody_else_wrote_to_during_the_build_is_not_the_release_s() -> None:
+    found = history("CREATE TABLE", by(1, "ann"))
+    own = OwnCommits.of(ORDERS, [point(0, "bot")], [after(1)])
+    assert not own.may_be_among(found.changes_since(0), found)
+    assert own.may_be_among([by(1, None)], found)
+
+
+def test_records_of_before_writers_were_kept_go_by_time_alone() -> None:
+    found = history("CREATE TABLE", by(1, "ann"))
+    assert OwnCommits.of(ORDERS, [point(0)], [after(1)]).writer_of(found.commits[1], found) == "release"
+
+
+def test_after_a_killed_build_a_commit_of_somebody_else_is_theirs_all_the_same() -> None:
+    found = history("CREATE TABLE", by(1, "ann"), by(2, "bot"))
+    killed = OwnCommits.of(ORDERS, [point(0, "bot")], [])
+    assert [killed.writer_of(found.commits[n], found) for n in (1, 2)] == ["others", "unknown"]
+
+
+def test_what_others_did_to_the_layout_needs_nobody_s_consent() -> None:
+    found = history("CREATE TABLE", by(1, "bot"), replace(commit(2, "CLUSTER BY"), user="platform"))
+    own = OwnCommits.of(ORDERS, [point(0, "bot")], [after(1)])
+    assert own.writes_by_others(present(found), since=0) == ()
+
+
+def test_a_table_older_than_the_restore_point_that_calls_it_missing_was_not_created_by_the_release() -> None:
+    missing = RestorePoint("r", RECREATED, (RelationState(str(ORDERS), "missing"),), ("bot",))
+    own = OwnCommits.of(ORDERS, [missing], [after(1)])
+    old = present(history(by(0, "bot"), by(1, "bot")))
+    new = present(History.of([commit(0, since=RECREATED), commit(1, since=RECREATED)]))
+    assert (own.existed(old), own.created(old)) == (True, False)
+    assert (own.existed(new), own.created(new)) == (False, True)
+    assert own.existed(present(History.of([commit(4, since=RECREATED)])))
 
 
 def test_what_others_have_undone_is_nobody_s_write() -> None:
