@@ -33,6 +33,9 @@ class TargetConfig:
     """`approval`: nothing is built here without one."""
     defer_to: str | None = None
     """The target whose build is approved and deferred to; a gated target needs it."""
+    writers: tuple[str, ...] = ()
+    """As whom dbt writes here, besides the job's own identity, as the platform names them: where the profile logs in as
+    somebody else, a rollback takes their commits during the build for the release's own."""
 
 
 @dataclass(frozen=True)
@@ -200,6 +203,10 @@ def _convert(hint: Any, value: Any, *, where: str, label: str) -> Any:
         if not isinstance(value, Mapping) or not value:
             raise wrong("a mapping of target names")
         return {str(k): _build(TargetConfig, v, where=where, inside=f"{label}.{k}") for k, v in value.items()}
+    if hint == tuple[str, ...]:
+        if not isinstance(value, list) or not all(isinstance(name, str) and name for name in value):
+            raise wrong("a list of names")
+        return tuple(value)
     if is_dataclass(hint):
         return _build(hint, value, where=where, inside=label)  # type: ignore[arg-type]
     if hint is timedelta:

@@ -9,9 +9,10 @@ from typing import ClassVar
 from dbx_cd.errors import RestoreRefused
 from dbx_cd.records import Record
 from dbx_cd.release.context import Cd
-from dbx_cd.release.events import Release
+from dbx_cd.release.events import Failed, Release
+from dbx_cd.rollback.capture import record_versions_after
 from dbx_cd.rollback.plan import plan_restore
-from dbx_cd.rollback.point import RestorePoint
+from dbx_cd.rollback.point import RestorePoint, VersionsAfter
 from dbx_cd.rollback.restore import RestoreResult, restore
 from dbx_cd.smoke.report import SmokeReport
 
@@ -36,8 +37,9 @@ def auto_rollback(cd: Cd, release: Release, *, target: str) -> RestoreResult | N
 
     Acts only when the log says that this release was deploying to the target, and only as `policies.auto_rollback`
     allows: "any" failure, or "contracts": a failed build, or a smoke test in which a contract failed. What the release
-    created is kept. A task with `run_if: AT_LEAST_ONE_FAILED` also runs when an approval is being waited for; then
-    nothing is done.
+    created is kept. This task runs when the build's own has ended, so a build that never said how it ended was killed:
+    what the release's writers have committed by now is taken for its own. A task with `run_if: AT_LEAST_ONE_FAILED`
+    also runs when an approval is being waited for; then nothing is done.
 
     Args:
         cd: the context.
@@ -64,6 +66,7 @@ def auto_rollback(cd: Cd, release: Release, *, target: str) -> RestoreResult | N
             where=target,
             next_step=f"open the notebook rollback, and bring back what is in {target} with only",
         )
+    _end_killed_build(cd, release, target)
     plan = plan_restore(cd, release)
     blocked = [f"{item.name} ({item.reason})" for item in plan.blocked]
     blocked += [f"{item.name} (others wrote: {'; '.join(item.later_writes)})" for item in plan.later_writes]
@@ -77,6 +80,17 @@ def auto_rollback(cd: Cd, release: Release, *, target: str) -> RestoreResult | N
     reason = f"policies.auto_rollback is {policy}: {why}"
     _log.warning("%s: rolling %s back: %s", release, target, reason)
     return restore(cd, plan, seal=plan.seal, reason=reason)
+
+
+def _end_killed_build(cd: Cd, release: Release, target: str) -> None:
+    """Write down what a killed build could not: where it left the relations, and that it failed."""
+    log = cd.log.read(release)
+    if log.state.of(target).deployment != "deploying":
+        return
+    point = log.all(RestorePoint)[-1]
+    if not any(after.taken_at >= point.taken_at for after in log.all(VersionsAfter)):
+        record_versions_after(cd, release, point)
+    cd.log.append(release, Failed(target, "its task ended before it could say how"))
 
 
 def _reason_not_to(cd: Cd, release: Release, target: str, policy: str) -> str | None:

@@ -189,13 +189,19 @@ def _deploy(cd: Cd, release: Release, request: ApprovalRequest, staged: Artifact
     effects = BuildEffects(replaced, properties, known_readers(manifest))
     claim(cd, release, target=target, seal=request.seal)
     try:
-        point = capture_restore_point(cd, release, affected_relations(manifest, listed.listed), effects=effects)
+        affected = affected_relations(manifest, listed.listed)
+        writers = cd.config.target(target).writers
+        point = capture_restore_point(cd, release, affected, effects=effects, writers=writers)
         require_readiness(point, policy=cd.config.policies.require_rollback_ready)
-        built = dbt.run(selection)
+        try:
+            built = dbt.run(selection)
+        finally:
+            # Before anything else can fail, and also when the task is cancelled: without it a rollback cannot tell the
+            # release's own commits from later ones.
+            record_versions_after(cd, release, point)
         packed = staged.file(archive.ARCHIVE_NAME).read_bytes()
         (built.files_dir / archive.ARCHIVE_NAME).write_bytes(packed)
         result = _publish(cd, release, selection, built, target=target, gated=True, restore_point=point)
-        record_versions_after(cd, release, point)
     except BaseException as exc:
         cd.log.append(release, Failed(target, str(exc) or type(exc).__name__))
         raise

@@ -65,18 +65,16 @@ class OwnBuild:
     def writer_of(self, commit: Commit, history: History) -> Writer:
         """Whose commit this is, by the time between before and after, and by the name in the table's history.
 
-        A history that names nobody (open-source Delta; Databricks always names somebody) proves nothing.
+        A history that names nobody (open-source Delta; Databricks always names somebody) proves nothing. A name that is
+        not known as one of the release's may be somebody else's, or the one under which dbt logs in.
         """
         known = is_same_table(history, self.before)
         if known and self.before.version is not None and commit.version <= self.before.version:
             return "others"
         if self.after is not None and not (is_same_table(history, self.after) and commit.version <= _end(self.after)):
             return "others"
-        if self.writers and commit.user is not None and commit.user not in self.writers:
-            return "others"
-        if self.after is None or (self.writers and commit.user is None):
-            return "unknown"
-        return "release"
+        is_named = not self.writers or commit.user in self.writers
+        return "release" if is_named and self.after is not None else "unknown"
 
 
 def _end(after: VersionAfter) -> int:
@@ -150,7 +148,15 @@ class OwnCommits:
     def _doubt(self, commit: Commit, writer: Writer) -> str:
         if writer == "others":
             return ""
-        return f" {_NOT_VERIFIED if commit.user is None and self.recorded else _NOT_RECORDED}"
+        writers = self.builds[-1].writers
+        if commit.user is None and writers:
+            return f" {_NOT_VERIFIED}"
+        if commit.user in writers or not writers:
+            return f" {_NOT_RECORDED}"
+        named = " or ".join(writers)
+        return (
+            f" (during the build, but not by {named}; if dbt writes under this name, targets.<target>.writers lacks it)"
+        )
 
 
 def is_as_planned(planned: PlanItem, now: PlanItem) -> bool:

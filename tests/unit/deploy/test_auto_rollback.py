@@ -9,7 +9,16 @@ from typing import Literal
 
 import pytest
 
-from dbx_cd import Cd, DbtFailed, NotRolledBack, Release, RestoreRefused, RestoreResult, auto_rollback, build_release
+from dbx_cd import (
+    Cd,
+    DbtFailed,
+    NotRolledBack,
+    Release,
+    RestoreRefused,
+    RestoreResult,
+    auto_rollback,
+    build_release,
+)
 from dbx_cd.config import Policies
 from dbx_cd.records import Record
 from dbx_cd.release.events import Built, Deployed, Deploying, Failed
@@ -145,12 +154,33 @@ def test_a_passing_smoke_test_after_a_partial_rollback_does_not_make_a_failed_re
     assert (state.phase, state.deployed_to) == ("failed", ())
 
 
-def test_after_a_killed_build_a_person_has_to_say_whose_writes_they_are(releases: Releases) -> None:
+def killed(releases: Releases, *, user: str | None) -> Release:
+    """A release whose build has written under a name, and was killed before it could say anything."""
     releases.deployed("1")
     release = releases.open("2")
     releases.cd().log.append(release, Deploying("prod"))
     capture_restore_point(releases.cd(), release, [ORDERS])
+    releases.tables.user = user
     releases.tables.insert(ORDERS, "bad")
-    with pytest.raises(RestoreRefused, match="may be the release's own"):
+    return release
+
+
+def test_what_a_killed_build_committed_under_its_own_name_is_undone(releases: Releases) -> None:
+    release = killed(releases, user="bot")
+    outcome = auto_rollback(under("any", releases), release, target="prod")
+    assert isinstance(outcome, RestoreResult)
+    assert "its task ended before it could say how" in str(outcome.reason)
+    assert releases.tables.rows(ORDERS) == ["select 1 as id"]
+    assert releases.cd().log.state(release).phase == "rolled_back"
+
+
+@pytest.mark.parametrize(
+    ("user", "why"), [(None, "the table's history names nobody"), ("ann@example.org", "by ann@example.org")]
+)
+def test_after_a_killed_build_a_person_has_to_say_what_becomes_of_other_writes(
+    releases: Releases, user: str | None, why: str
+) -> None:
+    release = killed(releases, user=user)
+    with pytest.raises(RestoreRefused, match=why):
         auto_rollback(under("any", releases), release, target="prod")
     assert releases.tables.rows(ORDERS) == ["bad", "select 1 as id"]

@@ -16,6 +16,7 @@ from dbx_cd import (
     ArtifactNotFound,
     ConfigError,
     DbtFailed,
+    DbxCdError,
     ReleaseError,
     ReleaseSuperseded,
     RestorePoint,
@@ -50,10 +51,54 @@ def kinds(releases: Releases, *, after: str = "approved") -> list[str]:
 
 def test_a_deploy_writes_down_every_step_in_order(releases: Releases) -> None:
     release = releases.deployed()
-    assert kinds(releases) == ["deploying", "restore_point", "built", "built_versions", "deployed"]
+    assert kinds(releases) == ["deploying", "restore_point", "built_versions", "built", "deployed"]
     assert releases.tables.rows(ORDERS) == ["select 1 as id"]
     assert releases.cd().log.state(release).deployed_to == ("prod",)
     assert releases.cd().store.latest("prod").release_id == release.id
+
+
+@pytest.mark.parametrize("how", ["publishing fails", "the task is cancelled"])
+def test_where_a_build_left_its_relations_is_recorded_although(releases: Releases, how: str) -> None:
+    releases.deployed("1")
+    releases.model("orders", "select 2 as id")
+    release = releases.approved("2", commit="b" * 40)
+    cd = releases.cd()
+    if how == "publishing fails":
+        folder = releases.root / "prod"
+        folder.rename(releases.root / "away")
+        folder.write_text("no folder")
+    else:
+
+        def cancelled(*_: object) -> None:
+            releases.tables.insert(ORDERS, "by the build")
+            raise KeyboardInterrupt
+
+        releases.dbt.before_statement = cancelled
+    with pytest.raises((OSError, DbxCdError, KeyboardInterrupt)):
+        build_release(cd, release, target="prod")
+    assert cd.log.state(release).phase == "failed"
+    plan = plan_restore(cd, release)
+    assert [(i.action, i.later_writes) for i in plan.items] == [("restore", ())]
+    restore(cd, plan, seal=plan.seal)
+    assert releases.tables.rows(ORDERS) == ["select 1 as id"]
+
+
+def test_commits_of_somebody_else_during_a_build_need_consent_unless_the_config_names_them(
+    releases: Releases,
+) -> None:
+    releases.deployed("1")
+    releases.model("orders", "select 2 as id")
+    first = releases.approved("2", commit="b" * 40)
+    releases.tables.user = "dbt"
+    build_release(releases.cd(), first, target="prod")
+    (item,) = plan_restore(releases.cd(), first).items
+    assert item.action == "restore"
+    assert "by dbt (during the build, but not by bot;" in item.later_writes[0]
+    releases.settings = "targets: {stg: {}, prod: {gate: approval, defer_to: stg, writers: [dbt]}}"
+    releases.model("orders", "select 3 as id")
+    second = releases.approved("3", commit="c" * 40)
+    build_release(releases.cd(), second, target="prod")
+    assert [(i.action, i.later_writes) for i in plan_restore(releases.cd(), second).items] == [("restore", ())]
 
 
 def test_the_restore_point_is_in_the_log_before_dbt_s_first_statement(releases: Releases) -> None:
@@ -149,7 +194,7 @@ def test_a_build_that_fails_halfway_is_published_and_latest_stays(releases: Rele
     with pytest.raises(DbtFailed, match="payments fails in prod"):
         build_release(releases.cd(), second, target="prod")
     cd = releases.cd()
-    assert kinds(releases)[-2:] == ["built_versions", "failed"]
+    assert kinds(releases)[-3:] == ["built_versions", "built", "failed"]
     assert (cd.log.state(second).phase, cd.log.state(second).deployed_to) == ("failed", ())
     assert cd.log.last_good("prod") == first
     assert cd.store.latest("prod").release_id == first.id
