@@ -20,6 +20,7 @@ from dbx_cd.approval.request import ApprovalRequest
 from dbx_cd.config import CdConfig
 from dbx_cd.errors import ConfigError, WorkflowError
 from dbx_cd.local.job_bundle import load_job
+from dbx_cd.local.session_user import act_as
 from dbx_cd.local.workspace import CI, OWNER, RELEASE_BOT, EmbeddedWorkspace
 from dbx_cd.relations import RelationName
 from dbx_cd.release.context import Cd, open_cd
@@ -108,7 +109,7 @@ class LocalWorkflow:
         self.project = project
         self.artifacts_root = workspace.volume_path(project.config.artifacts_root)
         self.cd: Cd = open_cd(
-            workspace.spark,
+            act_as(workspace.spark, RELEASE_BOT),
             project_dir=project.repository / project.subfolder,
             workspace=workspace.client(RELEASE_BOT),
             overrides={"artifacts_root": str(self.artifacts_root)},

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Self
 
 from dbx_cd.config import WARM_DBT
-from dbx_cd.local.rest.task_process import child_environment
+from dbx_cd.local.rest.task_process import DBT_TOKEN, child_environment
 from dbx_cd.warm.parent import WarmParent
 
-_IDENTITY = ("DATABRICKS_HOST", "DATABRICKS_TOKEN")
+_IDENTITY = ("DATABRICKS_HOST", "DATABRICKS_TOKEN", DBT_TOKEN)
 
 
 class WarmParents:

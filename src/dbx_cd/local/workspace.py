@@ -15,6 +15,8 @@ from dbx_cd.config import CdConfig
 from dbx_cd.errors import SetupError
 from dbx_cd.local.emulation import emulate
 from dbx_cd.local.rest.server import GatewayInfo, RestServer, User
+from dbx_cd.local.rest.task_process import DBT_TOKEN
+from dbx_cd.local.session_user import act_as
 from dbx_cd.local.spark_session import start_spark
 from dbx_cd.local.warm_parents import WarmParents
 from dbx_cd.sql_endpoint import SqlEndpoint, connection_block
@@ -127,7 +129,7 @@ class EmbeddedWorkspace:
         self.state_dir.mkdir(parents=True, exist_ok=True)
         self.spark: SparkSession = start_spark(self.state_dir, catalogs=self._catalogs, memory=self._memory)
         tokens = [secrets.token_urlsafe(24), *(user.token for user in self._users)]
-        self.endpoint = SqlEndpoint(self.spark, rewrite=emulate, tokens=tokens).start()
+        self.endpoint = SqlEndpoint(self.spark, rewrite=emulate, tokens=tokens, spark_of=self._spark_of).start()
         environment = {**self.endpoint.client_environment(), **self._environment}
         self._warm = WarmParents(environment=environment, log_dir=self.state_dir / "logs").start()
         self.rest = RestServer(
@@ -156,6 +158,10 @@ class EmbeddedWorkspace:
         self.spark.stop()
         _log.info("workspace on %s stopped", self.state_dir)
 
+    def _spark_of(self, token: str) -> SparkSession:
+        names = {user.token: user.user_name for user in self._users}
+        return act_as(self.spark, names[token]) if token in names else self.spark
+
     def __enter__(self) -> Self:
         return self.start()
 
@@ -170,8 +176,12 @@ class EmbeddedWorkspace:
 
     @property
     def profile_connection(self) -> dict[str, Any]:
-        """The connection keys for an output of `profiles.yml`."""
-        return connection_block(self.endpoint)
+        """The connection keys for an output of `profiles.yml`: dbt in a task connects as the task's user.
+
+        Outside of tasks it connects with a token that is nobody's.
+        """
+        block = connection_block(self.endpoint)
+        return {**block, "token": f"{{{{ env_var({DBT_TOKEN!r}, {block['token']!r}) }}}}"}
 
     def volume_path(self, path: str) -> Path:
         """Where a path below `/Volumes` lies on this machine."""

@@ -35,8 +35,8 @@ WAREHOUSE_PATH = "/sql/1.0/warehouses/local"
 class SqlEndpoint:
     """The Databricks SQL Thrift service on the loopback address, over one Spark application.
 
-    Each Thrift session gets a Spark session of its own. A result is kept in this process's memory, as Arrow, until the
-    client has read or closed it.
+    Each Thrift session gets a Spark session of its own, and answers only to the token that opened it. A result is kept
+    in this process's memory, as Arrow, until the client has read or closed it.
 
     Args:
         spark: the session whose application runs the statements.
@@ -46,6 +46,8 @@ class SqlEndpoint:
         http_path: `/sql/1.0/warehouses/<name>`, or `/sql/protocolv1/o/<digits>/<name>` for a cluster: from the former
             dbt-databricks concludes that the newest runtime answers, for the latter it asks for the version.
         on_statement: called after each statement, on the thread that ran it.
+        spark_of: asked once for each token; returns the session of which this token's clients get new ones. None:
+            `spark`, for all of them.
 
     Example:
         >>> with SqlEndpoint(spark) as endpoint:
@@ -61,6 +63,7 @@ class SqlEndpoint:
         port: int = 0,
         http_path: str = WAREHOUSE_PATH,
         on_statement: Callable[[StatementRecord], None] | None = None,
+        spark_of: Callable[[str], SparkSession] | None = None,
     ) -> None:
         if not re.fullmatch(r"/sql/(1\.0/warehouses/[\w.-]+|protocolv1/o/\d+/[\w.-]+)", http_path):
             raise ConfigError(
@@ -75,6 +78,7 @@ class SqlEndpoint:
         self._spark = spark
         self._rewrite = rewrite
         self._on_statement = on_statement
+        self._spark_of = spark_of
         self._asked_port = port
         self._server: LoopbackServer | None = None
 
@@ -103,18 +107,10 @@ class SqlEndpoint:
             return self
         self._directory = Path(tempfile.mkdtemp(prefix="dbx-cd-endpoint-"))
         tls, self._certificate = serve_loopback(self._directory)
-        self._service = ThriftService(self._spark, rewrite=self._rewrite, on_statement=self._on_statement)
-        processor = Processor(self._service)
-
-        def answer(body: bytes) -> bytes:
-            reply = TMemoryBuffer()
-            processor.process(TBinaryProtocolAccelerated(TMemoryBuffer(body)), TBinaryProtocolAccelerated(reply))
-            return bytes(reply.getvalue())
-
+        self._services = {token: self._service(token) for token in self._tokens}
+        answers = {token: _answer_of(service) for token, service in self._services.items()}
         try:
-            self._server = LoopbackServer(
-                answer, port=self._asked_port, path=self.http_path, tokens=self._tokens, tls=tls
-            )
+            self._server = LoopbackServer(answers, port=self._asked_port, path=self.http_path, tls=tls)
         except OSError as exc:
             shutil.rmtree(self._directory, ignore_errors=True)
             raise SetupError(
@@ -134,7 +130,8 @@ class SqlEndpoint:
             return
         server.shutdown()
         server.server_close()
-        self._service.close()
+        for service in self._services.values():
+            service.close()
         server.disconnect_all()
         shutil.rmtree(self._directory, ignore_errors=True)
         _log.info("SQL endpoint stopped")
@@ -162,6 +159,10 @@ class SqlEndpoint:
             "DATABRICKS_AUTH_TYPE": "pat",
         }
 
+    def _service(self, token: str) -> ThriftService:
+        spark = self._spark if self._spark_of is None else self._spark_of(token)
+        return ThriftService(spark, rewrite=self._rewrite, on_statement=self._on_statement)
+
     def _running(self) -> LoopbackServer:
         if self._server is None:
             raise SetupError("the SQL endpoint is not running", next_step="call start() first")
@@ -172,3 +173,14 @@ class SqlEndpoint:
 
     def __exit__(self, *exc_info: object) -> None:
         self.stop()
+
+
+def _answer_of(service: ThriftService) -> Callable[[bytes], bytes]:
+    processor = Processor(service)
+
+    def answer(body: bytes) -> bytes:
+        reply = TMemoryBuffer()
+        processor.process(TBinaryProtocolAccelerated(TMemoryBuffer(body)), TBinaryProtocolAccelerated(reply))
+        return bytes(reply.getvalue())
+
+    return answer

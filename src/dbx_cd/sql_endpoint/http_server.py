@@ -9,7 +9,7 @@ import secrets
 import socket
 import ssl
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -27,33 +27,38 @@ _DISCOVERY = {"host_type": "workspace", "oidc_endpoint": "", "account_id": None,
 
 
 class LoopbackServer(ThreadingHTTPServer):
-    """One thread per connection; `answer` turns the body of an authorized POST to `path` into the reply's body."""
+    """One thread per connection.
+
+    Args:
+        answers: for each token that is accepted, what turns the body of a POST to `path` into the reply's body.
+        port: TCP port; 0 takes a free one.
+        path: where Thrift is spoken.
+        tls: for clients that begin with a handshake.
+    """
 
     daemon_threads = True
     request_queue_size = 128
 
     def __init__(
         self,
-        answer: Callable[[bytes], bytes],
+        answers: Mapping[str, Callable[[bytes], bytes]],
         *,
         port: int,
         path: str,
-        tokens: tuple[str, ...],
         tls: ssl.SSLContext,
     ) -> None:
         super().__init__((LOOPBACK, port), _Handler)
-        self.answer = answer
         self.path = path
         self.tls = tls
-        self._tokens = [token.encode() for token in tokens]
+        self._answers = [(token.encode(), answer) for token, answer in answers.items()]
         self._connections: set[Any] = set()
         self._lock = threading.Lock()
 
-    def accepts(self, authorization: str) -> bool:
-        """Whether the Authorization header carries one of the tokens; the time taken does not depend on which."""
+    def answer_for(self, authorization: str) -> Callable[[bytes], bytes] | None:
+        """Who answers the token in the Authorization header; the time taken does not depend on which it is."""
         scheme, _, given = authorization.partition(" ")
-        matches = [secrets.compare_digest(given.strip().encode(), token) for token in self._tokens]
-        return scheme.lower() == "bearer" and any(matches)
+        matching = [answer for token, answer in self._answers if secrets.compare_digest(given.strip().encode(), token)]
+        return matching[0] if scheme.lower() == "bearer" and matching else None
 
     def opened(self, connection: socket.socket) -> None:
         """Remember a connection, to end it when the server stops."""
@@ -112,14 +117,16 @@ class _Handler(BaseHTTPRequestHandler):
             return
         if self.path.partition("?")[0] != self.server.path:
             self._refuse(HTTPStatus.NOT_FOUND, f"the SQL endpoint is at {self.server.path}")
-        elif not self.server.accepts(self.headers.get("Authorization", "")):
+            return
+        answer = self.server.answer_for(self.headers.get("Authorization", ""))
+        if answer is None:
             self._refuse(HTTPStatus.UNAUTHORIZED, "invalid access token")
         else:
-            self._answer(body)
+            self._answer(answer, body)
 
-    def _answer(self, body: bytes) -> None:
+    def _answer(self, answer: Callable[[bytes], bytes], body: bytes) -> None:
         try:
-            reply = self.server.answer(body)
+            reply = answer(body)
         except Exception as exc:  # not a Thrift message
             _log.debug("malformed request", exc_info=True)
             self._refuse(HTTPStatus.BAD_REQUEST, f"not a Thrift message: {type(exc).__name__}")

@@ -47,7 +47,7 @@ class Task:
         notebook.write_text(source(cell), encoding="utf-8")
         result = self.folder / "result.json"
         order = NotebookOrder(
-            notebook=str(notebook), title="a task", task_key="t", job_group="g", result_file=str(result),
+            notebook=str(notebook), title="a task", task_key="t", job_group="g", user="bot", result_file=str(result),
             page_file=str(self.folder / "page.html"), import_paths=[str(self.folder)],
         )  # fmt: skip
         return TaskProcess(

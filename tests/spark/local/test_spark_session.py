@@ -40,7 +40,7 @@ def test_files_have_no_checksum_files_and_the_mode_that_is_set(spark: SparkSessi
 
 def test_of_two_commits_with_one_number_one_fails(spark: SparkSession, tmp_path: Path) -> None:
     jvm, conf = spark._jvm, spark._jsc.hadoopConfiguration()  # type: ignore[union-attr]
-    store = jvm.io.delta.storage.HDFSLogStore(conf)
+    store = jvm.dbxcd.local.CommitLog(conf)
 
     def commits(number: int) -> bool:
         actions = jvm.java.util.ArrayList()

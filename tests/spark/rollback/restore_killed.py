@@ -52,7 +52,7 @@ class DeadlyLog(ReleaseLog):
 
 
 def main(order: Order) -> None:
-    spark = attach(order.port, order.secret, job_group="killed")
+    spark = attach(order.port, order.secret, job_group="killed", user="tester@example.org")
     log = DeadlyLog(spark, order.log_table, actor="tester@example.org")
     log.at, log.after = order.at, order.after
     plan = RestorePlan.from_dict(json.loads(Path(order.plan).read_text()))

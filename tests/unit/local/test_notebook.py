@@ -198,6 +198,7 @@ def test_process_ends_with_its_workspace(write: Write, tmp_path: Path) -> None:
         title="test",
         task_key="t",
         job_group="g",
+        user="bot",
         result_file=str(tmp_path / "result.json"),
         page_file=str(tmp_path / "page.html"),
     )

@@ -171,6 +171,30 @@ def test_closed_session_is_an_unknown_handle(endpoint: SqlEndpoint) -> None:
     other.close()
 
 
+def test_session_is_an_unknown_handle_to_another_token(endpoint: SqlEndpoint) -> None:
+    with connect(endpoint, "first") as connection, connect(endpoint, "second") as other:
+        with pytest.raises(sql_errors.DatabaseError, match="INVALID_HANDLE"):
+            other.session.backend.close_session(connection.session.session_id)
+        assert connection.cursor().execute("hello").fetchone()[0] == "hello"
+
+
+def test_sessions_of_a_token_come_from_the_session_that_is_named_for_it() -> None:
+    class Named(FakeSpark):
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        def newSession(self) -> Named:  # noqa: N802
+            return Named(f"new of {self.name}")
+
+    def whose(spark: Any, _statement: str) -> pa.Table:
+        return pa.table({"whose": [spark.name]})
+
+    with SqlEndpoint(Named("nobody"), rewrite=whose, tokens=["a", "b"], spark_of=Named) as endpoint:  # type: ignore[arg-type]
+        for token in ("a", "b", "a"):
+            with connect(endpoint, token) as connection:
+                assert connection.cursor().execute("who").fetchone()[0] == f"new of {token}"
+
+
 def test_session_that_cannot_be_set_up_says_why(endpoint: SqlEndpoint) -> None:
     with pytest.raises(sql_errors.Error, match=r"spark\.not\.there"):
         connect(endpoint, session_configuration={"spark.not.there": "1"})

@@ -33,6 +33,7 @@ class NotebookOrder(DataClassDictMixin):
     title: str
     task_key: str
     job_group: str
+    user: str
     result_file: str
     page_file: str
     import_paths: list[str] = field(default_factory=list)
@@ -69,7 +70,7 @@ def run_notebook(order: NotebookOrder) -> NotebookResult:
     signal.signal(signal.SIGTERM, lambda *_: _end_cancelled(on_cancel))
     try:
         if order.gateway_port is not None and order.gateway_secret is not None:
-            spark = attach(order.gateway_port, order.gateway_secret, job_group=order.job_group)
+            spark = attach(order.gateway_port, order.gateway_secret, job_group=order.job_group, user=order.user)
             on_cancel.append(lambda: cancel_jobs(spark, order.job_group))
         cells = NotebookCells(Path(order.notebook), page=page, dbutils=dbutils, spark=spark)
         cells.run(after_each=lambda: page.write(Path(order.page_file)))

@@ -38,17 +38,19 @@ def cancel_jobs(spark: SparkSession, job_group: str) -> None:
     canceller.join(_CANCEL_SECONDS)
 
 
-def attach(port: int, secret: str, *, job_group: str) -> SparkSession:
+def attach(port: int, secret: str, *, job_group: str, user: str) -> SparkSession:
     """A new session of the Spark that runs in another process' JVM, reached by its py4j gateway.
 
     Args:
         port: loopback port of the gateway.
         secret: its authentication token.
         job_group: Spark job group for everything this process starts, so that it can be cancelled alone.
+        user: whom the commits of this session, and of those made from it, name.
     """
     from pyspark import SparkConf, SparkContext
     from pyspark.java_gateway import launch_gateway
-    from pyspark.sql import SparkSession
+
+    from dbx_cd.local.session_user import UserSession
 
     # Spark's own way to hand a running JVM to a Python process; the variables must not reach dbt's subprocesses.
     os.environ.update(PYSPARK_GATEWAY_PORT=str(port), PYSPARK_GATEWAY_SECRET=secret)
@@ -61,7 +63,7 @@ def attach(port: int, secret: str, *, job_group: str) -> SparkSession:
     java_context = jvm.org.apache.spark.api.java.JavaSparkContext(default.sparkContext())
     conf = SparkConf(_jconf=java_context.getConf())
     context = SparkContext(gateway=gateway, jsc=java_context, conf=conf)
-    session = SparkSession(context, default.newSession())
+    session = UserSession(context, default.newSession(), user=user)
     for name in ("SQLQueryContextLogger", "DataFrameQueryContextLogger"):  # repeat every raised error as JSON on stderr
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     context.setJobGroup(job_group, job_group, interruptOnCancel=True)

@@ -20,6 +20,9 @@ from dbx_cd.warm.client import NotWarm, Process, WarmProcess
 
 _log = logging.getLogger(__name__)
 
+# A task's token for dbt, by a name that dbt keeps out of its logs. Not DATABRICKS_TOKEN: a person's shell may have one.
+DBT_TOKEN = "DBT_ENV_SECRET_WORKSPACE_TOKEN"
+
 _GRACE_SECONDS = 5.0
 """How long a cancelled task may clean up before it is killed."""
 
@@ -208,4 +211,5 @@ def child_environment(*, host: str, token: str, extra: Mapping[str, str]) -> dic
         **extra,
         "DATABRICKS_HOST": host,
         "DATABRICKS_TOKEN": token,
+        DBT_TOKEN: token,
     }

@@ -119,6 +119,7 @@ class TaskRunner:
             title=f"{run.name} / {attempt.task_key} (run {run.run_id}, attempt {attempt.attempt_number})",
             task_key=attempt.task_key,
             job_group=f"run-{run.run_id}-task-{attempt.run_id}",
+            user=run.run_as,
             result_file=str(result_file),
             page_file=str(page),
             import_paths=[str(path) for path in dict.fromkeys((cwd, root)) if path is not None],
