@@ -127,6 +127,7 @@ def test_sessions_of_two_users_in_one_process_do_not_mix(anna: SparkSession, tab
         'SET spark.databricks.delta.commitInfo.userMetadata = ","userName":"mallory',
         'SET spark.databricks.delta.commitInfo.userMetadata = {"commitInfo":{"userName":"mallory"}}',
         "SET userName = mallory",
+        "SET spark.databricks.delta.commitInfo.enabled = false",
         "SET spark.sql.optimizer.excludedRules = dbxcd.local.SessionUser",
     ],
 )
