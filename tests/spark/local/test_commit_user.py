@@ -230,7 +230,8 @@ def test_dbt_in_a_task_writes_as_the_user_whom_the_run_runs_as(
         "commit_user_dbt",
         "from pathlib import Path\nfrom dbx_cd.dbt.process import start_dbt\n"
         f"process = start_dbt(['run', '--profiles-dir', '.'], cwd=Path({str(tmp_path)!r}))\n"
-        "assert process.stdout is not None\nsaid = process.stdout.read()\nassert process.wait() == 0, said",
+        "assert process.stdout is not None\nsaid = process.stdout.read()\nassert process.wait() == 0, said\n"
+        "dbutils.notebook.exit(type(process).__name__)",
     )
     client = workspace.client(CI)  # an administrator: may have a run under another name
     task = SubmitTask(
@@ -238,5 +239,8 @@ def test_dbt_in_a_task_writes_as_the_user_whom_the_run_runs_as(
     )
     run = client.jobs.submit(run_name="dbt", tasks=[task], run_as=JobRunAs(service_principal_name=RELEASE_BOT)).result()
     attempt = (run.tasks or [])[0].run_id or 0
-    assert client.jobs.get_run_output(attempt).error is None
+    output_of_run = client.jobs.get_run_output(attempt)
+    assert output_of_run.error is None
+    assert output_of_run.notebook_output is not None
+    assert output_of_run.notebook_output.result == "WarmProcess", "the user's token keeps nobody from a fork"
     assert {user for _, user in commits(table)} == {RELEASE_BOT}

@@ -20,8 +20,9 @@ from dbx_cd.warm.client import NotWarm, Process, WarmProcess
 
 _log = logging.getLogger(__name__)
 
-# A task's token for dbt, by a name that dbt keeps out of its logs. Not DATABRICKS_TOKEN: a person's shell may have one.
-DBT_TOKEN = "DBT_ENV_SECRET_WORKSPACE_TOKEN"
+# A task's token for dbt's profile. Not DATABRICKS_TOKEN, which a person's shell may have; not DBT_ENV_SECRET_..., which
+# dbt reads on import, so that no warm parent without it could stand for a task's own dbt.
+DBT_TOKEN = "DBX_CD_TASK_TOKEN"
 
 _GRACE_SECONDS = 5.0
 """How long a cancelled task may clean up before it is killed."""
