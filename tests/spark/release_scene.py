@@ -15,12 +15,16 @@ from dbx_cd.artifacts.store import ArtifactStore
 from dbx_cd.config import CdConfig
 from dbx_cd.delta.spark_tables import SparkTables
 from dbx_cd.delta.tables import CatalogEntry
+from dbx_cd.local.session_user import act_as
 from dbx_cd.relations import RelationName
 from dbx_cd.release.context import Cd
 from dbx_cd.release.events import Release
 from dbx_cd.release.log import ReleaseLog
 from dbx_cd.rollback.capture import capture_restore_point, record_versions_after
 from dbx_cd.rollback.point import RestorePoint
+from memory.releases import Person
+
+TESTER = "tester@example.org"
 
 
 @dataclass(frozen=True)
@@ -46,11 +50,12 @@ class Scene:
     @classmethod
     def create(cls, spark: SparkSession, schema: str) -> Scene:
         spark.sql(f"CREATE SCHEMA prod.{schema}")
-        return cls(spark, schema, ReleaseLog(spark, f"ops.{schema}.release_log", actor="tester@example.org"))
+        own = act_as(spark, TESTER)
+        return cls(own, schema, ReleaseLog(own, f"ops.{schema}.release_log", actor=TESTER))
 
     @property
     def cd(self) -> Cd:
-        return Cd(self.spark, CdConfig(), ArtifactStore("unused"), self.log, None)  # type: ignore[arg-type]
+        return Cd(self.spark, CdConfig(), ArtifactStore("unused"), self.log, Person(TESTER))  # type: ignore[arg-type]
 
     def name(self, identifier: str) -> RelationName:
         return RelationName("prod", self.schema, identifier)
@@ -68,7 +73,7 @@ class Scene:
 
     def open(self, label: str = "release") -> Release:
         commit = hashlib.sha1(label.encode()).hexdigest()
-        return self.log.open(commit, run_id=label, requester="tester@example.org")
+        return self.log.open(commit, run_id=label, requester=TESTER)
 
     def deploy(
         self, names: Sequence[str], build: Callable[[], object], *, label: str = "release"
