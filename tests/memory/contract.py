@@ -140,7 +140,9 @@ def a_detail_is_of_the_current_version(world: World) -> None:
 def a_table_has_no_keys_or_tags_unless_somebody_gives_it_some(world: World) -> None:
     t = world.name("t")
     world.create(t, 1)
-    assert (world.tables.keys([t]).get(t.key, ()), world.tables.tags([t]).get(t.key, {})) == ((), {})
+    found = world.tables.settings([t])[t.key]
+    assert (found.keys, found.tags, found.column_tags, found.grants) == ((), {}, {}, ())
+    assert (found.row_filter, found.column_masks, found.fine_grained, bool(found.owner)) == ("", {}, (), True)
 
 
 def a_dropped_table_is_gone_where_there_is_no_undrop(world: World) -> None:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 from dbx_cd.delta.history import Commit, History
 from dbx_cd.delta.retention import retention
-from dbx_cd.delta.tables import CatalogEntry, Column, Constraint, Fingerprint, Kind, TableDetail
+from dbx_cd.delta.tables import CatalogEntry, CatalogSettings, Column, Fingerprint, Kind, TableDetail
 from dbx_cd.errors import SqlFailed
 from dbx_cd.relations import RelationName
 
@@ -89,6 +89,7 @@ class MemoryTables:
         self._signature: str | None = None
         self.user: str | None = "bot"
         self.refuses_properties_of: set[str] = set()
+        self.catalog_settings: dict[str, CatalogSettings] = {}
         self.current_schema: tuple[str, ...] = ("spark_catalog", "default")
         self.relations: dict[str, MemoryTable | MemoryView] = {}
         self.dropped_tables: dict[str, MemoryTable] = {}
@@ -153,13 +154,12 @@ class MemoryTables:
         """See `Tables`."""
         return {r.key: self._entry(r) for r in relations}
 
-    def keys(self, relations: Sequence[RelationName]) -> dict[str, tuple[Constraint, ...]]:
-        """No keys in memory."""
-        return {}
-
-    def tags(self, relations: Sequence[RelationName]) -> dict[str, dict[str, str]]:
-        """No tags in memory."""
-        return {}
+    def settings(self, relations: Sequence[RelationName]) -> dict[str, CatalogSettings]:
+        """See `Tables`."""
+        nothing = CatalogSettings(
+            keys=(), tags={}, column_tags={}, grants=(), owner="owner", row_filter="", column_masks={}
+        )
+        return {r.key: self.catalog_settings.get(r.key, nothing) for r in relations}
 
     def detail(self, table: RelationName) -> TableDetail:
         """See `Tables`."""
@@ -283,6 +283,7 @@ class MemoryTables:
     def signed(self, user_metadata: str) -> MemoryTables:
         """See `Tables`: the same relations."""
         other = MemoryTables(has_undrop=self._has_undrop)
+        other.catalog_settings = self.catalog_settings
         other.relations, other.dropped_tables = self.relations, self.dropped_tables
         other._signature, other.user, other.refuses_properties_of = user_metadata, self.user, self.refuses_properties_of
         return other

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from dbx_cd.delta import information_schema
+from dbx_cd.delta.catalog_settings import catalog_settings
 from dbx_cd.delta.history import Commit, History
 from dbx_cd.delta.sql import Sql
-from dbx_cd.delta.tables import CatalogEntry, Column, Constraint, Fingerprint, Kind, TableDetail
+from dbx_cd.delta.tables import CatalogEntry, CatalogSettings, Column, Fingerprint, Kind, TableDetail
 from dbx_cd.delta.views import create_view_sql, property_list
 from dbx_cd.errors import SqlFailed
 from dbx_cd.relations import RelationName, quote, split_name, string_literal
@@ -37,16 +38,12 @@ class SparkTables:
         return cls(Sql(spark))
 
     def entries(self, relations: Sequence[RelationName]) -> dict[str, CatalogEntry]:
-        """See `Tables`; three queries per catalog."""
+        """See `Tables`; three queries per catalog, and one for each relation that it does not list."""
         return information_schema.entries(self.sql, relations)
 
-    def keys(self, relations: Sequence[RelationName]) -> dict[str, tuple[Constraint, ...]]:
-        """See `Tables`; one query per catalog."""
-        return information_schema.keys(self.sql, relations)
-
-    def tags(self, relations: Sequence[RelationName]) -> dict[str, dict[str, str]]:
-        """See `Tables`; one query per catalog."""
-        return information_schema.tags(self.sql, relations)
+    def settings(self, relations: Sequence[RelationName]) -> dict[str, CatalogSettings]:
+        """See `Tables`; up to nine queries per catalog."""
+        return catalog_settings(self.sql, relations)
 
     def detail(self, table: RelationName) -> TableDetail:
         """DESCRIBE DETAIL, without the name: it may show the physical one (measured)."""

@@ -53,6 +53,44 @@ class Constraint:
     """Its name."""
     type: str
     """`PRIMARY KEY` or `FOREIGN KEY`."""
+    columns: tuple[str, ...] | None = None
+    """Its columns, in order; None in records of before they were kept."""
+    references: str | None = None
+    """The key that a foreign key references, as `catalog.schema.name`."""
+
+    def __str__(self) -> str:
+        columns = "" if self.columns is None else f" ({', '.join(self.columns)})"
+        references = "" if self.references is None else f" references {self.references}"
+        return f"{self.type.lower()} {self.name}{columns}{references}"
+
+
+@dataclass(frozen=True)
+class CatalogSettings:
+    """What the catalog keeps of a relation besides its definition: RESTORE touches none of it.
+
+    None stands for what is not known: a record of before it was kept, or a platform that does not say it.
+    """
+
+    keys: tuple[Constraint, ...] | None = None
+    """The informational primary and foreign keys."""
+    tags: Mapping[str, str] | None = None
+    """Its tags, as far as this user may see them."""
+    column_tags: Mapping[str, str] | None = None
+    """The tags of its columns, by `column.tag`."""
+    grants: tuple[str, ...] | None = None
+    """What is granted on it, and not on its schema or catalog, as `PRIVILEGE to grantee`."""
+    owner: str | None = None
+    """Who owns it."""
+    row_filter: str | None = None
+    """The function that decides who sees which rows; "" where there is none."""
+    column_masks: Mapping[str, str] | None = None
+    """The functions that hide values, by column."""
+
+    @property
+    def fine_grained(self) -> tuple[str, ...]:
+        """Its row filter and column masks, in words."""
+        masks = [f"column mask {name} on {column}" for column, name in (self.column_masks or {}).items()]
+        return (*([f"row filter {self.row_filter}"] if self.row_filter else []), *masks)
 
 
 @dataclass(frozen=True)
@@ -104,20 +142,20 @@ class Fingerprint:
 
 
 class Tables(Protocol):
-    """Every method but `entries`, `keys`, `tags` and `dropped` raises `SqlFailed` where its relation is missing."""
+    """Every method but `entries`, `settings` and `dropped` raises `SqlFailed` where its relation is missing."""
 
     def entries(self, relations: Sequence[RelationName]) -> dict[str, CatalogEntry]:
         """What exists under these names, by `RelationName.key`.
 
-        A relation whose catalog or schema does not exist is missing. The text of a view is None when this user may not
-        read it (Unity Catalog shows it to the owner only).
+        A relation whose catalog or schema does not exist is missing; one that the catalog merely does not show is not.
+        The text of a view is None when this user may not read it (Unity Catalog shows it to the owner only).
+
+        Raises:
+            SqlFailed: a catalog cannot be asked, or hides a relation that there is.
         """
 
-    def keys(self, relations: Sequence[RelationName]) -> dict[str, tuple[Constraint, ...]]:
-        """The informational primary and foreign keys, by `RelationName.key`."""
-
-    def tags(self, relations: Sequence[RelationName]) -> dict[str, dict[str, str]]:
-        """The tags of tables and views, by `RelationName.key`, as far as this user may see them."""
+    def settings(self, relations: Sequence[RelationName]) -> dict[str, CatalogSettings]:
+        """What the catalog keeps of each besides its definition, by `RelationName.key`."""
 
     def detail(self, table: RelationName) -> TableDetail:
         """What Delta says of a table's current version."""

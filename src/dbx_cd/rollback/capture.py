@@ -68,15 +68,15 @@ def look_at(
     """The restore point as it would be taken now; nothing is written, but for versions of today by `refreshing`."""
     taken = datetime.now(UTC)
     unique = list({r.key: r for r in relations}.values())
-    entries, keys, tags = tables.entries(unique), tables.keys(unique), tables.tags(unique)
+    entries, settings = tables.entries(unique), tables.settings(unique)
     dropped = [r for r in unique if entries[r.key].kind == "table" and effects.replaced.get(r.key)]
     schemas = {(r.catalog, r.schema) for r in dropped}
     undrop = {(c, n): tables.dropped(catalog=c, schema=n) is not None for c, n in schemas}
 
     def look(relation: RelationName) -> RelationState:
         entry, key = entries[relation.key], relation.key
-        state = replace(_without_version(tables, relation, entry), keys=keys.get(key, ()), tags=tags.get(key, {}))
-        state = replace(state, readers=effects.readers.get(key, ()))
+        state = _without_version(tables, relation, entry)
+        state = replace(state, settings=settings[key], readers=effects.readers.get(key, ()))
         if entry.kind != "table":
             return state
         # The detail first: a commit in between makes the version too new, never too old, and it is seen as a change.

@@ -66,5 +66,6 @@ def _execution(planned: PlanItem, now: PlanItem) -> PlanItem:
     return replace(
         now,
         fingerprint=planned.fingerprint or now.fingerprint,
+        differences=planned.differences or now.differences,
         keep_properties={**now.keep_properties, **planned.keep_properties},
     )

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from dbx_cd.delta.retention import FILES_KEPT, RETENTION, retention
+from dbx_cd.rollback.differences import left_by_restore, left_where_nothing_is_done
 from dbx_cd.rollback.ownership import OwnCommits, is_same_table, mark
 from dbx_cd.rollback.plan_item import Action, NewTables, PlanItem
 from dbx_cd.rollback.readiness import readiness_of
@@ -43,7 +44,7 @@ def decide(
         kind_now=now.kind,
         from_version=now.history.version if now.history else None,
         to_version=before.version,
-        bytes_now=now.size,
+        bytes_now=now.detail.size if now.detail else None,
         bytes_then=before.detail.size if before.detail else None,
     )
     match before.kind:
@@ -52,9 +53,13 @@ def decide(
         case "other":
             return _not_restorable(item, before)
         case "view":
-            return _view(item, before, now, own, to)
+            item = _view(item, before, now, own, to)
         case _:
-            return _table(item, before, now, own, to, dropped)
+            item = _table(item, before, now, own, to, dropped)
+    if to is not None or item.action not in ("none", "restore", "recreate_view", "undrop"):
+        return item
+    left = left_where_nothing_is_done if item.action == "none" else left_by_restore
+    return replace(item, differences=left(before, now))
 
 
 def _created(item: PlanItem, now: Present, own: OwnCommits, new_tables: NewTables) -> PlanItem:

@@ -39,6 +39,8 @@ class RestoredRelation(Record):
     """The version of the table afterwards."""
     moved_to: str | None = None
     """The new name of what stood in the way."""
+    differences: tuple[str, ...] = ()
+    """What is not as it was all the same."""
     seconds: float = 0.0
     """Wall time."""
 
@@ -51,7 +53,8 @@ class RestoredRelation(Record):
         return {**super().__post_serialize__(d), "changes": self.changes}
 
     def __str__(self) -> str:
-        return f"{self.name}: {self.action}, {self.proof if self.ok else f'FAILED: {self.error}'}"
+        left = f"; not as it was: {'; '.join(self.differences)}" if self.differences else ""
+        return f"{self.name}: {self.action}, {self.proof if self.ok else f'FAILED: {self.error}'}{left}"
 
 
 @dataclass(frozen=True)
@@ -112,10 +115,21 @@ class RestoreResult(Record):
         """Every relation with its proof."""
         rows = [
             (r.name, html.badge("done" if r.ok else "failed"), r.action, r.from_version, r.to_version, r.version_after,
-             r.proof or r.error, r.moved_to, f"{r.seconds:.1f} s")
+             r.proof or r.error, "; ".join(r.differences), r.moved_to, f"{r.seconds:.1f} s")
             for r in (*self.failed, *(r for r in self.relations if r.ok))
         ]  # fmt: skip
-        headers = ("relation", "", "action", "from", "to", "now at", "proof", "what stood there is now", "took")
+        headers = (
+            "relation",
+            "",
+            "action",
+            "from",
+            "to",
+            "now at",
+            "proof",
+            "not as it was",
+            "what stood there is now",
+            "took",
+        )
         return str(html.section("Restore", html.paragraph(str(self)), html.table(headers, rows)))
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from dbx_cd import html
 from dbx_cd.delta.sql import in_parallel
-from dbx_cd.delta.tables import CatalogEntry, Tables
+from dbx_cd.delta.tables import CatalogEntry, CatalogSettings, Tables
 from dbx_cd.delta.views import dependency_order
 from dbx_cd.digest import digest
 from dbx_cd.errors import RestoreRefused
@@ -101,18 +101,20 @@ class RestorePlan(Record):
             lines.append(f"  {item.action:<13} {item}")
             lines += [f"    written by others: {write}" for write in item.later_writes]
             lines += [f"    mind: {warning}" for warning in item.warnings]
+            lines += [f"    not as it was: {difference}" for difference in item.differences]
         return "\n".join([*lines, f"seal: {self.seal}"])
 
     def to_html(self) -> str:
         """The plan as a table, what stands in its way first, and the seal that agrees to it."""
         rows = [
             (i.name, html.badge(i.action), i.from_version, i.to_version, i.rows_written, _bytes(i), i.reason,
-             html.join(html.paragraph(w) for w in i.later_writes), "; ".join(i.warnings))
+             html.join(html.paragraph(w) for w in i.later_writes), "; ".join(i.warnings),
+             html.join(html.paragraph(d) for d in i.differences))
             for i in self.blocked_first
         ]  # fmt: skip
         headers = (
             "relation", "action", "from version", "to version", "rows written since", "bytes", "why",
-            "writes by others", "mind",
+            "writes by others", "mind", "will not be as it was",
         )  # fmt: skip
         sealed = html.paragraph("Seal: ", self.seal)
         return str(html.section("Restore plan", html.paragraph(str(self)), html.table(headers, rows), sealed))
@@ -160,11 +162,12 @@ def assess(
     skip: Sequence[str] = (),
     to: datetime | None = None,
     new_tables: NewTables = "keep",
-    sizes: bool = True,
+    details: bool = True,
 ) -> RestorePlan:
     """The plan without the proof that old versions are readable: two metadata queries a table.
 
-    `sizes`: also say how many bytes each table has. Delta has to go through all its file entries for that.
+    `details`: also say how many bytes each table has, and what will not be as it was. Delta has to go through all its
+    file entries for that, and the catalog is asked for all that it keeps.
     """
     release, points, afters = log.release, log.all(RestorePoint), log.all(VersionsAfter)
     assert release is not None
@@ -179,6 +182,7 @@ def assess(
     left_out = {s.name for s in _named_all(about, skip, by="skip")} if skip else set()
     states = [s for s in about if s.name not in left_out]
     entries = tables.entries([s.relation for s in states])
+    settings = tables.settings([s.relation for s in states]) if details else {}
 
     @cache
     def dropped(catalog: str, schema: str) -> frozenset[str] | None:
@@ -187,7 +191,10 @@ def assess(
     def item(state: RelationState) -> PlanItem:
         return decide(
             state,
-            _present(tables, state, entries[state.relation.key], sizes=sizes),
+            replace(
+                _present(tables, state, entries[state.relation.key], details=details),
+                settings=settings.get(state.relation.key, CatalogSettings()),
+            ),
             own=OwnCommits.of(state.relation, points, afters),
             to=to,
             new_tables=new_tables,
@@ -241,13 +248,13 @@ def _named(name: str, states: Sequence[RelationState], *, by: str) -> list[Relat
     return found
 
 
-def _present(tables: Tables, before: RelationState, entry: CatalogEntry, *, sizes: bool) -> Present:
+def _present(tables: Tables, before: RelationState, entry: CatalogEntry, *, details: bool) -> Present:
     relation = before.relation
     if entry.kind == "table":
-        detail = tables.detail(relation) if sizes else None
+        detail = tables.detail(relation) if details else None
         properties = detail.properties if detail else tables.properties(relation)
         commits = history_since(tables, relation, before.version)
-        return Present(entry, properties, detail.size if detail else None, history=commits)
+        return Present(entry, properties, detail, history=commits)
     if entry.kind == "view":
         properties, namespace = tables.properties(relation), tables.view_namespace(relation)
         # Records of before the namespace was kept have none to compare with.

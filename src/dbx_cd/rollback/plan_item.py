@@ -49,6 +49,8 @@ class PlanItem:
     """Commits of others that a restore would erase, each described."""
     warnings: tuple[str, ...] = ()
     """What readers of the table will meet."""
+    differences: tuple[str, ...] = ()
+    """What will not be as it was, although the item is carried out."""
     keep_properties: Mapping[str, str] = field(default_factory=dict)
     """Properties that RESTORE would silently revert, and that are set again afterwards."""
 

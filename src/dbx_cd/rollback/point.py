@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from dbx_cd import html
 from dbx_cd.delta.tables import Kind
@@ -33,6 +33,13 @@ class RestorePoint(Record):
     """Each relation as it was."""
     writers: tuple[str, ...] = ()
     """Whose commits are the release's own, as the platform names them; empty in records of format 1."""
+
+    @classmethod
+    def upgrade(cls, d: dict[Any, Any], written: int) -> dict[Any, Any]:
+        """Format 1 had the keys and tags of a relation among its own, and nothing else that the catalog keeps."""
+        if written >= 2:
+            return d
+        return d | {"relations": [_with_settings(relation) for relation in d["relations"]]}
 
     @cached_property
     def readiness(self) -> tuple[Readiness, ...]:
@@ -69,6 +76,11 @@ class RestorePoint(Record):
         ]  # fmt: skip
         headers = ("relation", "kind", "version", "rows", "rollback", "until", "why")
         return str(html.section("Restore point", html.paragraph(str(self)), html.table(headers, rows)))
+
+
+def _with_settings(relation: dict[str, Any]) -> dict[str, Any]:
+    kept = {name: relation[name] for name in ("keys", "tags") if name in relation}
+    return relation | {"settings": kept}
 
 
 @dataclass(frozen=True)

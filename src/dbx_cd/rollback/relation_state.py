@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import cached_property
 
 from dbx_cd.delta.history import History
-from dbx_cd.delta.tables import CatalogEntry, Column, Constraint, Fingerprint, Kind, TableDetail
+from dbx_cd.delta.tables import CatalogEntry, CatalogSettings, Column, Fingerprint, Kind, TableDetail
 from dbx_cd.digest import digest
 from dbx_cd.errors import DbxCdError
 from dbx_cd.relations import RelationName
@@ -46,8 +46,8 @@ class RelationState:
     """Its columns, in order."""
     comment: str | None = None
     """Its comment."""
-    keys: tuple[Constraint, ...] = ()
-    """Its informational keys."""
+    settings: CatalogSettings = CatalogSettings()
+    """What the catalog keeps of it besides."""
     view_text: str | None = None
     """The query of a view, where this user may read it."""
     view_namespace: tuple[str, ...] | None = None
@@ -60,8 +60,6 @@ class RelationState:
     """What the build puts in a table's place after dropping it; "" where the table stays."""
     can_undrop: bool = False
     """Whether the platform has UNDROP for a table that the build drops."""
-    tags: Mapping[str, str] = field(default_factory=dict)
-    """Its tags, as far as this user may see them."""
     readers: tuple[str, ...] = ()
     """The nodes of the project that read it."""
 
@@ -103,8 +101,10 @@ class Present:
     """What the catalog says."""
     properties: Mapping[str, str] = field(default_factory=dict)
     """A table's properties."""
-    size: int | None = None
-    """A table's size in bytes, where it was asked for."""
+    detail: TableDetail | None = None
+    """What Delta says of a table, where it was asked for."""
+    settings: CatalogSettings = CatalogSettings()
+    """What the catalog keeps of it besides, where it was asked for."""
     history: History | None = None
     """A table's commits."""
     definition: str | None = None

@@ -70,7 +70,7 @@ def restore(
     _refuse_while_others_work(log, discard_later_writes=discard_later_writes)
     require_consent(plan, seal=seal, discard_later_writes=discard_later_writes)
     now = assess(
-        cd.tables, log, only=plan.only or None, skip=plan.skip, to=plan.to, new_tables=plan.new_tables, sizes=False
+        cd.tables, log, only=plan.only or None, skip=plan.skip, to=plan.to, new_tables=plan.new_tables, details=False
     )
     items = agreed(plan, now)
     finished = log.last(RestoreResult)
@@ -171,7 +171,13 @@ class _Run:
             return self.journal[item.name]
         clock = time.monotonic()
         done = RestoredRelation(
-            item.name, item.action, self.seal, ok=True, from_version=item.from_version, to_version=item.to_version
+            item.name,
+            item.action,
+            self.seal,
+            ok=True,
+            from_version=item.from_version,
+            to_version=item.to_version,
+            differences=item.differences,
         )
         try:
             done = self._do(item, done)

@@ -46,7 +46,7 @@ final class InformationRows {
       case "tables", "views", "columns" -> relations(relation);
       case "table_tags", "column_tags" -> tags(relation.equals("column_tags"));
       case "table_constraints", "key_column_usage", "referential_constraints" -> keys(relation);
-      default -> {} // column_masks, row_filters: always empty
+      default -> {} // column_masks, row_filters, table_privileges: always empty
     }
     return rows;
   }

@@ -73,6 +73,12 @@ final class InformationSchema {
         "column_masks",
         IN_TABLE + "column_name string, mask_name string, using_columns string");
     relation("row_filters", IN_TABLE + "filter_name string, target_columns string");
+    // No rights are enforced here, so nothing is granted.
+    relation(
+        "table_privileges",
+        "grantor string, grantee string, "
+            + IN_TABLE
+            + "privilege_type string, is_grantable string, inherited_from string");
   }
 
   private InformationSchema() {}

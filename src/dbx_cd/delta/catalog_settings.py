@@ -1,0 +1,106 @@
+"""What a catalog keeps of tables and views besides their definitions: keys, tags, grants, owner, filters, masks."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from dbx_cd.delta.information_schema import by_catalog, is_not_found, rows_by_relation
+from dbx_cd.delta.sql import Sql
+from dbx_cd.delta.tables import CatalogSettings, Constraint
+from dbx_cd.errors import SqlFailed
+from dbx_cd.relations import RelationName, quote
+
+T = TypeVar("T")
+Rows = dict[str, list[Any]]
+
+
+def catalog_settings(sql: Sql, relations: Sequence[RelationName]) -> dict[str, CatalogSettings]:
+    """`Tables.settings`: a query per catalog and relation of its information_schema.
+
+    A relation of information_schema that a platform does not have says nothing: what is not known is None, not empty.
+    Names and columns are those of Unity Catalog's documentation.
+    """
+    found: dict[str, CatalogSettings] = {}
+    for catalog, members in by_catalog(relations):
+        tables = _rows(sql, catalog, "tables", members)
+        keys = _keys(sql, catalog, members)
+        tags = _rows(sql, catalog, "table_tags", members, prefix="")
+        column_tags = _rows(sql, catalog, "column_tags", members, prefix="")
+        grants = _rows(sql, catalog, "table_privileges", members)
+        filters = _rows(sql, catalog, "row_filters", members)
+        masks = _rows(sql, catalog, "column_masks", members)
+        for key in [r.key for r in members]:
+            owners = _of(tables, key, lambda rows: [row["table_owner"] for row in rows])
+            found[key] = CatalogSettings(
+                keys=None if keys is None else tuple(sorted(keys.get(key, []), key=lambda c: c.name)),
+                tags=_of(tags, key, _tags),
+                column_tags=_of(column_tags, key, _column_tags),
+                grants=_of(grants, key, _grants),
+                owner=owners[0] if owners else None,
+                row_filter=_of(filters, key, lambda rows: ", ".join(row["filter_name"] for row in rows)),
+                column_masks=_of(masks, key, lambda rows: {row["column_name"]: row["mask_name"] for row in rows}),
+            )
+    return found
+
+
+def _rows(
+    sql: Sql, catalog: str, relation: str, members: Sequence[RelationName], *, prefix: str = "table_"
+) -> Rows | None:
+    """Rows by relation; None where the catalog has no such information."""
+    found: Rows = defaultdict(list)
+    try:
+        for key, row in rows_by_relation(sql, catalog, relation, members, prefix=prefix):
+            found[key].append(row)
+    except SqlFailed as exc:
+        if is_not_found(exc):
+            return None
+        raise
+    return found
+
+
+def _of(rows: Rows | None, key: str, read: Callable[[list[Any]], T]) -> T | None:
+    return None if rows is None else read(rows.get(key, []))
+
+
+def _keys(sql: Sql, catalog: str, members: Sequence[RelationName]) -> Mapping[str, list[Constraint]] | None:
+    constraints = _rows(sql, catalog, "table_constraints", members)
+    if constraints is None:
+        return None
+    columns = _rows(sql, catalog, "key_column_usage", members)
+    referenced = _references(sql, catalog) if any(constraints.values()) else {}
+    found: dict[str, list[Constraint]] = defaultdict(list)
+    for key, rows in constraints.items():
+        for row in rows:
+            name = row["constraint_name"]
+            uses = [] if columns is None else [c for c in columns.get(key, []) if c["constraint_name"] == name]
+            ordered = tuple(c["column_name"] for c in sorted(uses, key=lambda c: c["ordinal_position"]))
+            target = referenced.get((row["constraint_schema"], name))
+            found[key].append(Constraint(name, row["constraint_type"], None if columns is None else ordered, target))
+    return found
+
+
+def _references(sql: Sql, catalog: str) -> Mapping[tuple[str, str], str]:
+    """The key that each foreign key of a catalog references, by the foreign key's schema and name."""
+    try:
+        rows = sql.query(f"SELECT * FROM {quote(catalog)}.information_schema.referential_constraints")
+    except SqlFailed as exc:
+        if is_not_found(exc):
+            return {}
+        raise
+    parts = ("unique_constraint_catalog", "unique_constraint_schema", "unique_constraint_name")
+    return {(r["constraint_schema"], r["constraint_name"]): ".".join(r[part] for part in parts) for r in rows}
+
+
+def _tags(rows: Sequence[Any]) -> dict[str, str]:
+    return {row["tag_name"]: row["tag_value"] or "" for row in rows}
+
+
+def _column_tags(rows: Sequence[Any]) -> dict[str, str]:
+    return {f"{row['column_name']}.{row['tag_name']}": row["tag_value"] or "" for row in rows}
+
+
+def _grants(rows: Sequence[Any]) -> tuple[str, ...]:
+    own = [row for row in rows if (row["inherited_from"] or "NONE").upper() == "NONE"]
+    return tuple(sorted({f"{row['privilege_type']} to {row['grantee']}" for row in own}))
