@@ -2,38 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from dbx_cd.delta.retention import MAINTAINED
+from dbx_cd.delta.operations import LAYOUT, MAINTENANCE, is_housekeeping, property_changes
 from dbx_cd.digest import digest
-
-# Commits that leave rows, schema and settings as they are. RESTORE does not revert the protocol (measured), so an
-# upgrade of it changes nothing a restore would touch. Databricks runs OPTIMIZE and VACUUM by itself.
-MAINTENANCE = frozenset(
-    {
-        "OPTIMIZE",
-        "VACUUM START",
-        "VACUUM END",
-        "ANALYZE",
-        "COMPUTE STATS",
-        "REORG",
-        "UPGRADE PROTOCOL",
-        "ADD FEATURE",
-        "ROW TRACKING BACKFILL",
-    }
-)
 
 
 _ZONES = range(-12, 15)
 """Offsets from UTC in hours that a JVM may have."""
-
-
-# Commits that change how rows are laid out in files, and nothing else; predictive optimization chooses clustering.
-LAYOUT = frozenset({"CLUSTER BY"})
 
 
 @dataclass(frozen=True)
@@ -71,14 +50,14 @@ class Commit:
 
     @property
     def is_maintenance(self) -> bool:
-        """Whether the commit changed nothing a reader could see: file layout, statistics or retention only."""
-        if self.operation in MAINTENANCE:
-            return True
-        return bool(self.changed_properties) and self.changed_properties <= MAINTAINED
+        """Whether the commit left rows, schema and settings as they were: files, statistics or housekeeping only."""
+        if self.operation in ("SET TBLPROPERTIES", "UNSET TBLPROPERTIES"):
+            return is_housekeeping(self.parameters.get("properties"))
+        return self.operation in MAINTENANCE
 
     @property
     def is_layout(self) -> bool:
-        """Whether the commit changed the layout only: a RESTORE reverts it, and no reader sees it."""
+        """Whether the commit changed only how rows are to lie in files from now on."""
         return self.operation in LAYOUT
 
     @property
@@ -86,7 +65,7 @@ class Commit:
         """The names of the table properties that the commit set or unset."""
         if self.operation not in ("SET TBLPROPERTIES", "UNSET TBLPROPERTIES"):
             return frozenset()
-        return frozenset(_property_names(self.parameters.get("properties", "")))
+        return frozenset(property_changes(self.parameters.get("properties")))
 
     @property
     def mark(self) -> str:
@@ -107,14 +86,6 @@ class Commit:
         who = f" by {self.user}" if self.user else ""
         signed = f" [{self.user_metadata}]" if self.user_metadata else ""
         return f"version {self.version}, {self.at:%Y-%m-%d %H:%M:%S} UTC: {self.operation}{who}{signed}"
-
-
-def _property_names(text: str) -> set[str]:
-    """The names in the `properties` parameter: a JSON object after SET, a JSON list after UNSET."""
-    try:
-        return set(json.loads(text))
-    except (ValueError, TypeError):
-        return set()
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,6 @@ CHECKPOINT_INTERVAL = "delta.checkpointInterval"
 CHECKPOINT_INTERVAL_BEFORE = "dbx_cd.checkpoint_interval"
 DEFAULT_CHECKPOINT_INTERVAL = 10
 
-MAINTAINED = frozenset({*RETENTION, CHECKPOINT_INTERVAL, CHECKPOINT_INTERVAL_BEFORE})
-"""The names of these properties."""
-
 _UNITS = {"week": 7 * 86400, "day": 86400, "hour": 3600, "minute": 60, "second": 1}
 
 
