@@ -1,5 +1,8 @@
 # The public API, module by module. `dbx_cd/__init__.py` reads this file, so that each name is written once.
 
+from .approval.alteration import (
+    acknowledge_alteration as acknowledge_alteration,
+)
 from .approval.decision import (
     approve as approve,
     pending_approvals as pending_approvals,
@@ -88,6 +91,10 @@ from .plan.rollback_readiness import (
 )
 from .relations import (
     RelationName as RelationName,
+)
+from .release.alteration import (
+    AlterationAcknowledged as AlterationAcknowledged,
+    Alterations as Alterations,
 )
 from .release.context import (
     Cd as Cd,

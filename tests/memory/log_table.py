@@ -32,6 +32,7 @@ class MemoryLogTable:
     ) -> None:
         self.name = name or RelationName("ops", "memory", "release_log")
         self.before_append, self.after_append, self.after_read = before_append, after_append, after_read
+        self.user: str | None = None  # who the platform says commits
         self._rows: list[tuple[int, LogRow]] = []
         self._commits: list[Commit] = []
         self._briefs: dict[tuple[str, tuple[str, ...]], LogRow] = {}
@@ -65,9 +66,13 @@ class MemoryLogTable:
         """A commit that is no append, as somebody makes who owns the table."""
         self._commit(operation, parameters)
 
+    def forget(self, kind: str) -> None:
+        """The rows of a kind are not there any more."""
+        self._rows = [(version, row) for version, row in self._rows if row.kind != kind]
+
     def _commit(self, operation: str, parameters: dict[str, str]) -> int:
         version = len(self._commits)
-        self._commits.append(Commit(version, datetime.now(UTC), operation, parameters=parameters))
+        self._commits.append(Commit(version, datetime.now(UTC), operation, self.user, parameters))
         return version
 
     def _cut(self, row: LogRow, brief: Brief | None) -> LogRow:

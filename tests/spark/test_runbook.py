@@ -136,7 +136,7 @@ def _nothing_is_set_aside(shift: Shift, printed: str) -> None:
 
 def _the_log_is_said_not_to_be_altered(_shift: Shift, printed: str) -> None:
     lines = printed.splitlines()
-    assert lines[0] == "not altered"
+    assert lines[0] == "no alteration to look at"
     assert "|CREATE TABLE" in printed
     assert "|WRITE" not in printed
 

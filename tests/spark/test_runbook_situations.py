@@ -19,7 +19,7 @@ from release_context import Releases
 from release_scene import Scene
 from runbook_blocks import BLOCKS, OF_A_SITUATION
 
-from dbx_cd import Cd, approve, request_approval
+from dbx_cd import ApprovalRequired, Cd, approve, request_approval, require_approval
 from dbx_cd.local.workspace import DEVELOPER, OWNER, EmbeddedWorkspace
 from dbx_cd.release.events import Deployed, Deploying, Failed, Release
 from dbx_cd.rollback.journal import RestoreResult
@@ -79,6 +79,7 @@ def approved(releases: Releases, run_id: str) -> Release:
 
 def test_every_situation_of_the_runbook_is_tested_here() -> None:
     tested = {"resume", "resume-failed", "rehearse", "restore-without-others", "restore-what-can-be", "rebuild"}
+    tested |= {"acknowledge"}
     assert {block.name for block in OF_A_SITUATION} == tested
 
 
@@ -148,6 +149,19 @@ def test_an_altered_log_is_told_with_what_altered_it(releases: Releases) -> None
     assert "|DELETE" in printed
     assert "= opened" in printed, "which rows"
     assert "|WRITE" not in printed
+
+
+def test_what_an_approver_acknowledged_no_longer_shuts_the_gate(releases: Releases) -> None:
+    release = approved(releases, "1")
+    cd = releases.cd(OWNER)
+    cd.spark.sql(f"ALTER TABLE {cd.log.table.quoted} UNSET TBLPROPERTIES ('delta.appendOnly')")
+    cd.spark.sql(f"DELETE FROM {cd.log.table.quoted} WHERE kind = 'built'")
+    with pytest.raises(ApprovalRequired, match="altered"):
+        require_approval(releases.cd(), release, target="prod")
+    altered, *_, acknowledged = BLOCKS["acknowledge"].run({"cd": cd}).splitlines()
+    assert "DELETE" in altered
+    assert acknowledged.endswith(f"acknowledged by {OWNER}: rows of a test were deleted")
+    require_approval(releases.cd(), release, target="prod")
 
 
 def test_resume_lets_a_run_whose_release_is_approved_go_on(jobs: Workspace, releases: Releases, tmp_path: Path) -> None:

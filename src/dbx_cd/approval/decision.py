@@ -6,6 +6,7 @@ run. Databricks Jobs has no task type for human approval (none of the SDK's 21).
 
 from __future__ import annotations
 
+from dbx_cd.approval.approver import require_approver
 from dbx_cd.approval.request import (
     ApprovalRequest,
     Decision,
@@ -17,7 +18,6 @@ from dbx_cd.approval.request import (
 )
 from dbx_cd.approval.seal import changed_parts, sealed_parts
 from dbx_cd.errors import (
-    ApprovalNotAllowed,
     ApprovalPending,
     ApprovalRejected,
     ApprovalRequired,
@@ -85,7 +85,7 @@ def require_approval(cd: Cd, release: Release, *, target: str) -> Decision:
     Raises:
         ApprovalPending, ApprovalRejected, ApprovalExpired, ApprovalSuperseded: by what the log says.
         ApprovalStale: something the approval was bound to has changed; `.changed` names the parts.
-        ApprovalRequired: the log was altered.
+        ApprovalRequired: the log was altered, and nobody has acknowledged that.
     """
     return approved_request(cd, release, target=target)[1]
 
@@ -95,9 +95,10 @@ def approved_request(cd: Cd, release: Release, *, target: str) -> tuple[Approval
     altered = cd.log.tampering()
     if altered:
         raise ApprovalRequired(
-            f"the release log was altered: {'; '.join(altered)}",
+            f"the release log was altered: {'; '.join(map(str, altered))}",
             where=cd.log.table,
-            next_step="find out who did it; no approval in this log can be relied on",
+            next_step="find out who did it, and whether approvals in this log can still be relied on; then one of "
+            f"{cd.config.approvers}, in a notebook: acknowledge_alteration(cd, seal='{altered.seal}', reason='...')",
         )
     log = cd.log.read(release)
     refuse_ended(log, target=target)
@@ -142,19 +143,11 @@ def _may_decide(cd: Cd, log: LogReading, request: ApprovalRequest, seal: str) ->
             where=request.release,
             next_step="open the notebook approve again and read what is asked now",
         )
-    me = cd.workspace.current_user.me()
-    person = str(me.user_name)
-    if person in (request.release.requester, request.job_identity):
-        role = "asked for this release" if person == request.release.requester else "is the job's own identity"
-        raise ApprovalNotAllowed(
-            f"{person} {role} and may not decide about it", where=request.release, next_step="ask another approver"
-        )
-    if request.approvers not in {group.display for group in me.groups or ()}:
-        raise ApprovalNotAllowed(
-            f"{person} is not in the group {request.approvers}",
-            where=request.release,
-            next_step="ask a member of the group, or an administrator to be added",
-        )
+    involved = {
+        request.job_identity: "is the job's own identity",
+        request.release.requester: "asked for this release",
+    }
+    require_approver(cd, group=request.approvers, involved=involved, where=request.release)
 
 
 def _refuse_stale(cd: Cd, log: LogReading, request: ApprovalRequest) -> None:

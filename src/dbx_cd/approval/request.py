@@ -56,6 +56,8 @@ class ApprovalRequest(WithSelection):
     """How staging's smoke test ended, in one line."""
     changes: str
     """What differs from the target's last build, in one line."""
+    altered: tuple[str, ...] = ()
+    """Alterations of the release log that an approver has acknowledged, a line each."""
 
     @property
     def deploy(self) -> dict[str, object]:
@@ -80,6 +82,7 @@ class ApprovalRequest(WithSelection):
             ("upstream refs", f"{self.state_target}/{self.state_timestamp}{favoured}"),
             ("staging smoke", self.smoke),
             (f"changes since {self.target}'s last build", self.changes),
+            *(("the release log was altered", line) for line in self.altered),
             ("expires", f"{self.expires_at:%Y-%m-%d %H:%M} UTC"),
             ("seal", self.seal),
         ]
@@ -180,6 +183,7 @@ def request_approval(
         approvers=cd.config.approvers,
         smoke=str(smoke),
         changes=_changes(cd, target, staged.timestamp, staging),
+        altered=tuple(map(str, cd.log.tampering().acknowledged)),
     )
     cd.log.append(release, request)
     earlier = _approved_before(cd, log, request)

@@ -15,10 +15,12 @@ from dbx_cd.relations import RelationName, quote, string_literal
 
 # Row tracking keeps the commit version of every row, also through OPTIMIZE, so that order survives the cleaning of
 # the Delta log (30 days by default), which a join with DESCRIBE HISTORY would not.
-_PROPERTIES = (
-    "'delta.appendOnly' = 'true', 'delta.enableRowTracking' = 'true', "
-    "'delta.logRetentionDuration' = 'interval 400 days'"
-)
+LOG_PROPERTIES = {
+    "delta.appendOnly": "true",
+    "delta.enableRowTracking": "true",
+    "delta.logRetentionDuration": "interval 400 days",
+}
+"""What a log is made with: nobody changes a row, rows keep their order, and commits stay to be looked at."""
 _SQL_TYPES = {str: "STRING", int: "INT", datetime: "TIMESTAMP"}
 
 
@@ -125,8 +127,9 @@ class DeltaLogTable:
             return
         self._sql.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(self.name.catalog)}.{quote(self.name.schema)}")
         columns = ", ".join(f"{n} {t}{'' if optional else ' NOT NULL'}" for n, (t, optional) in _types().items())
+        properties = ", ".join(f"'{name}' = '{value}'" for name, value in LOG_PROPERTIES.items())
         self._sql.execute(
-            f"CREATE TABLE IF NOT EXISTS {self.name.quoted} ({columns}) USING delta TBLPROPERTIES ({_PROPERTIES})"
+            f"CREATE TABLE IF NOT EXISTS {self.name.quoted} ({columns}) USING delta TBLPROPERTIES ({properties})"
         )
         self._known = True
 

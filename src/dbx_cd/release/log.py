@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, TypeVar
 from dbx_cd import html
 from dbx_cd.delta.log_table import Brief, DeltaLogTable, LogRow, LogTable
 from dbx_cd.delta.sql import Sql
-from dbx_cd.errors import ReleaseError
+from dbx_cd.errors import ReleaseError, SqlFailed
 from dbx_cd.records import Record
 from dbx_cd.relations import RelationName
+from dbx_cd.release.alteration import AlterationAcknowledged, Alterations, alterations_of, not_acknowledged
 from dbx_cd.release.events import Release, Superseded
 from dbx_cd.release.reading import LogReading
 from dbx_cd.release.state import STATE_FIELDS, Event, ReleaseState
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 R = TypeVar("R", bound=Record)
+
+# The column is NOT NULL. No release has this id, and whoever reads the log for releases begins at what opened them.
+ABOUT_THE_LOG = ""
 
 _log = logging.getLogger(__name__)
 
@@ -213,7 +217,10 @@ class ReleaseLog:
 
     def append_all(self, release: Release, records: Sequence[Record]) -> list[Event]:
         """Append events of one release in one commit, which is tagged with the first event's id."""
-        events = [self._event(release, record) for record in records]
+        return self._append(release.id, records)
+
+    def _append(self, release_id: str, records: Sequence[Record]) -> list[Event]:
+        events = [self._event(release_id, record) for record in records]
         rows = [
             LogRow(
                 event_id=event.event_id,
@@ -228,13 +235,13 @@ class ReleaseLog:
         ]
         self._rows.append(rows)
         for event, record in zip(events, records, strict=True):
-            _log.info("%s: %s: %s", event.release_id, event.kind, record)
+            _log.info("%s: %s: %s", event.release_id or "the release log", event.kind, record)
         return events
 
-    def _event(self, release: Release, record: Record) -> Event:
+    def _event(self, release_id: str, record: Record) -> Event:
         # `summary` and `ok` are derived from the record, and written out for those who read the table with SQL.
         payload = {**record.to_dict(), "summary": str(record), "ok": getattr(record, "ok", None)}
-        return Event(uuid.uuid4().hex, release.id, record.kind, datetime.now(UTC), self.actor, payload, -1)
+        return Event(uuid.uuid4().hex, release_id, record.kind, datetime.now(UTC), self.actor, payload, -1)
 
     def last(self, release: Release, record_type: type[R]) -> R | None:
         """The newest record of a type in a release, or None."""
@@ -286,17 +293,26 @@ class ReleaseLog:
             for version, r in rows
         ]
 
-    def tampering(self) -> tuple[str, ...]:
-        """Commits of the log that are neither its creation, nor appends, nor maintenance, as short descriptions.
+    def tampering(self) -> Alterations:
+        """Commits of the log that are neither its creation, nor appends, nor maintenance, and were not acknowledged.
 
         The log is tamper-evident, not tamper-proof: an owner can unset `delta.appendOnly`, and RESTORE ignores it
-        (measured). The gate refuses a log for which this is not empty.
+        (measured). The gate refuses a log while there is anything that nobody has acknowledged.
         """
-        found = []
-        for commit in self._rows.commits():
-            created = commit.version == 0 and commit.operation.startswith("CREATE TABLE")
-            appended = commit.operation == "WRITE" and commit.parameters.get("mode") == "Append"
-            settings = commit.operation == "SET TBLPROPERTIES" and "appendOnly" not in str(commit.parameters)
-            if not (created or appended or settings or commit.is_maintenance):
-                found.append(f"version {commit.version}: {commit.operation}")
-        return tuple(found)
+        commits = self._rows.commits()
+        altered = alterations_of(commits)
+        if not altered:
+            return Alterations()  # nothing to ask of the rows: so it is nearly always
+        try:
+            events = self.events(ABOUT_THE_LOG, kinds=(AlterationAcknowledged.KIND,))
+        except SqlFailed as failed:
+            if failed.condition != "FIELD_NOT_FOUND":
+                raise
+            return Alterations(
+                altered
+            )  # row tracking was turned off (measured): say that, rather than fail at the rows
+        return not_acknowledged(commits, [(e.version, AlterationAcknowledged.read(dict(e.payload))) for e in events])
+
+    def append_acknowledgement(self, record: AlterationAcknowledged) -> Event:
+        """Append the one event that is about the log itself."""
+        return self._append(ABOUT_THE_LOG, [record])[0]

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from pyspark.sql import SparkSession
 
-from dbx_cd import Release, ReleaseLog
+from dbx_cd import Release, ReleaseLog, SqlFailed
 from dbx_cd.release.events import Deployed, Deploying, Failed
 
 FIRST, SECOND = "a" * 40, "b" * 40
@@ -47,7 +47,7 @@ def test_order_is_commit_order_also_after_optimize(spark: SparkSession, log: Rel
         log.append(release, record)
     spark.sql(f"OPTIMIZE {log.table.quoted}")
     assert [e.kind for e in log.events(release.id)] == ["opened", "deploying", "failed", "deploying", "deployed"]
-    assert log.tampering() == ()
+    assert not log.tampering()
 
 
 def test_the_log_refuses_updates_and_deletes(spark: SparkSession, log: ReleaseLog) -> None:
@@ -71,7 +71,72 @@ def test_an_altered_log_is_noticed(spark: SparkSession, alter: Callable[[SparkSe
     log = a_log(spark)
     log.open(FIRST, run_id="1", requester="ci")
     alter(spark, log.table.quoted)
-    assert log.tampering() != ()
+    assert log.tampering()
+
+
+@pytest.mark.parametrize("alter", [_delete_after_unlocking, _restore])
+def test_what_was_acknowledged_is_no_alteration_until_the_next_one(
+    spark: SparkSession, alter: Callable[[SparkSession, str], None]
+) -> None:
+    log = a_log(spark)
+    log.open(FIRST, run_id="1", requester="ci")
+    alter(spark, log.table.quoted)
+    record = log.tampering().acknowledge(actor="owner", reason="it was us")
+    log.append_acknowledgement(record)
+    assert not log.tampering()
+    assert log.tampering().acknowledged == (record,)
+    assert log.history().rows == ()
+    log.open(SECOND, run_id="2", requester="ci")
+    spark.sql(f"OPTIMIZE {log.table.quoted}")
+    assert not log.tampering()
+    spark.sql(f"ALTER TABLE {log.table.quoted} UNSET TBLPROPERTIES ('delta.appendOnly')")
+    assert [commit.operation for commit in log.tampering()] == ["UNSET TBLPROPERTIES"]
+
+
+def test_a_restore_to_before_the_acknowledgement_takes_it_away(spark: SparkSession) -> None:
+    log = a_log(spark)
+    log.open(FIRST, run_id="1", requester="ci")
+    _delete_after_unlocking(spark, log.table.quoted)
+    altered = log.tampering()
+    log.append_acknowledgement(altered.acknowledge(actor="owner", reason="it was us"))
+    spark.sql(f"RESTORE TABLE {log.table.quoted} TO VERSION AS OF {altered.commits[0].version}")
+    operations = [commit.operation for commit in log.tampering()]
+    assert operations == ["RESTORE", *(commit.operation for commit in altered)]
+
+
+@pytest.mark.parametrize(
+    ("statement", "harmless"),
+    [
+        ("SET TBLPROPERTIES ('DELTA.APPENDONLY' = 'false')", False),
+        ("SET TBLPROPERTIES ('delta.enableRowTracking' = 'false')", False),
+        ("SET TBLPROPERTIES ('delta.logRetentionDuration' = 'interval 30 days')", False),
+        ("SET TBLPROPERTIES ('delta.logRetentionDuration' = 'interval 500 days')", True),
+        ("SET TBLPROPERTIES ('comment' = 'keep delta.appendOnly')", True),
+        ("CLUSTER BY (kind)", True),
+    ],
+)  # fmt: skip
+def test_of_settings_only_those_that_a_log_needs_are_an_alteration(
+    spark: SparkSession, statement: str, harmless: bool
+) -> None:
+    log = a_log(spark)
+    log.open(FIRST, run_id="1", requester="ci")
+    spark.sql(f"ALTER TABLE {log.table.quoted} {statement}")
+    assert bool(log.tampering()) is not harmless
+
+
+def test_a_log_without_row_tracking_is_told_to_be_altered_and_can_be_read_once_it_is_on_again(
+    spark: SparkSession,
+) -> None:
+    log = a_log(spark)
+    release = log.open(FIRST, run_id="1", requester="ci")
+    spark.sql(f"ALTER TABLE {log.table.quoted} SET TBLPROPERTIES ('delta.enableRowTracking' = 'false')")
+    assert [commit.operation for commit in log.tampering()] == ["SET TBLPROPERTIES"]
+    with pytest.raises(SqlFailed, match="row_commit_version"):
+        log.read()
+    spark.sql(f"ALTER TABLE {log.table.quoted} SET TBLPROPERTIES ('delta.enableRowTracking' = 'true')")
+    log.append_acknowledgement(log.tampering().acknowledge(actor="owner", reason="turned on again"))
+    assert not log.tampering()
+    assert [r for r, _ in log.history()] == [release]
 
 
 def test_the_history_is_a_table_newest_first(log: ReleaseLog) -> None:

@@ -99,29 +99,6 @@ def test_tasks_of_one_run_that_open_at_once_agree_on_one_release(table: MemoryLo
     assert [r for r, _ in log.history()] == opened[:1]
 
 
-@pytest.mark.parametrize(
-    ("operation", "parameters"),
-    [("DELETE", {}), ("RESTORE", {"version": "0"}), ("WRITE", {"mode": "Overwrite"}), ("UPDATE", {}),
-     ("SET TBLPROPERTIES", {"properties": '{"delta.appendOnly":"false"}'}),
-     ("UNSET TBLPROPERTIES", {"properties": '["delta.appendOnly"]'})],
-)  # fmt: skip
-def test_an_altered_log_is_noticed(
-    table: MemoryLogTable, log: ReleaseLog, operation: str, parameters: dict[str, str]
-) -> None:
-    log.open(FIRST, run_id="1", requester="ci")
-    assert log.tampering() == ()
-    table.alter(operation, **parameters)
-    assert log.tampering() == (f"version 2: {operation}",)
-
-
-@pytest.mark.parametrize("operation", ["OPTIMIZE", "VACUUM START", "VACUUM END", "REORG", "ROW TRACKING BACKFILL"])
-def test_maintenance_of_the_log_is_no_alteration(table: MemoryLogTable, log: ReleaseLog, operation: str) -> None:
-    log.open(FIRST, run_id="1", requester="ci")
-    table.alter(operation)
-    table.alter("SET TBLPROPERTIES", properties='{"delta.logRetentionDuration":"interval 500 days"}')
-    assert log.tampering() == ()
-
-
 def test_last_good_skips_what_failed_or_was_rolled_back(log: ReleaseLog) -> None:
     good = log.open(FIRST, run_id="1", requester="ci")
     log.append(good, Deployed("prod", "d1"))
