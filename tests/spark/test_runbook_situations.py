@@ -21,7 +21,7 @@ from runbook_blocks import BLOCKS, OF_A_SITUATION
 
 from dbx_cd import ApprovalRequired, Cd, approve, request_approval, require_approval
 from dbx_cd.local.workspace import DEVELOPER, OWNER, EmbeddedWorkspace
-from dbx_cd.release.events import Deployed, Deploying, Failed, Release
+from dbx_cd.release.events import ClaimWithdrawn, Deployed, Deploying, Failed, Release
 from dbx_cd.rollback.journal import RestoreResult
 from dbx_cd.rollback.rehearsal import Rehearsal
 
@@ -154,8 +154,9 @@ def test_an_altered_log_is_told_with_what_altered_it(releases: Releases) -> None
 def test_what_an_approver_acknowledged_no_longer_shuts_the_gate(releases: Releases) -> None:
     release = approved(releases, "1")
     cd = releases.cd(OWNER)
+    cd.log.append(release, ClaimWithdrawn("prod", "of a test"))
     cd.spark.sql(f"ALTER TABLE {cd.log.table.quoted} UNSET TBLPROPERTIES ('delta.appendOnly')")
-    cd.spark.sql(f"DELETE FROM {cd.log.table.quoted} WHERE kind = 'built'")
+    cd.spark.sql(f"DELETE FROM {cd.log.table.quoted} WHERE kind = 'claim_withdrawn'")
     with pytest.raises(ApprovalRequired, match="altered"):
         require_approval(releases.cd(), release, target="prod")
     altered, *_, acknowledged = BLOCKS["acknowledge"].run({"cd": cd}).splitlines()
