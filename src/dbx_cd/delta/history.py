@@ -10,7 +10,6 @@ from typing import Any
 from dbx_cd.delta.operations import LAYOUT, MAINTENANCE, is_housekeeping, property_changes
 from dbx_cd.digest import digest
 
-
 _ZONES = range(-12, 15)
 """Offsets from UTC in hours that a JVM may have."""
 

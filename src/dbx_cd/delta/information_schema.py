@@ -27,9 +27,8 @@ def entries(sql: Sql, relations: Sequence[RelationName]) -> dict[str, CatalogEnt
     """
     found = _listed(sql, relations)
     unlisted = [r for r in relations if r.key not in found]
-    there = [
-        r for r, is_there in zip(unlisted, in_parallel(partial(_exists, sql), unlisted, threads=_THREADS)) if is_there
-    ]
+    answers = in_parallel(partial(_exists, sql), unlisted, threads=_THREADS)
+    there = [r for r, is_there in zip(unlisted, answers, strict=True) if is_there]
     found |= _listed(sql, there)  # somebody may have created it in between
     hidden = [str(r) for r in there if r.key not in found]
     if hidden:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from dbx_cd.delta.retention import RETENTION
+from dbx_cd.delta.retention import CHECKPOINT_INTERVAL, CHECKPOINT_INTERVAL_BEFORE, RETENTION
 
 MAINTENANCE = frozenset(
     {
@@ -62,7 +62,7 @@ _HOUSEKEEPING = frozenset(
     {
         *RETENTION,
         # How often, and in which form, Delta's own log is summed up; dbx_cd's note of what it set there.
-        *("delta.checkpointInterval", "delta.checkpointPolicy", "dbx_cd.checkpoint_interval"),
+        *(CHECKPOINT_INTERVAL, "delta.checkpointPolicy", CHECKPOINT_INTERVAL_BEFORE),
         # The protocol, in the words of properties.
         *("delta.minReaderVersion", "delta.minWriterVersion"),
         # Where row tracking keeps what it knows of rewritten rows: Delta chooses these names.

@@ -93,6 +93,9 @@ class CatalogSettings:
         return (*([f"row filter {self.row_filter}"] if self.row_filter else []), *masks)
 
 
+NOTHING_KNOWN = CatalogSettings()
+
+
 @dataclass(frozen=True)
 class TableDetail:
     """What DESCRIBE DETAIL says."""

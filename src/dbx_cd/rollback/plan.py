@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from dbx_cd import html
 from dbx_cd.delta.sql import in_parallel
-from dbx_cd.delta.tables import CatalogEntry, CatalogSettings, Tables
+from dbx_cd.delta.tables import NOTHING_KNOWN, CatalogEntry, Tables
 from dbx_cd.delta.views import dependency_order
 from dbx_cd.digest import digest
 from dbx_cd.errors import RestoreRefused
@@ -193,7 +193,7 @@ def assess(
             state,
             replace(
                 _present(tables, state, entries[state.relation.key], details=details),
-                settings=settings.get(state.relation.key, CatalogSettings()),
+                settings=settings.get(state.relation.key, NOTHING_KNOWN),
             ),
             own=OwnCommits.of(state.relation, points, afters),
             to=to,

@@ -79,8 +79,8 @@ class RestorePoint(Record):
 
 
 def _with_settings(relation: dict[str, Any]) -> dict[str, Any]:
-    kept = {name: relation[name] for name in ("keys", "tags") if name in relation}
-    return relation | {"settings": kept}
+    settings = {name: relation[name] for name in ("keys", "tags") if name in relation}
+    return {name: value for name, value in relation.items() if name not in settings} | {"settings": settings}
 
 
 @dataclass(frozen=True)

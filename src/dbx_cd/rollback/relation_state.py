@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import cached_property
 
 from dbx_cd.delta.history import History
-from dbx_cd.delta.tables import CatalogEntry, CatalogSettings, Column, Fingerprint, Kind, TableDetail
+from dbx_cd.delta.tables import NOTHING_KNOWN, CatalogEntry, CatalogSettings, Column, Fingerprint, Kind, TableDetail
 from dbx_cd.digest import digest
 from dbx_cd.errors import DbxCdError
 from dbx_cd.relations import RelationName
@@ -46,7 +46,7 @@ class RelationState:
     """Its columns, in order."""
     comment: str | None = None
     """Its comment."""
-    settings: CatalogSettings = CatalogSettings()
+    settings: CatalogSettings = NOTHING_KNOWN
     """What the catalog keeps of it besides."""
     view_text: str | None = None
     """The query of a view, where this user may read it."""
@@ -103,7 +103,7 @@ class Present:
     """A table's properties."""
     detail: TableDetail | None = None
     """What Delta says of a table, where it was asked for."""
-    settings: CatalogSettings = CatalogSettings()
+    settings: CatalogSettings = NOTHING_KNOWN
     """What the catalog keeps of it besides, where it was asked for."""
     history: History | None = None
     """A table's commits."""
