@@ -23,6 +23,7 @@ class World(Protocol):
 
     tables: Tables
     log: LogTable
+    user: str
 
     def name(self, identifier: str) -> RelationName:
         """A name in a schema of the test's own."""
@@ -180,6 +181,40 @@ def a_view_is_what_it_was_made_from_and_stops_answering_without_its_column(world
         world.tables.read_one(v)
 
 
+def a_view_is_read_in_the_schema_it_was_made_in(world: World) -> None:
+    """Names of one part in its query mean relations there, whoever makes it, and wherever they are."""
+    t, v = world.name("t"), world.name("v")
+    world.create(t, 1)
+    here, plain = (t.catalog, t.schema), {"columns": (), "comment": None, "properties": {}}
+    world.tables.create_view(v, text="SELECT id FROM t", namespace=here, **plain)  # type: ignore[arg-type]
+    assert world.tables.view_namespace(v) == here
+    world.tables.create_view(v, text=f"SELECT id FROM {t.quoted}", **plain)  # type: ignore[arg-type]
+    assert world.tables.view_namespace(v) != here, "the session's own schema is what it was"
+
+
+def properties_are_unset_by_a_commit_that_names_them(world: World) -> None:
+    t = world.name("t")
+    world.create(t, 1)
+    world.tables.set_properties(t, {"dbx_cd.test": "yes", "dbx_cd.other": "yes"})
+    world.tables.unset_properties(t, ["dbx_cd.test", "dbx_cd.never_set"])
+    assert world.tables.detail(t).properties == {"dbx_cd.other": "yes"}
+    assert world.tables.history(t).commits[2].changed_properties == {"dbx_cd.test", "dbx_cd.never_set"}
+
+
+def every_commit_names_its_user_and_is_known_by_its_mark(world: World) -> None:
+    t = world.name("t")
+    world.create(t, 1)
+    world.insert(t, 2)
+    world.tables.set_properties(t, {"dbx_cd.test": "yes"})
+    world.tables.signed("x").restore(t, 0)
+    commits = world.tables.history(t).commits
+    assert {c.user for c in commits.values()} == {world.user}
+    assert len({c.mark for c in commits.values()}) == 4
+    alone = world.tables.history(t, limit=1)
+    assert alone.commits[3].mark == commits[3].mark
+    assert world.tables.history(t).has(3, at=alone.commits[3].at, mark=alone.commits[3].mark)
+
+
 def a_view_does_not_take_a_table_s_name(world: World) -> None:
     t, v = world.name("t"), world.name("v")
     world.create(t, 1)
@@ -271,6 +306,9 @@ CONTRACT = [
     a_dropped_table_is_gone_where_there_is_no_undrop,
     what_is_missing_is_said_to_be_missing,
     a_view_is_what_it_was_made_from_and_stops_answering_without_its_column,
+    a_view_is_read_in_the_schema_it_was_made_in,
+    properties_are_unset_by_a_commit_that_names_them,
+    every_commit_names_its_user_and_is_known_by_its_mark,
     a_view_does_not_take_a_table_s_name,
     properties_are_set_by_a_commit_that_is_maintenance_for_retention_alone,
     a_signed_commit_says_so_and_others_do_not,

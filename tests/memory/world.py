@@ -15,6 +15,7 @@ class MemoryWorld:
     def __init__(self) -> None:
         self.tables = MemoryTables()
         self.log = MemoryLogTable()
+        self.user = "bot"
 
     def name(self, identifier: str) -> RelationName:
         return RelationName("prod", "memory", identifier)

@@ -11,6 +11,7 @@ from pyspark.sql import SparkSession
 from dbx_cd.delta.log_table import DeltaLogTable
 from dbx_cd.delta.spark_tables import SparkTables
 from dbx_cd.delta.sql import Sql
+from dbx_cd.local.session_user import act_as
 from dbx_cd.relations import RelationName
 from memory.contract import CONTRACT, World
 
@@ -18,7 +19,10 @@ from memory.contract import CONTRACT, World
 class DeltaWorld:
     """A schema of a test's own in the embedded workspace."""
 
+    user = "contract@example.org"
+
     def __init__(self, spark: SparkSession) -> None:
+        spark = act_as(spark, self.user)
         self._spark = spark
         self.schema = f"contract_{uuid.uuid4().hex[:8]}"
         self.tables = SparkTables.of(spark)

@@ -84,6 +84,8 @@ class RestoreResult(Record):
     brought_back: bool = True
     """Whether it was to change anything, or a killed attempt was, which it ends: what that one did, it may not have
     said."""
+    left_out: tuple[str, ...] = ()
+    """The relations that were left as they are on purpose."""
     of_all: bool = False
     """Whether it was of all that the release changed, but for what was left out on purpose: a deploy that was killed is
     over then."""
@@ -102,8 +104,11 @@ class RestoreResult(Record):
         done = sum(r.ok and r.changes for r in self.relations)
         same = sum(r.ok and not r.changes for r in self.relations)
         failed = f", {len(self.failed)} FAILED: {', '.join(r.name for r in self.failed)}" if self.failed else ""
+        left_out = f", left out on purpose: {', '.join(self.left_out)}" if self.left_out else ""
         why = f" ({self.reason})" if self.reason else ""
-        return f"release {self.release_id}: {done} relations restored, {same} left as they are{failed}{why}"
+        if self.left_out and not self.relations:
+            return f"release {self.release_id}: NOTHING was brought back{left_out}{why}"
+        return f"release {self.release_id}: {done} relations restored, {same} left as they are{left_out}{failed}{why}"
 
     @property
     def text(self) -> str:

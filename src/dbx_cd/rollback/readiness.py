@@ -51,7 +51,8 @@ def readiness_of(state: RelationState, taken_at: datetime) -> Readiness:
         case "view":
             return Readiness(state.name, "restorable", "its text is recorded")
         case "table" if state.unreadable:
-            return Readiness(state.name, "rebuild", state.unreadable)
+            fine = state.settings.fine_grained
+            return Readiness(state.name, "rebuild", f"{state.unreadable}{_fine_grained(state)}", is_lost=bool(fine))
         case "table" if state.replaced_by and state.can_undrop:
             reason = f"the build drops it for {state.replaced_by}; UNDROP brings it back for 7 days (never tried)"
             return Readiness(state.name, "undrop", reason, taken_at + UNDROP_WINDOW)
@@ -85,7 +86,15 @@ def _of_table(state: RelationState, taken_at: datetime) -> Readiness:
         )
         return Readiness(state.name, "rebuild", reason, is_lost=True)
     made = f"; version {state.version} was made of version {state.refreshed_from}" if state.refreshed_from else ""
-    return Readiness(state.name, "restorable", f"files checked; {limit}{made}{failed}", until)
+    return Readiness(state.name, "restorable", f"files checked; {limit}{made}{failed}{_fine_grained(state)}", until)
+
+
+def _fine_grained(state: RelationState) -> str:
+    """Row filters and masks refuse time travel on dedicated compute: FGAC_TIME_TRAVEL_NOT_SUPPORTED (documentation)."""
+    if not state.settings.fine_grained:
+        return ""
+    listed = ", ".join(state.settings.fine_grained)
+    return f"; it has {listed}: no time travel on dedicated compute: roll back on standard compute or a warehouse"
 
 
 def extend_retention(spark: SparkSession, table: RelationName, *, days: int) -> None:

@@ -110,6 +110,7 @@ def restore(
         discarded_later_writes=discard_later_writes,
         reason=reason,
         brought_back=any(p.changes for p in ended),
+        left_out=plan.skip,
         of_all=not plan.only and (plan.to is None or not plan.items),
     )
     _say_what_was_erased(cd, release, ended)

@@ -934,3 +934,13 @@ def test_a_restore_point_is_readable_for_as_long_as_retention_says(releases: Rel
     assert until is not None
     assert abs(until - point.taken_at - timedelta(days=60)) < timedelta(minutes=1)
     assert releases.cd().log.last(release, Deployed) is not None
+
+
+def test_leaving_everything_out_brings_nothing_back_and_says_so(releases: Releases) -> None:
+    release, cd = written(releases, "a"), releases.cd()
+    plan = plan_restore(cd, release, skip=["a"])
+    result = restore(cd, plan, seal=plan.seal)
+    assert not result.complete
+    assert str(result) == f"release {release.id}: NOTHING was brought back, left out on purpose: prod.shop.a"
+    assert cd.log.state(release).phase == "deployed"
+    assert cd.log.last_good("prod") == release

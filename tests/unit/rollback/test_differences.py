@@ -1,0 +1,117 @@
+"""What a restore leaves different is named in the plan, in its result, and on the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from dbx_cd import RestorePlan, plan_restore, restore
+from dbx_cd.delta.tables import NOTHING_KNOWN, CatalogEntry, CatalogSettings, Column, Constraint, TableDetail
+from dbx_cd.rollback.differences import left_by_restore, left_where_nothing_is_done
+from dbx_cd.rollback.relation_state import Present, RelationState
+from memory.releases import Releases, relation
+
+A = relation("prod", "a")
+SETTINGS = CatalogSettings(
+    keys=(Constraint("pk", "PRIMARY KEY", ("id",)),),
+    tags={"pii": "yes"},
+    column_tags={"id.pii": "no"},
+    grants=("SELECT to analysts",),
+    owner="ann",
+    row_filter="",
+    column_masks={},
+)
+DETAIL = TableDetail("t", properties={"delta.appendOnly": "true"}, clustered_by=("id",), features=("appendOnly",))
+BEFORE = RelationState("prod.shop.a", "table", detail=DETAIL, settings=SETTINGS, columns=(Column("id", "int"),))
+ENTRY = CatalogEntry("table", columns=(Column("id", "int"),))
+NOW = Present(ENTRY, detail=DETAIL, settings=SETTINGS)
+
+
+def test_nothing_is_named_where_nothing_differs() -> None:
+    assert left_by_restore(BEFORE, NOW) == left_where_nothing_is_done(BEFORE, NOW) == ()
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"keys": ()}, ["primary key pk (id) is gone"]),
+        (
+            {"keys": (Constraint("pk", "PRIMARY KEY", ("other",)),)},
+            ["primary key pk (id) is gone", "primary key pk (other) is new, and stays"],
+        ),
+        ({"tags": {}}, ["tag pii is not there, was 'yes'"]),
+        ({"tags": {"pii": "yes", "new": ""}}, ["tag new is '', was not there"]),
+        ({"column_tags": {"id.pii": "yes"}}, ["column tag id.pii is 'yes', was 'no'"]),
+        ({"grants": ()}, ["grant of SELECT to analysts is gone"]),
+        ({"grants": ("SELECT to all", "SELECT to analysts")}, ["grant of SELECT to all is new, and stays"]),
+        ({"owner": "bob"}, ["owner is bob, was ann"]),
+        ({"row_filter": "f"}, ["row filter is f, was none"]),
+        ({"column_masks": {"id": "hide"}}, ["column mask on id is 'hide', was not there"]),
+    ],
+)
+def test_what_the_catalog_keeps_is_named_whatever_is_done(change: dict[str, object], named: list[str]) -> None:
+    now = replace(NOW, settings=replace(SETTINGS, **change))  # type: ignore[arg-type]
+    assert list(left_by_restore(BEFORE, now)) == named
+    assert list(left_where_nothing_is_done(BEFORE, now)) == named
+
+
+def test_what_is_not_known_is_no_difference() -> None:
+    assert left_by_restore(BEFORE, replace(NOW, settings=NOTHING_KNOWN, detail=None)) == ()
+    assert left_by_restore(replace(BEFORE, settings=NOTHING_KNOWN, detail=None), NOW) == ()
+
+
+def test_the_protocol_stays_upgraded_after_a_restore() -> None:
+    now = replace(NOW, detail=replace(DETAIL, writer_version=7, features=("appendOnly", "deletionVectors")))
+    assert left_by_restore(BEFORE, now) == (
+        "protocol is reader 1 and writer 7, was reader 1 and writer 2",
+        "table feature deletionVectors is new, and stays",
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (lambda d: replace(d, properties={}), "property delta.appendOnly is not there, was 'true'"),
+        (lambda d: replace(d, clustered_by=("v",)), "clustered by v, was by id"),
+        (lambda d: replace(d, partitioned_by=("v",)), "partitioned by v, was by nothing"),
+    ],
+)
+def test_what_restore_would_bring_back_is_named_only_where_it_is_not_run(
+    change: Callable[[TableDetail], TableDetail], named: str
+) -> None:
+    now = replace(NOW, detail=change(DETAIL))
+    assert left_by_restore(BEFORE, now) == ()
+    assert left_where_nothing_is_done(BEFORE, now) == (named,)
+
+
+def test_comments_and_columns_are_named_where_restore_is_not_run() -> None:
+    entry = replace(ENTRY, comment="other", columns=(Column("id", "int", comment="the id"), Column("v", "int")))
+    assert left_where_nothing_is_done(BEFORE, replace(NOW, entry=entry)) == (
+        "comment is 'other', was 'none'",
+        "columns differ: id, v",
+    )
+
+
+def test_the_plan_its_page_and_the_result_name_what_will_not_be_as_it_was(tmp_path: Path) -> None:
+    releases = Releases(tmp_path)
+    releases.tables.create(A, 1)
+    releases.tables.catalog_settings[A.key] = SETTINGS
+
+    def change() -> None:
+        releases.tables.insert(A, 2)
+        releases.tables.catalog_settings[A.key] = replace(SETTINGS, tags={})
+
+    release, cd = releases.changed(["a"], change), releases.cd()
+    plan = plan_restore(cd, release)
+    named = "tag pii is not there, was 'yes'"
+    assert [i.differences for i in plan.items] == [(named,)]
+    assert f"not as it was: {named}" in plan.text
+    assert "tag pii is not there" in plan.to_html()
+    assert RestorePlan.from_dict(plan.to_dict()) == plan
+    result = restore(cd, plan, seal=plan.seal)
+    assert [r.differences for r in result.relations] == [(named,)]
+    assert named in result.text
+    assert "tag pii is not there" in result.to_html()

@@ -1,0 +1,42 @@
+"""What a restore point says of a relation before the deploy, and what the policy makes of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from dbx_cd import RestorePoint, RestoreRefused
+from dbx_cd.delta.tables import CatalogSettings
+from dbx_cd.plan.rollback_readiness import require_readiness
+from dbx_cd.rollback.readiness import readiness_of
+from dbx_cd.rollback.relation_state import RelationState
+
+NOW = datetime(2026, 6, 1, tzinfo=UTC)
+HIDDEN = CatalogSettings(row_filter="prod.shop.own_rows", column_masks={"email": "prod.shop.hide"})
+ORDERS = RelationState("prod.shop.orders", "table", version=3, committed_at=NOW)
+
+
+def test_a_row_filter_and_a_mask_are_named_before_the_deploy() -> None:
+    ready = readiness_of(replace(ORDERS, settings=HIDDEN), NOW)
+    assert ready.status == "restorable"
+    assert "row filter prod.shop.own_rows, column mask prod.shop.hide on email" in ready.reason
+    assert "no time travel on dedicated compute" in ready.reason
+
+
+def test_where_they_refuse_time_travel_already_the_policy_refuses_the_deploy() -> None:
+    refused = "version 3 cannot be read: [FGAC_TIME_TRAVEL_NOT_SUPPORTED]"
+    state = replace(ORDERS, settings=HIDDEN, unreadable=refused)
+    ready = readiness_of(state, NOW)
+    assert (ready.status, ready.is_lost) == ("rebuild", True)
+    assert refused in ready.reason
+    assert "row filter prod.shop.own_rows" in ready.reason
+    with pytest.raises(RestoreRefused, match="row filter"):
+        require_readiness(RestorePoint("r", NOW, (state,)), policy="error")
+    require_readiness(RestorePoint("r", NOW, (state,)), policy="warn")
+
+
+def test_a_table_without_them_says_nothing_of_them() -> None:
+    nothing = CatalogSettings(row_filter="", column_masks={})
+    assert "dedicated" not in readiness_of(replace(ORDERS, settings=nothing), NOW).reason
