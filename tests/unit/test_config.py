@@ -184,3 +184,11 @@ def test_staging_of_a_target_is_what_it_defers_to(load) -> None:
     assert load().staging_of("prod") == "stg"
     with pytest.raises(ConfigError, match=r"'stg' defers to nothing.*set targets\.stg\.defer_to"):
         load().staging_of("stg")
+
+
+def test_writers_are_a_list_of_names(tmp_path: Path) -> None:
+    (tmp_path / "dbx_cd.yml").write_text("targets: {stg: {}, prod: {gate: approval, defer_to: stg, writers: [dbt-sp]}}")
+    assert CdConfig.load(tmp_path).target("prod").writers == ("dbt-sp",)
+    (tmp_path / "dbx_cd.yml").write_text("targets: {prod: {writers: dbt-sp}}")
+    with pytest.raises(ConfigError, match=r"`targets\.prod\.writers` must be a list of names, not 'dbt-sp'"):
+        CdConfig.load(tmp_path)
