@@ -265,6 +265,11 @@ class Lifecycle(RuleBasedStateMachine):
             last_good = None
         assert last_good == (good[0] if good else None), "the newest release in production is the last good one"
 
+        undone = {release.id for release, state in history if state.phase == "rolled_back"}
+        builds = [version for version in self.world.cd().store.list("prod") if version.is_deployable]
+        self.seen["left_behind"] += any(v.release_id in undone for v in builds)
+        assert not [v for v in builds if v.is_latest and v.release_id in undone], "latest names what is in place"
+
     @invariant()
     def what_is_pending_can_still_be_decided(self) -> None:
         for request in pending_approvals(self.world.cd()):
@@ -473,7 +478,7 @@ def attack(*, examples: int, steps: int, derandomize: bool, shrinks: bool = Fals
 
 EVERYTHING = (
     "superseded approved rejected deploying claim_withdrawn deployed failed smoked rolled_back restored_relation "
-    "killed meanwhile given_back"
+    "killed meanwhile given_back left_behind"
 )
 
 

@@ -1,4 +1,8 @@
-"""What `latest` serves in one target's folder: a pointer file is the switch, the copy beside it is for raw paths."""
+"""What `latest` serves in one target's folder: a pointer file is the switch, the copy beside it is for raw paths.
+
+A version whose release was rolled back is withdrawn: an empty file beside its artifacts, so that it is not served by an
+unreadable pointer, or by none, either. It is written before the pointer moves, and there is no half of it.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,7 @@ from dbx_cd.errors import ArtifactNotFound, ChecksumMismatch
 
 POINTER_NAME = "latest.json"
 _COPY_NAME = "latest"
+_WITHDRAWN_NAME = "withdrawn"
 
 
 def switch(folder: Path, version_dir: Path) -> None:
@@ -19,7 +24,7 @@ def switch(folder: Path, version_dir: Path) -> None:
     copy = folder / _COPY_NAME
     copy.mkdir(exist_ok=True)
     record = version_dir / RECORD_NAME
-    names = {p.name for p in version_dir.iterdir()}
+    names = {p.name for p in version_dir.iterdir()} - {_WITHDRAWN_NAME}
     # Without its record the copy says of itself that it is not complete.
     (copy / RECORD_NAME).unlink(missing_ok=True)
     for stale in [p for p in copy.iterdir() if p.name not in names]:
@@ -28,6 +33,23 @@ def switch(folder: Path, version_dir: Path) -> None:
         list(pool.map(lambda name: shutil.copyfile(version_dir / name, copy / name), sorted(names - {RECORD_NAME})))
     shutil.copyfile(record, copy / RECORD_NAME)
     write_json(folder / POINTER_NAME, {"timestamp": version_dir.name, "sha256": file_digest(record).sha256})
+
+
+def clear(folder: Path) -> None:
+    """Let `latest` serve nothing: the copy says that it is not complete, the pointer goes, then the copy."""
+    (folder / _COPY_NAME / RECORD_NAME).unlink(missing_ok=True)
+    (folder / POINTER_NAME).unlink(missing_ok=True)
+    shutil.rmtree(folder / _COPY_NAME, ignore_errors=True)
+
+
+def withdraw(version_dir: Path) -> None:
+    """Mark a version as one that `latest` must not come to serve any more; doing it again changes nothing."""
+    (version_dir / _WITHDRAWN_NAME).write_bytes(b"")
+
+
+def is_withdrawn(version_dir: Path) -> bool:
+    """Whether a version was marked so."""
+    return (version_dir / _WITHDRAWN_NAME).exists()
 
 
 def was_switched(folder: Path) -> bool:

@@ -11,15 +11,14 @@ from __future__ import annotations
 import contextlib
 import logging
 import shutil
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from dbx_cd.artifacts.latest import POINTER_NAME, pointed_at, switch, was_switched
+from dbx_cd.artifacts.latest import POINTER_NAME, clear, is_withdrawn, pointed_at, switch, was_switched, withdraw
 from dbx_cd.artifacts.version import (
-    DEPLOYABLE_COMMANDS,
     RECORD_NAME,
     TIMESTAMP_FORMAT,
     ArtifactVersion,
@@ -119,10 +118,10 @@ class ArtifactStore:
         """The newest version that was published as `latest`, verified.
 
         The pointer is overwritten in place, so a crash can leave it unreadable. Then the newest complete successful
-        build is served, which is what the pointer was about to say.
+        build that was not withdrawn is served, which is what the pointer was about to say.
 
         Raises:
-            ArtifactNotFound: nothing was ever published as latest.
+            ArtifactNotFound: nothing was ever published as latest, or all that was is withdrawn.
             ChecksumMismatch: a file is not what was published.
         """
         serving = self._serving(target)
@@ -154,13 +153,43 @@ class ArtifactStore:
             ArtifactNotFound: that release has none.
         """
         for version in reversed(self._complete(target)):
-            if version.release_id == release_id and version.ok and version.command in DEPLOYABLE_COMMANDS:
+            if version.release_id == release_id and version.is_deployable:
                 return self.get(target, version.timestamp)
         raise ArtifactNotFound(
             f"release {release_id} has no successful build in target {target!r}",
             where=self.root / target,
             next_step="run its build task first",
         )
+
+    def move_latest_back(
+        self, target: str, *, withdrawn: Iterable[ArtifactVersion], to: ArtifactVersion | None
+    ) -> ArtifactVersion | None:
+        """Withdraw versions, and let `latest` serve another one where it serves one of them.
+
+        Killed at any step it serves what it did before or what it should; calling it again goes on.
+
+        Args:
+            target: the dbt target.
+            withdrawn: the versions that are not in the target any more.
+            to: the version that is; None where there is none, and `latest` serves nothing from then on.
+
+        Returns:
+            The version that `latest` served and does not serve any more; None where it stays as it is.
+
+        Raises:
+            ArtifactError: what `latest` serves is damaged, or what it should serve now.
+            OSError: the store cannot be written.
+        """
+        gone = {version.timestamp: version for version in withdrawn}
+        for timestamp in sorted(gone):
+            withdraw(self.root / target / timestamp)
+        before = gone.get(self._serving(target) or "")
+        if before is not None and to is not None:
+            switch(self.root / target, self.root / target / to.timestamp)
+            self.latest(target)
+        elif before is not None:
+            clear(self.root / target)
+        return before
 
     def resolve(self, path: str | Path) -> ArtifactVersion:
         """The immutable version behind a path such as `<root>/stg/latest/` or `<root>/stg/<timestamp>`.
@@ -250,8 +279,8 @@ class ArtifactStore:
         pointed = pointed_at(folder)
         if pointed is not None or not was_switched(folder):
             return pointed
-        deployable = (v for v in self._records(target) if v.ok and v.command in DEPLOYABLE_COMMANDS)
-        newest = max((v.timestamp for v in deployable), default=None)
+        served = (v for v in self._records(target) if v.is_deployable and not is_withdrawn(v.path))
+        newest = max((v.timestamp for v in served), default=None)
         if newest is not None:
             _log.warning("%s is damaged: the newest complete build, %s, is served", folder / POINTER_NAME, newest)
         return newest

@@ -110,6 +110,11 @@ class ArtifactVersion(Record):
         return Manifest.load(self.file("manifest.json"))
 
     @property
+    def is_deployable(self) -> bool:
+        """Whether `latest` may serve it: it is of a successful build or run."""
+        return self.ok and self.command in DEPLOYABLE_COMMANDS
+
+    @property
     def digest(self) -> str:
         """One sha256 over the names and checksums of all files."""
         lines = (f"{name} {self.files[name].sha256}\n" for name in sorted(self.files))

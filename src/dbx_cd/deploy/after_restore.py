@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dbx_cd.artifacts import archive as project_archive
-from dbx_cd.artifacts.version import DEPLOYABLE_COMMANDS, TIMESTAMP_FORMAT
+from dbx_cd.artifacts.version import TIMESTAMP_FORMAT
 from dbx_cd.config import CdConfig
 from dbx_cd.errors import ReleaseError
 from dbx_cd.relations import RelationName
+from dbx_cd.release.in_place import builds_of
 from dbx_cd.rollback.point import RestorePoint
 from dbx_cd.smoke.baseline import NoBaseline
 from dbx_cd.smoke.report import CheckResult, SmokeReport
@@ -82,18 +83,10 @@ def _tested(cd: Cd, result: RestoreResult, earlier: ArtifactVersion) -> SmokeRep
 
 
 def _build_before(cd: Cd, log: LogReading, point: RestorePoint, target: str) -> ArtifactVersion | None:
-    """The newest successful build of a target from before the release, whose release was not rolled back."""
-    undone = {release.id for release, state in log.history if state.phase == "rolled_back"}
+    """The newest build of a target that was in place before the release."""
     taken = point.taken_at.strftime(TIMESTAMP_FORMAT)
-    builds = [
-        version
-        for version in cd.store.list(target)
-        if version.ok
-        and version.command in DEPLOYABLE_COMMANDS
-        and version.timestamp < taken
-        and version.release_id not in undone
-    ]
-    return max(builds, key=lambda version: version.timestamp, default=None)
+    before = (version for version in builds_of(cd.store, log, target).in_place if version.timestamp < taken)
+    return max(before, key=lambda version: version.timestamp, default=None)
 
 
 def _untested(target: str, release: Release, reason: str) -> SmokeReport:

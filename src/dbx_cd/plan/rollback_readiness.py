@@ -61,9 +61,9 @@ def rollback_readiness(cd: Cd, release: Release, *, target: str, full_refresh: b
     """Say which relations of a target the deploy may touch, and whether and until when each can be brought back.
 
     dbt's selectors are not resolved for this: what counts is every node that the release has built in staging, or that
-    the target's newest build has built, where the target's newest manifest gives it a relation. That can be a few more
-    than the deploy touches. A node that the target has never had has nothing to bring back. `prod_build` looks again,
-    exactly, before it changes anything.
+    the build in place (`latest` of the target) has built, where its manifest gives it a relation. That can be a few
+    more than the deploy touches. A node that this build does not have has nothing to bring back; what a release that
+    was rolled back has left behind is not known here. `prod_build` looks again, exactly, before it changes anything.
 
     Args:
         cd: the context.

@@ -89,6 +89,8 @@ class RestoreResult(Record):
     of_all: bool = False
     """Whether it was of all that the release changed, but for what was left out on purpose: a deploy that was killed is
     over then."""
+    latest: tuple[str, ...] = ()
+    """What became of `latest` of the targets, or why it could not be moved and what to do; empty where it stays."""
 
     @property
     def ok(self) -> bool:
@@ -114,7 +116,7 @@ class RestoreResult(Record):
     def text(self) -> str:
         """The result for a terminal: every relation with its proof, what failed first."""
         ordered = (*self.failed, *(r for r in self.relations if r.ok))
-        return "\n".join([str(self), *(f"  {r}" for r in ordered)])
+        return "\n".join([str(self), *(f"  {r}" for r in ordered), *self.latest])
 
     def to_html(self) -> str:
         """Every relation with its proof."""
@@ -124,18 +126,10 @@ class RestoreResult(Record):
             for r in (*self.failed, *(r for r in self.relations if r.ok))
         ]  # fmt: skip
         headers = (
-            "relation",
-            "",
-            "action",
-            "from",
-            "to",
-            "now at",
-            "proof",
-            "not as it was",
-            "what stood there is now",
-            "took",
-        )
-        return str(html.section("Restore", html.paragraph(str(self)), html.table(headers, rows)))
+            "relation", "", "action", "from", "to", "now at", "proof", "not as it was", "what stood there is now", "took",
+        )  # fmt: skip
+        latest = [html.paragraph(message) for message in self.latest]
+        return str(html.section("Restore", html.paragraph(str(self)), html.table(headers, rows), *latest))
 
 
 def unfinished(events: Iterable[Event]) -> dict[str, list[str]]:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from dbx_cd.errors import DbxCdError, RestoreFailed, RestoreRefused, SqlFailed
+from dbx_cd.release.in_place import take_from_latest
 from dbx_cd.release.reading import LogReading
 from dbx_cd.rollback.consent import agreed, require_consent
 from dbx_cd.rollback.journal import (
@@ -77,7 +78,8 @@ def restore(
     begun = unfinished(log.events).get(release.id, [])
     done_before = finished is not None and finished.complete and log.state.deploying_to is None
     if finished is not None and done_before and not begun and not any(i.changes for i in items):
-        return finished  # two restores of one release are one
+        # Two restores of one release are one; what `latest` names may have been out of reach at the end of the first.
+        return replace(finished, latest=take_from_latest(cd.store, log, release))
     planned = {e.version: RestorePlan.read(dict(e.payload)) for e in log.of(release.id, kinds=(RestorePlan.KIND,))}
     earlier = list(planned.values())
     ends = ended_with(log.events, release.id, seal=plan.seal, only=plan.only)
@@ -100,11 +102,12 @@ def restore(
         on_progress=on_progress,
     )
     done = run.all(_with_kept_properties(items, earlier), threads=threads)
+    complete = all(r.ok for r in done) and not (plan.only or plan.skip) and plan.to is None
     result = RestoreResult(
         release_id=release.id,
         seal=plan.seal,
         relations=tuple(done),
-        complete=all(r.ok for r in done) and not (plan.only or plan.skip) and plan.to is None,
+        complete=complete,
         started_at=started,
         seconds=round(time.monotonic() - clock, 1),
         discarded_later_writes=discard_later_writes,
@@ -112,6 +115,8 @@ def restore(
         brought_back=any(p.changes for p in ended),
         left_out=plan.skip,
         of_all=not plan.only and (plan.to is None or not plan.items),
+        # Before the log says that the restore has ended: no deploy moves `latest` until then.
+        latest=take_from_latest(cd.store, log, release) if complete else (),
     )
     _say_what_was_erased(cd, release, ended)
     cd.log.append(release, result)

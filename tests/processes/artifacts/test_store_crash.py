@@ -17,23 +17,35 @@ FILES = ("manifest.json", "run_results.json", "project.tar.gz")
 PUBLISHER = Path(__file__).with_name("killed_publishes.py")
 
 
-def killed_publishes(folder: Path, *arguments: str) -> Path:
+def killed_publishes(folder: Path, what: str) -> Path:
     for name in ("one", "two"):
         artifacts(folder / name, content=name)
-    subprocess.run([sys.executable, str(PUBLISHER), str(folder), *arguments], check=True)
+    subprocess.run([sys.executable, str(PUBLISHER), str(folder), what], check=True)
     return folder
 
 
 @pytest.fixture(scope="module")
 def over_one(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The stores after each kill of a publish of version two over version one."""
-    return killed_publishes(tmp_path_factory.mktemp("over"))
+    return killed_publishes(tmp_path_factory.mktemp("over"), "over")
 
 
 @pytest.fixture(scope="module")
 def first(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The stores after each kill of the very first publish."""
     return killed_publishes(tmp_path_factory.mktemp("first"), "first")
+
+
+@pytest.fixture(scope="module")
+def back(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The stores after each kill of a move of `latest` from version two back to version one."""
+    return killed_publishes(tmp_path_factory.mktemp("back"), "back")
+
+
+@pytest.fixture(scope="module")
+def away(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The stores after each kill of a move of `latest` away from version two, the only one."""
+    return killed_publishes(tmp_path_factory.mktemp("away"), "away")
 
 
 def stores(folder: Path) -> Sequence[tuple[int, ArtifactStore]]:
@@ -117,3 +129,50 @@ def test_first_publish_killed_at_any_step_serves_all_of_it_or_nothing(first: Pat
     assert served == sorted(served)
     assert served[0] is False
     assert served[-1] is True
+
+
+def served(store: ArtifactStore) -> str | None:
+    """The commit of what `latest` serves, whole; None where it serves nothing."""
+    try:
+        return store.latest("stg").commit
+    except ArtifactNotFound:
+        return None
+
+
+def move_again(store: ArtifactStore) -> None:
+    """What a restore does that was killed and is called again."""
+    *before, newest = store.list("stg")
+    store.move_latest_back("stg", withdrawn=[newest], to=before[0] if before else None)
+
+
+@pytest.mark.parametrize(("moved", "to"), [("back", "one"), ("away", None)])
+def test_latest_moved_back_and_killed_at_any_step_serves_the_one_or_the_other(
+    request: pytest.FixtureRequest, moved: str, to: str | None
+) -> None:
+    found = [served(store) for _, store in stores(request.getfixturevalue(moved))]
+    switch = found.index(to)
+    assert switch > 3, "too few steps were killed for this test to mean anything"
+    assert found == ["two"] * switch + [to] * (len(found) - switch)
+
+
+@pytest.mark.parametrize(("moved", "to"), [("back", "one"), ("away", None)])
+def test_latest_moved_back_again_after_a_kill_at_any_step_is_where_it_should_be(
+    request: pytest.FixtureRequest, tmp_path: Path, moved: str, to: str | None
+) -> None:
+    for step, store in copies(request.getfixturevalue(moved), tmp_path):
+        move_again(store)
+        assert served(store) == to, step
+        (store.root / "stg" / "latest.json").write_bytes(b"")
+        assert served(store) == to, (step, "what is withdrawn is not served by an unreadable pointer either")
+
+
+@pytest.mark.parametrize("moved", ["back", "away"])
+def test_latest_moved_back_and_killed_at_any_step_does_not_hinder_the_next_publish(
+    request: pytest.FixtureRequest, tmp_path: Path, moved: str
+) -> None:
+    folder = request.getfixturevalue(moved)
+    for step, store in copies(folder, tmp_path):
+        again = store.publish("stg", folder / "one", commit="three", latest=True)
+        assert served(store) == "three", step
+        copy = store.root / "stg" / "latest"
+        assert {p.name for p in copy.iterdir()} == {p.name for p in again.path.iterdir()}, step

@@ -426,3 +426,12 @@ def test_prune_of_everything_is_refused(store: ArtifactStore, publish) -> None:
 def test_version_tells_itself_in_one_line(publish) -> None:
     version = publish(status="error")
     assert str(version) == f"stg/{version.timestamp}: dbt build of {COMMIT}, failed"
+
+
+def test_latest_copy_of_a_version_that_was_withdrawn_before_holds_its_files_alone(store, publish) -> None:
+    first, second = publish(latest=True), publish(latest=True)
+    assert store.move_latest_back("stg", withdrawn=[first], to=second) is None
+    assert store.move_latest_back("stg", withdrawn=[second], to=first) == second
+    assert store.latest("stg").timestamp == first.timestamp
+    copy = store.root / "stg" / "latest"
+    assert {p.name for p in copy.iterdir()} == {*first.files, "artifacts.json"}
