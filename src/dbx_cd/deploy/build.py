@@ -31,6 +31,7 @@ from dbx_cd.plan.rollback_readiness import require_readiness
 from dbx_cd.records import Record
 from dbx_cd.release.context import Cd
 from dbx_cd.release.events import Built, Deployed, Deploying, Failed, Release
+from dbx_cd.release.in_place import settle_latest
 from dbx_cd.release.reading import LogReading
 from dbx_cd.release.turn import refuse_over
 from dbx_cd.rollback.capture import capture_restore_point, record_versions_after
@@ -115,6 +116,8 @@ def build_release(
         gated = _was_gated(log, target)
         if not gated:
             refuse_over(release, log.state)
+            # This task may write the store, which somebody who rolled a release back may not.
+            settle_latest(cd.store, log, (name for name, t in cd.config.targets.items() if t.gate is not None))
     selection = Selection(cmd, select or None, exclude or None, with_parents, full_refresh)
     _log.info("%s: building into %s", release, target)
     with tempfile.TemporaryDirectory(prefix="dbx_cd-", ignore_cleanup_errors=True) as folder:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -65,17 +66,33 @@ def take_from_latest(store: ArtifactStore, log: LogReading, release: Release) ->
         What became of `latest`, or why it could not be moved and what to do, in words.
     """
     targets = sorted(name for name, state in log.state.targets.items() if state.deployment is not None)
-    return tuple(message for name in targets if (message := _move(store, log, release, name)))
+    return tuple(message for name in targets if (message := _move(store, log, name, without=release)))
 
 
-def _move(store: ArtifactStore, log: LogReading, release: Release, target: str) -> str:
+def settle_latest(store: ArtifactStore, log: LogReading, targets: Iterable[str]) -> None:
+    """Let `latest` of targets serve what is in place, where whoever rolled a release back could not write the store.
+
+    A target that is being deployed to is left alone: its deploy moves `latest` itself.
+
+    Args:
+        store: the artifacts.
+        log: a reading of the release log.
+        targets: gated targets.
+    """
+    busy = {state.deploying_to for _, state in log.history}
+    for target in targets:
+        if target not in busy:
+            _move(store, log, target)
+
+
+def _move(store: ArtifactStore, log: LogReading, target: str, *, without: Release | None = None) -> str:
     try:
-        builds = builds_of(store, log, target, without=release)
+        builds = builds_of(store, log, target, without=without)
         before = store.move_latest_back(target, withdrawn=builds.undone, to=builds.newest)
     except (DbxCdError, OSError) as exc:
         message = (
-            f"latest of {target} does not serve what is in place without {release}: {exc}. "
-            f"When that is put right, restore {release.id} again: nothing else is done then"
+            f"latest of {target} does not serve what is in place: {exc}. The next staging build tries again, and so "
+            "does the same rollback, once more: it does nothing else then"
         )
         _log.warning("%s", message)
         return message

@@ -25,6 +25,7 @@ from dbx_cd import (
     restore,
     rollback_readiness,
 )
+from dbx_cd.release.events import Deploying
 from dbx_cd.rollback.journal import RestoredRelation
 from memory.log_table import MemoryLogTable
 from memory.releases import Releases, relation, smoke_of
@@ -226,10 +227,8 @@ def test_a_restore_that_was_killed_and_is_called_again_takes_latest_back(
 # A store that fails
 
 
-def test_a_store_that_fails_does_not_make_the_data_count_as_not_restored(
-    releases: Releases, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    before, bad = deployed(releases, 1), deployed(releases, 2)
+def cannot_write(releases: Releases, bad: Release, monkeypatch: pytest.MonkeyPatch) -> RestoreResult:
+    """The rollback of a release by somebody who may not write the store."""
 
     def refuse(*_: object) -> None:
         raise PermissionError(13, "Permission denied")
@@ -237,19 +236,46 @@ def test_a_store_that_fails_does_not_make_the_data_count_as_not_restored(
     with monkeypatch.context() as denied:
         denied.setattr("dbx_cd.artifacts.store.withdraw", refuse)
         result = undone(releases, bad)
+    assert latest(releases) == bad.id
+    return result
+
+
+def test_a_store_that_fails_does_not_make_the_data_count_as_not_restored(
+    releases: Releases, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    before, bad = deployed(releases, 1), deployed(releases, 2)
+    result = cannot_write(releases, bad, monkeypatch)
     assert (result.ok, result.complete) == (True, True)
     assert releases.tables.rows(relation("prod", "orders")) == ["select 1 as id"]
     assert releases.cd().log.state(bad).phase == "rolled_back"
     (said,) = result.latest
-    assert said.startswith(f"latest of prod does not serve what is in place without {bad}: [Errno 13] Permission")
-    assert said.endswith(f"restore {bad.id} again: nothing else is done then")
+    assert said.startswith("latest of prod does not serve what is in place: [Errno 13] Permission denied. The next")
     assert said in caplog.text
-    assert latest(releases) == bad.id
     events = len(releases.cd().log.events(bad.id))
     again = undone(releases, bad)
     assert latest(releases) == before.id
     assert again.latest == (f"latest of prod is {releases.cd().store.latest('prod')} again",)
     assert len(releases.cd().log.events(bad.id)) == events, "nothing else is done"
+
+
+def test_the_next_staging_build_takes_latest_back_where_the_rollback_could_not(
+    releases: Releases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, bad = deployed(releases, 1), deployed(releases, 2)
+    cannot_write(releases, bad, monkeypatch)
+    releases.build(releases.open("3"))
+    assert latest(releases) == before.id
+
+
+def test_a_staging_build_leaves_latest_to_a_deploy_that_is_under_way(
+    releases: Releases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deployed(releases, 1)
+    bad = deployed(releases, 2)
+    cannot_write(releases, bad, monkeypatch)
+    releases.cd().log.append(releases.open("3"), Deploying("prod"))
+    releases.build(releases.open("4"))
+    assert latest(releases) == bad.id
 
 
 def test_a_damaged_build_before_is_named_and_said_and_never_hides_behind_the_one_that_was_rolled_back(
