@@ -109,8 +109,11 @@ class DbtRun(Record):
         every = html.fold(f"{len(rows)} nodes", html.table(("status", "type", "node", "seconds"), rows))
         return str(html.section(str(self), *messages, *why, every))
 
-    def raise_if_failed(self) -> None:
+    def raise_if_failed(self, *, next_step: str | None = None) -> None:
         """Raise what `check=True` raises.
+
+        Args:
+            next_step: what to do, where that is known better than by dbt's own words.
 
         Raises:
             DbtFailed: the invocation failed.
@@ -122,7 +125,8 @@ class DbtRun(Record):
                 f"dbt {self.command} failed: {why.strip() or 'dbt gave no reason'}",
                 result=self,
                 where=f"target {self.target}",
-                next_step=f"fix {'these nodes' if names else 'what dbt says'}; the log is in {self.files_dir}",
+                next_step=next_step
+                or f"fix {'these nodes' if names else 'what dbt says'}; the log is in {self.files_dir}",
             )
 
 

@@ -26,6 +26,7 @@ from dbx_cd.dbt.invocation import DbtRun, run_dbt
 from dbx_cd.dbt.selection import Selection, WithParents
 from dbx_cd.dbt.warm_parent import warm_dbt
 from dbx_cd.deploy.claim import claim
+from dbx_cd.deploy.layout import Refusal, make_room, refusals, way_out
 from dbx_cd.errors import ApprovalStale
 from dbx_cd.plan.rollback_readiness import require_readiness
 from dbx_cd.records import Record
@@ -54,6 +55,8 @@ class BuildResult(Record):
     """Where its artifacts are."""
     restore_point: RestorePoint | None = None
     """What the target was before; only where it is gated."""
+    replaced: tuple[str, ...] = ()
+    """What was dropped so that it could be built, and why; only where the target is open."""
 
     @property
     def ok(self) -> bool:
@@ -61,7 +64,7 @@ class BuildResult(Record):
         return self.run.ok
 
     def __str__(self) -> str:
-        return f"{self.run}; artifacts {self.artifacts.path}"
+        return "; ".join([str(self.run), *self.replaced, f"artifacts {self.artifacts.path}"])
 
     def to_html(self) -> str:
         """The dbt run, where its artifacts are, and how the target can be brought back."""
@@ -69,7 +72,8 @@ class BuildResult(Record):
             [html.fold(self.restore_point, html.trusted(self.restore_point.to_html()))] if self.restore_point else []
         )
         where = html.paragraph("Artifacts: ", self.artifacts.path)
-        return str(html.join([html.trusted(self.run.to_html()), where, *point]))
+        replaced = [html.paragraph(what) for what in self.replaced]
+        return str(html.join([html.trusted(self.run.to_html()), *replaced, where, *point]))
 
 
 def build_release(
@@ -89,7 +93,8 @@ def build_release(
 ) -> BuildResult:
     """Build a release into a target, publish the artifacts and write it all down.
 
-    An open target (staging) is built from `project_dir`, which is archived beside the artifacts. A gated target
+    An open target (staging) is built from `project_dir`, which is archived beside the artifacts; a table of it that
+    cannot get its new layout in place is dropped, and the build runs once more. A gated target
     (production) is built from that archive and never from a checkout: approval, restore point, dbt deferred to the
     pinned staging artifacts, artifacts, versions afterwards. Failed builds publish their artifacts as well, but
     `latest` moves only on success.
@@ -128,7 +133,8 @@ def build_release(
             state = cd.store.resolve(state_path).path if state_path else None
             dbt = _Dbt(cd, target, work, Path(project_dir), profiles_dir, state, defer)
             result = _build_open(cd, release, selection, dbt)
-    result.run.raise_if_failed()
+    refused = _refused(result.run, result.artifacts.path) if gated else []
+    result.run.raise_if_failed(next_step=way_out(refused, target=target))
     return result
 
 
@@ -162,11 +168,21 @@ class _Dbt:
 
 def _build_open(cd: Cd, release: Release, selection: Selection, dbt: _Dbt) -> BuildResult:
     run = dbt.run(selection)
+    replaced = make_room(cd, _refused(run, run.files_dir))
+    if replaced:
+        run = dbt.run(selection)
     # The lock file that `dbt deps` wrote belongs to what was tested: production installs the same packages by it.
     lock = dbt.work / "project" / _PROJECT_LOCK
     packed = run.files_dir / archive.ARCHIVE_NAME
     archive.pack(dbt.project_dir, packed, extra={_PROJECT_LOCK: lock} if lock.is_file() else None)
-    return _publish(cd, release, selection, run, target=dbt.target, gated=False)
+    return _publish(cd, release, selection, run, target=dbt.target, gated=False, replaced=replaced)
+
+
+def _refused(run: DbtRun, folder: Path) -> list[Refusal]:
+    """The nodes that their own tables have refused; none where dbt did not get as far as building."""
+    if not (run.failed and (folder / "manifest.json").is_file()):
+        return []
+    return refusals(Manifest.load(folder / "manifest.json"), run.nodes)
 
 
 def _build_gated(
@@ -234,16 +250,17 @@ def _publish(
     target: str,
     gated: bool,
     restore_point: RestorePoint | None = None,
+    replaced: tuple[str, ...] = (),
 ) -> BuildResult:
     artifacts = cd.store.publish(target, run.files_dir, commit=release.commit, release_id=release.id, latest=run.ok)
     event = Built(
         target=target,
         gated=gated,
         ok=run.ok,
-        outcome=str(run),
+        outcome="; ".join([str(run), *replaced]),
         timestamp=artifacts.timestamp,
         project_digest=archive.archive_digest(artifacts),
         selection=selection,
     )
     cd.log.append(release, event)
-    return BuildResult(run, artifacts, restore_point)
+    return BuildResult(run, artifacts, restore_point, replaced)

@@ -29,10 +29,13 @@ from dbx_cd import (
 )
 from dbx_cd.config import WARM_DBT
 from dbx_cd.local.workspace import OWNER, RELEASE_BOT, EmbeddedWorkspace
+from dbx_cd.release.events import Built
 from dbx_cd.warm.parent import WarmParent
 
 PROJECT = {"name": "small", "version": "1.0", "profile": "small", "models": {"small": {"+tags": ["deploy"]}}}
 GOOD = "{{ config(materialized='table') }} select 1 as id"
+CLUSTERED = "{{ config(materialized='table', liquid_clustered_by='id') }} select 1 as id"
+PARTITIONED = "{{ config(materialized='table', partition_by='id') }} select 2 as id, 2 as day"
 FAILS_IN_PROD = (
     "{% set day = \"cast(raise_error('no such day') as int)\" if target.name == 'prod' else 1 %}"
     "{{ config(materialized='table') }} select id, {{ day }} as day from {{ ref('first') }}"
@@ -95,6 +98,11 @@ class Small:
 
     def rows(self, target: str, model: str) -> list[tuple[object, ...]]:
         return [tuple(row) for row in self.workspace.spark.table(f"{target}.{self.schema}.{model}").collect()]
+
+    def layout(self, target: str, model: str) -> tuple[list[str], list[str]]:
+        """By what a table is partitioned, and by what it is clustered."""
+        detail = self.workspace.spark.sql(f"DESCRIBE DETAIL {target}.{self.schema}.{model}").collect()[0]
+        return detail.partitionColumns, detail.clusteringColumns
 
 
 @pytest.fixture(scope="module")
@@ -187,6 +195,37 @@ def test_a_dead_sql_endpoint_fails_the_build_with_the_reason(small: Small, faile
         small.connect(small.workspace.profile_connection)
     assert failure.value.result.failed or failure.value.result.errors
     assert cd.log.state(release).phase == "failed"
+
+
+def test_a_layout_that_cannot_be_changed_in_place_is_replaced_in_staging_and_never_in_production(small: Small) -> None:
+    small.models(first=GOOD, second=CLUSTERED)
+    build_release(small.cd(), small.staged("3"), target="prod")
+    small.models(second=PARTITIONED)
+    release = small.staged("4")  # a code rollback would come by this way
+    built = small.cd().log.last(release, Built)
+    assert built is not None
+    assert f"dropped stg.{small.schema}.second to replace it" in built.outcome
+    assert (small.rows("stg", "second"), small.layout("stg", "second")) == ([(2, 2)], (["id"], []))
+    with pytest.raises(DbtFailed, match="Replacing a clustered Delta table with a partitioned table") as failure:
+        build_release(small.cd(), release, target="prod")
+    assert str(failure.value.next_step).startswith("nothing was dropped in prod")
+    assert (small.rows("prod", "second"), small.layout("prod", "second")) == ([(1,)], ([], ["id"]))
+    table = f"prod.{small.schema}.second"
+    small.workspace.spark.sql(f"ALTER TABLE {table} RENAME TO {table}_before")
+    assert build_release(small.cd(), release, target="prod").ok, "the way out that the failure names"
+    assert (small.rows("prod", "second"), small.rows("prod", "second_before")) == ([(2, 2)], [(1,)])
+
+
+def test_restore_brings_a_layout_back_and_not_the_leave_to_replace_it(small: Small) -> None:
+    """Why a failure in production does not say that a data rollback lets the earlier commit be built."""
+    spark, table = small.workspace.spark, f"prod.{small.schema}.laid_out"
+    as_partitioned = f"CREATE OR REPLACE TABLE {table} USING delta PARTITIONED BY (id) AS SELECT 1 AS id, 1 AS day"
+    spark.sql(as_partitioned)
+    spark.sql(f"CREATE OR REPLACE TABLE {table} USING delta CLUSTER BY (id) AS SELECT 2 AS id")
+    spark.sql(f"RESTORE TABLE {table} TO VERSION AS OF 0")
+    assert (small.rows("prod", "laid_out"), small.layout("prod", "laid_out")) == ([(1, 1)], (["id"], []))
+    with pytest.raises(Exception, match="DELTA_CLUSTERING_REPLACE_TABLE_WITH_PARTITIONED_TABLE"):
+        spark.sql(as_partitioned)
 
 
 def _to_a_dead_endpoint(connection: dict[str, Any]) -> dict[str, Any]:
