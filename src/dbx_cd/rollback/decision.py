@@ -13,6 +13,8 @@ from dbx_cd.rollback.plan_item import Action, NewTables, PlanItem
 from dbx_cd.rollback.readiness import readiness_of
 from dbx_cd.rollback.relation_state import Present, RelationState
 
+_CLUSTERING = "clustering"
+
 Dropped = Callable[[str, str], frozenset[str] | None]
 
 
@@ -175,4 +177,9 @@ def _warnings(before: RelationState, now: Present) -> tuple[str, ...]:
         found.append("readers of its change data feed get the inverse rows")
     if before.readers:
         found.append(f"read by {', '.join(before.readers)}")
+    if before.detail and now.detail and before.detail.partitioned_by and _CLUSTERING in now.detail.features:
+        found.append(
+            "it stays a table that can be clustered, which Delta does not replace by a partitioned one (measured): "
+            "before the earlier code is built, rename it away"
+        )
     return tuple(found)

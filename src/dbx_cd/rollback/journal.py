@@ -126,7 +126,8 @@ class RestoreResult(Record):
             for r in (*self.failed, *(r for r in self.relations if r.ok))
         ]  # fmt: skip
         headers = (
-            "relation", "", "action", "from", "to", "now at", "proof", "not as it was", "what stood there is now", "took",
+            "relation", "", "action", "from", "to", "now at", "proof", "not as it was", "what stood there is now",
+            "took",
         )  # fmt: skip
         latest = [html.paragraph(message) for message in self.latest]
         return str(html.section("Restore", html.paragraph(str(self)), html.table(headers, rows), *latest))
