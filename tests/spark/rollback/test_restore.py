@@ -71,6 +71,24 @@ def test_log_holds_the_whole_story_and_commits_carry_the_release(scene: Scene) -
     assert newest.user_metadata is None, "the signature is not left on the session"
 
 
+def test_a_view_over_a_name_of_one_part_reads_the_same_table_again_wherever_it_is_restored_from(scene: Scene) -> None:
+    other = f"{scene.schema}_other"
+    scene.spark.sql(f"CREATE SCHEMA prod.{other}")
+    scene.sql("CREATE TABLE @rates AS SELECT 1 rate")
+    scene.spark.sql(f"CREATE TABLE prod.{other}.rates AS SELECT 2 rate")
+    scene.sql(f"USE prod.{scene.schema}", "CREATE VIEW @v AS SELECT rate FROM rates", f"USE prod.{other}")
+    release, point = scene.deploy(["v"], lambda: scene.sql("CREATE OR REPLACE VIEW @v AS SELECT 3 rate"))
+    assert point.relations[0].view_namespace == ("prod", scene.schema)
+    plan = plan_restore(scene.cd, release)
+    result = restore(scene.cd, plan, seal=plan.seal)
+    assert [r.rate for r in scene.sql("SELECT * FROM @v")] == [1]
+    assert "schema it is read in" in result.relations[0].proof
+    assert scene.spark.sql("SELECT current_schema()").collect()[0][0] == other
+    scene.sql("CREATE OR REPLACE VIEW @v AS SELECT rate FROM rates")  # the same text, and another table
+    assert [r.rate for r in scene.sql("SELECT * FROM @v")] == [2]
+    assert [i.action for i in plan_restore(scene.cd, release).items] == ["recreate_view"]
+
+
 def test_what_only_delta_has_comes_back_and_a_vacuumed_table_does_not(scene: Scene) -> None:
     names = ["deleted", "mapped", "vacuumed", "v"]
     scene.sql(

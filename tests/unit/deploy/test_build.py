@@ -30,6 +30,7 @@ from dbx_cd import (
 )
 from dbx_cd.config import Policies
 from dbx_cd.release.events import Deploying, Failed
+from dbx_cd.rollback.capture import capture_restore_point
 from dbx_cd.rollback.plan import RestorePlan
 from memory.releases import BOT, OWNER, Releases, relation, smoke_of
 
@@ -81,6 +82,49 @@ def test_where_a_build_left_its_relations_is_recorded_although(releases: Release
     assert [(i.action, i.later_writes) for i in plan.items] == [("restore", ())]
     restore(cd, plan, seal=plan.seal)
     assert releases.tables.rows(ORDERS) == ["select 1 as id"]
+
+
+def test_a_build_killed_half_way_and_repaired_needs_no_second_approval_and_goes_back_to_before_it(
+    releases: Releases,
+) -> None:
+    releases.deployed("1")
+    releases.tables.age(ORDERS, days=8)
+    releases.model("orders", "select 2 as id")
+    release, cd = releases.approved("2", commit="b" * 40), releases.cd()
+    appended = releases.log_table.append
+
+    def killed(*_: object) -> None:
+        """As by SIGKILL: nothing reaches the log any more."""
+        releases.tables.insert(ORDERS, "half of it")
+        releases.log_table.append = dead  # type: ignore[method-assign]
+        raise KeyboardInterrupt
+
+    def dead(_rows: object) -> None:
+        raise KeyboardInterrupt
+
+    releases.dbt.before_statement = killed
+    with pytest.raises(KeyboardInterrupt):
+        build_release(cd, release, target="prod")
+    releases.log_table.append = appended  # type: ignore[method-assign]
+    releases.dbt.before_statement = lambda *_: None
+    assert cd.log.state(release).phase == "deploying"
+    build_release(cd, release, target="prod")
+    assert len(cd.log.all(release, RestorePoint)) == 2
+    assert releases.tables.rows(ORDERS) == ["select 2 as id"]
+    plan = plan_restore(cd, release)
+    restore(cd, plan, seal=plan.seal, discard_later_writes=True)
+    assert releases.tables.rows(ORDERS) == ["select 1 as id"]
+
+
+def test_a_version_of_today_that_another_release_made_leaves_an_approval_valid(releases: Releases) -> None:
+    releases.deployed("1")
+    releases.tables.age(ORDERS, days=8)
+    release = releases.approved("2", commit="b" * 40)
+    before = len(releases.tables.table(ORDERS).commits)
+    capture_restore_point(releases.cd(), releases.open("0"), [ORDERS])
+    assert len(releases.tables.table(ORDERS).commits) == before + 2
+    build_release(releases.cd(), release, target="prod")
+    assert releases.cd().log.state(release).deployed_to == ("prod",)
 
 
 def test_commits_of_somebody_else_during_a_build_need_consent_unless_the_config_names_them(
