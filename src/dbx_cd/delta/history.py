@@ -68,9 +68,12 @@ class Commit:
 
     @property
     def mark(self) -> str:
-        """A digest of all that the commit says of itself but its time, which depends on what is read: `History.has`."""
-        facts = [self.operation, self.user, dict(self.parameters), dict(self.metrics), self.user_metadata]
-        return digest([self.version, *facts])[:16]
+        """A digest of what every reader is told of the commit alike.
+
+        That is not its time (see `History.has`), nor the text of parameters, which is the reader's to write, nor its
+        user, whom a platform may hide.
+        """
+        return digest([self.version, self.operation, dict(self.metrics), self.user_metadata])[:16]
 
     @property
     def rows_written(self) -> int:

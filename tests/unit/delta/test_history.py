@@ -81,6 +81,12 @@ def test_a_commit_of_another_table_at_the_same_time_is_another_one() -> None:
     assert not History.of([anew]).has(0, at=made.at, mark=made.mark)
 
 
+def test_a_commit_is_the_same_for_readers_who_are_told_more_or_less_of_it() -> None:
+    """Another runtime may write parameters otherwise; a platform may hide users."""
+    made = Commit(1, START, "WRITE", "ann", parameters={"mode": "Append"}, metrics={"numFiles": "1"})
+    assert Commit(1, START, "WRITE", None, parameters={"mode": "append"}, metrics={"numFiles": "1"}).mark == made.mark
+
+
 def test_a_record_without_mark_or_time_is_known_by_what_it_has() -> None:
     made = commit(1)
     assert history("CREATE TABLE", made).has(1, at=made.at, mark=None)
