@@ -22,6 +22,7 @@ PARTS = {
     "startup": "start-up and parse of dbt in one release",
     "smoke": "smoke suites, against SQL by hand and other libraries",
     "restore": "a data rollback, against bare RESTORE statements",
+    "scale": "how a plan grows with the number of relations",
 }
 MODULES = {part: f"benchmarks.{part}" for part in PARTS} | {"dbt": "benchmarks.dbt_runs"}
 

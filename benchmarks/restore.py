@@ -18,6 +18,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
@@ -25,6 +26,7 @@ from pyspark.sql import DataFrame, SparkSession
 from benchmarks.measure import Ratio, say
 from dbx_cd.artifacts.store import ArtifactStore
 from dbx_cd.config import CdConfig
+from dbx_cd.local.session_user import act_as
 from dbx_cd.local.spark_session import start_spark
 from dbx_cd.relations import RelationName
 from dbx_cd.release.context import Cd
@@ -36,6 +38,7 @@ from dbx_cd.rollback.point import THREADS, RestorePoint
 from dbx_cd.rollback.restore import restore
 
 TABLES, PLAN_TABLES, ROUNDS = 50, 200, 2
+WHO = "bench@example.org"
 WITH_ROWS = "CREATE TABLE {} AS SELECT id, id * 2 AS twice FROM range(100)"
 EMPTY = "CREATE TABLE {} (id BIGINT, twice BIGINT)"
 
@@ -55,19 +58,26 @@ class CountingSession:
         return getattr(self._spark, name)
 
 
+class Bench:
+    """Stands for the client of whoever measures."""
+
+    current_user = SimpleNamespace(me=lambda: SimpleNamespace(user_name=WHO))
+
+
 class Production:
     """Tables of one schema, and a release log."""
 
     def __init__(self, spark: SparkSession, schema: str, *, tables: int, create: str = WITH_ROWS) -> None:
         say(f"creating {tables} tables")
         spark.sql(f"CREATE SCHEMA prod.{schema}")
-        self.spark = spark
+        # The embedded workspace names whoever writes, as Databricks does: else the release's own commits are in doubt.
+        self.spark = act_as(spark, WHO)
         self.tables = [RelationName("prod", schema, f"t{n:03}") for n in range(tables)]
-        self.log = ReleaseLog(spark, f"ops.{schema}.release_log", actor="bench")
+        self.log = ReleaseLog(self.spark, f"ops.{schema}.release_log", actor=WHO)
         self.each(create)
 
     def cd(self, spark: Any = None) -> Cd:
-        return Cd(spark or self.spark, CdConfig(), ArtifactStore("unused"), self.log, None)  # type: ignore[arg-type]
+        return Cd(spark or self.spark, CdConfig(), ArtifactStore("unused"), self.log, Bench())  # type: ignore[arg-type]
 
     def each(self, statement: str) -> None:
         """Run a statement for every table, as many at a time as a restore does."""
@@ -76,7 +86,7 @@ class Production:
 
     def open(self, label: str) -> Release:
         commit = hashlib.sha1(label.encode()).hexdigest()
-        return self.log.open(commit, run_id=label, requester="bench")
+        return self.log.open(commit, run_id=label, requester=WHO)
 
 
 def measure(*, tables: int = TABLES, plan_tables: int = PLAN_TABLES, rounds: int = ROUNDS) -> Iterator[Ratio | str]:

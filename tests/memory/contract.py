@@ -62,6 +62,14 @@ def a_table_has_a_history_newest_first(world: World) -> None:
     assert world.rows(t) == [1, 2]
 
 
+def a_version_is_the_newest_until_the_next_one(world: World) -> None:
+    t = world.name("t")
+    world.create(t, 1)
+    assert [world.tables.is_newest(t, version) for version in (0, 1, 5)] == [True, False, False]
+    world.insert(t, 2)
+    assert [world.tables.is_newest(t, version) for version in (0, 1, 2)] == [False, True, False]
+
+
 def replacing_a_table_keeps_its_history_and_dropping_it_does_not(world: World) -> None:
     t = world.name("t")
     world.create(t, 1)
@@ -279,6 +287,19 @@ def a_log_s_rows_have_all_that_a_release_s_state_is_made_of(world: World) -> Non
     assert json.loads(row.payload or "") == {k: v for k, v in said.items() if k != "relations"}
 
 
+def a_log_tells_the_newest_row_of_each_of_the_newest_releases(world: World) -> None:
+    said = [("1", "r1", "prod"), ("2", "r2", "prod"), ("3", "r3", "stg"), ("4", "r4", "prod"), ("5", "r1", "prod")]
+    rows = [
+        replace(_row(event_id, release_id, "smoked"), payload=json.dumps({"target": target}))
+        for event_id, release_id, target in said
+    ]
+    for row in [*rows, _row("6", "r5", "built")]:
+        world.log.append([row])
+    find = {"where": {"target": "prod"}, "but_release": "r4"}
+    assert [row for _, row in world.log.newest("smoked", limit=9, **find)] == [rows[1], rows[4]]  # type: ignore[arg-type]
+    assert [row for _, row in world.log.newest("smoked", limit=1, **find)] == [rows[4]]  # type: ignore[arg-type]
+
+
 def a_row_may_hold_any_text(world: World) -> None:
     row = LogRow("1", "r'1\\", "opened", datetime(2026, 3, 29, 1, 30, tzinfo=UTC), None, 1, '{"a": "ä\'\\n\\u0000"}')
     world.log.append([row])
@@ -296,6 +317,7 @@ def _appends(commit: Commit) -> bool:
 
 CONTRACT = [
     a_table_has_a_history_newest_first,
+    a_version_is_the_newest_until_the_next_one,
     replacing_a_table_keeps_its_history_and_dropping_it_does_not,
     restore_brings_rows_schema_and_properties_back_by_a_commit_of_its_own,
     a_fingerprint_is_of_files_and_not_of_rows,
@@ -315,5 +337,6 @@ CONTRACT = [
     a_log_keeps_its_rows_in_commit_order,
     a_log_cuts_payloads_to_the_fields_asked_for,
     a_log_s_rows_have_all_that_a_release_s_state_is_made_of,
+    a_log_tells_the_newest_row_of_each_of_the_newest_releases,
     a_row_may_hold_any_text,
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -57,6 +57,18 @@ class MemoryLogTable:
         ]
         self.after_read()
         return found
+
+    def newest(
+        self, kind: str, *, where: Mapping[str, str], but_release: str | None, limit: int
+    ) -> list[tuple[int, LogRow]]:
+        """See `LogTable`."""
+        found: dict[str, tuple[int, LogRow]] = {}
+        for version, row in self._rows:
+            payload = json.loads(row.payload or "{}")
+            if row.kind == kind and row.release_id != but_release and where.items() <= payload.items():
+                found[row.release_id] = (version, row)
+        self.after_read()
+        return sorted(found.values(), key=lambda read: read[0])[-limit:] if limit > 0 else []
 
     def commits(self) -> list[Commit]:
         """Newest first."""

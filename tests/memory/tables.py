@@ -26,6 +26,9 @@ class Content:
     files: Mapping[int, tuple[object, ...]]
     columns: tuple[Column, ...] = (Column("id", "bigint"),)
     properties: Mapping[str, str] = field(default_factory=dict)
+    partitioned_by: tuple[str, ...] = ()
+    clustered_by: tuple[str, ...] = ()
+    comment: str = ""
 
     @property
     def rows(self) -> list[object]:
@@ -164,12 +167,24 @@ class MemoryTables:
     def detail(self, table: RelationName) -> TableDetail:
         """See `Tables`."""
         now = self.table(table).now
-        return TableDetail(str(id(now)), now.properties, files=len(now.files), size=100 * len(now.rows))
+        return TableDetail(
+            str(id(now)),
+            now.properties,
+            now.partitioned_by,
+            now.clustered_by,
+            files=len(now.files),
+            size=100 * len(now.rows),
+            comment=now.comment,
+        )
 
     def history(self, table: RelationName, *, limit: int | None = None) -> History:
         """See `Tables`."""
         commits = self.table(table).commits
         return History.of(commits[-limit:] if limit else commits)
+
+    def is_newest(self, table: RelationName, version: int) -> bool:
+        """See `Tables`."""
+        return len(self.table(table).commits) == version + 1
 
     def properties(self, relation: RelationName) -> dict[str, str]:
         """See `Tables`."""

@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from dbx_cd.delta.spark_tables import SparkTables
+from dbx_cd.delta.tables import TableDetail
+from dbx_cd.delta.views import property_list
 from dbx_cd.errors import SqlFailed
-from dbx_cd.relations import RelationName, quote
+from dbx_cd.relations import RelationName, quote, string_literal
 
 _log = logging.getLogger(__name__)
+
+# Delta sets properties of its own that nobody may give a new table (names of columns in files, constraints), so those
+# of Delta's that a copy gets are named here: without some it cannot hold the table's columns.
+_GIVEN = (
+    "delta.columnMapping.mode",
+    "delta.enableTypeWidening",
+    "delta.enableDeletionVectors",
+    "delta.enableChangeDataFeed",
+    "delta.logRetentionDuration",
+    "delta.deletedFileRetentionDuration",
+)
+_FEATURES = ("allowColumnDefaults",)
+_SQL_NAMES = {"integer": "INT", "long": "BIGINT", "short": "SMALLINT", "byte": "TINYINT"}
 
 
 @dataclass(frozen=True)
@@ -24,6 +41,10 @@ class Clone:
     """Its current version."""
     is_shallow: bool
     """Whether it has the data files of the other table; else it has copies of its rows."""
+    schema: str
+    """Its schema then, as Spark's JSON."""
+    detail: TableDetail
+    """What Delta said of it then."""
 
 
 @contextmanager
@@ -42,8 +63,10 @@ def scratch_schema(tables: SparkTables, catalog: str, schema: str) -> Iterator[N
         tables.sql.execute(f"DROP SCHEMA IF EXISTS {place} CASCADE")
 
 
-def clone(tables: SparkTables, table: RelationName, name: RelationName, *, version: int) -> Clone:
-    """Copy a table as it was at a version, and empty the copy, with the columns that the table has now.
+def clone(
+    tables: SparkTables, table: RelationName, name: RelationName, *, version: int, was: TableDetail | None = None
+) -> Clone:
+    """Copy a table as it was at a version, and empty the copy, with the columns and the layout that the table has now.
 
     A shallow clone costs no data. Where none can be made (column mapping in this catalog, measured), rows are copied.
 
@@ -52,26 +75,77 @@ def clone(tables: SparkTables, table: RelationName, name: RelationName, *, versi
         table: the table; it is only read.
         name: the copy, which does not exist yet.
         version: the version to copy.
+        was: what Delta said of the table then, where that is known: a copy of rows gets its layout from it.
 
     Raises:
         SqlFailed: the version cannot be read, or the copy cannot be made.
     """
-    sql = tables.sql
+    sql, now = tables.sql, tables.detail(table)
     try:
         sql.execute(f"CREATE TABLE {name.quoted} SHALLOW CLONE {table.quoted} VERSION AS OF {version}")
         is_shallow = True
     except SqlFailed as exc:
         _log.info("%s is copied, for it cannot be cloned: %s", table, exc)
         sql.execute(f"DROP TABLE IF EXISTS {name.quoted}")
-        sql.execute(f"CREATE TABLE {name.quoted} USING delta AS SELECT * FROM {table.quoted} VERSION AS OF {version}")
+        # Without its record: as it is now, which has the mapping that its columns need, and no layout that they lack.
+        like = was or replace(now, partitioned_by=(), clustered_by=())
+        columns = _columns(tables.schema_json(table, version))
+        sql.execute(f"CREATE TABLE {name.quoted} ({columns}) USING delta{_like(like)}")
+        sql.execute(f"INSERT INTO {name.quoted} SELECT * FROM {table.quoted} VERSION AS OF {version}")
         is_shallow = False
     # Not version 0 of the copy: here a clone is made by two commits (measured).
     filled = tables.history(name, limit=1).version
+    schema, detail = tables.schema_json(name), tables.detail(name)
     # RESTORE sets this again, as everything else that the version had.
     tables.set_properties(name, {"delta.appendOnly": "false"})
     # What RESTORE needs are the files of the version to go back to; the rows of today are not copied for it.
-    sql.execute(f"CREATE OR REPLACE TABLE {name.quoted} USING delta AS SELECT * FROM {table.quoted} LIMIT 0")
-    return Clone(then=filled, now=tables.history(name, limit=1).version, is_shallow=is_shallow)
+    columns = _columns(tables.schema_json(table))
+    sql.execute(f"CREATE OR REPLACE TABLE {name.quoted} ({columns}) USING delta{_like(now)}")
+    return Clone(filled, tables.history(name, limit=1).version, is_shallow, schema, detail)
+
+
+def _like(detail: TableDetail) -> str:
+    """The clauses of CREATE TABLE for layout, comment and properties."""
+    properties = {k: v for k, v in detail.properties.items() if k in _GIVEN or not k.startswith("delta.")}
+    properties |= {f"delta.feature.{name}": "supported" for name in _FEATURES if name in detail.features}
+    parts = [f"PARTITIONED BY ({_names(detail.partitioned_by)})"] if detail.partitioned_by else []
+    parts += [f"CLUSTER BY ({_names(detail.clustered_by)})"] if detail.clustered_by else []
+    parts += [f"COMMENT {string_literal(detail.comment)}"] if detail.comment else []
+    parts += [f"TBLPROPERTIES ({property_list(properties)})"] if properties else []
+    return "".join(f" {part}" for part in parts)
+
+
+def _names(columns: tuple[str, ...]) -> str:
+    """Columns to lay out by; Delta writes a field of a struct, which may be one to cluster by, with a dot."""
+    return ", ".join(".".join(map(quote, column.split("."))) for column in columns)
+
+
+def _columns(schema: str) -> str:
+    """A schema, given as Spark's JSON, as the column list of CREATE TABLE."""
+    return ", ".join(_column(field, " ") for field in json.loads(schema)["fields"])
+
+
+def _column(field: dict[str, Any], separator: str) -> str:
+    metadata = field["metadata"]
+    # Spark keeps what CHAR and VARCHAR were declared as beside a plain string.
+    kind = metadata.get("__CHAR_VARCHAR_TYPE_STRING") or _type(field["type"])
+    parts = [f"{quote(field['name'])}{separator}{kind}", "" if field["nullable"] else "NOT NULL"]
+    if "CURRENT_DEFAULT" in metadata:
+        parts.append(f"DEFAULT {metadata['CURRENT_DEFAULT']}")
+    if "comment" in metadata:
+        parts.append(f"COMMENT {string_literal(metadata['comment'])}")
+    return " ".join(part for part in parts if part)
+
+
+def _type(given: str | dict[str, Any]) -> str:
+    if isinstance(given, str):
+        return _SQL_NAMES.get(given, given)
+    match given["type"]:
+        case "array":
+            return f"ARRAY<{_type(given['elementType'])}>"
+        case "map":
+            return f"MAP<{_type(given['keyType'])}, {_type(given['valueType'])}>"
+    return f"STRUCT<{', '.join(_column(field, ': ') for field in given['fields'])}>"
 
 
 def row_hash(tables: SparkTables, table: RelationName, *, version: int | None = None) -> tuple[int, int]:

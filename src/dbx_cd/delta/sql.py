@@ -76,15 +76,17 @@ class Sql:
 
     @contextmanager
     def current_schema(self, namespace: Sequence[str] | None) -> Iterator[None]:
-        """Make a catalog and schema the session's current ones for a while, one caller at a time; None changes nothing.
+        """Make a catalog and schema the session's current ones for a while, one caller at a time.
+
+        None changes nothing, and waits for others all the same: it means what is current while nobody has changed it.
 
         Raises:
             SqlFailed: there is no such schema.
         """
-        if namespace is None:
-            yield
-            return
         with self._using:
+            if namespace is None:
+                yield
+                return
             before = self.query("SELECT current_catalog() AS catalog, current_schema() AS schema")[0]
             self.execute(f"USE {'.'.join(map(quote, namespace))}")
             try:

@@ -118,6 +118,8 @@ class TableDetail:
     """How many active files the current version has."""
     size: int = 0
     """The size of these files, in bytes."""
+    comment: str | None = None
+    """The comment that Delta keeps, "" where there is none; None in records of before it was kept."""
 
     @property
     def may_have_deletion_vectors(self) -> bool:
@@ -165,6 +167,12 @@ class Tables(Protocol):
 
     def history(self, table: RelationName, *, limit: int | None = None) -> History:
         """The newest `limit` commits, or all that the table's log still has."""
+
+    def is_newest(self, table: RelationName, version: int) -> bool:
+        """Whether a version is known to be the current one: a quick look, where a history takes longer.
+
+        False also where that cannot be told; then the history tells.
+        """
 
     def properties(self, relation: RelationName) -> dict[str, str]:
         """The properties of a table or view as a user set them."""

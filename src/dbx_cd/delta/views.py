@@ -14,10 +14,15 @@ _THREE_PARTS = re.compile(rf"(?<![\w`.$-]){_PART}\s*\.\s*{_PART}\s*\.\s*{_PART}"
 
 
 def dependency_order(texts: Mapping[str, str]) -> list[str]:
-    """The relations so that each view comes after those its text names; what reads nothing keeps its place.
+    """`dependency_levels` in one list."""
+    return [name for level in dependency_levels(texts) for name in level]
+
+
+def dependency_levels(texts: Mapping[str, str]) -> list[list[str]]:
+    """The relations in groups: each view is in a later one than those its text names, else they keep their places.
 
     dbt writes three-level names into every view. A name that merely occurs in a comment or a string costs nothing but
-    a needless order; should two texts so seem to read each other, the order given stays.
+    a needless order; should two texts so seem to read each other, each is a group of its own in the order given.
 
     Args:
         texts: the text of each view by relation name, "" for what is no view.
@@ -28,10 +33,16 @@ def dependency_order(texts: Mapping[str, str]) -> list[str]:
     for name, text in plain.items():
         words = set(re.findall(r"[\w$-]+(?:\.[\w$-]+)+", text)) if text else set()
         graph[name] = {keys[w] for w in words if w in keys and keys[w] != name}
+    place = {name: n for n, name in enumerate(texts)}
+    sorter, levels = TopologicalSorter(graph), []
     try:
-        return list(TopologicalSorter(graph).static_order())
+        sorter.prepare()
     except CycleError:
-        return list(texts)
+        return [[name] for name in texts]
+    while sorter.is_active():
+        levels.append(sorted(sorter.get_ready(), key=place.__getitem__))
+        sorter.done(*levels[-1])
+    return levels
 
 
 def with_other_relations(text: str, others: Mapping[str, RelationName]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, TypeVar
@@ -287,11 +287,12 @@ class ReleaseLog:
             whole: with `brief`, take the payloads of this release whole.
         """
         cut = Brief(STATE_FIELDS, (Release.KIND,), None if whole is None else whole.id) if brief else None
-        rows = self._rows.rows(release_id=release_id, kinds=kinds, brief=cut)
-        return [
-            Event(r.event_id, r.release_id, r.kind, r.at, r.actor or "", json.loads(r.payload or "{}"), version)
-            for version, r in rows
-        ]
+        return _events(self._rows.rows(release_id=release_id, kinds=kinds, brief=cut))
+
+    def newest(self, kind: str, *, where: Mapping[str, str], but: Release | None, limit: int) -> list[Event]:
+        """See `LogTable.newest`: no other events leave the log's table."""
+        but_release = None if but is None else but.id
+        return _events(self._rows.newest(kind, where=where, but_release=but_release, limit=limit))
 
     def tampering(self) -> Alterations:
         """Commits of the log that are neither its creation, nor appends, nor maintenance, and were not acknowledged.
@@ -316,3 +317,10 @@ class ReleaseLog:
     def append_acknowledgement(self, record: AlterationAcknowledged) -> Event:
         """Append the one event that is about the log itself."""
         return self._append(ABOUT_THE_LOG, [record])[0]
+
+
+def _events(rows: Sequence[tuple[int, LogRow]]) -> list[Event]:
+    return [
+        Event(r.event_id, r.release_id, r.kind, r.at, r.actor or "", json.loads(r.payload or "{}"), version)
+        for version, r in rows
+    ]

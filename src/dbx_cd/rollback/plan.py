@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import logging
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from dbx_cd.release.events import Release
 
 _log = logging.getLogger(__name__)
+_BLOCKED = ("rebuild", "impossible")
 
 
 @dataclass(frozen=True)
@@ -74,12 +75,12 @@ class RestorePlan(Record):
     @property
     def blocked(self) -> tuple[PlanItem, ...]:
         """The items that a restore cannot do: the relation has to be built again, or is lost."""
-        return tuple(i for i in self.items if i.action in ("rebuild", "impossible"))
+        return tuple(i for i in self.items if i.action in _BLOCKED)
 
     @property
     def blocked_first(self) -> tuple[PlanItem, ...]:
         """All items as people read them: what stands in the way first."""
-        return tuple(sorted(self.items, key=lambda item: item not in self.blocked))
+        return tuple(sorted(self.items, key=lambda item: item.action not in _BLOCKED))
 
     @property
     def later_writes(self) -> tuple[PlanItem, ...]:
@@ -231,13 +232,21 @@ def _named_all(states: Sequence[RelationState], names: Sequence[str] | None, *, 
         return list(states)
     if not names:
         raise RestoreRefused(f"`{by}` names no relation", next_step="name one, or give none for the whole release")
-    wanted = {s.name for name in names for s in _named(name, states, by=by)}
+    # By every end of its name that begins at a part: looked up, as both may be thousands.
+    by_end: dict[str, list[RelationState]] = defaultdict(list)
+    for state in states:
+        parts = state.relation.key.split(".")
+        for n in range(len(parts)):
+            by_end[".".join(parts[n:])].append(state)
+    wanted = {s.name for name in names for s in _named(name, states, by_end, by=by)}
     return [s for s in states if s.name in wanted]
 
 
-def _named(name: str, states: Sequence[RelationState], *, by: str) -> list[RelationState]:
+def _named(
+    name: str, states: Sequence[RelationState], by_end: Mapping[str, list[RelationState]], *, by: str
+) -> list[RelationState]:
     wanted = name.replace("`", "").lower()
-    found = [s for s in states if s.relation.key == wanted or s.relation.key.endswith("." + wanted)]
+    found = by_end.get(wanted, [])
     if not found:
         known = sorted({s.relation.identifier for s in states})
         close = difflib.get_close_matches(wanted.rsplit(".", 1)[-1], known, n=3) or known[:10]

@@ -6,12 +6,11 @@ tried is what the table was.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 
-from dbx_cd.delta.clones import column_types, row_hash
+from dbx_cd.delta.clones import Clone, column_types, row_hash
 from dbx_cd.delta.spark_tables import SparkTables
-from dbx_cd.delta.tables import Fingerprint, Tables
+from dbx_cd.delta.tables import Fingerprint, TableDetail, Tables
 from dbx_cd.errors import RestoreFailed, SqlFailed
 from dbx_cd.relations import RelationName
 from dbx_cd.rollback.plan_item import PlanItem
@@ -41,16 +40,18 @@ def with_proof(tables: Tables, item: PlanItem) -> PlanItem:
     return replace(item, fingerprint=found)
 
 
-def verify_table(tables: Tables, item: PlanItem, expected_properties: Mapping[str, str] | None) -> str:
-    """Compare a restored table with the version it was restored to: files and row positions, schema, properties.
+def verify_table(tables: Tables, item: PlanItem, before: TableDetail | None) -> str:
+    """Compare a restored table with the version it was restored to: all that RESTORE brings back.
 
-    The same active files with the same row positions are the same rows, whatever is in them, because Delta never
-    changes a data file.
+    That is files and row positions, schema (with nullability, comments and defaults of columns), partition and
+    clustering columns, comment, and properties, which CHECK constraints are among (measured on Delta 4.4). The same
+    active files with the same row positions are the same rows, whatever is in them, because Delta never changes a data
+    file.
 
     Args:
         tables: where the table is.
         item: what was planned, with the fingerprint of the version.
-        expected_properties: what the properties were; None where that is not known.
+        before: what Delta said of it then; None where that is not known.
 
     Returns:
         The proof, for people.
@@ -64,30 +65,35 @@ def verify_table(tables: Tables, item: PlanItem, expected_properties: Mapping[st
         raise RestoreFailed(f"its files are not those of version {item.to_version}", where=item.name)
     if tables.schema_json(item.relation) != tables.schema_json(item.relation, item.to_version):
         raise RestoreFailed(f"its schema is not that of version {item.to_version}", where=item.name)
-    if expected_properties is None:
+    if before is None:
         return f"the {found.files} files ({found.rows} rows) and the schema are those of version {item.to_version}"
-    wanted = {**expected_properties, **item.keep_properties}
-    differing = _differing(wanted, _settings(tables.properties(item.relation)))
+    wanted = replace(before, properties={**before.properties, **item.keep_properties})
+    differing = _differing(wanted, tables.detail(item.relation))
     if differing:
-        # A platform may list properties of its own there; DESCRIBE DETAIL, which the record is from, decides.
-        differing = _differing(wanted, tables.detail(item.relation).properties)
-    if differing:
-        raise RestoreFailed(f"its properties differ: {', '.join(differing)}", where=item.name)
+        raise RestoreFailed(f"it is not as it was: {'; '.join(differing)}", where=item.name)
     kept = f"; kept {', '.join(sorted(item.keep_properties))}" if item.keep_properties else ""
     return (
-        f"the {found.files} files ({found.rows} rows), schema and properties are those of version "
+        f"the {found.files} files ({found.rows} rows), schema, layout, comment and properties are those of version "
         f"{item.to_version}{kept}"
     )
 
 
-def _settings(properties: Mapping[str, str]) -> Mapping[str, str]:
-    """Properties without the protocol, which SHOW TBLPROPERTIES lists and RESTORE does not revert (measured)."""
-    protocol = ("delta.feature.", "delta.minReaderVersion", "delta.minWriterVersion")
-    return {k: v for k, v in properties.items() if not k.startswith(protocol)}
+def _differing(then: TableDetail, now: TableDetail) -> list[str]:
+    """What differs of all in a detail that RESTORE brings back: the protocol it does not (measured)."""
+    found = []
+    if then.partitioned_by != now.partitioned_by:
+        found.append(f"partitioned by {_listed(now.partitioned_by)}, was by {_listed(then.partitioned_by)}")
+    if then.clustered_by != now.clustered_by:
+        found.append(f"clustered by {_listed(now.clustered_by)}, was by {_listed(then.clustered_by)}")
+    if None not in (then.comment, now.comment) and then.comment != now.comment:
+        found.append(f"its comment is {now.comment!r}, was {then.comment!r}")
+    names = then.properties.keys() | now.properties.keys()
+    differing = sorted(n for n in names if then.properties.get(n) != now.properties.get(n))
+    return [*found, *([f"its properties differ: {', '.join(differing)}"] if differing else [])]
 
 
-def _differing(wanted: Mapping[str, str], found: Mapping[str, str]) -> list[str]:
-    return sorted(k for k in wanted.keys() | found.keys() if wanted.get(k) != found.get(k))
+def _listed(columns: tuple[str, ...]) -> str:
+    return ", ".join(columns) or "nothing"
 
 
 def verify_view(tables: Tables, before: RelationState) -> str:
@@ -108,14 +114,17 @@ def verify_view(tables: Tables, before: RelationState) -> str:
     return "text, schema it is read in, columns, comment and properties are the recorded ones, and it answers"
 
 
-def is_copy_of(tables: SparkTables, item: PlanItem, name: RelationName, *, by_files: bool) -> str:
-    """Compare a restored copy with the version that the plan goes back to.
+def is_copy_of(tables: SparkTables, item: PlanItem, name: RelationName, copy: Clone) -> str:
+    """Compare a restored copy with the version that the plan goes back to, and with what the copy was.
+
+    Rows and columns are compared with the version. Nullability, comments, layout and properties are compared with those
+    that the copy had: RESTORE has to bring back what there was, and not every table can be copied with all of these.
 
     Args:
         tables: tables of a session.
         item: the table, with the version and its fingerprint.
         name: the copy.
-        by_files: whether the copy has the table's own data files; else all rows are read and compared.
+        copy: what the copy was before it was emptied and restored.
 
     Returns:
         The proof, for people.
@@ -124,7 +133,7 @@ def is_copy_of(tables: SparkTables, item: PlanItem, name: RelationName, *, by_fi
         RestoreFailed: something differs.
     """
     assert item.to_version is not None
-    if by_files and item.fingerprint is not None:
+    if copy.is_shallow and item.fingerprint is not None:
         found = tables.fingerprint(name, positions=item.fingerprint.positions)
         if found != item.fingerprint:
             raise RestoreFailed(f"the copy's files are not those of version {item.to_version}", where=item.name)
@@ -136,4 +145,12 @@ def is_copy_of(tables: SparkTables, item: PlanItem, name: RelationName, *, by_fi
         what = f"all {then[0]} rows"
     if column_types(tables, name) != column_types(tables, item.relation, version=item.to_version):
         raise RestoreFailed(f"the copy's columns are not those of version {item.to_version}", where=item.name)
-    return f"RESTORE of a {'clone' if by_files else 'copy'} gave {what} and the columns of version {item.to_version}"
+    differing = _differing(copy.detail, tables.detail(name))
+    if tables.schema_json(name) != copy.schema:
+        differing.append("its columns differ in nullability, comments or defaults")
+    if differing:
+        raise RestoreFailed(f"the copy is not as it was: {'; '.join(differing)}", where=item.name)
+    return (
+        f"RESTORE of a {'clone' if copy.is_shallow else 'copy'} gave {what} and the columns of version "
+        f"{item.to_version}, and the copy's layout, comments and properties"
+    )

@@ -149,6 +149,7 @@ def rehearse(
             before={s.name: s for s in states_before(cd.log.all(release, RestorePoint))},
             copies=_names(plan, catalog, schema),
             statements=RestoreStatements.signed(tables, release_id=release.id),
+            at_point=plan.to is None,
         )
         restored = [i for i in plan.items if i.action == "restore"]
         done = {r.name: r for r in in_parallel(stage.play, restored, threads=threads)}
@@ -182,6 +183,7 @@ class _Stage:
     before: Mapping[str, RelationState]
     copies: Mapping[str, RelationName]
     statements: RestoreStatements
+    at_point: bool
 
     def play(self, item: PlanItem) -> RehearsedRelation:
         """Try one item; a failure becomes part of the result."""
@@ -211,9 +213,10 @@ class _Stage:
         """Restore a copy that was what the table was to that version."""
         assert item.to_version is not None
         name = self.copies[item.relation.key]
-        copy = clone(self.tables, item.relation, name, version=item.to_version)
+        was = self.before[item.name].detail if self.at_point else None
+        copy = clone(self.tables, item.relation, name, version=item.to_version, was=was)
         self.statements.restore(replace(item, name=str(name), from_version=copy.now, to_version=copy.then))
-        return is_copy_of(self.tables, item, name, by_files=copy.is_shallow)
+        return is_copy_of(self.tables, item, name, copy)
 
     def _view(self, item: PlanItem) -> str:
         before, name = self.before[item.name], self.copies[item.relation.key]

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from dbx_cd.errors import DbxCdError, RestoreFailed, RestoreRefused, SqlFailed
+from dbx_cd.errors import RestoreFailed, RestoreRefused
 from dbx_cd.release.in_place import take_from_latest
 from dbx_cd.release.reading import LogReading
+from dbx_cd.rollback.attempt import Attempt
 from dbx_cd.rollback.consent import agreed, require_consent
 from dbx_cd.rollback.journal import (
     RestoredRelation,
@@ -25,8 +24,6 @@ from dbx_cd.rollback.plan import RestorePlan, assess, states_before
 from dbx_cd.rollback.plan_item import PlanItem
 from dbx_cd.rollback.point import THREADS, RestorePoint
 from dbx_cd.rollback.progress import OnProgress, silent
-from dbx_cd.rollback.proof import verify_table, verify_view
-from dbx_cd.rollback.relation_state import RelationState
 from dbx_cd.rollback.statements import RestoreStatements
 
 if TYPE_CHECKING:
@@ -91,7 +88,7 @@ def restore(
     _log.info("%s: restoring %d of %d relations", release, sum(i.changes for i in items), len(items))
     for item in plan.later_writes:
         _log.warning("%s: erasing what others wrote: %s", item.name, "; ".join(item.later_writes))
-    run = _Run(
+    attempt = Attempt(
         cd=cd,
         release=release,
         seal=plan.seal,
@@ -101,7 +98,7 @@ def restore(
         at_point=plan.to is None,
         on_progress=on_progress,
     )
-    done = run.all(_with_kept_properties(items, earlier), threads=threads)
+    done = attempt.all(_with_kept_properties(items, earlier), threads=threads)
     complete = all(r.ok for r in done) and not (plan.only or plan.skip) and plan.to is None
     result = RestoreResult(
         release_id=release.id,
@@ -128,102 +125,6 @@ def restore(
             next_step="read .result; when the cause is gone, plan and restore again: it goes on where it was",
         )
     return result
-
-
-@dataclass(frozen=True)
-class _Run:
-    """One attempt to carry out a plan."""
-
-    cd: Cd
-    release: Release
-    seal: str
-    before: Mapping[str, RelationState]
-    journal: Mapping[str, RestoredRelation]
-    statements: RestoreStatements
-    at_point: bool
-    on_progress: OnProgress
-
-    def all(self, items: list[PlanItem], *, threads: int) -> list[RestoredRelation]:
-        """Tables that must be undropped, then all tables at once, then views and drops in the plan's order.
-
-        An UNDROP is the step most likely to fail, so it comes before anything is changed.
-        """
-        undropped = self._journaled([self._one(i) for i in items if i.action == "undrop"])
-        if not all(r.ok for r in undropped):
-            return undropped
-        tables = [i for i in items if not i.is_view and i.action not in ("undrop", "drop")]
-        rest = [i for i in items if i.is_view or i.action == "drop"]
-        restored: list[RestoredRelation] = []
-        with ThreadPoolExecutor(max_workers=threads, thread_name_prefix="restore") as pool:
-            # The journal is written by this thread alone, all that is done by then in one commit: appends to one Delta
-            # table would only wait for each other.
-            running = {pool.submit(self._one, i) for i in tables}
-            while running:
-                done, running = wait(running, return_when=FIRST_COMPLETED)
-                restored += self._journaled([f.result() for f in done])
-        return [*undropped, *restored, *(r for i in rest for r in self._journaled([self._one(i)]))]
-
-    def _journaled(self, done: list[RestoredRelation]) -> list[RestoredRelation]:
-        new = [r for r in done if r.ok and r is not self.journal.get(r.name)]
-        if new:
-            self.cd.log.append_all(self.release, new)
-        for relation in done:
-            self.on_progress(relation)
-        return done
-
-    def _one(self, item: PlanItem) -> RestoredRelation:
-        """Do one item and prove it; a failure becomes part of the result."""
-        if item.name in self.journal and not item.changes:
-            return self.journal[item.name]
-        clock = time.monotonic()
-        done = RestoredRelation(
-            item.name,
-            item.action,
-            self.seal,
-            ok=True,
-            from_version=item.from_version,
-            to_version=item.to_version,
-            differences=item.differences,
-        )
-        try:
-            done = self._do(item, done)
-        except DbxCdError as exc:
-            done = replace(done, ok=False, error=str(exc), seconds=round(time.monotonic() - clock, 1))
-            _log.warning("%s", done)
-            return done
-        return replace(done, seconds=round(time.monotonic() - clock, 1))
-
-    def _do(self, item: PlanItem, done: RestoredRelation) -> RestoredRelation:
-        before, tables = self.before[item.name], self.cd.tables
-        match item.action:
-            case "restore":
-                version = self.statements.restore(item)
-                return replace(done, proof=self._proof(item, before), version_after=version)
-            case "undrop":
-                moved = self.statements.undrop(item)
-                version = self.statements.restore(replace(item, from_version=None))  # of what stood in its way
-                return replace(done, proof=self._proof(item, before), version_after=version, moved_to=moved)
-            case "recreate_view":
-                moved = self.statements.recreate_view(before, kind_now=item.kind_now)
-                return replace(done, proof=verify_view(tables, before), moved_to=moved)
-            case "drop":
-                self.statements.drop(item)
-                return replace(done, proof="dropped")
-        if item.kind_now == "view":
-            try:
-                tables.read_one(item.relation)
-            except SqlFailed as exc:
-                if before.kind == "view":
-                    raise
-                return replace(done, proof=f"{item.reason}; it does not answer any more: {exc.what}")
-            return replace(done, proof=f"{item.reason}; it answers")
-        self.statements.keep_properties(item)
-        if item.fingerprint is not None:  # an attempt that was killed restored it, and did not get to the proof
-            return replace(done, proof=self._proof(item, before), version_after=item.from_version)
-        return replace(done, proof=item.reason, version_after=item.from_version)
-
-    def _proof(self, item: PlanItem, before: RelationState) -> str:
-        return verify_table(self.cd.tables, item, before.properties if self.at_point else None)
 
 
 def _say_what_was_erased(cd: Cd, release: Release, plans: list[RestorePlan]) -> None:

@@ -41,23 +41,31 @@ class RestoreStatements:
         assert item.to_version is not None
         # The statement of a killed attempt can outlive its client and commit only now: without this look the table
         # would be restored twice. A commit after it makes Delta refuse ours, and the second look sees why.
-        if not self._is_restored(item):
+        expected = item.from_version
+        if self._is_restored(item):
+            expected = None
+        else:
             try:
                 self.tables.restore(item.relation, item.to_version)
             except SqlFailed:
                 if not self._is_restored(item):
                     raise
-        self.keep_properties(item)
+                expected = None
+        commits = 1 + self.keep_properties(item)
+        # Each statement makes one commit (measured); where something else came between, the history says what is now.
+        if expected is not None and self.tables.is_newest(item.relation, expected + commits):
+            return expected + commits
         return self.tables.history(item.relation, limit=1).version
 
-    def keep_properties(self, item: PlanItem) -> None:
-        """Set the properties that the plan keeps, where they are not set."""
+    def keep_properties(self, item: PlanItem) -> int:
+        """Set the properties that the plan keeps, where they are not set; returns how many commits that took."""
         if not item.keep_properties:
-            return
+            return 0
         now = self.tables.properties(item.relation)
         missing = {k: v for k, v in item.keep_properties.items() if now.get(k) != v}
         if missing:
             self.tables.set_properties(item.relation, missing)
+        return int(bool(missing))
 
     def undrop(self, item: PlanItem) -> str | None:
         """UNDROP a table, after moving what has its name now. Databricks SQL, by its documentation; not verified.
@@ -102,7 +110,7 @@ class RestoreStatements:
         Raises:
             RestoreRefused: somebody has written to it since it was looked at last.
         """
-        if self.tables.history(item.relation, limit=1).version == item.from_version:
+        if item.from_version is not None and self.tables.is_newest(item.relation, item.from_version):
             return False
         return is_restored(item, self.tables.history(item.relation))
 

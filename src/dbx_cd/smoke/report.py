@@ -188,11 +188,8 @@ def past_reports(log: ReleaseLog, target: str, *, before: Release | None = None,
         before: leave out this release.
         last: how many at most.
     """
-    found: dict[str, SmokeReport] = {}
-    for event in log.events(kinds=(SmokeReport.KIND,)):
-        if event.payload.get("target") == target and (before is None or event.release_id != before.id):
-            found[event.release_id] = SmokeReport.read(dict(event.payload))
-    return list(found.values())[-last:]
+    events = log.newest(SmokeReport.KIND, where={"target": target}, but=before, limit=last)
+    return [SmokeReport.read(dict(event.payload)) for event in events]
 
 
 def _table(results: Iterable[CheckResult], past: Sequence[SmokeReport]) -> object:

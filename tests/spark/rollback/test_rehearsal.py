@@ -9,12 +9,19 @@ from release_scene import Scene
 from dbx_cd.errors import RestoreFailed
 from dbx_cd.rollback.plan import plan_restore
 from dbx_cd.rollback.rehearsal import Rehearsal, rehearse
+from dbx_cd.rollback.restore import restore
 
 TABLE = "CREATE TABLE @@ (id INT, v STRING) TBLPROPERTIES ({})"
 FEATURES = {
     "plain": "'delta.appendOnly' = 'true', 'delta.enableDeletionVectors' = 'true'",
     "mapped": "'delta.columnMapping.mode' = 'name'",
 }
+BLANKS = (
+    "CREATE TABLE @@ (`order id` INT NOT NULL COMMENT 'of the shop', `a.b` STRUCT<`c d`: INT>, "
+    "day STRING DEFAULT 'mon') USING delta PARTITIONED BY (day) COMMENT 'orders' "
+    "TBLPROPERTIES ('delta.columnMapping.mode' = 'name', 'delta.feature.allowColumnDefaults' = 'supported', "
+    "'team' = 'shop')"
+)
 
 
 @pytest.fixture
@@ -55,6 +62,31 @@ def test_tables_and_views_come_back_on_copies_and_production_is_only_read(scene:
     catalog, schema = rehearsal.scratch.split(".")
     assert schema not in {r[0] for r in scene.spark.sql(f"SHOW SCHEMAS IN {catalog}").collect()}
     assert rehearsal.relations[0].name in rehearsal.to_html()
+
+
+def test_column_names_that_need_a_mapping_and_every_layout_are_rehearsed(scene: Scene) -> None:
+    scene.sql(BLANKS, "INSERT INTO @@ VALUES (1, named_struct('c d', 2), 'tue')", this="blanks")
+    scene.sql("CREATE TABLE @clustered (id INT, v STRING) CLUSTER BY (id)", "INSERT INTO @clustered VALUES (1, 'a')")
+    scene.sql("CREATE TABLE @parted (id INT, v STRING) PARTITIONED BY (v)", "INSERT INTO @parted VALUES (1, 'a')")
+
+    def build() -> None:
+        scene.sql("ALTER TABLE @blanks ALTER COLUMN `order id` DROP NOT NULL", "COMMENT ON TABLE @blanks IS 'other'")
+        scene.sql("ALTER TABLE @blanks RENAME COLUMN `a.b` TO `a (b)`")
+        scene.sql("CREATE OR REPLACE TABLE @clustered (id INT, v STRING) CLUSTER BY (v) COMMENT 'new'")
+        scene.sql("CREATE OR REPLACE TABLE @parted (id INT, w STRING) PARTITIONED BY (w)")
+
+    names = ["blanks", "clustered", "parted"]
+    release, _ = scene.deploy(names, build)
+    plan = plan_restore(scene.cd, release)
+    rehearsal = rehearse(scene.cd, release, plan=plan)
+    assert outcomes(scene, rehearsal) == dict.fromkeys(names, "proved"), rehearsal.text
+    assert all(r.proof.endswith("and the copy's layout, comments and properties") for r in rehearsal.relations)
+    result = restore(scene.cd, plan, seal=plan.seal)
+    assert all("schema, layout, comment and properties are those of version 1" in r.proof for r in result.relations)
+    tables = scene.cd.tables
+    assert tables.detail(scene.name("clustered")).clustered_by == ("id",)
+    assert tables.detail(scene.name("parted")).partitioned_by == ("v",)
+    assert tables.detail(scene.name("blanks")).comment == "orders"
 
 
 def test_what_would_not_come_back_is_found_and_production_stays_as_it_is(scene: Scene) -> None:

@@ -846,8 +846,11 @@ class OtherThanAsked(MemoryTables):
         ({"files": {-1: (1,)}}, "its files are not those of version 0"),
         ({"columns": (Column("other", "bigint"),)}, "its schema is not that of version 0"),
         ({"properties": {"a": "b"}}, "its properties differ: a"),
+        ({"partitioned_by": ("id",)}, "partitioned by id, was by nothing"),
+        ({"clustered_by": ("id",)}, "clustered by id, was by nothing"),
+        ({"comment": "other"}, "its comment is 'other', was ''"),
     ],
-    ids=["files", "schema", "properties"],
+    ids=["files", "schema", "properties", "partitions", "clustering", "comment"],
 )
 def test_a_restore_that_did_not_do_what_it_was_to_do_is_found(
     tmp_path: Path, other: dict[str, object], what: str

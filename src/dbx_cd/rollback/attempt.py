@@ -1,0 +1,156 @@
+"""Do what a restore plan says: relations that do not depend on one another at the same time, each proved, journaled."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from dbx_cd.delta.views import dependency_levels
+from dbx_cd.errors import DbxCdError, SqlFailed
+from dbx_cd.rollback.journal import RestoredRelation
+from dbx_cd.rollback.plan_item import PlanItem
+from dbx_cd.rollback.progress import OnProgress
+from dbx_cd.rollback.proof import verify_table, verify_view
+from dbx_cd.rollback.relation_state import RelationState
+from dbx_cd.rollback.statements import RestoreStatements
+
+if TYPE_CHECKING:
+    from dbx_cd.release.context import Cd
+    from dbx_cd.release.events import Release
+
+_log = logging.getLogger(__name__)
+
+JOURNAL_SECONDS = 2.0
+"""How long a relation that is done may wait for others that are written down in the same commit."""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One attempt to carry out a plan; one that was killed is gone on with by the next."""
+
+    cd: Cd
+    """The context."""
+    release: Release
+    """The release that is undone."""
+    seal: str
+    """The plan's seal."""
+    before: Mapping[str, RelationState]
+    """What the relations were, by name."""
+    journal: Mapping[str, RestoredRelation]
+    """What earlier attempts at this plan wrote down, by name."""
+    statements: RestoreStatements
+    """What changes production."""
+    at_point: bool
+    """Whether it goes back to the restore point, and not to another time."""
+    on_progress: OnProgress
+    """Called with each relation that is done, or has failed."""
+
+    def all(self, items: list[PlanItem], *, threads: int) -> list[RestoredRelation]:
+        """Tables that must be undropped, then all tables at once, then views after those they read, then drops.
+
+        An UNDROP is the step most likely to fail, so it comes before anything is changed.
+        """
+        done: list[RestoredRelation] = []
+        with ThreadPoolExecutor(max_workers=threads, thread_name_prefix="restore") as pool:
+            for item in items:
+                if item.action == "undrop":
+                    done += self._together(pool, [item])
+            if not all(r.ok for r in done):
+                return done
+            done += self._together(pool, [i for i in items if not i.is_view and i.action not in ("undrop", "drop")])
+            for group in self._views_and_drops(items):
+                done += self._together(pool, group)
+        return done
+
+    def _views_and_drops(self, items: Sequence[PlanItem]) -> list[list[PlanItem]]:
+        """Groups whose members do not depend on one another, in the order in which they are to be done."""
+        views = {i.name: i for i in items if i.is_view and i.action != "drop"}
+        levels = dependency_levels({name: self.before[name].view_text or "" for name in views})
+        drops = [i for i in items if i.action == "drop"]
+        by_kind = [[i for i in drops if i.kind_now == "view"], [i for i in drops if i.kind_now != "view"]]
+        return [*([views[name] for name in level] for level in levels), *by_kind]
+
+    def _together(self, pool: ThreadPoolExecutor, items: Sequence[PlanItem]) -> list[RestoredRelation]:
+        """Do items at the same time; when this returns, all that came of them is in the journal.
+
+        The journal is written by this thread alone, what is done by then in one commit: appends to one Delta table
+        would only wait for each other, and each costs as much as a look at several tables. What a killed attempt did
+        not get to write down, the next one finds in the tables themselves.
+        """
+        done: list[RestoredRelation] = []
+        unwritten: list[RestoredRelation] = []
+        running = {pool.submit(self._one, i) for i in items}
+        due = time.monotonic() + JOURNAL_SECONDS
+        while running:
+            ended, running = wait(running, timeout=max(due - time.monotonic(), 0), return_when=FIRST_COMPLETED)
+            for future in ended:
+                done.append(future.result())
+                unwritten.append(done[-1])
+                self.on_progress(done[-1])
+            if not running or time.monotonic() >= due:
+                self._journal(unwritten)
+                unwritten, due = [], time.monotonic() + JOURNAL_SECONDS
+        return done
+
+    def _journal(self, done: Sequence[RestoredRelation]) -> None:
+        new = [r for r in done if r.ok and r is not self.journal.get(r.name)]
+        if new:
+            self.cd.log.append_all(self.release, new)
+
+    def _one(self, item: PlanItem) -> RestoredRelation:
+        """Do one item and prove it; a failure becomes part of the result."""
+        if item.name in self.journal and not item.changes:
+            return self.journal[item.name]
+        clock = time.monotonic()
+        done = RestoredRelation(
+            item.name,
+            item.action,
+            self.seal,
+            ok=True,
+            from_version=item.from_version,
+            to_version=item.to_version,
+            differences=item.differences,
+        )
+        try:
+            done = self._do(item, done)
+        except DbxCdError as exc:
+            done = replace(done, ok=False, error=str(exc), seconds=round(time.monotonic() - clock, 1))
+            _log.warning("%s", done)
+            return done
+        return replace(done, seconds=round(time.monotonic() - clock, 1))
+
+    def _do(self, item: PlanItem, done: RestoredRelation) -> RestoredRelation:
+        before, tables = self.before[item.name], self.cd.tables
+        match item.action:
+            case "restore":
+                version = self.statements.restore(item)
+                return replace(done, proof=self._proof(item, before), version_after=version)
+            case "undrop":
+                moved = self.statements.undrop(item)
+                version = self.statements.restore(replace(item, from_version=None))  # of what stood in its way
+                return replace(done, proof=self._proof(item, before), version_after=version, moved_to=moved)
+            case "recreate_view":
+                moved = self.statements.recreate_view(before, kind_now=item.kind_now)
+                return replace(done, proof=verify_view(tables, before), moved_to=moved)
+            case "drop":
+                self.statements.drop(item)
+                return replace(done, proof="dropped")
+        if item.kind_now == "view":
+            try:
+                tables.read_one(item.relation)
+            except SqlFailed as exc:
+                if before.kind == "view":
+                    raise
+                return replace(done, proof=f"{item.reason}; it does not answer any more: {exc.what}")
+            return replace(done, proof=f"{item.reason}; it answers")
+        self.statements.keep_properties(item)
+        if item.fingerprint is not None:  # an attempt that was killed restored it, and did not get to the proof
+            return replace(done, proof=self._proof(item, before), version_after=item.from_version)
+        return replace(done, proof=item.reason, version_after=item.from_version)
+
+    def _proof(self, item: PlanItem, before: RelationState) -> str:
+        return verify_table(self.cd.tables, item, before.detail if self.at_point else None)
