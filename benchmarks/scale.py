@@ -121,8 +121,8 @@ def _seconds(work: Callable[[], object]) -> float:
     gc.collect()
     gc.disable()  # as timeit does: with more objects a collection takes longer, and comes whenever it comes
     try:
-        started = time.perf_counter()
+        started = time.process_time()
         work()
-        return time.perf_counter() - started
+        return time.process_time() - started
     finally:
         gc.enable()

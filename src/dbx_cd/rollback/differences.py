@@ -1,7 +1,8 @@
 """What a relation will not be again after a restore: everything that RESTORE leaves as it is, by name.
 
-RESTORE brings back rows, schema, comments, layout, properties and CHECK constraints, and not the protocol (measured on
-Delta 4.4). What the catalog keeps besides (keys, tags, grants, owner, filters, masks) is none of Delta's business.
+RESTORE brings back rows, schema, nullability, defaults, comments, partition and clustering columns, properties and
+CHECK constraints, and neither the protocol nor the properties of `STAYING` (measured on Delta 4.4). What the catalog
+keeps besides (keys, tags, grants, owner, filters, masks) is none of Delta's business.
 """
 
 from __future__ import annotations
@@ -11,10 +12,18 @@ from collections.abc import Iterable, Mapping
 from dbx_cd.delta.tables import CatalogSettings, TableDetail
 from dbx_cd.rollback.relation_state import Present, RelationState
 
+STAYING = ("delta.rowTracking.materialized", "delta.columnMapping.maxColumnId")
+"""How properties begin that RESTORE leaves as they are: the columns that row tracking has chosen in files, and the number
+of the newest column where columns are mapped before and after, which never falls."""
+
 
 def left_by_restore(before: RelationState, now: Present) -> tuple[str, ...]:
     """The differences that are left when RESTORE, or the view's recreation, has done all that it does."""
-    return (*_of_catalog(before.settings, now.settings), *_of_protocol(before.detail, now.detail))
+    return (
+        *_of_catalog(before.settings, now.settings),
+        *_of_protocol(before.detail, now.detail),
+        *_of_properties(before.detail, now.detail, staying=True),
+    )
 
 
 def left_where_nothing_is_done(before: RelationState, now: Present) -> tuple[str, ...]:
@@ -46,10 +55,22 @@ def _of_protocol(before: TableDetail | None, now: TableDetail | None) -> Iterabl
     yield from _of_sets("table feature ", before.features, now.features)
 
 
+def _of_properties(before: TableDetail | None, now: TableDetail | None, *, staying: bool) -> Iterable[str]:
+    if before is None or now is None:
+        return
+    then, is_now = (
+        {name: value for name, value in detail.properties.items() if name.startswith(STAYING) == staying}
+        for detail in (before, now)
+    )
+    if "delta.columnMapping.maxColumnId" in is_now.keys() - then.keys() and staying:
+        del is_now["delta.columnMapping.maxColumnId"]  # goes with the mapping itself
+    yield from _of_values("property", then, is_now)
+
+
 def _of_detail(before: TableDetail | None, now: TableDetail | None) -> Iterable[str]:
     if before is None or now is None:
         return
-    yield from _of_values("property", before.properties, now.properties)
+    yield from _of_properties(before, now, staying=False)
     for what, then, is_now in (
         ("partitioned", before.partitioned_by, now.partitioned_by),
         ("clustered", before.clustered_by, now.clustered_by),

@@ -13,6 +13,7 @@ from dbx_cd.delta.spark_tables import SparkTables
 from dbx_cd.delta.tables import Fingerprint, TableDetail, Tables
 from dbx_cd.errors import RestoreFailed, SqlFailed
 from dbx_cd.relations import RelationName
+from dbx_cd.rollback.differences import STAYING
 from dbx_cd.rollback.plan_item import PlanItem
 from dbx_cd.rollback.relation_state import RelationState, view_definition
 
@@ -79,7 +80,7 @@ def verify_table(tables: Tables, item: PlanItem, before: TableDetail | None) -> 
 
 
 def _differing(then: TableDetail, now: TableDetail) -> list[str]:
-    """What differs of all in a detail that RESTORE brings back: the protocol it does not (measured)."""
+    """What differs of all in a detail that RESTORE brings back; what it does not, the plan's differences name."""
     found = []
     if then.partitioned_by != now.partitioned_by:
         found.append(f"partitioned by {_listed(now.partitioned_by)}, was by {_listed(then.partitioned_by)}")
@@ -87,7 +88,7 @@ def _differing(then: TableDetail, now: TableDetail) -> list[str]:
         found.append(f"clustered by {_listed(now.clustered_by)}, was by {_listed(then.clustered_by)}")
     if None not in (then.comment, now.comment) and then.comment != now.comment:
         found.append(f"its comment is {now.comment!r}, was {then.comment!r}")
-    names = then.properties.keys() | now.properties.keys()
+    names = {n for n in then.properties.keys() | now.properties.keys() if not n.startswith(STAYING)}
     differing = sorted(n for n in names if then.properties.get(n) != now.properties.get(n))
     return [*found, *([f"its properties differ: {', '.join(differing)}"] if differing else [])]
 

@@ -115,3 +115,24 @@ def test_the_plan_its_page_and_the_result_name_what_will_not_be_as_it_was(tmp_pa
     assert [r.differences for r in result.relations] == [(named,)]
     assert named in result.text
     assert "tag pii is not there" in result.to_html()
+
+
+MAX_COLUMN = "delta.columnMapping.maxColumnId"
+
+
+def left(then: dict[str, str], now: dict[str, str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    before = replace(BEFORE, detail=replace(DETAIL, properties=then))
+    present = replace(NOW, detail=replace(DETAIL, properties=now))
+    return left_by_restore(before, present), left_where_nothing_is_done(before, present)
+
+
+def test_the_number_of_the_newest_column_stays_where_columns_stay_mapped() -> None:
+    assert left({MAX_COLUMN: "2"}, {MAX_COLUMN: "3"})[0] == (f"property {MAX_COLUMN} is '3', was '2'",)
+    assert left({}, {MAX_COLUMN: "3"})[0] == ()
+
+
+def test_a_property_that_stays_is_named_once_and_others_only_where_nothing_is_done() -> None:
+    name = "delta.rowTracking.materializedRowIdColumnName"
+    named = f"property {name} is 'x', was not there"
+    assert left({}, {name: "x"}) == ((named,), (named,))
+    assert left({}, {"a": "b"}) == ((), ("property a is 'b', was not there",))

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from dbx_cd.delta.tables import Column
-from dbx_cd.delta.views import create_view_sql, dependency_order, with_other_relations
+from dbx_cd.delta.views import create_view_sql, dependency_levels, dependency_order, with_other_relations
 from dbx_cd.errors import RestoreRefused
 from dbx_cd.relations import RelationName
 from dbx_cd.release.state import Event
@@ -225,3 +225,15 @@ def test_a_restore_does_not_end_one_that_began_after_it() -> None:
     whole, one = ("r1", "restore_planned", "s", []), ("r1", "restore_planned", "t", ["a"])
     assert restoring(whole, one, ("r1", "rolled_back", "s", [])) == {"r1": ["t"]}
     assert restoring(whole, one, whole, ("r1", "rolled_back", "s", [])) == {}, "it was begun again"
+
+
+def test_views_that_do_not_read_one_another_are_of_one_level() -> None:
+    texts = {
+        "c.s.top": "select * from c.s.b join c.s.a",
+        "c.s.b": "select * from c.s.t",
+        "c.s.a": "",
+        "c.s.z": "select 1",
+    }
+    assert dependency_levels(texts) == [["c.s.b", "c.s.a", "c.s.z"], ["c.s.top"]]
+    circle = {"c.s.a": "select * from c.s.b", "c.s.b": "select * from c.s.a"}
+    assert dependency_levels(circle) == [["c.s.a"], ["c.s.b"]]

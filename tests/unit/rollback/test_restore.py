@@ -27,6 +27,7 @@ from dbx_cd.deploy.claim import claim
 from dbx_cd.relations import RelationName
 from dbx_cd.release.events import Deployed, Deploying, Failed
 from dbx_cd.rollback.capture import capture_restore_point, record_versions_after
+from dbx_cd.rollback.differences import STAYING
 from dbx_cd.rollback.journal import RestoredRelation, unfinished
 from dbx_cd.rollback.point import RestorePoint, VersionsAfter
 from memory.releases import Releases, relation
@@ -862,6 +863,53 @@ def test_a_restore_that_did_not_do_what_it_was_to_do_is_found(
     with pytest.raises(RestoreFailed, match=what):
         restore(releases.cd(), plan, seal=plan.seal)
     assert releases.cd().log.state(release).phase != "rolled_back"
+
+
+class KeepsRowTracking(MemoryTables):
+    """Tables whose RESTORE leaves the names that row tracking has chosen, as Delta's does."""
+
+    def signed(self, user_metadata: str) -> MemoryTables:
+        return self
+
+    def restore(self, table: RelationName, version: int) -> None:
+        staying = {k: v for k, v in self.properties(table).items() if k.startswith(STAYING)}
+        super().restore(table, version)
+        contents = self.table(table).contents
+        contents[-1] = replace(contents[-1], properties={**contents[-1].properties, **staying})
+
+
+def test_properties_that_restore_leaves_are_named_in_the_plan_and_fail_no_proof(tmp_path: Path) -> None:
+    releases, name = Releases(tmp_path, tables=KeepsRowTracking()), "delta.rowTracking.materializedRowIdColumnName"
+    releases.tables.create(A, 1)
+    tracking = {"delta.enableRowTracking": "true", name: "_row-id-col"}
+    release = releases.changed(["a"], lambda: releases.tables.set_properties(A, tracking))
+    plan = plan_restore(releases.cd(), release)
+    assert plan.items[0].differences == (f"property {name} is '_row-id-col', was not there",)
+    assert restore(releases.cd(), plan, seal=plan.seal).ok
+    assert releases.tables.properties(A) == {name: "_row-id-col"}
+
+
+def test_what_is_done_at_the_same_time_is_journaled_together_and_before_what_reads_it(releases: Releases) -> None:
+    tables, names = releases.tables, [f"t{n}" for n in range(20)]
+    views = [relation("prod", f"v_{name}") for name in names]
+    tops = [relation("prod", f"top_{name}") for name in names]
+    for name, view, top in zip(names, views, tops, strict=True):
+        tables.create(relation("prod", name), 1, columns=("id", "more"))
+        tables.view(view, relation("prod", name))
+        tables.view(top, view)
+
+    def change() -> None:
+        for name, view, top in zip(names, views, tops, strict=True):
+            tables.insert(relation("prod", name), 2)
+            tables.view(view, relation("prod", name), column="more")
+            tables.view(top, view, column="more")
+
+    release = releases.changed([*names, *(r.identifier for r in (*views, *tops))], change)
+    plan = plan_restore(releases.cd(), release)
+    sizes: list[tuple[str, int]] = []
+    releases.log_table.after_append = lambda rows: sizes.append((rows[0].kind, len(rows)))
+    assert restore(releases.cd(), plan, seal=plan.seal).complete
+    assert sizes == [("restore_planned", 1), *[("restored_relation", 20)] * 3, ("rolled_back", 1)]
 
 
 # UNDROP, where the platform has it
