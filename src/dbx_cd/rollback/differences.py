@@ -13,8 +13,8 @@ from dbx_cd.delta.tables import CatalogSettings, TableDetail
 from dbx_cd.rollback.relation_state import Present, RelationState
 
 STAYING = ("delta.rowTracking.materialized", "delta.columnMapping.maxColumnId")
-"""How properties begin that RESTORE leaves as they are: the columns that row tracking has chosen in files, and the number
-of the newest column where columns are mapped before and after, which never falls."""
+"""How properties begin that RESTORE leaves as they are: the columns that row tracking has chosen in files, and the
+number of the newest column where columns are mapped before and after, which never falls."""
 
 
 def left_by_restore(before: RelationState, now: Present) -> tuple[str, ...]:
