@@ -13,26 +13,29 @@ _PART = r"(`(?:[^`]|``)+`|[\w$-]+)"
 _THREE_PARTS = re.compile(rf"(?<![\w`.$-]){_PART}\s*\.\s*{_PART}\s*\.\s*{_PART}")
 
 
-def dependency_order(texts: Mapping[str, str]) -> list[str]:
+Namespaces = Mapping[str, Sequence[str] | None]
+
+
+def dependency_order(texts: Mapping[str, str], namespaces: Namespaces) -> list[str]:
     """`dependency_levels` in one list."""
-    return [name for level in dependency_levels(texts) for name in level]
+    return [name for level in dependency_levels(texts, namespaces) for name in level]
 
 
-def dependency_levels(texts: Mapping[str, str]) -> list[list[str]]:
+def dependency_levels(texts: Mapping[str, str], namespaces: Namespaces) -> list[list[str]]:
     """The relations in groups: each view is in a later one than those its text names, else they keep their places.
 
-    dbt writes three-level names into every view. A name that merely occurs in a comment or a string costs nothing but
-    a needless order; should two texts so seem to read each other, each is a group of its own in the order given.
+    A name that merely occurs in a comment or a string, or is a column's, costs nothing but a needless order; should two
+    texts so seem to read each other, each is a group of its own in the order given.
 
     Args:
         texts: the text of each view by relation name, "" for what is no view.
+        namespaces: catalog and schema in which a text is read, where known; dbt writes three-level names.
     """
     keys = {RelationName.parse(name).key: name for name in texts}
-    plain = {name: re.sub(r"\s*\.\s*", ".", text.replace("`", "").lower()) for name, text in texts.items()}
-    graph: dict[str, set[str]] = {}
-    for name, text in plain.items():
-        words = set(re.findall(r"[\w$-]+(?:\.[\w$-]+)+", text)) if text else set()
-        graph[name] = {keys[w] for w in words if w in keys and keys[w] != name}
+    graph = {
+        name: {keys[n] for n in named_in(text, namespaces.get(name)) if n in keys and keys[n] != name}
+        for name, text in texts.items()
+    }
     place = {name: n for n, name in enumerate(texts)}
     sorter, levels = TopologicalSorter(graph), []
     try:
@@ -43,6 +46,17 @@ def dependency_levels(texts: Mapping[str, str]) -> list[list[str]]:
         levels.append(sorted(sorter.get_ready(), key=place.__getitem__))
         sorter.done(*levels[-1])
     return levels
+
+
+def named_in(text: str, namespace: Sequence[str] | None) -> set[str]:
+    """What a query may name, by `RelationName.key`; names of one or two parts are completed by where it is read."""
+    plain = re.sub(r"\s*\.\s*", ".", text.replace("`", "").lower())
+    words = set(re.findall(r"[\w$-]+(?:\.[\w$-]+)*", plain))
+    if namespace is None:
+        return words
+    catalog, schema = (part.lower() for part in namespace)
+    completed = {0: f"{catalog}.{schema}.", 1: f"{catalog}."}
+    return {completed.get(word.count("."), "") + word for word in words}
 
 
 def with_other_relations(text: str, others: Mapping[str, RelationName]) -> str:

@@ -69,7 +69,8 @@ class Attempt:
     def _views_and_drops(self, items: Sequence[PlanItem]) -> list[list[PlanItem]]:
         """Groups whose members do not depend on one another, in the order in which they are to be done."""
         views = {i.name: i for i in items if i.is_view and i.action != "drop"}
-        levels = dependency_levels({name: self.before[name].view_text or "" for name in views})
+        texts = {name: self.before[name].view_text or "" for name in views}
+        levels = dependency_levels(texts, {name: self.before[name].view_namespace for name in views})
         drops = [i for i in items if i.action == "drop"]
         by_kind = [[i for i in drops if i.kind_now == "view"], [i for i in drops if i.kind_now != "view"]]
         return [*([views[name] for name in level] for level in levels), *by_kind]

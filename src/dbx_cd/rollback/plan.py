@@ -206,7 +206,7 @@ def assess(
     return RestorePlan(
         release_id=release.id,
         planned_at=datetime.now(UTC),
-        items=tuple(_ordered(items, {s.name: s.view_text or "" for s in states})),
+        items=tuple(_ordered(items, {s.name: s for s in states})),
         new_tables=new_tables,
         to=to,
         only=() if only is None else tuple(s.name for s in about),
@@ -274,9 +274,11 @@ def _present(tables: Tables, before: RelationState, entry: CatalogEntry, *, deta
     return Present(entry)
 
 
-def _ordered(items: Sequence[PlanItem], texts: Mapping[str, str]) -> list[PlanItem]:
+def _ordered(items: Sequence[PlanItem], states: Mapping[str, RelationState]) -> list[PlanItem]:
     """Tables, then views after the views they read, then what is dropped: views before tables."""
-    place = {name: n for n, name in enumerate(dependency_order({i.name: texts[i.name] for i in items}))}
+    texts = {i.name: states[i.name].view_text or "" for i in items}
+    order = dependency_order(texts, {i.name: states[i.name].view_namespace for i in items})
+    place = {name: n for n, name in enumerate(order)}
 
     def group(item: PlanItem) -> int:
         if item.action == "drop":

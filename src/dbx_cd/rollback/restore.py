@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from dbx_cd.errors import RestoreFailed, RestoreRefused
 from dbx_cd.release.in_place import take_from_latest
 from dbx_cd.release.reading import LogReading
+from dbx_cd.release.state import ReleaseState
 from dbx_cd.rollback.attempt import Attempt
 from dbx_cd.rollback.consent import agreed, require_consent
 from dbx_cd.rollback.journal import (
@@ -128,20 +129,42 @@ def restore(
 
 
 def _say_what_was_erased(cd: Cd, release: Release, plans: list[RestorePlan]) -> None:
-    """A newer release whose writes were erased with their consent is not whole in production any more.
+    """A release whose writes were erased is not whole in production any more.
+
+    Of newer ones that is said in the plan, and somebody has agreed. An older one loses what it wrote after the time
+    that the tables went back to.
 
     Args:
         cd: the context.
         release: the release that was undone.
         plans: the plan that was carried out, then those whose killed attempts it ended: they may have erased it.
     """
-    erased = {item.relation.key for plan in plans for item in plan.later_writes}
-    for newer, _ in cd.log.read().after(release) if erased else ():
-        changed = {state.relation.key for point in cd.log.all(newer, RestorePoint) for state in point.relations}
-        if erased & changed:
-            reason = f"erased by the rollback of {release.id}"
-            lost = RestoreResult(newer.id, plans[0].seal, (), False, datetime.now(UTC), 0.0, True, reason)
-            cd.log.append(newer, lost)
+    newer = {item.relation.key for plan in plans for item in plan.later_writes}
+    moments = [plan.to for plan in plans if plan.to is not None]
+    older = {item.relation.key for plan in plans if plan.to is not None for item in plan.changes}
+    log = cd.log.read()
+    for other, state in log.after(release) if newer else ():
+        _say_erased(cd, other, state, newer, by=release, seal=plans[0].seal)
+    for other, state in log.before(release) if older else ():
+        _say_erased(cd, other, state, older, by=release, seal=plans[0].seal, since=min(moments))
+
+
+def _say_erased(
+    cd: Cd,
+    other: Release,
+    state: ReleaseState,
+    relations: set[str],
+    *,
+    by: Release,
+    seal: str,
+    since: datetime | None = None,
+) -> None:
+    if not any(target.is_changed for target in state.targets.values()):
+        return
+    points = [p for p in cd.log.all(other, RestorePoint) if since is None or p.taken_at >= since]
+    if relations & {state.relation.key for point in points for state in point.relations}:
+        reason = f"erased by the rollback of {by.id}"
+        cd.log.append(other, RestoreResult(other.id, seal, (), False, datetime.now(UTC), 0.0, True, reason))
 
 
 def _claim(cd: Cd, release: Release, plan: RestorePlan, *, discard_later_writes: bool) -> None:

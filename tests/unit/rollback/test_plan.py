@@ -96,9 +96,9 @@ def test_views_come_after_the_views_they_read() -> None:
         "prod.s.base": "select 'prod.s.top is not read' x",
         "prod.s.orders": "",
     }
-    order = dependency_order({k: v for k, v in texts.items() if k != "prod.s.base"} | {"prod.s.base": "select 1"})
+    order = dependency_order({k: v for k, v in texts.items() if k != "prod.s.base"} | {"prod.s.base": "select 1"}, {})
     assert order.index("prod.s.base") < order.index("prod.s.middle") < order.index("prod.s.top")
-    assert sorted(dependency_order(texts)) == sorted(texts), "a name in a string may only cost the order"
+    assert sorted(dependency_order(texts, {})) == sorted(texts), "a name in a string may only cost the order"
 
 
 def test_view_is_written_with_its_columns_comment_and_properties() -> None:
@@ -234,6 +234,13 @@ def test_views_that_do_not_read_one_another_are_of_one_level() -> None:
         "c.s.a": "",
         "c.s.z": "select 1",
     }
-    assert dependency_levels(texts) == [["c.s.b", "c.s.a", "c.s.z"], ["c.s.top"]]
+    assert dependency_levels(texts, {}) == [["c.s.b", "c.s.a", "c.s.z"], ["c.s.top"]]
     circle = {"c.s.a": "select * from c.s.b", "c.s.b": "select * from c.s.a"}
-    assert dependency_levels(circle) == [["c.s.a"], ["c.s.b"]]
+    assert dependency_levels(circle, {}) == [["c.s.a"], ["c.s.b"]]
+
+
+def test_names_of_fewer_parts_are_completed_by_the_schema_that_a_view_is_read_in() -> None:
+    texts = {"c.s.top": "select v from mid", "c.s.mid": "select v from s.low", "c.s.low": "select 1 v"}
+    assert dependency_levels(texts, dict.fromkeys(texts, ("C", "S"))) == [["c.s.low"], ["c.s.mid"], ["c.s.top"]]
+    elsewhere = dict.fromkeys(texts, ("c", "other"))  # `mid` is another relation there, and `s.low` the same
+    assert dependency_levels(texts, elsewhere) == [["c.s.top", "c.s.low"], ["c.s.mid"]]

@@ -995,3 +995,19 @@ def test_leaving_everything_out_brings_nothing_back_and_says_so(releases: Releas
     assert str(result) == f"release {release.id}: NOTHING was brought back, left out on purpose: prod.shop.a"
     assert cd.log.state(release).phase == "deployed"
     assert cd.log.last_good("prod") == release
+
+
+def test_a_rollback_to_a_time_before_an_older_release_takes_that_one_from_the_good_ones(releases: Releases) -> None:
+    for name in (A, B):
+        releases.tables.create(name, 5)
+    first = written(releases, "b", run_id="1")
+    moment = datetime.now(UTC)
+    second = written(releases, "a", run_id="2")
+    third = written(releases, "a", run_id="3")
+    cd = releases.cd()
+    plan = plan_restore(cd, third, to=moment)
+    assert [i.action for i in plan.items] == ["restore"]
+    restore(cd, plan, seal=plan.seal, discard_later_writes=True)
+    assert cd.log.state(second).partly_rolled_back == ("prod",)
+    assert cd.log.state(first).partly_rolled_back == (), "what it wrote is there"
+    assert cd.log.last_good("prod") == first
