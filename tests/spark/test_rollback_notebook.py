@@ -112,7 +112,7 @@ def test_from_seal_to_proof_and_smoke_test(shop: Shop, capsys: pytest.CaptureFix
     printed = capsys.readouterr().out
     assert f"{shop.scene.full('a')}, version 1 -> 0: 1 commit since version 0" in printed
     assert "1 relations restored, 0 left as they are (negative ids)" in printed
-    assert "schema and properties are those of version 0" in printed
+    assert "schema, layout, comment and properties are those of version 0" in printed
     assert "tiny smoke of prod ok: 1 pass" in printed
     assert shop.ids() == [1]
     log, release = shop.scene.log, shop.release
