@@ -104,10 +104,11 @@ class Scene:
         operations: tuple[str, ...] = ()
         if entry.kind == "table":
             operations = tuple(c.operation for c in SparkTables.of(self.spark).history(name).commits.values())
-        # The protocol is among a table's properties, and RESTORE does not revert it.
+        # The protocol is among a table's properties, and RESTORE reverts neither it nor the count of column ids.
         properties = {
             key: value
             for key, value in SparkTables.of(self.spark).properties(name).items()
             if not key.startswith(("delta.feature.", "delta.minReader", "delta.minWriter"))
+            and key != "delta.columnMapping.maxColumnId"
         }
         return Observed(entry.kind, rows, schema, entry.comment, tuple(sorted(properties.items())), operations)

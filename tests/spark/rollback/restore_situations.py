@@ -103,6 +103,11 @@ SITUATIONS = [
         with_properties(**{"columnMapping.mode": "name"}),
         ("ALTER TABLE @@ DROP COLUMN v", "INSERT INTO @@ VALUES (3)"),
     ),
+    Situation(
+        "columns_mapped_and_replaced",
+        with_properties(**{"columnMapping.mode": "name"}),
+        ("CREATE OR REPLACE TABLE @@ TBLPROPERTIES ('delta.columnMapping.mode' = 'name') AS SELECT 1 a, 2 b, 3 c",),
+    ),
     Situation("change_data_feed", with_properties(enableChangeDataFeed="true"), (MERGE,)),
     Situation(
         "change_data_feed_enabled", TWO, ("ALTER TABLE @@ SET TBLPROPERTIES ('delta.enableChangeDataFeed' = 'true')",)
