@@ -12,6 +12,7 @@ import pytest
 
 from dbx_cd.delta.history import Commit
 from dbx_cd.delta.log_table import Brief, LogRow, LogTable
+from dbx_cd.delta.retention import FILES_KEPT
 from dbx_cd.delta.tables import Column, Tables
 from dbx_cd.errors import SqlFailed
 from dbx_cd.relations import RelationName
@@ -39,6 +40,9 @@ class World(Protocol):
 
     def vacuum(self, name: RelationName) -> None:
         """VACUUM of all that the current version does not need."""
+
+    def age(self, name: RelationName, *, days: float) -> None:
+        """Make every commit so much older."""
 
     def rows(self, name: RelationName) -> list[int]:
         """The ids, sorted."""
@@ -126,6 +130,29 @@ def a_version_whose_files_are_gone_has_no_fingerprint_and_cannot_be_restored(wor
     with pytest.raises(SqlFailed):
         world.tables.restore(t, 0)
     assert world.rows(t) == [2]
+
+
+def a_version_past_its_retention_cannot_be_read_unless_it_is_the_newest_or_retention_is_made_longer(
+    world: World,
+) -> None:
+    t = world.name("t")
+    world.create(t, 1)
+    world.insert(t, 2)
+    before = world.tables.fingerprint(t)
+    world.age(t, days=8)
+    assert abs(datetime.now(UTC) - timedelta(days=8) - world.tables.history(t).commits[1].at) < timedelta(minutes=10)
+    assert world.tables.fingerprint(t, 1) == before
+    with pytest.raises(SqlFailed, match="DELETED_FILE_RETENTION"):
+        world.tables.fingerprint(t, 0)
+    world.insert(t, 3)
+    with pytest.raises(SqlFailed, match="DELETED_FILE_RETENTION"):
+        world.tables.fingerprint(t, 1)
+    with pytest.raises(SqlFailed, match="DELETED_FILE_RETENTION"):
+        world.tables.restore(t, 1)
+    world.tables.set_properties(t, {FILES_KEPT: "interval 9 days"})
+    assert world.tables.fingerprint(t, 1) == before
+    world.tables.restore(t, 1)
+    assert world.rows(t) == [1, 2]
 
 
 def a_fingerprint_is_taken_again_in_the_form_that_it_has(world: World) -> None:
@@ -322,6 +349,7 @@ CONTRACT = [
     restore_brings_rows_schema_and_properties_back_by_a_commit_of_its_own,
     a_fingerprint_is_of_files_and_not_of_rows,
     a_version_whose_files_are_gone_has_no_fingerprint_and_cannot_be_restored,
+    a_version_past_its_retention_cannot_be_read_unless_it_is_the_newest_or_retention_is_made_longer,
     a_fingerprint_is_taken_again_in_the_form_that_it_has,
     a_detail_is_of_the_current_version,
     a_table_has_no_keys_or_tags_unless_somebody_gives_it_some,

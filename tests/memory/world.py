@@ -32,5 +32,8 @@ class MemoryWorld:
     def vacuum(self, name: RelationName) -> None:
         self.tables.vacuum(name)
 
+    def age(self, name: RelationName, *, days: float) -> None:
+        self.tables.age(name, days=days)
+
     def rows(self, name: RelationName) -> list[int]:
         return [int(str(row)) for row in self.tables.rows(name)]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 
 import pytest
+from aged_logs import age
 from pyspark.sql import SparkSession
 
 from dbx_cd.delta.log_table import DeltaLogTable
@@ -50,6 +52,9 @@ class DeltaWorld:
             self._spark.sql(f"VACUUM {name.quoted} RETAIN 0 HOURS")
         finally:
             self._spark.conf.unset(check)
+
+    def age(self, name: RelationName, *, days: float) -> None:
+        age(self._spark, name, timedelta(days=days))
 
     def rows(self, name: RelationName) -> list[int]:
         return sorted(row["id"] for row in self._spark.table(name.quoted).collect())
