@@ -20,7 +20,7 @@ TELLING  := tests/spark/rollback/test_restore_matrix.py tests/spark/rollback/tes
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock demo test test-deep test-deep-short test-unit lint format bench wheel clean
+.PHONY: help setup lock demo test test-deep test-deep-short test-matrix test-unit lint format bench wheel clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' | column -t -s '|'
@@ -41,6 +41,9 @@ test-deep: $(READY)  ## Run the deep tests: every restore situation, a kill at e
 
 test-deep-short: $(READY)  ## Run the most telling third of the deep tests: restore matrix, kill, dbt's real adapter
 	@$(PYTHON) -m pytest $(PARALLEL) -m deep $(TELLING)
+
+test-matrix: $(READY)  ## Run every combination of how old a table is and what becomes of it, about an hour; a part: PART=2/8
+	@AGED_MATRIX=$(or $(PART),1/1) $(PYTHON) -m pytest -m deep tests/spark/rollback/test_aged_matrix.py
 
 test-unit: $(READY)  ## Run the tests that start neither Spark nor dbt: all decisions
 	@$(PYTHON) -m pytest $(PARALLEL) tests/unit

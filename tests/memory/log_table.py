@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from dbx_cd.delta.history import Commit
@@ -81,6 +82,19 @@ class MemoryLogTable:
     def forget(self, kind: str) -> None:
         """The rows of a kind are not there any more."""
         self._rows = [(version, row) for version, row in self._rows if row.kind != kind]
+
+    def move_back(self, by: Mapping[str, timedelta]) -> None:
+        """The commit times that rows hold of tables, so much earlier: as if the clock had moved on.
+
+        `by`: by the names that the rows give the tables.
+        """
+        for n, (version, row) in enumerate(self._rows):
+            payload: dict[str, Any] = json.loads(row.payload or "{}")
+            for state in payload.get("relations", ()):
+                if state.get("committed_at") and state["name"] in by:
+                    moved = datetime.fromisoformat(state["committed_at"]) - by[state["name"]]
+                    state["committed_at"] = moved.isoformat()
+            self._rows[n] = (version, replace(row, payload=json.dumps(payload)))
 
     def _commit(self, operation: str, parameters: dict[str, str]) -> int:
         version = len(self._commits)
