@@ -56,6 +56,8 @@ def before_release(tables: Tables, point: RestorePoint) -> TimeTravelBaseline:
         history = history_since(tables, state.relation, state.version)
         if not is_same_table(history, state):
             return "it was dropped and made again since"
+        if state.version not in history.commits:
+            return f"the table's log does not reach back to version {state.version} any more"
         kept = retention(tables.properties(state.relation), FILES_KEPT)
         until = history.reachable_until(state.version or 0, kept=kept)
         if until is None or until > datetime.now(UTC):

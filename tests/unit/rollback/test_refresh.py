@@ -14,12 +14,13 @@ from dbx_cd.delta.history import Commit, History
 from dbx_cd.delta.retention import CHECKPOINT_INTERVAL, CHECKPOINT_INTERVAL_BEFORE, FILES_KEPT, LOG_KEPT
 from dbx_cd.errors import SqlFailed
 from dbx_cd.plan.baseline import before_release
+from dbx_cd.relations import RelationName
 from dbx_cd.rollback.capture import capture_restore_point, look_at
 from dbx_cd.rollback.refresh import is_refresh_due, refresh
 from dbx_cd.rollback.relation_state import RelationState
 from dbx_cd.smoke.baseline import NoBaseline
 from memory.releases import Releases, relation
-from memory.tables import TOO_OLD
+from memory.tables import TOO_OLD, MemoryTables
 
 A = relation("prod", "a")
 WEEK, NOW = timedelta(days=7), datetime(2026, 6, 1, tzinfo=UTC)
@@ -152,6 +153,23 @@ def test_a_comparison_with_a_version_past_its_retention_is_skipped_and_says_so(r
     found = before_release(releases.tables, point_of(releases, replaced(releases))).source("a", A)
     assert isinstance(found, NoBaseline)
     assert "Delta went back to version 1 until" in found.reason
+
+
+class Cleaned(MemoryTables):
+    """Tables whose logs hold the newest entry alone."""
+
+    def history(self, table: RelationName, *, limit: int | None = None) -> History:
+        return super().history(table, limit=1)
+
+
+def test_a_comparison_with_a_version_that_the_log_has_lost_is_skipped_and_says_so(releases: Releases) -> None:
+    releases.tables.create(A, 1)
+    point = point_of(releases, replaced(releases))
+    cleaned = Cleaned()
+    cleaned.relations = releases.tables.relations
+    found = before_release(cleaned, point).source("a", A)
+    assert isinstance(found, NoBaseline)
+    assert "the table's log does not reach back to version 0" in found.reason
 
 
 def test_killed_between_its_two_commits_the_next_restore_point_completes_it(releases: Releases) -> None:
