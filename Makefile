@@ -42,7 +42,7 @@ test-deep: $(READY)  ## Run the deep tests: every restore situation, a kill at e
 test-deep-short: $(READY)  ## Run the most telling third of the deep tests: restore matrix, kill, dbt's real adapter
 	@$(PYTHON) -m pytest $(PARALLEL) -m deep $(TELLING)
 
-test-matrix: $(READY)  ## Run every combination of how old a table is and what becomes of it, about an hour; a part: PART=2/8
+test-matrix: $(READY)  ## Run every combination of how old a table is and what becomes of it: hours; a part: PART=2/8
 	@AGED_MATRIX=$(or $(PART),1/1) $(PYTHON) -m pytest -m deep tests/spark/rollback/test_aged_matrix.py
 
 test-unit: $(READY)  ## Run the tests that start neither Spark nor dbt: all decisions
