@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from dbx_cd.delta.operations import LAYOUT, MAINTENANCE, is_housekeeping, property_changes
 from dbx_cd.digest import digest
 
+_IN_COMMIT_TIMES = "delta.enableInCommitTimestamps"
 _ZONES = range(-12, 15)
 """Offsets from UTC in hours that a JVM may have."""
 
@@ -100,6 +101,8 @@ class History:
 
     commits: Mapping[int, Commit]
     """The commits by version, newest first."""
+    has_other_times: bool = False
+    """Whether its commits have other times by now than when they were recorded; see `with_times_of`."""
 
     @classmethod
     def of(cls, commits: Iterable[Commit]) -> History:
@@ -128,8 +131,23 @@ class History:
         commit = self.commits.get(version)
         if commit is None:
             return version < min(self.commits)
+        if self.has_other_times and mark is not None:
+            return mark == commit.mark
         moved_on = timedelta(milliseconds=version + 1)
         return (mark is None or mark == commit.mark) and (at is None or abs(commit.at - at) <= moved_on)
+
+    def with_times_of(self, properties: Mapping[str, str], *, recorded: Mapping[str, str]) -> History:
+        """The same history for comparing with times that were recorded under other properties.
+
+        Where in-commit timestamps are turned on or off, all earlier commits have other times from then on: those of
+        their files, or those within (measured).
+
+        Args:
+            properties: the table's properties now.
+            recorded: those at the time of the record.
+        """
+        then, now = (p.get(_IN_COMMIT_TIMES, "false").lower() for p in (recorded, properties))
+        return self if then == now else replace(self, has_other_times=True)
 
     def reachable_until(self, version: int, *, kept: timedelta) -> datetime | None:
         """Until when Delta goes back to a version; None for the current one, which has no such end.

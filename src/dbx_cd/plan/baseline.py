@@ -53,13 +53,14 @@ def before_release(tables: Tables, point: RestorePoint) -> TimeTravelBaseline:
     def unreachable(state: RelationState) -> str | None:
         if entries[state.relation.key].kind != "table":
             return "it was dropped since"
+        properties = tables.properties(state.relation)
         history = history_since(tables, state.relation, state.version)
+        history = history.with_times_of(properties, recorded=state.properties)
         if not is_same_table(history, state):
             return "it was dropped and made again since"
         if state.version not in history.commits:
             return f"the table's log does not reach back to version {state.version} any more"
-        kept = retention(tables.properties(state.relation), FILES_KEPT)
-        until = history.reachable_until(state.version or 0, kept=kept)
+        until = history.reachable_until(state.version or 0, kept=retention(properties, FILES_KEPT))
         if until is None or until > datetime.now(UTC):
             return None
         return f"Delta went back to version {state.version} until {until:%Y-%m-%d %H:%M} UTC ({FILES_KEPT})"

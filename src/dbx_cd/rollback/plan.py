@@ -263,6 +263,7 @@ def _present(tables: Tables, before: RelationState, entry: CatalogEntry, *, deta
         detail = tables.detail(relation) if details else None
         properties = detail.properties if detail else tables.properties(relation)
         commits = history_since(tables, relation, before.version)
+        commits = commits.with_times_of(properties, recorded=before.properties)
         return Present(entry, properties, detail, history=commits)
     if entry.kind == "view":
         properties, namespace = tables.properties(relation), tables.view_namespace(relation)

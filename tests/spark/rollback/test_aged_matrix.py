@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import uuid
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from aged_cases import Case, pairwise, whole
@@ -40,21 +39,7 @@ def matrix(spark: SparkSession) -> dict[Case, Seen]:
     return seen
 
 
-def is_not_recognized(case: Case) -> bool:
-    """A build that turns in-commit timestamps off: commits have their files' times from then on, and so other ones.
-
-    Such a table is taken for another of that name, and its rollback refused before anything is changed.
-    """
-    return case.feature == "in-commit timestamps" and case.build == "reset"
-
-
-def _param(case: Case) -> Any:
-    reason = "commit times change with in-commit timestamps, and the table is not recognized"
-    marks = [pytest.mark.xfail(reason=reason, strict=False)] if is_not_recognized(case) else []
-    return pytest.param(case, id=str(case), marks=marks)
-
-
-@pytest.fixture(params=map(_param, CASES))
+@pytest.fixture(params=CASES, ids=str)
 def seen(matrix: dict[Case, Seen], request: pytest.FixtureRequest) -> Seen:
     return matrix[request.param]
 

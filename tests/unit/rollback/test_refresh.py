@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dbx_cd import Release, RestorePoint, plan_restore, restore
+from dbx_cd import Release, RestorePoint, RestoreRefused, plan_restore, restore
 from dbx_cd.dbt.effects import BuildEffects
 from dbx_cd.delta.history import Commit, History
 from dbx_cd.delta.retention import CHECKPOINT_INTERVAL, CHECKPOINT_INTERVAL_BEFORE, FILES_KEPT, LOG_KEPT
@@ -126,8 +126,12 @@ def test_a_plan_that_is_carried_out_too_late_is_refused(releases: Releases) -> N
     plan = plan_restore(releases.cd(), release)
     assert [i.action for i in plan.items] == ["restore"]
     releases.tables.age(A, days=8)
+    releases.log_table.move_back({str(A): timedelta(days=8)})
     (item,) = plan_restore(releases.cd(), release).items
     assert item.action == "rebuild"
+    assert "Delta went back to that version until" in item.reason
+    with pytest.raises(RestoreRefused, match="changed since the plan"):
+        restore(releases.cd(), plan, seal=plan.seal)
 
 
 def test_the_properties_that_the_build_sets_decide_how_long_a_version_is_kept(releases: Releases) -> None:
