@@ -94,8 +94,8 @@ class SparkTables:
 
         This fails when a file of that version is gone, which a row count does not: it is answered from statistics
         (measured). Delta offers the rows' positions only where the version's protocol has deletion vectors (measured).
-        They cost a fifth on top (4 million rows, Spark's own settings): what takes time is that rows are counted by
-        file, and sums or extremes of the positions, which several deletion vectors share, would save a tenth.
+        They cost at most a fifth on top (4 million rows, two rounds on a busy machine): what takes time is that rows are
+        counted by file. Sums or extremes of the positions would hardly save any, and several deletion vectors share them.
         """
         from pyspark.errors import AnalysisException
 
