@@ -94,8 +94,9 @@ class SparkTables:
 
         This fails when a file of that version is gone, which a row count does not: it is answered from statistics
         (measured). Delta offers the rows' positions only where the version's protocol has deletion vectors (measured).
-        They cost at most a fifth on top (4 million rows, two rounds on a busy machine): what takes time is that rows are
-        counted by file. Sums or extremes of the positions would hardly save any, and several deletion vectors share them.
+        They cost at most a fifth on top (4 million rows, two rounds on a busy machine): what takes time is that rows
+        are counted by file. Sums or extremes of the positions would hardly save any, and several deletion vectors can
+        have the same ones.
         """
         from pyspark.errors import AnalysisException
 
