@@ -175,6 +175,8 @@ def _warnings(before: RelationState, now: Present) -> tuple[str, ...]:
     found = ["a stream that reads the table fails unless it has skipChangeCommits"]
     if now.properties.get("delta.enableChangeDataFeed") == "true":
         found.append("readers of its change data feed get the inverse rows")
+    if before.detail and "identityColumns" in before.detail.features:
+        found.append("the numbers of its identity columns go on from where they are now")
     if before.readers:
         found.append(f"read by {', '.join(before.readers)}")
     if before.detail and now.detail and before.detail.partitioned_by and _CLUSTERING in now.detail.features:

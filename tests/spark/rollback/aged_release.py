@@ -16,9 +16,10 @@ from dbx_cd.dbt.effects import BuildEffects
 from dbx_cd.delta.retention import FILES_KEPT, retention
 from dbx_cd.delta.spark_tables import SparkTables
 from dbx_cd.delta.sql import Sql, in_parallel
-from dbx_cd.errors import RestoreFailed, SqlFailed
+from dbx_cd.errors import RestoreFailed, RestoreRefused, SqlFailed
 from dbx_cd.local.session_user import act_as
 from dbx_cd.plan.baseline import before_release
+from dbx_cd.plan.rollback_readiness import require_readiness
 from dbx_cd.relations import RelationName
 from dbx_cd.release.context import Cd
 from dbx_cd.release.events import Release
@@ -74,6 +75,8 @@ class Seen:
     """The table before the release."""
     ready: Readiness
     """What its restore point says."""
+    refused: bool
+    """Whether the policy `error` refuses the deploy for it."""
     taken_at: datetime
     """When that was."""
     passed: timedelta
@@ -223,6 +226,7 @@ def play(spark: SparkSession, schema: str, cases: Sequence[Case]) -> dict[Case, 
             case,
             before[name],
             ready,
+            _is_refused(replace(point, relations=(state,))),
             point.taken_at,
             passed[name],
             items[scene.name(name).key],
@@ -232,8 +236,18 @@ def play(spark: SparkSession, schema: str, cases: Sequence[Case]) -> dict[Case, 
             done.get(scene.full(name)),
             now[name],
         )
-        for (name, case), ready, first in zip(aged.cases.items(), point.readiness, begins, strict=True)
+        for (name, case), state, ready, first in zip(
+            aged.cases.items(), point.relations, point.readiness, begins, strict=True
+        )
     }
+
+
+def _is_refused(point: RestorePoint) -> bool:
+    try:
+        require_readiness(point, policy="error")
+    except RestoreRefused:
+        return True
+    return False
 
 
 def _restored(

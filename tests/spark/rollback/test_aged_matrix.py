@@ -50,6 +50,7 @@ def test_what_is_called_restorable_is_restored_and_what_is_not_is_said_before_th
     kept = timedelta(days={"shorter": 2, "longer": 7 if case.build == "reset" else 20}.get(case.retention, 7))
     lost = not case.alterable and timedelta(days=case.days) >= kept
     assert (seen.ready.status, seen.ready.is_lost) == (("rebuild", True) if lost else ("restorable", False))
+    assert seen.refused == lost
     if case.alterable:
         assert seen.ready.until is not None
         assert seen.ready.until - seen.taken_at > kept * 6 / 7 - timedelta(minutes=5)

@@ -1,0 +1,52 @@
+"""What a plan tells readers of a table beforehand."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from dbx_cd.delta.history import Commit, History
+from dbx_cd.delta.tables import CatalogEntry, TableDetail
+from dbx_cd.relations import RelationName
+from dbx_cd.rollback.decision import decide
+from dbx_cd.rollback.ownership import OwnCommits
+from dbx_cd.rollback.plan_item import PlanItem
+from dbx_cd.rollback.point import RestorePoint
+from dbx_cd.rollback.relation_state import Present, RelationState
+
+NOW = datetime.now(UTC)
+ORDERS = RelationName("prod", "shop", "orders")
+
+
+def planned(before: TableDetail, now: TableDetail) -> PlanItem:
+    """A table that was written to once since the restore point."""
+    state = RelationState(str(ORDERS), "table", version=0, committed_at=NOW - timedelta(hours=1), detail=before)
+    point = RestorePoint("r", NOW, (state,))
+    history = History.of([Commit(0, NOW - timedelta(hours=1), "CREATE TABLE"), Commit(1, NOW, "WRITE")])
+    return decide(
+        state,
+        Present(CatalogEntry("table"), now.properties, now, history=history),
+        own=OwnCommits.of(ORDERS, [point], []),
+        to=None,
+        new_tables="keep",
+        dropped=lambda _catalog, _schema: None,
+    )
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "warned"),
+    [
+        (TableDetail("t"), TableDetail("t", {"delta.enableChangeDataFeed": "true"}), "get the inverse rows"),
+        (TableDetail("t", features=("identityColumns",)), TableDetail("t"), "numbers of its identity columns go on"),
+        (
+            TableDetail("t", partitioned_by=("day",)),
+            TableDetail("t", clustered_by=("id",), features=("clustering",)),
+            "Delta does not replace by a partitioned one",
+        ),
+    ],
+    ids=["change data feed", "identity", "clustered since"],
+)
+def test_a_plan_warns_of_what_a_restore_means_for(before: TableDetail, now: TableDetail, warned: str) -> None:
+    assert any(warned in warning for warning in planned(before, now).warnings)
+    assert not any(warned in warning for warning in planned(TableDetail("t"), TableDetail("t")).warnings)
