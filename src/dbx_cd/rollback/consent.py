@@ -66,6 +66,7 @@ def _execution(planned: PlanItem, now: PlanItem) -> PlanItem:
     return replace(
         now,
         fingerprint=planned.fingerprint or now.fingerprint,
+        schema=planned.schema,
         differences=planned.differences or now.differences,
         keep_properties={**now.keep_properties, **planned.keep_properties},
     )

@@ -39,6 +39,8 @@ class PlanItem:
     """The version that a table goes back to."""
     fingerprint: Fingerprint | None = None
     """The files of `to_version`, proved to be there."""
+    schema: str | None = None
+    """A digest of the schema of `to_version`."""
     rows_written: int | None = None
     """Rows inserted, updated or deleted by commits still in effect, as far as their metrics say."""
     bytes_now: int | None = None

@@ -11,6 +11,7 @@ from dataclasses import replace
 from dbx_cd.delta.clones import Clone, column_types, row_hash
 from dbx_cd.delta.spark_tables import SparkTables
 from dbx_cd.delta.tables import Fingerprint, TableDetail, Tables
+from dbx_cd.digest import digest
 from dbx_cd.errors import RestoreFailed, SqlFailed
 from dbx_cd.relations import RelationName
 from dbx_cd.rollback.differences import STAYING
@@ -38,7 +39,7 @@ def with_proof(tables: Tables, item: PlanItem) -> PlanItem:
         return replace(item, action="rebuild", reason=unreadable)
     if item.fingerprint is not None and found != item.fingerprint:
         return replace(item, action="impossible", reason=f"version {item.to_version} is not what was recorded of it")
-    return replace(item, fingerprint=found)
+    return replace(item, fingerprint=found, schema=digest(tables.schema_json(item.relation, item.to_version)))
 
 
 def verify_table(tables: Tables, item: PlanItem, before: TableDetail | None) -> str:
@@ -64,7 +65,8 @@ def verify_table(tables: Tables, item: PlanItem, before: TableDetail | None) -> 
     found = tables.fingerprint(item.relation, positions=positions)
     if item.fingerprint is not None and found != item.fingerprint:
         raise RestoreFailed(f"its files are not those of version {item.to_version}", where=item.name)
-    if tables.schema_json(item.relation) != tables.schema_json(item.relation, item.to_version):
+    wanted_schema = item.schema or digest(tables.schema_json(item.relation, item.to_version))
+    if digest(tables.schema_json(item.relation)) != wanted_schema:
         raise RestoreFailed(f"its schema is not that of version {item.to_version}", where=item.name)
     if before is None:
         return f"the {found.files} files ({found.rows} rows) and the schema are those of version {item.to_version}"
