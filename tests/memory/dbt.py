@@ -79,7 +79,8 @@ class MemoryDbt:
         message = f"{name} fails in {target}" if failed else None
         if refused:
             message = f"Database Error in model {name} (models/{name}.sql)\n  {REFUSED}"
-        return {"unique_id": _id(name), "status": status, "execution_time": 0.1, "message": message}
+        named = {"unique_id": _id(name), "relation_name": relation.quoted}
+        return named | {"status": status, "execution_time": 0.1, "message": message}
 
     def _ever_clustered(self, relation: RelationName) -> bool:
         """RESTORE does not take it from the table's protocol, and neither does another CREATE OR REPLACE (measured)."""

@@ -31,7 +31,11 @@ def acknowledge_alteration(cd: Cd, *, seal: str, reason: str) -> AlterationAckno
         raise DbxCdError("an acknowledgement needs a reason", where=cd.log.table, next_step="say what happened")
     altered = cd.log.tampering()
     if not altered:
-        raise ReleaseError("there is no alteration that nobody has acknowledged", where=cd.log.table)
+        raise ReleaseError(
+            "nothing is left to acknowledge",
+            where=cd.log.table,
+            next_step="go on: the gate is open",
+        )
     newest = cd.log.events(kinds=(ApprovalRequest.KIND,))[-1:]
     involved = {str(request.payload.get("job_identity")): "is the job's own identity" for request in newest}
     involved |= {commit.user: "altered the log" for commit in altered if commit.user}
@@ -45,7 +49,7 @@ def acknowledge_alteration(cd: Cd, *, seal: str, reason: str) -> AlterationAckno
         )
     record = altered.acknowledge(actor=person, reason=reason)
     cd.log.append_acknowledgement(record)
-    if set(cd.log.tampering()) & set(altered):
+    if {commit.version for commit in cd.log.tampering()} & {commit.version for commit in altered}:
         raise ReleaseError(
             f"{person} acknowledged, but somebody else wrote that into the log, as the platform says",
             where=cd.log.table,

@@ -22,6 +22,8 @@ class BuildEffects:
     """What takes the place of a table that the build drops, in words such as `a view`."""
     properties: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """The table properties that the project sets, of tables that the build replaces whole: all others are reset."""
+    altered: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """The table properties that the project sets, of tables that the build goes on with: all others stay."""
     readers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """The nodes that read a relation."""
 
@@ -71,11 +73,27 @@ def replaced_properties(
     CREATE OR REPLACE TABLE keeps none of the properties that somebody set by hand (measured): what the project's
     `tblproperties` do not say is Delta's default again.
     """
+    return _properties(manifest, selected, whole=True, full_refresh=full_refresh)
+
+
+def altered_properties(
+    manifest: Manifest, selected: Iterable[str], *, full_refresh: bool = False
+) -> Mapping[str, Mapping[str, str]]:
+    """The table properties that a build sets on tables that it goes on with, by `RelationName.key`.
+
+    dbt-databricks sets the project's `tblproperties` on existing incremental tables (read in `incremental.sql` 1.12.7).
+    """
+    return _properties(manifest, selected, whole=False, full_refresh=full_refresh)
+
+
+def _properties(
+    manifest: Manifest, selected: Iterable[str], *, whole: bool, full_refresh: bool
+) -> Mapping[str, Mapping[str, str]]:
     found = {}
     for node in manifest.select(selected):
         kind = node.resource_type if node.resource_type in _TABLES else node.materialized
-        whole = kind in ("table", "seed") or (kind == "incremental" and full_refresh)
-        if whole and node.builds_relation and node.relation is not None:
+        is_whole = kind in ("table", "seed") or (kind == "incremental" and full_refresh)
+        if kind in _TABLES and is_whole == whole and node.builds_relation and node.relation is not None:
             given = node.config.get("tblproperties") or {}
             found[node.relation.key] = {str(k): str(v) for k, v in given.items()}
     return found

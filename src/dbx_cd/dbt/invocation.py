@@ -15,7 +15,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -87,8 +87,18 @@ class DbtRun(Record):
     @property
     def relations(self) -> tuple[RelationName, ...]:
         """The relations that models, seeds and snapshots of this invocation built."""
-        built = (n for n in self.nodes if n.resource_type in ("model", "seed", "snapshot") and n.status == "success")
-        return tuple(RelationName.parse(n.relation_name) for n in built if n.relation_name)
+        built = (n.relation_name for n in self._building if n.status == "success")
+        return tuple(RelationName.parse(name) for name in built if name)
+
+    @property
+    def touched(self) -> tuple[RelationName, ...] | None:
+        """The relations that it may have changed, built or failed at; None where dbt does not name them."""
+        names = [n.relation_name for n in self._building if n.status != "skipped"]
+        return tuple(RelationName.parse(name) for name in names if name) if all(names) else None
+
+    @property
+    def _building(self) -> Iterator[NodeResult]:
+        return (n for n in self.nodes if n.resource_type in ("model", "seed", "snapshot"))
 
     def __str__(self) -> str:
         if self.errors and not self.nodes:

@@ -15,7 +15,9 @@ from dbx_cd.relations import RelationName, quote, string_literal
 # How a platform says that there is no such catalog. Databricks names the catalog (documentation of error conditions);
 # open-source Spark may take its name for that of a schema, which then has one part too many (measured).
 _NO_CATALOG = ("NO_SUCH_CATALOG", "CATALOG_NOT_FOUND", "REQUIRES_SINGLE_PART_NAMESPACE")
-_NOT_FOUND = ("NOT_FOUND", *_NO_CATALOG)
+# And that there is no such relation or schema, by whole names: a table whose files, location or credential are not
+# found is there.
+_NO_RELATION = frozenset({"TABLE_OR_VIEW_NOT_FOUND", "SCHEMA_NOT_FOUND", "NO_SUCH_SCHEMA_EXCEPTION"})
 _THREADS = 8
 
 
@@ -81,7 +83,7 @@ def by_catalog(relations: Sequence[RelationName]) -> Iterator[tuple[str, list[Re
 
 def is_not_found(error: SqlFailed) -> bool:
     """Whether a statement failed because something that it names does not exist, as far as its user may know."""
-    return any(word in error.condition for word in _NOT_FOUND)
+    return error.condition.split(".")[0] in _NO_RELATION or any(word in error.condition for word in _NO_CATALOG)
 
 
 def _listed(sql: Sql, relations: Sequence[RelationName]) -> dict[str, CatalogEntry]:

@@ -12,7 +12,7 @@ LOG_KEPT = "delta.logRetentionDuration"
 RETENTION = {FILES_KEPT: timedelta(days=7), LOG_KEPT: timedelta(days=30)}
 
 # Properties of these names say how a table is kept, and nothing of what is in it. The second is this library's own: the
-# value that the first had before a version of today was made; see `Tables.refresh`.
+# value that the first had before a version of today was made; see `rollback.refresh`.
 CHECKPOINT_INTERVAL = "delta.checkpointInterval"
 CHECKPOINT_INTERVAL_BEFORE = "dbx_cd.checkpoint_interval"
 DEFAULT_CHECKPOINT_INTERVAL = 10

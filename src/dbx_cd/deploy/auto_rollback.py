@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import ClassVar
 
 from dbx_cd.errors import RestoreRefused
@@ -17,6 +18,10 @@ from dbx_cd.rollback.restore import RestoreResult, restore
 from dbx_cd.smoke.report import SmokeReport
 
 _log = logging.getLogger(__name__)
+
+_OF_ONE_RUN = timedelta(days=1)
+"""How long after its restore point a build's commits are taken for its own by the names of its writers alone; a task
+that is repaired later than that leaves it to a person."""
 
 
 @dataclass(frozen=True)
@@ -83,14 +88,14 @@ def auto_rollback(cd: Cd, release: Release, *, target: str) -> RestoreResult | N
 
 
 def _end_killed_build(cd: Cd, release: Release, target: str) -> None:
-    """Write down what a killed build could not: where it left the relations, and that it failed."""
+    """Write down what a build could not: where it left the relations, and that it failed, where it was killed."""
     log = cd.log.read(release)
-    if log.state.of(target).deployment != "deploying":
-        return
     point = log.all(RestorePoint)[-1]
-    if not any(after.taken_at >= point.taken_at for after in log.all(VersionsAfter)):
+    is_said = any(after.taken_at >= point.taken_at for after in log.all(VersionsAfter))
+    if not is_said and datetime.now(UTC) - point.taken_at < _OF_ONE_RUN:
         record_versions_after(cd, release, point)
-    cd.log.append(release, Failed(target, "its task ended before it could say how"))
+    if log.state.of(target).deployment == "deploying":
+        cd.log.append(release, Failed(target, "its task ended before it could say how"))
 
 
 def _reason_not_to(cd: Cd, release: Release, target: str, policy: str) -> str | None:

@@ -18,6 +18,7 @@ from dbx_cd.dbt.artifacts import Manifest
 from dbx_cd.dbt.effects import (
     BuildEffects,
     affected_relations,
+    altered_properties,
     known_readers,
     replaced_properties,
     table_replacements,
@@ -27,7 +28,7 @@ from dbx_cd.dbt.selection import Selection, WithParents
 from dbx_cd.dbt.warm_parent import warm_dbt
 from dbx_cd.deploy.claim import claim
 from dbx_cd.deploy.layout import Refusal, make_room, refusals, way_out
-from dbx_cd.errors import ApprovalStale
+from dbx_cd.errors import ApprovalStale, DbxCdError
 from dbx_cd.plan.rollback_readiness import require_readiness
 from dbx_cd.records import Record
 from dbx_cd.release.context import Cd
@@ -205,19 +206,21 @@ def _deploy(cd: Cd, release: Release, request: ApprovalRequest, staged: Artifact
     manifest = Manifest.load(listed.files_dir / "manifest.json")
     replaced = table_replacements(manifest, listed.listed, full_refresh=selection.full_refresh)
     properties = replaced_properties(manifest, listed.listed, full_refresh=selection.full_refresh)
-    effects = BuildEffects(replaced, properties, known_readers(manifest))
+    altered = altered_properties(manifest, listed.listed, full_refresh=selection.full_refresh)
+    effects = BuildEffects(replaced, properties, altered, known_readers(manifest))
     claim(cd, release, target=target, seal=request.seal)
     try:
         affected = affected_relations(manifest, listed.listed)
         writers = cd.config.target(target).writers
         point = capture_restore_point(cd, release, affected, effects=effects, writers=writers)
         require_readiness(point, policy=cd.config.policies.require_rollback_ready)
+        built: DbtRun | None = None
         try:
             built = dbt.run(selection)
         finally:
             # Before anything else can fail, and also when the task is cancelled: without it a rollback cannot tell the
             # release's own commits from later ones.
-            record_versions_after(cd, release, point)
+            _record_versions_after(cd, release, point, built)
         packed = staged.file(archive.ARCHIVE_NAME).read_bytes()
         (built.files_dir / archive.ARCHIVE_NAME).write_bytes(packed)
         result = _publish(cd, release, selection, built, target=target, gated=True, restore_point=point)
@@ -227,6 +230,14 @@ def _deploy(cd: Cd, release: Release, request: ApprovalRequest, staged: Artifact
     digest = archive.archive_digest(staged)
     cd.log.append(release, Deployed(target, digest) if built.ok else Failed(target, str(built)))
     return result
+
+
+def _record_versions_after(cd: Cd, release: Release, point: RestorePoint, built: DbtRun | None) -> None:
+    """Where the build left its relations; a rollback asks more where that cannot be said, and the deploy goes on."""
+    try:
+        record_versions_after(cd, release, point, built=None if built is None else built.touched)
+    except DbxCdError as exc:
+        _log.warning("%s: where the build left its relations is not recorded: %s", release, exc)
 
 
 def _refuse_other_parameters(asked: Selection, request: ApprovalRequest) -> None:

@@ -12,6 +12,7 @@ from dbx_cd.dbt.artifacts import Manifest
 from dbx_cd.dbt.effects import (
     BuildEffects,
     affected_relations,
+    altered_properties,
     known_readers,
     replaced_properties,
     table_replacements,
@@ -90,7 +91,9 @@ def rollback_readiness(cd: Cd, release: Release, *, target: str, full_refresh: b
     relations = affected_relations(then, built)
     replaced = _by_relation_of(then, now, table_replacements(now, built, full_refresh=full_refresh))
     properties = _by_relation_of(then, now, replaced_properties(now, built, full_refresh=full_refresh))
-    point = look_at(cd.tables, release, relations, effects=BuildEffects(replaced, properties, known_readers(then)))
+    altered = _by_relation_of(then, now, altered_properties(now, built, full_refresh=full_refresh))
+    effects = BuildEffects(replaced, properties, altered, known_readers(then))
+    point = look_at(cd.tables, release, relations, effects=effects)
     note = f"judged by {staging}/{staged.timestamp} and {target}/{before.timestamp}; {target}_build looks again"
     return RollbackReadiness(target, point, note)
 

@@ -79,16 +79,16 @@ def look_at(
         state = replace(state, settings=settings[key], readers=effects.readers.get(key, ()))
         if entry.kind != "table":
             return state
-        # The detail first: a commit in between makes the version too new, never too old, and it is seen as a change.
         state = replace(
             state,
-            detail=tables.detail(relation),
             replaced_by=effects.replaced.get(key, ""),
             can_undrop=key in effects.replaced and undrop[relation.catalog, relation.schema],
-            properties_after=effects.properties.get(key),
         )
-        history = tables.history(relation, limit=commits_needed(state))
-        state = _at_newest(state, history)
+        state, history = _with_detail(tables, state)
+        after = effects.properties.get(key)
+        if key in effects.altered:
+            after = {**state.properties, **effects.altered[key]}
+        state = replace(state, properties_after=after)
         if is_refresh_due(state, history, taken_at=taken):
             state = replace(state, refresh_due=True)
             state = state if refreshing is None else _refreshed(refreshing, state)
@@ -97,14 +97,27 @@ def look_at(
     return RestorePoint(release.id, taken, tuple(in_parallel(look, unique, threads=THREADS)))
 
 
-def record_versions_after(cd: Cd, release: Release, point: RestorePoint) -> VersionsAfter:
-    """Record where a build, also a failed one, left the relations of its restore point."""
+def record_versions_after(
+    cd: Cd, release: Release, point: RestorePoint, *, built: Sequence[RelationName] | None = None
+) -> VersionsAfter:
+    """Record where a build, also a failed one, left the relations of its restore point.
+
+    Args:
+        cd: the context.
+        release: the release.
+        point: its restore point.
+        built: the relations that dbt says it has built; None where it could not say.
+    """
     states = observe(cd.tables, [s.relation for s in point.relations])
-    after = VersionsAfter(
-        release.id,
-        datetime.now(UTC),
-        tuple(VersionAfter(s.name, s.kind, s.version, s.committed_at, s.commit_mark, s.definition) for s in states),
-    )
+    keys = None if built is None else {relation.key for relation in built}
+    relations = (
+        VersionAfter(
+            s.name, s.kind, s.version, s.committed_at, s.commit_mark, s.definition,
+            is_built=None if keys is None else s.relation.key in keys,
+        )
+        for s in states
+    )  # fmt: skip
+    after = VersionsAfter(release.id, datetime.now(UTC), tuple(relations))
     cd.log.append(release, after)
     return after
 
@@ -140,15 +153,33 @@ def _at_newest(state: RelationState, history: History) -> RelationState:
     return replace(state, version=newest.version, committed_at=newest.at, commit_mark=newest.mark)
 
 
+def _with_detail(tables: Tables, state: RelationState) -> tuple[RelationState, History]:
+    """The state at the newest version, and the commits that say how old that is; detail and version belong together."""
+    while True:
+        wanted = commits_needed(state)
+        newest = tables.history(state.relation, limit=wanted)
+        state = replace(state, detail=tables.detail(state.relation))
+        if commits_needed(state) <= wanted and tables.is_newest(state.relation, newest.version):
+            return _at_newest(state, newest), newest
+
+
 def _refreshed(tables: Tables, state: RelationState) -> RelationState:
     """The state with a version of today, or with why none could be made."""
-    try:
-        refresh(tables, state.relation)
-    except SqlFailed as exc:
-        _log.warning("%s: no version of today could be made: %s", state.name, exc)
-        return replace(state, refresh_error=exc.what)
-    now = replace(state, detail=tables.detail(state.relation), refresh_due=False, refreshed_from=state.version)
-    return _at_newest(now, tables.history(state.relation, limit=1))
+    error = None
+    for _ in range(2):  # once more: somebody may have changed the table at the same moment, or it was done by half
+        try:
+            refresh(tables, state.relation)
+        except SqlFailed as exc:
+            error = exc.what
+        else:
+            error = None
+            break
+    if error is not None:
+        _log.warning("%s: no version of today could be made: %s", state.name, error)
+    now, _ = _with_detail(tables, state)
+    if now.version == state.version:
+        return replace(state, refresh_error=error)
+    return replace(now, refresh_due=False, refreshed_from=state.version, refresh_error=error)
 
 
 def _proved(tables: Tables, state: RelationState) -> RelationState:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
-from dbx_cd.delta.retention import FILES_KEPT, RETENTION, retention
+from dbx_cd.delta.history import History
+from dbx_cd.delta.retention import CHECKPOINT_INTERVAL_BEFORE, FILES_KEPT, RETENTION, retention
 from dbx_cd.rollback.differences import left_by_restore, left_where_nothing_is_done
 from dbx_cd.rollback.ownership import OwnCommits, is_same_table, mark
 from dbx_cd.rollback.plan_item import Action, NewTables, PlanItem
@@ -58,10 +60,18 @@ def decide(
             item = _view(item, before, now, own, to)
         case _:
             item = _table(item, before, now, own, to, dropped)
-    if to is not None or item.action not in ("none", "restore", "recreate_view", "undrop"):
-        return item
-    left = left_where_nothing_is_done if item.action == "none" else left_by_restore
-    return replace(item, differences=left(before, now))
+    return replace(item, differences=_differences(item, before, now, to))
+
+
+def _differences(item: PlanItem, before: RelationState, now: Present, to: datetime | None) -> tuple[str, ...]:
+    """What will not be as it was, though the item is carried out."""
+    if item.action in ("rebuild", "impossible"):
+        return ()
+    if to is not None:
+        return ("what the catalog keeps of it is recorded for the restore point, and not for another time",)
+    if now.kind != before.kind:
+        return ("its keys, tags, grants and owner: another relation has its name now, or none, so look at them",)
+    return left_where_nothing_is_done(before, now) if item.action == "none" else left_by_restore(before, now)
 
 
 def _created(item: PlanItem, now: Present, own: OwnCommits, new_tables: NewTables) -> PlanItem:
@@ -126,9 +136,10 @@ def _table(
     commits = f"{len(changes)} commit{'s' if len(changes) > 1 else ''} since version {version}"
     if to is None and not own.may_be_among(changes, history):
         return replace(item, action="keep", reason=f"{commits}, none of them the release's")
-    until = history.reachable_until(version, kept=retention(now.properties, FILES_KEPT))
+    kept = retention(now.properties, FILES_KEPT)
+    until = history.reachable_until(version, kept=kept)
     if until is not None and until <= datetime.now(UTC):
-        return replace(item, action="rebuild", reason=f"{commits}; {_too_old(before, until)}")
+        return replace(item, action="rebuild", reason=f"{commits}; {_too_old(before, until, kept)}")
     return replace(
         item,
         action="restore",
@@ -136,16 +147,18 @@ def _table(
         fingerprint=before.fingerprint if to is None else None,
         rows_written=sum(c.rows_written for c in changes),
         later_writes=own.writes_by_others(now, since=version),
-        warnings=_warnings(before, now),
+        warnings=(*_reverted(history, version, before, now), *_warnings(before, now)),
         keep_properties=_longer_retention(before.properties, now.properties),
         bytes_then=item.bytes_then if to is None else None,
     )
 
 
-def _too_old(before: RelationState, until: datetime) -> str:
+def _too_old(before: RelationState, until: datetime, kept: timedelta) -> str:
+    days = math.ceil((datetime.now(UTC) - until + kept) / timedelta(days=1)) + 1
+    call = f'extend_retention(spark, RelationName.parse("{before.name}"), days={days})'
     return (
         f"Delta went back to that version until {until:%Y-%m-%d %H:%M} UTC ({FILES_KEPT}); as long as VACUUM has not "
-        f'removed its files, extend_retention(spark, RelationName.parse("{before.name}"), days=...) makes it readable'
+        f"removed its files, {call} makes it readable"
     )
 
 
@@ -168,6 +181,18 @@ def _dropped(item: PlanItem, before: RelationState, now: Present, own: OwnCommit
 def _longer_retention(before: Mapping[str, str], now: Mapping[str, str]) -> dict[str, str]:
     """Retention that was made longer since and that RESTORE would silently make short again (measured)."""
     return {name: now[name] for name in RETENTION if name in now and retention(now, name) > retention(before, name)}
+
+
+def _reverted(history: History, version: int, before: RelationState, now: Present) -> tuple[str, ...]:
+    """What others did to how the table is kept, which needs nobody's consent, and which RESTORE takes back as well."""
+    kept = set(_longer_retention(before.properties, now.properties))
+    return tuple(
+        f"taken back as well: {commit}"
+        for commit in history.commits.values()
+        if commit.version > version
+        and (commit.is_layout or (commit.is_maintenance and commit.changed_properties - kept))
+        and CHECKPOINT_INTERVAL_BEFORE not in commit.changed_properties
+    )
 
 
 def _warnings(before: RelationState, now: Present) -> tuple[str, ...]:

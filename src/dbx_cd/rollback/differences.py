@@ -12,7 +12,11 @@ from collections.abc import Iterable, Mapping
 from dbx_cd.delta.tables import CatalogSettings, TableDetail
 from dbx_cd.rollback.relation_state import Present, RelationState
 
-STAYING = ("delta.rowTracking.materialized", "delta.columnMapping.maxColumnId")
+STAYING = (
+    "delta.rowTracking.materialized",
+    "delta.columnMapping.maxColumnId",
+    "delta.inCommitTimestampEnablement",
+)
 """How properties begin that RESTORE leaves as they are: the columns that row tracking has chosen in files, and the
 number of the newest column where columns are mapped before and after, which never falls."""
 
@@ -24,6 +28,11 @@ def left_by_restore(before: RelationState, now: Present) -> tuple[str, ...]:
         *_of_protocol(before.detail, now.detail),
         *_of_properties(before.detail, now.detail, staying=True),
     )
+
+
+def not_brought_back(before: TableDetail, now: TableDetail) -> tuple[str, ...]:
+    """The differences of two details in what RESTORE brings back: properties, layout, comment."""
+    return tuple(_of_detail(before, now))
 
 
 def left_where_nothing_is_done(before: RelationState, now: Present) -> tuple[str, ...]:
@@ -77,12 +86,15 @@ def _of_detail(before: TableDetail | None, now: TableDetail | None) -> Iterable[
     ):
         if then != is_now:
             yield f"{what} by {', '.join(is_now) or 'nothing'}, was by {', '.join(then) or 'nothing'}"
+    if before.comment is not None and now.comment is not None and before.comment != now.comment:
+        yield f"comment is {now.comment!r}, was {before.comment!r}"
 
 
 def _of_comments(before: RelationState, now: Present) -> Iterable[str]:
     if before.kind != "table" or now.entry.kind != "table":
         return
-    if (before.comment or "") != (now.entry.comment or ""):
+    is_compared = before.detail is not None and before.detail.comment is not None
+    if not is_compared and (before.comment or "") != (now.entry.comment or ""):
         yield f"comment is {now.entry.comment or 'gone'!r}, was {before.comment or 'none'!r}"
     then, is_now = ({c.name: c for c in columns} for columns in (before.columns, now.entry.columns))
     differing = [name for name in {**then, **is_now} if then.get(name) != is_now.get(name)]

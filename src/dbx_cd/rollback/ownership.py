@@ -62,6 +62,11 @@ class OwnBuild:
     writers: tuple[str, ...] = ()
     """Whose commits are the release's own, as the platform names them; empty in records of before they were kept."""
 
+    @property
+    def left_alone(self) -> bool:
+        """Whether dbt says that it has not built the relation: what became of it meanwhile is somebody else's."""
+        return self.after is not None and self.after.is_built is False
+
     def writer_of(self, commit: Commit, history: History) -> Writer:
         """Whose commit this is, by the time between before and after, and by the name in the table's history.
 
@@ -116,7 +121,7 @@ class OwnCommits:
 
     def created(self, now: Present) -> bool:
         """Whether a build of the release may have made a relation that did not exist before."""
-        made = any(build.after is None or build.after.kind != "missing" for build in self.builds)
+        made = any(b.after is None or (b.after.kind != "missing" and not b.left_alone) for b in self.builds)
         return made and not self.existed(now)
 
     def existed(self, now: Present) -> bool:
@@ -129,7 +134,9 @@ class OwnCommits:
 
     def changed_view(self) -> bool:
         """Whether a build of the release changed the view, as far as is known."""
-        return any(b.after is None or b.after.definition != b.before.definition for b in self.builds)
+        return any(
+            b.after is None or (b.after.definition != b.before.definition and not b.left_alone) for b in self.builds
+        )
 
     def left(self, now: Present) -> bool:
         """Whether a build of the release left the view like this."""

@@ -99,6 +99,8 @@ class VersionAfter:
     """The mark of the commit that made it."""
     definition: str | None = None
     """A digest of what a view was."""
+    is_built: bool | None = None
+    """Whether dbt says that it has built it; None where it could not say, and in records of format 1."""
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from dbx_cd.delta.tables import Fingerprint, TableDetail, Tables
 from dbx_cd.digest import digest
 from dbx_cd.errors import RestoreFailed, SqlFailed
 from dbx_cd.relations import RelationName
-from dbx_cd.rollback.differences import STAYING
+from dbx_cd.rollback.differences import not_brought_back
 from dbx_cd.rollback.plan_item import PlanItem
 from dbx_cd.rollback.relation_state import RelationState, view_definition
 
@@ -71,7 +71,7 @@ def verify_table(tables: Tables, item: PlanItem, before: TableDetail | None) -> 
     if before is None:
         return f"the {found.files} files ({found.rows} rows) and the schema are those of version {item.to_version}"
     wanted = replace(before, properties={**before.properties, **item.keep_properties})
-    differing = _differing(wanted, tables.detail(item.relation))
+    differing = not_brought_back(wanted, tables.detail(item.relation))
     if differing:
         raise RestoreFailed(f"it is not as it was: {'; '.join(differing)}", where=item.name)
     kept = f"; kept {', '.join(sorted(item.keep_properties))}" if item.keep_properties else ""
@@ -79,24 +79,6 @@ def verify_table(tables: Tables, item: PlanItem, before: TableDetail | None) -> 
         f"the {found.files} files ({found.rows} rows), schema, layout, comment and properties are those of version "
         f"{item.to_version}{kept}"
     )
-
-
-def _differing(then: TableDetail, now: TableDetail) -> list[str]:
-    """What differs of all in a detail that RESTORE brings back; what it does not, the plan's differences name."""
-    found = []
-    if then.partitioned_by != now.partitioned_by:
-        found.append(f"partitioned by {_listed(now.partitioned_by)}, was by {_listed(then.partitioned_by)}")
-    if then.clustered_by != now.clustered_by:
-        found.append(f"clustered by {_listed(now.clustered_by)}, was by {_listed(then.clustered_by)}")
-    if None not in (then.comment, now.comment) and then.comment != now.comment:
-        found.append(f"its comment is {now.comment!r}, was {then.comment!r}")
-    names = {n for n in then.properties.keys() | now.properties.keys() if not n.startswith(STAYING)}
-    differing = sorted(n for n in names if then.properties.get(n) != now.properties.get(n))
-    return [*found, *([f"its properties differ: {', '.join(differing)}"] if differing else [])]
-
-
-def _listed(columns: tuple[str, ...]) -> str:
-    return ", ".join(columns) or "nothing"
 
 
 def verify_view(tables: Tables, before: RelationState) -> str:
@@ -148,7 +130,7 @@ def is_copy_of(tables: SparkTables, item: PlanItem, name: RelationName, copy: Cl
         what = f"all {then[0]} rows"
     if column_types(tables, name) != column_types(tables, item.relation, version=item.to_version):
         raise RestoreFailed(f"the copy's columns are not those of version {item.to_version}", where=item.name)
-    differing = _differing(copy.detail, tables.detail(name))
+    differing = list(not_brought_back(copy.detail, tables.detail(name)))
     if tables.schema_json(name) != copy.schema:
         differing.append("its columns differ in nullability, comments or defaults")
     if differing:

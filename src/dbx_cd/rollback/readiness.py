@@ -76,13 +76,14 @@ def _of_table(state: RelationState, taken_at: datetime) -> Readiness:
         made = (
             f"version {state.version} is of {committed:%Y-%m-%d}; the restore point makes one of today of it (MODIFY)"
         )
-        return Readiness(state.name, "restorable", f"files checked; {limit}; {made}", taken_at + kept[shortest])
+        reason = f"files checked; {limit}; {made}{_fine_grained(state)}"
+        return Readiness(state.name, "restorable", reason, taken_at + kept[shortest])
     until = committed + kept[shortest]
     failed = f"; no version of today could be made: {state.refresh_error}" if state.refresh_error else ""
     if until <= taken_at:
         reason = (
             f"version {state.version} is of {committed:%Y-%m-%d} and {limit}: Delta does not go back to it once the "
-            f"build has written{failed}"
+            f"build has written{failed}{_fine_grained(state)}"
         )
         return Readiness(state.name, "rebuild", reason, is_lost=True)
     made = f"; version {state.version} was made of version {state.refreshed_from}" if state.refreshed_from else ""
@@ -100,7 +101,10 @@ def _fine_grained(state: RelationState) -> str:
 def extend_retention(spark: SparkSession, table: RelationName, *, days: int) -> None:
     """Keep what a table was for at least this many days, so that it can be brought back that long.
 
-    Run it before the deploy: what VACUUM removes is gone. A restore keeps retention that was made longer since.
+    Before a deploy it keeps VACUUM from removing what the table was, unless the build resets it (CREATE OR REPLACE
+    does).
+    After one it makes versions readable again that are older than the retention was, as far as VACUUM has left their
+    files. A restore keeps retention that was made longer since.
 
     Both retention properties are set, because Delta refuses files kept longer than the log (measured). Files already
     vacuumed stay gone.

@@ -23,7 +23,7 @@ from dbx_cd.rollback.journal import (
 )
 from dbx_cd.rollback.plan import RestorePlan, assess, states_before
 from dbx_cd.rollback.plan_item import PlanItem
-from dbx_cd.rollback.point import THREADS, RestorePoint
+from dbx_cd.rollback.point import THREADS, RestorePoint, VersionsAfter
 from dbx_cd.rollback.progress import OnProgress, silent
 from dbx_cd.rollback.statements import RestoreStatements
 
@@ -161,7 +161,10 @@ def _say_erased(
 ) -> None:
     if not any(target.is_changed for target in state.targets.values()):
         return
-    points = [p for p in cd.log.all(other, RestorePoint) if since is None or p.taken_at >= since]
+    points, afters = cd.log.all(other, RestorePoint), cd.log.all(other, VersionsAfter)
+    if since is not None:
+        ends = [min((a.taken_at for a in afters if a.taken_at >= p.taken_at), default=None) for p in points]
+        points = [p for p, end in zip(points, ends, strict=True) if end is None or end >= since]
     if relations & {state.relation.key for point in points for state in point.relations}:
         reason = f"erased by the rollback of {by.id}"
         cd.log.append(other, RestoreResult(other.id, seal, (), False, datetime.now(UTC), 0.0, True, reason))

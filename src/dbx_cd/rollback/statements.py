@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
+from dbx_cd.delta.history import History
 from dbx_cd.delta.tables import Kind, Tables
-from dbx_cd.errors import SqlFailed
+from dbx_cd.errors import RestoreFailed, SqlFailed
 from dbx_cd.relations import RelationName
-from dbx_cd.rollback.ownership import is_restored
+from dbx_cd.rollback.ownership import history_since, is_restored
 from dbx_cd.rollback.plan_item import PlanItem
 from dbx_cd.rollback.relation_state import RelationState
 
@@ -37,6 +38,7 @@ class RestoreStatements:
 
         Raises:
             RestoreRefused: somebody has written to the table since it was looked at last.
+            RestoreFailed: somebody wrote to it between that look and RESTORE, which erased it.
         """
         assert item.to_version is not None
         # The statement of a killed attempt can outlive its client and commit only now: without this look the table
@@ -55,7 +57,22 @@ class RestoreStatements:
         # Each statement makes one commit (measured); where something else came between, the history says what is now.
         if expected is not None and self.tables.is_newest(item.relation, expected + commits):
             return expected + commits
-        return self.tables.history(item.relation, limit=1).version
+        history = history_since(self.tables, item.relation, item.from_version)
+        self._refuse_to_be_silent(item, history)
+        return history.version
+
+    def _refuse_to_be_silent(self, item: PlanItem, history: History) -> None:
+        """RESTORE begins with the newest version, whatever that is by then: what it erased unseen is said."""
+        since = [c for v, c in history.commits.items() if item.from_version is not None and v > item.from_version]
+        ours = max((c.version for c in since if c.operation == "RESTORE"), default=-1)
+        erased = [c for c in since if c.version < ours and c.operation != "RESTORE" and not c.is_maintenance]
+        if erased:
+            raise RestoreFailed(
+                f"somebody wrote to it in the moment before RESTORE, which erased that: {erased[0]}",
+                where=item.name,
+                next_step=f"SELECT * FROM {item.relation.quoted} VERSION AS OF {erased[0].version} is what they wrote; "
+                "restore again, which finds the table as it is to be",
+            )
 
     def keep_properties(self, item: PlanItem) -> int:
         """Set the properties that the plan keeps, where they are not set; returns how many commits that took."""

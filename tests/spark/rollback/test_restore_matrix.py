@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -41,13 +41,10 @@ class Outcome:
 
 
 @pytest.fixture(scope="module")
-def outcome(spark: SparkSession) -> Iterator[Outcome]:
+def outcome(spark: SparkSession) -> Outcome:
     scene = Scene.create(spark, "restore_matrix")
-    spark.conf.set(CHECK, "false")
-    try:
-        yield play(scene)
-    finally:
-        spark.conf.unset(CHECK)
+    scene.spark.conf.set(CHECK, "false")
+    return play(scene)
 
 
 def play(scene: Scene) -> Outcome:

@@ -137,7 +137,7 @@ def test_an_acknowledgement_needs_a_reason(releases: Releases, shut: Release) ->
 def test_of_a_log_that_nobody_altered_there_is_nothing_to_acknowledge(releases: Releases) -> None:
     releases.approved()
     events = len(releases.cd().log.events())
-    with pytest.raises(ReleaseError, match="no alteration"):
+    with pytest.raises(ReleaseError, match="nothing is left to acknowledge"):
         acknowledge_alteration(releases.cd(OWNER), seal=seal(releases), reason="known")
     assert len(releases.cd().log.events()) == events
 

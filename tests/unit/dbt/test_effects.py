@@ -8,7 +8,13 @@ from typing import Any
 import pytest
 
 from dbx_cd.dbt.artifacts import Manifest
-from dbx_cd.dbt.effects import affected_relations, known_readers, table_replacements
+from dbx_cd.dbt.effects import (
+    affected_relations,
+    altered_properties,
+    known_readers,
+    replaced_properties,
+    table_replacements,
+)
 from dbx_cd.errors import RestoreRefused
 from dbx_cd.plan.rollback_readiness import require_readiness
 from dbx_cd.rollback.point import RestorePoint
@@ -119,3 +125,19 @@ def test_older_restore_points_are_still_read() -> None:
     for state in written["relations"]:
         del state["replaced_by"], state["can_undrop"]
     assert RestorePoint.from_dict(written).relations == (table(),)
+
+
+def test_properties_of_tables_that_are_replaced_whole_and_of_those_that_go_on() -> None:
+    config = {"tblproperties": {"delta.deletedFileRetentionDuration": "interval 2 days", "n": 1}}
+    nodes = {
+        name: node(name, materialized=materialized, **(config if name != "plain" else {}))
+        for name, materialized in (("t", "table"), ("plain", "table"), ("i", "incremental"), ("v", "view"))
+    }
+    found = manifest(*nodes.values())
+    given = {"delta.deletedFileRetentionDuration": "interval 2 days", "n": "1"}
+    ids = list(found.nodes)
+    whole, goes_on = replaced_properties(found, ids), altered_properties(found, ids)
+    assert {key.split(".")[-1]: v for key, v in whole.items()} == {"t": given, "plain": {}}
+    assert {key.split(".")[-1]: v for key, v in goes_on.items()} == {"i": given}
+    assert set(replaced_properties(found, ids, full_refresh=True)) == {*whole, *goes_on}
+    assert altered_properties(found, ids, full_refresh=True) == {}

@@ -85,8 +85,9 @@ def test_a_relation_that_is_not_listed_is_missing_where_no_statement_finds_it() 
 def test_a_relation_that_is_there_and_not_listed_stops_everything() -> None:
     with pytest.raises(SqlFailed, match=r"prod\.shop\.orders exists, but information_schema does not show it"):
         kind(Port({}, described=None))
-    with pytest.raises(SqlFailed, match="INSUFFICIENT_PERMISSIONS"):
-        kind(Port({}, described="INSUFFICIENT_PERMISSIONS"))
+    for condition in ("INSUFFICIENT_PERMISSIONS", "DELTA_TABLE_NOT_FOUND", "PATH_NOT_FOUND", "CREDENTIAL_NOT_FOUND"):
+        with pytest.raises(SqlFailed, match=condition):
+            kind(Port({}, described=condition))
 
 
 def test_a_relation_that_is_created_while_it_is_asked_for_is_there() -> None:

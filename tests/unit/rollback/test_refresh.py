@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -93,7 +93,7 @@ def test_without_the_right_to_alter_a_table_a_version_past_its_retention_is_said
     assert "INSUFFICIENT_PERMISSIONS" in ready.reason
     (item,) = plan_restore(releases.cd(), release).items
     assert item.action == "rebuild"
-    assert 'extend_retention(spark, RelationName.parse("prod.shop.a"), days=...)' in item.reason
+    assert 'extend_retention(spark, RelationName.parse("prod.shop.a"), days=10)' in item.reason
     with pytest.raises(SqlFailed, match=TOO_OLD):
         releases.tables.restore(A, 1)
 
@@ -258,3 +258,44 @@ def test_the_checkpoint_that_a_restore_point_made_counts() -> None:
     commits = [Commit(0, NOW - timedelta(days=40), "WRITE"), refreshed, Commit(2, NOW, "UNSET TBLPROPERTIES")]
     state = RelationState("prod.shop.a", "table", version=2, committed_at=NOW)
     assert not is_refresh_due(state, History.of(commits), taken_at=NOW)
+
+
+class FailingOnce(MemoryTables):
+    """The second commit of a version of today fails, once or always."""
+
+    def __init__(self, *, always: bool) -> None:
+        super().__init__()
+        self.left = 100 if always else 1
+
+    def unset_properties(self, table: RelationName, names: Sequence[str]) -> None:
+        if self.left:
+            self.left -= 1
+            raise SqlFailed("[DELTA_METADATA_CHANGED] somebody else", condition="DELTA_METADATA_CHANGED")
+        super().unset_properties(table, names)
+
+    def signed(self, user_metadata: str) -> MemoryTables:
+        return self
+
+
+@pytest.mark.parametrize("always", [False, True], ids=["once", "always"])
+def test_a_version_of_today_that_was_made_by_half_is_completed_or_serves_all_the_same(
+    tmp_path: Path, *, always: bool
+) -> None:
+    releases = Releases(tmp_path, tables=FailingOnce(always=always))
+    old(releases, days=8)
+    release = replaced(releases)
+    (state,), (ready,) = point_of(releases, release).relations, point_of(releases, release).readiness
+    assert (ready.status, ready.is_lost, state.refreshed_from) == ("restorable", False, 1)
+    assert ("DELTA_METADATA_CHANGED" in ready.reason) == always
+    plan = plan_restore(releases.cd(), release)
+    restore(releases.cd(), plan, seal=plan.seal)
+    assert releases.tables.rows(A) == [1, 2]
+    assert (CHECKPOINT_INTERVAL in releases.tables.properties(A)) == always
+
+
+def test_properties_that_the_build_sets_on_an_incremental_table_decide_as_well(releases: Releases) -> None:
+    releases.tables.create(A, 1)
+    effects = BuildEffects(altered={A.key: {FILES_KEPT: "interval 2 days"}})
+    (ready,) = look_at(releases.tables, releases.open(), [A], effects=effects).readiness
+    assert ready.until is not None
+    assert abs(ready.until - datetime.now(UTC) - timedelta(days=2)) < timedelta(minutes=1)

@@ -846,10 +846,10 @@ class OtherThanAsked(MemoryTables):
     [
         ({"files": {-1: (1,)}}, "its files are not those of version 0"),
         ({"columns": (Column("other", "bigint"),)}, "its schema is not that of version 0"),
-        ({"properties": {"a": "b"}}, "its properties differ: a"),
+        ({"properties": {"a": "b"}}, "property a is 'b', was not there"),
         ({"partitioned_by": ("id",)}, "partitioned by id, was by nothing"),
         ({"clustered_by": ("id",)}, "clustered by id, was by nothing"),
-        ({"comment": "other"}, "its comment is 'other', was ''"),
+        ({"comment": "other"}, "comment is 'other', was ''"),
     ],
     ids=["files", "schema", "properties", "partitions", "clustering", "comment"],
 )
@@ -1011,3 +1011,73 @@ def test_a_rollback_to_a_time_before_an_older_release_takes_that_one_from_the_go
     assert cd.log.state(second).partly_rolled_back == ("prod",)
     assert cd.log.state(first).partly_rolled_back == (), "what it wrote is there"
     assert cd.log.last_good("prod") == first
+
+
+class WrittenToAtThatMoment(MemoryTables):
+    """Somebody's commit comes between the last look and RESTORE, which begins with the newest version."""
+
+    def restore(self, table: RelationName, version: int) -> None:
+        if all(c.operation != "RESTORE" for c in self.table(table).commits):
+            self.user = "ann"
+            self.insert(table, "theirs")
+        super().restore(table, version)
+
+    def signed(self, user_metadata: str) -> MemoryTables:
+        return self
+
+
+def test_what_restore_erased_unseen_is_said_and_the_next_attempt_finds_all_done(tmp_path: Path) -> None:
+    releases = Releases(tmp_path, tables=WrittenToAtThatMoment())
+    releases.tables.create(A, 1)
+    release, cd = written(releases, "a"), releases.cd()
+    plan = plan_restore(cd, release)
+    with pytest.raises(RestoreFailed, match="in the moment before RESTORE, which erased that: version 2") as failed:
+        restore(cd, plan, seal=plan.seal)
+    assert "VERSION AS OF 2 is what they wrote" in str(failed.value)
+    assert restore(cd, plan, seal=plan.seal).ok
+    assert releases.tables.rows(A) == [1]
+
+
+def test_a_plan_says_what_others_did_to_how_a_table_is_kept(releases: Releases) -> None:
+    releases.tables.create(A, 1)
+    release = written(releases, "a")
+    releases.tables.set_properties(A, {"delta.checkpointPolicy": "v2"})
+    releases.tables.table(A).commit("CLUSTER BY", releases.tables.table(A).now, user="ann")
+    releases.tables.optimize(A)
+    (item,) = plan_restore(releases.cd(), release).items
+    assert item.later_writes == ()
+    taken = [w for w in item.warnings if w.startswith("taken back as well")]
+    assert ["CLUSTER BY by ann" in w for w in taken] == [True, False]
+    assert "SET TBLPROPERTIES" in taken[1]
+
+
+def test_a_view_that_somebody_else_changed_during_the_build_is_not_the_release_s(releases: Releases) -> None:
+    tables, cd = releases.tables, releases.cd()
+    tables.create(A, 1, columns=("id", "more"))
+    tables.view(V, A)
+    release = releases.open()
+    cd.log.append(release, Deploying("prod"))
+    point = capture_restore_point(cd, release, [A, V, NEW])
+    tables.insert(A, 2)
+    tables.view(V, A, column="more")
+    tables.view(NEW, A)
+    record_versions_after(cd, release, point, built=[A])
+    cd.log.append(release, Deployed("prod", ""))
+    actions = {i.relation.identifier: i.action for i in plan_restore(cd, release, new_tables="drop").items}
+    assert actions == {"a": "restore", "v": "keep", "new": "keep"}
+
+
+def test_an_older_release_that_was_building_at_that_time_is_not_good_any_more(releases: Releases) -> None:
+    releases.tables.create(A, 1)
+    moments: list[datetime] = []
+
+    def build() -> None:
+        moments.append(datetime.now(UTC))
+        releases.tables.insert(A, 2)
+
+    older = releases.changed(["a"], build, run_id="1")
+    newer = written(releases, "a", run_id="2")
+    cd = releases.cd()
+    plan = plan_restore(cd, newer, to=moments[0])
+    restore(cd, plan, seal=plan.seal, discard_later_writes=True)
+    assert cd.log.state(older).partly_rolled_back == ("prod",)
