@@ -67,6 +67,6 @@ def _execution(planned: PlanItem, now: PlanItem) -> PlanItem:
         now,
         fingerprint=planned.fingerprint or now.fingerprint,
         schema=planned.schema,
-        differences=planned.differences or now.differences,
+        differences=planned.differences,
         keep_properties={**now.keep_properties, **planned.keep_properties},
     )

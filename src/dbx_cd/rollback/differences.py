@@ -30,6 +30,11 @@ def left_by_restore(before: RelationState, now: Present) -> tuple[str, ...]:
     )
 
 
+def found_afterwards(planned: tuple[str, ...], before: RelationState, settings: CatalogSettings) -> tuple[str, ...]:
+    """What a plan names, with what the catalog keeps otherwise by the time that the restore is done."""
+    return tuple(dict.fromkeys([*planned, *_of_catalog(before.settings, settings)]))
+
+
 def not_brought_back(before: TableDetail, now: TableDetail) -> tuple[str, ...]:
     """The differences of two details in what RESTORE brings back: properties, layout, comment."""
     return tuple(_of_detail(before, now))

@@ -60,7 +60,10 @@ class RestorePlan(Record):
 
     @property
     def seal(self) -> str:
-        """A digest of what the plan is about and describes: maintenance commits do not change it, all else does."""
+        """A digest of what the plan is about, does with each relation, and would erase: maintenance does not change it.
+
+        What is only told besides (warnings, differences, kept properties) is looked at again when it is carried out.
+        """
         described = [(i.name, i.action, i.now, i.to_version, i.later_writes) for i in self.items]
         return digest([self.release_id, self.new_tables, self.to, self.only, self.skip, sorted(described)])
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from dbx_cd.errors import RestoreFailed, RestoreRefused
+from dbx_cd.errors import RestoreFailed, RestoreRefused, SqlFailed
 from dbx_cd.release.in_place import take_from_latest
 from dbx_cd.release.reading import LogReading
 from dbx_cd.release.state import ReleaseState
 from dbx_cd.rollback.attempt import Attempt
 from dbx_cd.rollback.consent import agreed, require_consent
+from dbx_cd.rollback.differences import found_afterwards
 from dbx_cd.rollback.journal import (
     RestoredRelation,
     RestoreResult as RestoreResult,
@@ -25,6 +27,7 @@ from dbx_cd.rollback.plan import RestorePlan, assess, states_before
 from dbx_cd.rollback.plan_item import PlanItem
 from dbx_cd.rollback.point import THREADS, RestorePoint, VersionsAfter
 from dbx_cd.rollback.progress import OnProgress, silent
+from dbx_cd.rollback.relation_state import RelationState
 from dbx_cd.rollback.statements import RestoreStatements
 
 if TYPE_CHECKING:
@@ -100,6 +103,7 @@ def restore(
         on_progress=on_progress,
     )
     done = attempt.all(_with_kept_properties(items, earlier), threads=threads)
+    done = _with_differences(cd, done, attempt.before)
     complete = all(r.ok for r in done) and not (plan.only or plan.skip) and plan.to is None
     result = RestoreResult(
         release_id=release.id,
@@ -126,6 +130,24 @@ def restore(
             next_step="read .result; when the cause is gone, plan and restore again: it goes on where it was",
         )
     return result
+
+
+def _with_differences(
+    cd: Cd, done: list[RestoredRelation], before: Mapping[str, RelationState]
+) -> list[RestoredRelation]:
+    """Look once more at what the catalog keeps of what was brought back: a plan may be older than a change of it."""
+    back = {r.name: before[r.name] for r in done if r.ok and r.action in ("restore", "recreate_view", "none")}
+    try:
+        settings = cd.tables.settings([state.relation for state in back.values()])
+    except SqlFailed as exc:  # the data is back all the same
+        _log.warning("what the catalog keeps was not looked at after the restore: %s", exc)
+        return done
+    return [
+        replace(r, differences=found_afterwards(r.differences, back[r.name], settings[back[r.name].relation.key]))
+        if r.name in back
+        else r
+        for r in done
+    ]
 
 
 def _say_what_was_erased(cd: Cd, release: Release, plans: list[RestorePlan]) -> None:

@@ -111,8 +111,9 @@ def test_the_plan_its_page_and_the_result_name_what_will_not_be_as_it_was(tmp_pa
     assert f"not as it was: {named}" in plan.text
     assert "tag pii is not there" in plan.to_html()
     assert RestorePlan.from_dict(plan.to_dict()) == plan
+    releases.tables.catalog_settings[A.key] = replace(SETTINGS, tags={}, owner="bob")
     result = restore(cd, plan, seal=plan.seal)
-    assert [r.differences for r in result.relations] == [(named,)]
+    assert [r.differences for r in result.relations] == [(named, "owner is bob, was ann")], "it is looked at again"
     assert named in result.text
     assert "tag pii is not there" in result.to_html()
 
