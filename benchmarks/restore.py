@@ -29,6 +29,7 @@ from benchmarks.measure import Ratio, say, side_by_side
 from dbx_cd.artifacts.store import ArtifactStore
 from dbx_cd.config import CdConfig
 from dbx_cd.delta.spark_tables import SparkTables
+from dbx_cd.delta.sql import THREADS
 from dbx_cd.local.session_user import act_as
 from dbx_cd.local.spark_session import start_spark
 from dbx_cd.relations import RelationName
@@ -37,7 +38,7 @@ from dbx_cd.release.events import Release
 from dbx_cd.release.log import ReleaseLog
 from dbx_cd.rollback.capture import capture_restore_point, observe, record_versions_after
 from dbx_cd.rollback.plan import plan_restore
-from dbx_cd.rollback.point import THREADS, RestorePoint
+from dbx_cd.rollback.point import RestorePoint
 from dbx_cd.rollback.restore import restore
 
 TABLES, PLAN_TABLES, ROUNDS = 50, 200, 2

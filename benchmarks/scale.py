@@ -13,11 +13,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from dbx_cd.delta.history import Commit, History
-from dbx_cd.delta.tables import CatalogEntry, CatalogSettings
+from dbx_cd.delta.tables import CatalogEntry, CatalogSettings, TableDetail
 from dbx_cd.relations import RelationName
 from dbx_cd.release.events import Release
 from dbx_cd.release.reading import LogReading
 from dbx_cd.release.state import Event
+from dbx_cd.rollback.capture import observe
 from dbx_cd.rollback.consent import agreed
 from dbx_cd.rollback.ownership import OwnCommits
 from dbx_cd.rollback.plan import RestorePlan, assess, states_before
@@ -62,8 +63,10 @@ def _steps(relations: int) -> dict[str, Callable[[], object]]:
 
     def ownership() -> None:
         points, afters = log.all(RestorePoint), log.all(VersionsAfter)
+        history = History.of(COMMITS)
         for state in states_before(points):
-            OwnCommits.of(state.relation, points, afters)
+            own = OwnCommits.of(state.relation, points, afters)
+            assert own.writer_of(WROTE, history) == "release" or state.kind == "view"
 
     planned = plan()
     some = [name.identifier for name in names[::2]]
@@ -73,6 +76,7 @@ def _steps(relations: int) -> dict[str, Callable[[], object]]:
         "plan": plan,
         "plan of half, by name": lambda: assess(tables, log, only=some),  # type: ignore[arg-type]
         "ownership": ownership,
+        "versions after": lambda: observe(tables, names),  # type: ignore[arg-type]
         "consent": lambda: agreed(planned, planned),
         "text and page": lambda: (planned.text, planned.to_html(), blocked.text, blocked.to_html()),
     }
@@ -102,10 +106,11 @@ class _Tables:
         return {s.relation.key: CatalogEntry(s.kind, s.table_type, view_text=s.view_text) for s in states}
 
     def settings(self, relations: list[RelationName]) -> dict[str, CatalogSettings]:
-        return {relation.key: CatalogSettings() for relation in relations}
+        kept = CatalogSettings(keys=(), tags={"team": "shop"}, column_tags={}, grants=("SELECT to all",), owner="ci")
+        return {relation.key: kept for relation in relations}
 
-    def detail(self, _table: RelationName) -> None:
-        return None
+    def detail(self, _table: RelationName) -> TableDetail:
+        return TableDetail("t", {"k": "v"}, clustered_by=("id",), features=("appendOnly", "deletionVectors"))
 
     def properties(self, _relation: RelationName) -> dict[str, str]:
         return {}

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
+from dbx_cd.delta.retention import RETENTION
 from dbx_cd.delta.spark_tables import SparkTables
 from dbx_cd.delta.tables import TableDetail
 from dbx_cd.delta.views import property_list
@@ -24,8 +25,7 @@ _GIVEN = (
     "delta.enableTypeWidening",
     "delta.enableDeletionVectors",
     "delta.enableChangeDataFeed",
-    "delta.logRetentionDuration",
-    "delta.deletedFileRetentionDuration",
+    *RETENTION,
 )
 _FEATURES = ("allowColumnDefaults",)
 _SQL_NAMES = {"integer": "INT", "long": "BIGINT", "short": "SMALLINT", "byte": "TINYINT"}

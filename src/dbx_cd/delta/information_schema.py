@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
-from dbx_cd.delta.sql import Sql, in_parallel
+from dbx_cd.delta.sql import THREADS, Sql, in_parallel
 from dbx_cd.delta.tables import CatalogEntry, Column, Kind
 from dbx_cd.errors import SqlFailed
 from dbx_cd.relations import RelationName, quote, string_literal
@@ -18,7 +18,6 @@ _NO_CATALOG = ("NO_SUCH_CATALOG", "CATALOG_NOT_FOUND", "REQUIRES_SINGLE_PART_NAM
 # And that there is no such relation or schema, by whole names: a table whose files, location or credential are not
 # found is there.
 _NO_RELATION = frozenset({"TABLE_OR_VIEW_NOT_FOUND", "SCHEMA_NOT_FOUND", "NO_SUCH_SCHEMA_EXCEPTION"})
-_THREADS = 8
 
 
 def entries(sql: Sql, relations: Sequence[RelationName]) -> dict[str, CatalogEntry]:
@@ -29,7 +28,7 @@ def entries(sql: Sql, relations: Sequence[RelationName]) -> dict[str, CatalogEnt
     """
     found = _listed(sql, relations)
     unlisted = [r for r in relations if r.key not in found]
-    answers = in_parallel(partial(_exists, sql), unlisted, threads=_THREADS)
+    answers = in_parallel(partial(_exists, sql), unlisted, threads=THREADS)
     there = [r for r, is_there in zip(unlisted, answers, strict=True) if is_there]
     found |= _listed(sql, there)  # somebody may have created it in between
     hidden = [str(r) for r in there if r.key not in found]

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 R = TypeVar("R")
 
+THREADS = 8
+"""How many statements run at the same time, unless somebody says otherwise."""
+
 _log = logging.getLogger(__name__)
 _SHOWN = 300
 _SIGNATURE = "spark.databricks.delta.commitInfo.userMetadata"

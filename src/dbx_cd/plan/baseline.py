@@ -6,13 +6,13 @@ from datetime import UTC, datetime
 
 from dbx_cd.artifacts.version import ArtifactVersion
 from dbx_cd.delta.retention import FILES_KEPT, retention
-from dbx_cd.delta.sql import in_parallel
+from dbx_cd.delta.sql import THREADS, in_parallel
 from dbx_cd.delta.tables import Tables
 from dbx_cd.errors import ArtifactError, ArtifactNotFound
 from dbx_cd.release.context import Cd
 from dbx_cd.release.events import Release
 from dbx_cd.rollback.ownership import history_since, is_same_table
-from dbx_cd.rollback.point import THREADS, RestorePoint
+from dbx_cd.rollback.point import RestorePoint
 from dbx_cd.rollback.relation_state import RelationState
 from dbx_cd.smoke.baseline import Baseline, NoBaseline, TimeTravelBaseline
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 from dbx_cd.dbt.effects import BuildEffects
 from dbx_cd.delta.history import History
-from dbx_cd.delta.sql import in_parallel
+from dbx_cd.delta.sql import THREADS, in_parallel
 from dbx_cd.delta.tables import CatalogEntry, Tables
 from dbx_cd.errors import SqlFailed
 from dbx_cd.relations import RelationName
-from dbx_cd.rollback.point import THREADS, RestorePoint, VersionAfter, VersionsAfter
+from dbx_cd.rollback.point import RestorePoint, VersionAfter, VersionsAfter
 from dbx_cd.rollback.proof import prove_readable
 from dbx_cd.rollback.refresh import commits_needed, is_refresh_due, refresh
 from dbx_cd.rollback.relation_state import RelationState, written

@@ -12,7 +12,7 @@ from functools import cache, partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from dbx_cd import html
-from dbx_cd.delta.sql import in_parallel
+from dbx_cd.delta.sql import THREADS, in_parallel
 from dbx_cd.delta.tables import NOTHING_KNOWN, CatalogEntry, Tables
 from dbx_cd.delta.views import dependency_order
 from dbx_cd.digest import digest
@@ -22,7 +22,7 @@ from dbx_cd.release.reading import LogReading
 from dbx_cd.rollback.decision import decide
 from dbx_cd.rollback.ownership import OwnCommits, history_since
 from dbx_cd.rollback.plan_item import NewTables, PlanItem
-from dbx_cd.rollback.point import THREADS, RestorePoint, VersionsAfter
+from dbx_cd.rollback.point import RestorePoint, VersionsAfter
 from dbx_cd.rollback.proof import with_proof
 from dbx_cd.rollback.relation_state import Present, RelationState, view_definition
 

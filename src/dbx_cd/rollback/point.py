@@ -15,8 +15,6 @@ from dbx_cd.relations import RelationName
 from dbx_cd.rollback.readiness import Readiness, readiness_of
 from dbx_cd.rollback.relation_state import RelationState
 
-THREADS = 8
-
 
 @dataclass(frozen=True)
 class RestorePoint(Record):

@@ -3,7 +3,7 @@
 Delta goes back to a version only while its commit is younger than `delta.deletedFileRetentionDuration`, unless it is
 the newest (measured; see `History.reachable_until`). A table that nobody has written to for a week is therefore lost
 with the first statement of a deploy, although its files stay for another week. And log entries are cleaned by their own
-age, so that an old version may not be there to be rebuilt. Two commits that change a property there and back, before
+age, so that an old version may not be there to be rebuilt. Commits that change a property there and back, before
 the deploy, make a version of today with the same content; the first one also makes Delta write a checkpoint, from which
 that version can be rebuilt whatever becomes of older entries (measured on Delta 4.4; not verified on Databricks).
 """

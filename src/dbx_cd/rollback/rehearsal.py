@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from dbx_cd import html
 from dbx_cd.delta.clones import clone, scratch_schema
 from dbx_cd.delta.spark_tables import SparkTables
-from dbx_cd.delta.sql import in_parallel
+from dbx_cd.delta.sql import THREADS, in_parallel
 from dbx_cd.delta.views import named_in, with_other_relations
 from dbx_cd.errors import DbxCdError, RestoreFailed
 from dbx_cd.records import Record
 from dbx_cd.relations import RelationName
 from dbx_cd.rollback.plan import RestorePlan, plan_restore, states_before
 from dbx_cd.rollback.plan_item import PlanItem
-from dbx_cd.rollback.point import THREADS, RestorePoint
+from dbx_cd.rollback.point import RestorePoint
 from dbx_cd.rollback.proof import is_copy_of
 from dbx_cd.rollback.relation_state import RelationState
 from dbx_cd.rollback.statements import RestoreStatements

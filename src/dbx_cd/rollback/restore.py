@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from dbx_cd.delta.sql import THREADS
 from dbx_cd.errors import RestoreFailed, RestoreRefused, SqlFailed
 from dbx_cd.release.in_place import take_from_latest
 from dbx_cd.release.reading import LogReading
@@ -25,7 +26,7 @@ from dbx_cd.rollback.journal import (
 )
 from dbx_cd.rollback.plan import RestorePlan, assess, states_before
 from dbx_cd.rollback.plan_item import PlanItem
-from dbx_cd.rollback.point import THREADS, RestorePoint, VersionsAfter
+from dbx_cd.rollback.point import RestorePoint, VersionsAfter
 from dbx_cd.rollback.progress import OnProgress, silent
 from dbx_cd.rollback.relation_state import RelationState
 from dbx_cd.rollback.statements import RestoreStatements
