@@ -90,7 +90,7 @@ def _references(sql: Sql, catalog: str) -> Mapping[tuple[str, str], str]:
             return {}
         raise
     parts = ("unique_constraint_catalog", "unique_constraint_schema", "unique_constraint_name")
-    return {(r["constraint_schema"], r["constraint_name"]): ".".join(r[part] for part in parts) for r in rows}
+    return {(r["constraint_schema"], r["constraint_name"]): ".".join(r[part] or "?" for part in parts) for r in rows}
 
 
 def _tags(rows: Sequence[Any]) -> dict[str, str]:

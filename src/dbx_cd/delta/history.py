@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from dbx_cd.delta.operations import LAYOUT, MAINTENANCE, is_housekeeping, property_changes
+from dbx_cd.delta.retention import CHECKPOINT_INTERVAL_BEFORE
 from dbx_cd.digest import digest
 
 _IN_COMMIT_TIMES = "delta.enableInCommitTimestamps"
@@ -194,6 +195,20 @@ class History:
         """The newest version at a time; None when the log does not reach back that far."""
         return max((c.version for c in self.commits.values() if c.at <= moment), default=None)
 
+    def refreshed(self, version: int) -> int:
+        """The version of today that a restore point made of a version, else that itself; see `rollback.refresh`.
+
+        Its content is the same, and Delta still goes back to it where the other is too old by now.
+        """
+        marked = CHECKPOINT_INTERVAL_BEFORE
+        for commit in sorted(self.commits.values(), key=lambda c: c.version):
+            if commit.version > version and not commit.is_maintenance:
+                break
+            ends = commit.operation == "UNSET TBLPROPERTIES" and marked in commit.changed_properties
+            if commit.version > version and ends:
+                return commit.version
+        return version
+
     def _before(self, commit: Commit) -> int | None:
         """An earlier version with the same content, or None when the commit wrote content of its own."""
         if commit.is_maintenance:
@@ -201,7 +216,8 @@ class History:
         if commit.operation != "RESTORE":
             return None
         if "version" in commit.parameters:
-            restored = int(commit.parameters["version"])
+            text = commit.parameters["version"]
+            restored = int(text) if text.isascii() and text.isdigit() else commit.version
             return restored if restored < commit.version else None
         if "timestamp" in commit.parameters:
             return self._restored_to(commit.parameters["timestamp"], before=commit.version)

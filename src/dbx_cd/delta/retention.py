@@ -17,13 +17,22 @@ CHECKPOINT_INTERVAL = "delta.checkpointInterval"
 CHECKPOINT_INTERVAL_BEFORE = "dbx_cd.checkpoint_interval"
 DEFAULT_CHECKPOINT_INTERVAL = 10
 
-_UNITS = {"week": 7 * 86400, "day": 86400, "hour": 3600, "minute": 60, "second": 1}
+_UNITS = {
+    "week": 7 * 86400, "day": 86400, "hour": 3600, "minute": 60, "second": 1, "millisecond": 1e-3, "microsecond": 1e-6,
+}  # fmt: skip
+_PART = r"(\d+(?:\.\d+)?)\s+(week|day|hour|minute|second|millisecond|microsecond)s?\b"
+_LONGEST = timedelta(days=36500)
+"""As good as for ever: Delta takes longer ones (measured), and dates end."""
 
 
 def retention(properties: Mapping[str, str], name: str) -> timedelta:
-    """How long a retention property keeps things: its value, or Delta's default where it is unset or unreadable."""
-    given = parse_interval(properties.get(name, ""))
-    return RETENTION[name] if given is None else given
+    """How long a retention property keeps things: its value, or Delta's default where it is unset.
+
+    Of a value that cannot be read nothing is known, so nothing is promised.
+    """
+    if not properties.get(name):
+        return RETENTION[name]
+    return parse_interval(properties[name]) or timedelta(0)
 
 
 def shorter_retention(name: str, before: Mapping[str, str], after: Mapping[str, str] | None) -> timedelta:
@@ -41,10 +50,10 @@ def parse_interval(text: str) -> timedelta | None:
     Months and years have no fixed length; Delta refuses them in retention properties as well.
     """
     body = text.strip().lower().removeprefix("interval").strip()
-    found = re.findall(r"(\d+)\s+(week|day|hour|minute|second)s?\b", body)
-    if not found or re.sub(r"(\d+)\s+(week|day|hour|minute|second)s?\b", "", body).strip():
+    found = re.findall(_PART, body)
+    if not found or re.sub(_PART, "", body).strip():
         return None
-    return timedelta(seconds=sum(int(n) * _UNITS[unit] for n, unit in found))
+    return timedelta(seconds=min(sum(float(n) * _UNITS[unit] for n, unit in found), _LONGEST.total_seconds()))
 
 
 def in_days(duration: timedelta) -> str:

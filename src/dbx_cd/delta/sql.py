@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from dbx_cd.errors import SqlFailed
-from dbx_cd.relations import RelationName, quote
+from dbx_cd.relations import RelationName, quote, split_name
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, Row, SparkSession
@@ -95,7 +95,9 @@ class Sql:
             try:
                 yield
             finally:
-                self.execute(f"USE {quote(before['catalog'])}.{quote(before['schema'])}")
+                # Spark answers with backticks where a name needs them (measured).
+                names = [part for name in before for part in split_name(name) or [name]]
+                self.execute(f"USE {'.'.join(map(quote, names))}")
 
     def exists(self, table: RelationName) -> bool:
         """Whether there is a table or view of that name."""

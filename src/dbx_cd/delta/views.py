@@ -41,7 +41,8 @@ def dependency_levels(texts: Mapping[str, str], namespaces: Namespaces) -> list[
     try:
         sorter.prepare()
     except CycleError:
-        return [[name] for name in texts]
+        # A column may have a view's name: whole names alone say less, and are right.
+        return [[name] for name in texts] if not any(namespaces.values()) else dependency_levels(texts, {})
     while sorter.is_active():
         levels.append(sorted(sorter.get_ready(), key=place.__getitem__))
         sorter.done(*levels[-1])
@@ -52,7 +53,7 @@ def named_in(text: str, namespace: Sequence[str] | None) -> set[str]:
     """What a query may name, by `RelationName.key`; names of one or two parts are completed by where it is read."""
     plain = re.sub(r"\s*\.\s*", ".", text.replace("`", "").lower())
     words = set(re.findall(r"[\w$-]+(?:\.[\w$-]+)*", plain))
-    if namespace is None:
+    if namespace is None or len(namespace) != 2:
         return words
     catalog, schema = (part.lower() for part in namespace)
     completed = {0: f"{catalog}.{schema}.", 1: f"{catalog}."}

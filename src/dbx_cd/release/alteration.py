@@ -101,8 +101,8 @@ def not_acknowledged(
     """Tell the alterations that somebody has acknowledged from those that nobody has.
 
     An acknowledgement counts for commits before its own only: nobody has read what was not there yet. And where the
-    platform says who committed it, that must be who acknowledged: anybody with MODIFY can write the record, but not the
-    platform's word.
+    platform says who committed it, that must be who acknowledged, and nobody acknowledges an alteration of their own:
+    anybody with MODIFY can write the record, but not the platform's word.
 
     Args:
         commits: the log's history.
@@ -115,7 +115,12 @@ def not_acknowledged(
         for version, record in acknowledgements
         if (writer := history.get(version)) is not None and writer.user in (None, record.actor)
     ]
-    seen = {(c.version, c.digest) for version, record in counting for c in record.commits if c.version < version}
+    seen = {
+        (c.version, c.digest)
+        for version, record in counting
+        for c in record.commits
+        if c.version < version and (c.version not in history or history[c.version].user != record.actor)
+    }
     remaining = tuple(commit for commit in altered if (commit.version, digest_of(commit)) not in seen)
     there = {(commit.version, digest_of(commit)) for commit in altered} & seen
     kept = tuple(record for _, record in counting if any((c.version, c.digest) in there for c in record.commits))

@@ -135,10 +135,10 @@ class Attempt:
                 version = self.statements.restore(replace(item, from_version=None))  # of what stood in its way
                 return replace(done, proof=self._proof(item, before), version_after=version, moved_to=moved)
             case "recreate_view":
-                moved = self.statements.recreate_view(before, kind_now=item.kind_now)
+                moved = self.statements.recreate_view(item, before)
                 return replace(done, proof=verify_view(tables, before), moved_to=moved)
             case "drop":
-                self.statements.drop(item)
+                self.statements.drop(item, before)
                 return replace(done, proof="dropped")
         if item.kind_now == "view":
             try:

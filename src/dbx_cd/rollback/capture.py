@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from dbx_cd.release.context import Cd
     from dbx_cd.release.events import Release
 
+_TRIES = 3
+
 _log = logging.getLogger(__name__)
 
 
@@ -92,7 +94,12 @@ def look_at(
         if is_refresh_due(state, history, taken_at=taken):
             state = replace(state, refresh_due=True)
             state = state if refreshing is None else _refreshed(refreshing, state)
-        return _proved(tables, state)
+        for _ in range(_TRIES):
+            state = _proved(tables, state)
+            if state.unreadable is None or tables.is_newest(relation, state.version or 0):
+                break
+            state, _history = _with_detail(tables, state)  # a commit came between, such as the platform's OPTIMIZE
+        return state
 
     return RestorePoint(release.id, taken, tuple(in_parallel(look, unique, threads=THREADS)))
 

@@ -53,7 +53,7 @@ def decide(
     )
     match before.kind:
         case "missing":
-            return _created(item, now, own, new_tables)
+            return _created(item, now, own, new_tables, to)
         case "other":
             return _not_restorable(item, before)
         case "view":
@@ -74,7 +74,7 @@ def _differences(item: PlanItem, before: RelationState, now: Present, to: dateti
     return left_where_nothing_is_done(before, now) if item.action == "none" else left_by_restore(before, now)
 
 
-def _created(item: PlanItem, now: Present, own: OwnCommits, new_tables: NewTables) -> PlanItem:
+def _created(item: PlanItem, now: Present, own: OwnCommits, new_tables: NewTables, to: datetime | None) -> PlanItem:
     if now.kind == "missing":
         return replace(item, reason="did not exist, and does not")
     if own.existed(now):
@@ -82,6 +82,11 @@ def _created(item: PlanItem, now: Present, own: OwnCommits, new_tables: NewTable
         return replace(item, action="keep", reason=reason)
     if not own.created(now):
         return replace(item, action="keep", reason="somebody else created it after the release")
+    if now.kind == "other":
+        reason = f"it is {now.entry.table_type.lower() or 'of another kind'} by now, which no build of the release made"
+        return replace(item, action="keep", reason=reason)
+    if to is not None and (now.history is None or now.history.version_at(to) is not None):
+        return replace(item, action="keep", reason="it may have been there at that time")
     if new_tables == "keep":
         return replace(item, action="keep", reason="created since the restore point; new_tables is keep")
     return replace(
@@ -129,6 +134,8 @@ def _table(
         return replace(
             item, action="impossible", reason=f"the table's log does not reach back to {to}", to_version=None
         )
+    if to is not None:
+        version = history.refreshed(version)
     item = replace(item, to_version=version)
     if history.content_version() == history.content_version(version):
         return replace(item, reason=f"is what version {version} was")
@@ -147,7 +154,11 @@ def _table(
         fingerprint=before.fingerprint if to is None else None,
         rows_written=sum(c.rows_written for c in changes),
         later_writes=own.writes_by_others(now, since=version),
-        warnings=(*_reverted(history, version, before, now), *_warnings(before, now)),
+        warnings=(
+            *own.counted_by_name(changes, history),
+            *_reverted(history, version, before, now),
+            *_warnings(before, now),
+        ),
         keep_properties=_longer_retention(before.properties, now.properties),
         bytes_then=item.bytes_then if to is None else None,
     )
@@ -200,6 +211,8 @@ def _warnings(before: RelationState, now: Present) -> tuple[str, ...]:
     found = ["a stream that reads the table fails unless it has skipChangeCommits"]
     if now.properties.get("delta.enableChangeDataFeed") == "true":
         found.append("readers of its change data feed get the inverse rows")
+    kept = _longer_retention(before.properties, now.properties)
+    found += [f"keeps {name} = {value}, which was made longer since" for name, value in sorted(kept.items())]
     if before.detail and "identityColumns" in before.detail.features:
         found.append("the numbers of its identity columns go on from where they are now")
     if before.readers:

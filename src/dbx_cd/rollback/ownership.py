@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -59,6 +59,8 @@ class OwnBuild:
     """Where it left the relation; None after one that was killed before it could say so."""
     taken_at: datetime
     """When its restore point was taken, UTC."""
+    next_version: int | None = None
+    """Where a later build of the release found the table: what is committed until then was done by this one."""
     writers: tuple[str, ...] = ()
     """Whose commits are the release's own, as the platform names them; empty in records of before they were kept."""
 
@@ -79,7 +81,8 @@ class OwnBuild:
         if self.after is not None and not (is_same_table(history, self.after) and commit.version <= _end(self.after)):
             return "others"
         is_named = not self.writers or commit.user in self.writers
-        return "release" if is_named and self.after is not None else "unknown"
+        is_before_repair = bool(self.writers) and commit.version <= (self.next_version or -1)
+        return "release" if is_named and (self.after is not None or is_before_repair) else "unknown"
 
 
 def _end(after: VersionAfter) -> int:
@@ -102,8 +105,11 @@ class OwnCommits:
             state = point.state(relation)
             done = [a for a in afters if a.taken_at >= point.taken_at and (end is None or a.taken_at <= end)]
             if state is not None:
-                builds.append(OwnBuild(state, done[-1].of(relation) if done else None, point.taken_at, point.writers))
-        return cls(tuple(builds))
+                builds.append(
+                    OwnBuild(state, done[-1].of(relation) if done else None, point.taken_at, writers=point.writers)
+                )
+        later = [build.before.version for build in builds[1:]]
+        return cls(tuple(replace(b, next_version=v) for b, v in zip(builds, [*later, None], strict=True)))
 
     @property
     def recorded(self) -> bool:
@@ -114,6 +120,14 @@ class OwnCommits:
         """Whose commit this is, as far as is known."""
         found = {build.writer_of(commit, history) for build in self.builds}
         return next((w for w in _BY_WEIGHT if w in found), "others")
+
+    def counted_by_name(self, commits: Sequence[Commit], history: History) -> tuple[str, ...]:
+        """Commits taken for the release's own because `writers` lists their name, beside others by another name."""
+        own = [commit for commit in commits if self.writer_of(commit, history) == "release"]
+        listed = {name for build in self.builds for name in build.writers[1:]}  # the first is the job's own identity
+        if len({commit.user for commit in own}) < 2:
+            return ()
+        return tuple(f"counted as the release's own, by targets.<target>.writers: {c}" for c in own if c.user in listed)
 
     def may_be_among(self, commits: Sequence[Commit], history: History) -> bool:
         """Whether a build of the release made one of these commits, as far as is known."""

@@ -13,18 +13,19 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from dbx_cd import html
 from dbx_cd.delta.sql import THREADS, in_parallel
-from dbx_cd.delta.tables import NOTHING_KNOWN, CatalogEntry, Tables
+from dbx_cd.delta.tables import NOTHING_KNOWN, Tables
 from dbx_cd.delta.views import dependency_order
 from dbx_cd.digest import digest
 from dbx_cd.errors import RestoreRefused
 from dbx_cd.records import Record
 from dbx_cd.release.reading import LogReading
 from dbx_cd.rollback.decision import decide
-from dbx_cd.rollback.ownership import OwnCommits, history_since
+from dbx_cd.rollback.ownership import OwnCommits
 from dbx_cd.rollback.plan_item import NewTables, PlanItem
 from dbx_cd.rollback.point import RestorePoint, VersionsAfter
+from dbx_cd.rollback.present import present_of
 from dbx_cd.rollback.proof import with_proof
-from dbx_cd.rollback.relation_state import Present, RelationState, view_definition
+from dbx_cd.rollback.relation_state import RelationState
 
 if TYPE_CHECKING:
     from dbx_cd.release.context import Cd
@@ -196,7 +197,7 @@ def assess(
         return decide(
             state,
             replace(
-                _present(tables, state, entries[state.relation.key], details=details),
+                present_of(tables, state, entries[state.relation.key], details=details),
                 settings=settings.get(state.relation.key, NOTHING_KNOWN),
             ),
             own=OwnCommits.of(state.relation, points, afters),
@@ -258,24 +259,6 @@ def _named(
             f"`{by}` names {name!r}, which is not among the relations to bring back", next_step=next_step
         )
     return found
-
-
-def _present(tables: Tables, before: RelationState, entry: CatalogEntry, *, details: bool) -> Present:
-    relation = before.relation
-    if entry.kind == "table":
-        detail = tables.detail(relation) if details else None
-        properties = detail.properties if detail else tables.properties(relation)
-        commits = history_since(tables, relation, before.version)
-        commits = commits.with_times_of(properties, recorded=before.properties)
-        return Present(entry, properties, detail, history=commits)
-    if entry.kind == "view":
-        properties, namespace = tables.properties(relation), tables.view_namespace(relation)
-        # Records of before the namespace was kept have none to compare with.
-        older = view_definition(entry, properties, namespace=None)
-        whole = view_definition(entry, properties, namespace=namespace)
-        is_older = before.kind == "view" and before.view_namespace is None
-        return Present(entry, definition=older if is_older else whole, definitions=frozenset({older, whole}))
-    return Present(entry)
 
 
 def _ordered(items: Sequence[PlanItem], states: Mapping[str, RelationState]) -> list[PlanItem]:

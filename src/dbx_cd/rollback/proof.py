@@ -130,7 +130,8 @@ def is_copy_of(tables: SparkTables, item: PlanItem, name: RelationName, copy: Cl
         what = f"all {then[0]} rows"
     if column_types(tables, name) != column_types(tables, item.relation, version=item.to_version):
         raise RestoreFailed(f"the copy's columns are not those of version {item.to_version}", where=item.name)
-    differing = list(not_brought_back(copy.detail, tables.detail(name)))
+    wanted = replace(copy.detail, properties={**copy.detail.properties, **item.keep_properties})
+    differing = list(not_brought_back(wanted, tables.detail(name)))
     if tables.schema_json(name) != copy.schema:
         differing.append("its columns differ in nullability, comments or defaults")
     if differing:

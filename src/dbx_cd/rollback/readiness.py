@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 # How long UNDROP lists a dropped table of Unity Catalog by default (Databricks documentation; not verified).
 UNDROP_WINDOW = timedelta(days=7)
 
+_LEAST = timedelta(minutes=10)
+"""What is restorable for less than this is called lost: a build takes longer."""
+
 Status = Literal["restorable", "undrop", "rebuild", "impossible"]
 
 
@@ -51,8 +54,9 @@ def readiness_of(state: RelationState, taken_at: datetime) -> Readiness:
         case "view":
             return Readiness(state.name, "restorable", "its text is recorded")
         case "table" if state.unreadable:
-            fine = state.settings.fine_grained
-            return Readiness(state.name, "rebuild", f"{state.unreadable}{_fine_grained(state)}", is_lost=bool(fine))
+            # Rows whose files are gone today are lost already, and no deploy can lose them.
+            lost = "FILE_NOT_EXIST" not in state.unreadable
+            return Readiness(state.name, "rebuild", f"{state.unreadable}{_fine_grained(state)}", is_lost=lost)
         case "table" if state.replaced_by and state.can_undrop:
             reason = f"the build drops it for {state.replaced_by}; UNDROP brings it back for 7 days (never tried)"
             return Readiness(state.name, "undrop", reason, taken_at + UNDROP_WINDOW)
@@ -80,7 +84,7 @@ def _of_table(state: RelationState, taken_at: datetime) -> Readiness:
         return Readiness(state.name, "restorable", reason, taken_at + kept[shortest])
     until = committed + kept[shortest]
     failed = f"; no version of today could be made: {state.refresh_error}" if state.refresh_error else ""
-    if until <= taken_at:
+    if until <= taken_at + _LEAST:
         reason = (
             f"version {state.version} is of {committed:%Y-%m-%d} and {limit}: Delta does not go back to it once the "
             f"build has written{failed}{_fine_grained(state)}"

@@ -81,4 +81,4 @@ def refresh(tables: Tables, table: RelationName) -> None:
 
 def _checkpoint_interval(state: RelationState) -> int:
     text = state.properties.get(CHECKPOINT_INTERVAL, "")
-    return int(text) if text.isdigit() and int(text) > 0 else DEFAULT_CHECKPOINT_INTERVAL
+    return int(text) if text.isascii() and text.isdigit() and int(text) > 0 else DEFAULT_CHECKPOINT_INTERVAL

@@ -103,7 +103,7 @@ def restore(
         at_point=plan.to is None,
         on_progress=on_progress,
     )
-    done = attempt.all(_with_kept_properties(items, earlier), threads=threads)
+    done = attempt.all(_with_kept_properties(items, ended), threads=threads)
     done = _with_differences(cd, done, attempt.before)
     complete = all(r.ok for r in done) and not (plan.only or plan.skip) and plan.to is None
     result = RestoreResult(

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 from dbx_cd.delta.history import History
 from dbx_cd.delta.tables import Kind, Tables
-from dbx_cd.errors import RestoreFailed, SqlFailed
+from dbx_cd.errors import RestoreFailed, RestoreRefused, SqlFailed
 from dbx_cd.relations import RelationName
-from dbx_cd.rollback.ownership import history_since, is_restored
+from dbx_cd.rollback.ownership import history_since, is_restored, mark
 from dbx_cd.rollback.plan_item import PlanItem
+from dbx_cd.rollback.present import present_of
 from dbx_cd.rollback.relation_state import RelationState
 
 _log = logging.getLogger(__name__)
@@ -99,13 +100,18 @@ class RestoreStatements:
             raise
         return moved
 
-    def recreate_view(self, before: RelationState, *, kind_now: Kind) -> str | None:
+    def recreate_view(self, item: PlanItem, before: RelationState) -> str | None:
         """CREATE OR REPLACE a view as it was recorded; a table in its place is renamed, never dropped.
 
         Returns:
             The new name of what stood in the way.
+
+        Raises:
+            RestoreRefused: somebody has changed it since it was looked at last.
         """
         assert before.view_text is not None
+        kind_now = item.kind_now
+        self._refuse_changed(item, before)
         moved = None if kind_now == "view" else self._move_away(before.relation, kind_now)
         self.tables.create_view(
             before.relation,
@@ -117,9 +123,22 @@ class RestoreStatements:
         )
         return moved
 
-    def drop(self, item: PlanItem) -> None:
-        """DROP what the release created."""
+    def drop(self, item: PlanItem, before: RelationState) -> None:
+        """DROP what the release created.
+
+        Raises:
+            RestoreRefused: somebody has changed it since it was looked at last.
+        """
+        self._refuse_changed(item, before)
         self.tables.drop(item.relation, kind=item.kind_now)
+
+    def _refuse_changed(self, item: PlanItem, before: RelationState) -> None:
+        """The last look before a statement that leaves nothing of what is there: it comes long after the first."""
+        entry = self.tables.entries([item.relation])[item.relation.key]
+        if mark(present_of(self.tables, before, entry, details=False)) != item.now:
+            raise RestoreRefused(
+                "somebody changed it just now", where=item.name, next_step="plan again: the plan says what it is then"
+            )
 
     def _is_restored(self, item: PlanItem) -> bool:
         """Whether the table is by now what the plan makes of it.
@@ -135,7 +154,10 @@ class RestoreStatements:
         if kind == "missing":
             return None
         suffix = self.release_id.lower().replace("-", "_")
-        aside = RelationName(relation.catalog, relation.schema, f"{relation.identifier}__rolled_back_{suffix}")
+        names = (f"{relation.identifier}__rolled_back_{suffix}{f'_{n}' if n else ''}" for n in range(10))
+        asides = [RelationName(relation.catalog, relation.schema, name) for name in names]
+        taken = self.tables.entries(asides)
+        aside = next((a for a in asides if taken[a.key].kind == "missing"), asides[-1])
         self.tables.rename(relation, aside, kind=kind)
         _log.warning("the %s in the place of %s is %s now", kind, relation, aside)
         return str(aside)

@@ -116,7 +116,11 @@ def test_policy_error_refuses_a_deploy_that_would_lose_a_table_for_good_and_warn
     with pytest.raises(RestoreRefused, match=r"prod\.shop\.n \(the build drops it for a view"):
         require_readiness(point, policy="error")
     require_readiness(point, policy="warn")
-    kept = (table(), table(replaced_by="a view", can_undrop=True), table(unreadable="version 3 cannot be read"))
+    kept = (
+        table(),
+        table(replaced_by="a view", can_undrop=True),
+        table(unreadable="version 3 cannot be read: [FAILED_READ_FILE.FILE_NOT_EXIST]"),
+    )
     require_readiness(RestorePoint("r1", NOW, kept), policy="error")
 
 

@@ -166,15 +166,29 @@ def test_only_file_layout_and_retention_are_maintenance(operation: str, properti
 
 @pytest.mark.parametrize(
     ("text", "days"),
-    [("interval 7 days", 7), ("INTERVAL 1 WEEK 2 days", 9), ("48 hours", 2), ("interval 1 month", None), ("", None)],
-)
-def test_retention_intervals_are_read(text: str, days: int | None) -> None:
+    [("interval 7 days", 7), ("INTERVAL 1 WEEK 2 days", 9), ("48 hours", 2), ("interval 1 month", None), ("", None),
+     ("interval 86400000 milliseconds", 1), ("interval 12 hours 43200000000 microseconds", 1), ("0.5 days", 0.5),
+     ("interval 5000000 days", 36500)],
+)  # fmt: skip
+def test_retention_intervals_are_read(text: str, days: float | None) -> None:
     assert parse_interval(text) == (None if days is None else timedelta(days=days))
 
 
 def test_unset_retention_is_deltas_default() -> None:
     assert retention({}, "delta.deletedFileRetentionDuration") == timedelta(days=7)
     assert retention({}, "delta.logRetentionDuration") == timedelta(days=30)
+
+
+def test_of_retention_that_cannot_be_read_nothing_is_promised() -> None:
+    name = "delta.deletedFileRetentionDuration"
+    assert retention({name: "interval 1 month"}, name) == retention({name: "interval 0 days"}, name) == timedelta(0)
+
+
+def test_the_version_of_today_that_was_made_of_a_version_has_its_content() -> None:
+    there = commit(2, "SET TBLPROPERTIES", properties='{"dbx_cd.checkpoint_interval": ""}')
+    back = commit(3, "UNSET TBLPROPERTIES", properties='["delta.checkpointInterval", "dbx_cd.checkpoint_interval"]')
+    done = history("CREATE TABLE", "WRITE", there, back, "WRITE")
+    assert [done.refreshed(version) for version in range(5)] == [0, 3, 3, 3, 4]
 
 
 def test_rows_written_are_those_the_metrics_say() -> None:

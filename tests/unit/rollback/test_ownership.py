@@ -143,3 +143,18 @@ def test_right_before_restore_a_table_is_done_as_it_was_or_somebody_else_s() -> 
     with pytest.raises(RestoreRefused, match="somebody wrote to it just now: version 2"):
         is_restored(item, history("CREATE TABLE", "WRITE", "DELETE"))
     assert not is_restored(replace(item, from_version=None), history("CREATE TABLE", "WRITE", "DELETE"))
+
+
+def test_a_commit_counted_by_a_listed_name_is_named_where_the_release_has_another() -> None:
+    found = history("CREATE TABLE", by(1, "bot"), by(2, "dev"))
+    own = OwnCommits.of(ORDERS, [point(0, "bot", "dev")], [after(2)])
+    (counted,) = own.counted_by_name(found.changes_since(0), found)
+    assert counted.startswith("counted as the release's own, by targets.<target>.writers: version 2")
+    alone = history("CREATE TABLE", by(1, "dev"))
+    assert OwnCommits.of(ORDERS, [point(0, "bot", "dev")], [after(1)]).counted_by_name([by(1, "dev")], alone) == ()
+
+
+def test_what_a_killed_build_committed_until_its_repair_is_the_release_s_by_name() -> None:
+    found = history("CREATE TABLE", by(1, "bot"), by(2, "bot"))
+    own = OwnCommits.of(ORDERS, [point(0, "bot"), point(1, "bot")], [after(2)])
+    assert [own.writer_of(found.commits[n], found) for n in (1, 2)] == ["release", "release"]

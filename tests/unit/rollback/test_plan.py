@@ -244,3 +244,9 @@ def test_names_of_fewer_parts_are_completed_by_the_schema_that_a_view_is_read_in
     assert dependency_levels(texts, dict.fromkeys(texts, ("C", "S"))) == [["c.s.low"], ["c.s.mid"], ["c.s.top"]]
     elsewhere = dict.fromkeys(texts, ("c", "other"))  # `mid` is another relation there, and `s.low` the same
     assert dependency_levels(texts, elsewhere) == [["c.s.top", "c.s.low"], ["c.s.mid"]]
+
+
+def test_a_column_with_a_view_s_name_does_not_take_the_order_from_all_views() -> None:
+    texts = {"c.s.a_top": "select x from c.s.v", "c.s.v": "select a_top as x from c.s.base"}
+    namespaces = dict.fromkeys(texts, ("c", "s"))
+    assert dependency_levels(texts, namespaces) == [["c.s.v"], ["c.s.a_top"]]

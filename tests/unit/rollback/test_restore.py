@@ -22,7 +22,7 @@ from dbx_cd import (
     restore,
 )
 from dbx_cd.delta.log_table import LogRow
-from dbx_cd.delta.tables import Column
+from dbx_cd.delta.tables import CatalogEntry, Column
 from dbx_cd.deploy.claim import claim
 from dbx_cd.relations import RelationName
 from dbx_cd.release.events import Deployed, Deploying, Failed
@@ -1081,3 +1081,99 @@ def test_an_older_release_that_was_building_at_that_time_is_not_good_any_more(re
     plan = plan_restore(cd, newer, to=moments[0])
     restore(cd, plan, seal=plan.seal, discard_later_writes=True)
     assert cd.log.state(older).partly_rolled_back == ("prod",)
+
+
+class OfAnotherKind(MemoryTables):
+    """The catalog's word for a relation is not a table's or a view's."""
+
+    def entries(self, relations: Sequence[RelationName]) -> dict[str, CatalogEntry]:
+        found = super().entries(relations)
+        return {k: replace(e, kind="other", table_type="FOREIGN") if k == NEW.key else e for k, e in found.items()}
+
+
+def test_what_is_of_another_kind_by_now_is_not_dropped(releases: Releases) -> None:
+    release = releases.changed(["new"], lambda: releases.tables.create(NEW, 1))
+    other = OfAnotherKind()
+    other.relations = releases.tables.relations
+    cd = replace(releases.cd(), tables=other)
+    (item,) = plan_restore(cd, release, new_tables="drop").items
+    assert (item.action, item.reason) == ("keep", "it is foreign by now, which no build of the release made")
+
+
+@pytest.mark.parametrize("name", ["new", "v"])
+def test_what_somebody_changes_while_tables_are_restored_is_not_dropped_or_overwritten(
+    releases: Releases, name: str
+) -> None:
+    tables = releases.tables
+    tables.create(A, 1, columns=("id", "more"))
+    tables.view(V, A)
+    release = releases.changed(
+        ["a", "v", "new"], lambda: [tables.insert(A, 2), tables.view(V, A, column="more"), tables.create(NEW, 1)]
+    )
+
+    def meanwhile(done: RestoredRelation) -> None:
+        if done.name == str(A):
+            if name == "new":
+                tables.insert(NEW, "theirs")
+            else:
+                tables.create_view(
+                    V, text=f"SELECT 1 AS theirs FROM {A.quoted}", columns=(), comment="theirs", properties={}
+                )
+
+    plan = plan_restore(releases.cd(), release, new_tables="drop")
+    with pytest.raises(RestoreFailed, match="somebody changed it just now"):
+        restore(releases.cd(), plan, seal=plan.seal, on_progress=meanwhile)
+    if name == "new":
+        assert set(tables.rows(NEW)) == {1, "theirs"}
+    else:
+        assert tables.entries([V])[V.key].comment == "theirs"
+
+
+def test_a_rollback_to_a_time_before_the_restore_point_takes_the_version_of_today(releases: Releases) -> None:
+    releases.tables.create(A, 1)
+    releases.tables.age(A, days=8)
+    release = releases.changed(["a"], lambda: releases.tables.create(A, 2))
+    cd = releases.cd()
+    plan = plan_restore(cd, release, to=datetime.now(UTC) - timedelta(hours=1))
+    assert [(i.action, i.to_version) for i in plan.items] == [("restore", 2)]
+    restore(cd, plan, seal=plan.seal, discard_later_writes=True)
+    assert releases.tables.rows(A) == [1]
+
+
+def test_what_was_there_at_that_time_is_not_dropped(releases: Releases) -> None:
+    release = releases.changed(["new"], lambda: releases.tables.create(NEW, 1))
+    cd = releases.cd()
+    (item,) = plan_restore(cd, release, new_tables="drop", to=datetime.now(UTC)).items
+    assert item.action == "keep"
+    (item,) = plan_restore(cd, release, new_tables="drop", to=datetime.now(UTC) - timedelta(hours=1)).items
+    assert item.action == "drop"
+
+
+def test_retention_that_somebody_took_away_again_is_not_set_by_a_later_restore(releases: Releases) -> None:
+    releases.tables.create(A, 1)
+    release, cd = written(releases, "a"), releases.cd()
+    releases.tables.set_properties(A, LONGER)
+    plan = plan_restore(cd, release)
+    assert any("made longer since" in w for i in plan.items for w in i.warnings)
+    restore(cd, plan, seal=plan.seal)
+    assert releases.tables.properties(A) == LONGER
+    releases.tables.unset_properties(A, list(LONGER))
+    releases.tables.insert(A, 5)
+    plan = plan_restore(cd, release)
+    restore(cd, plan, seal=plan.seal, discard_later_writes=True)
+    assert releases.tables.properties(A) == {}
+
+
+def test_a_view_whose_text_may_not_be_read_now_is_not_called_changed_by_others(releases: Releases) -> None:
+    class Hidden(MemoryTables):
+        def entries(self, relations: Sequence[RelationName]) -> dict[str, CatalogEntry]:
+            return {k: replace(e, view_text=None) for k, e in super().entries(relations).items()}
+
+    releases.tables.create(A, 1, columns=("id", "more"))
+    releases.tables.view(V, A)
+    release = releases.changed(["v"], lambda: releases.tables.view(V, A, column="more"))
+    hidden = Hidden()
+    hidden.relations = releases.tables.relations
+    (item,) = plan_restore(replace(releases.cd(), tables=hidden), release).items
+    assert (item.action, item.later_writes) == ("rebuild", ())
+    assert "may not read the view's text" in item.reason

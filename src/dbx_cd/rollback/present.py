@@ -1,0 +1,33 @@
+"""What a relation is now, in the terms of what a restore point recorded of it."""
+
+from __future__ import annotations
+
+from dbx_cd.delta.tables import CatalogEntry, Tables
+from dbx_cd.rollback.ownership import history_since
+from dbx_cd.rollback.relation_state import Present, RelationState, view_definition
+
+
+def present_of(tables: Tables, before: RelationState, entry: CatalogEntry, *, details: bool) -> Present:
+    """Ask about one relation.
+
+    Args:
+        tables: where it is.
+        before: what it was.
+        entry: what the catalog says of it now.
+        details: also ask for what costs more: a table's size, layout and protocol.
+    """
+    relation = before.relation
+    if entry.kind == "table":
+        detail = tables.detail(relation) if details else None
+        properties = detail.properties if detail else tables.properties(relation)
+        commits = history_since(tables, relation, before.version)
+        commits = commits.with_times_of(properties, recorded=before.properties)
+        return Present(entry, properties, detail, history=commits)
+    if entry.kind == "view":
+        properties, namespace = tables.properties(relation), tables.view_namespace(relation)
+        # Records of before the namespace was kept have none to compare with.
+        older = view_definition(entry, properties, namespace=None)
+        whole = view_definition(entry, properties, namespace=namespace)
+        is_older = before.kind == "view" and before.view_namespace is None
+        return Present(entry, definition=older if is_older else whole, definitions=frozenset({older, whole}))
+    return Present(entry)
