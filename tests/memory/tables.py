@@ -308,7 +308,8 @@ class MemoryTables:
             case MemoryView() as view:
                 return CatalogEntry("view", "VIEW", view.comment, view.text, view.columns)
             case MemoryTable() as table:
-                return CatalogEntry("table", "MANAGED", table.comment, None, table.now.columns)
+                created = table.commits[0].at
+                return CatalogEntry("table", "MANAGED", table.comment, None, table.now.columns, created)
         return CatalogEntry("missing")
 
     def _content(self, name: RelationName, version: int | None) -> Content:

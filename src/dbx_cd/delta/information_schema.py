@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -108,6 +109,7 @@ def _listed(sql: Sql, relations: Sequence[RelationName]) -> dict[str, CatalogEnt
                     comment=row["comment"],
                     view_text=views.get(key),
                     columns=_columns(columns[key]),
+                    created=_utc(row["created"]),
                 )
     return found
 
@@ -145,6 +147,11 @@ def _kind(table_type: str, data_source_format: str | None) -> Kind:
         return "view"
     plain = table_type in ("MANAGED", "EXTERNAL", "BASE TABLE")
     return "table" if plain and (data_source_format or "DELTA").upper() == "DELTA" else "other"
+
+
+def _utc(moment: datetime | None) -> datetime | None:
+    """Spark hands timestamps over as naive local times of this process."""
+    return None if moment is None else moment.astimezone(UTC)
 
 
 def _columns(rows: Sequence[Any]) -> tuple[Column, ...]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Literal, Protocol
 
 from dbx_cd.delta.history import History
@@ -43,6 +44,8 @@ class CatalogEntry:
     """The query of a view, where this user may read it."""
     columns: tuple[Column, ...] = ()
     """Its columns, in order."""
+    created: datetime | None = None
+    """When it was created, UTC, where the catalog says so: one that was made anew has another time."""
 
 
 @dataclass(frozen=True)

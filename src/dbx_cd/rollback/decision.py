@@ -46,6 +46,7 @@ def decide(
         now=mark(now),
         kind_before=before.kind,
         kind_now=now.kind,
+        created=now.entry.created,
         from_version=now.history.version if now.history else None,
         to_version=before.version,
         bytes_now=now.detail.size if now.detail else None,

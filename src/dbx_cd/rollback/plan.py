@@ -7,7 +7,7 @@ import logging
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -23,13 +23,15 @@ from dbx_cd.rollback.decision import decide
 from dbx_cd.rollback.ownership import OwnCommits
 from dbx_cd.rollback.plan_item import NewTables, PlanItem
 from dbx_cd.rollback.point import RestorePoint, VersionsAfter
-from dbx_cd.rollback.present import present_of
+from dbx_cd.rollback.present import is_untouched, present_of
 from dbx_cd.rollback.proof import with_proof
 from dbx_cd.rollback.relation_state import RelationState
 
 if TYPE_CHECKING:
     from dbx_cd.release.context import Cd
     from dbx_cd.release.events import Release
+
+_FRESH = timedelta(minutes=10)
 
 _log = logging.getLogger(__name__)
 _BLOCKED = ("rebuild", "impossible")
@@ -168,11 +170,14 @@ def assess(
     to: datetime | None = None,
     new_tables: NewTables = "keep",
     details: bool = True,
+    planned: RestorePlan | None = None,
 ) -> RestorePlan:
     """The plan without the proof that old versions are readable: two metadata queries a table.
 
     `details`: also say how many bytes each table has, and what will not be as it was. Delta has to go through all its
     file entries for that, and the catalog is asked for all that it keeps.
+
+    `planned`: a plan of before; of a table that nobody has written to since a fresh one, it is taken as it is.
     """
     release, points, afters = log.release, log.all(RestorePoint), log.all(VersionsAfter)
     assert release is not None
@@ -193,7 +198,12 @@ def assess(
     def dropped(catalog: str, schema: str) -> frozenset[str] | None:
         return tables.dropped(catalog=catalog, schema=schema)
 
+    earlier = {i.name: i for i in planned.items} if planned is not None and is_fresh(planned) else {}
+
     def item(state: RelationState) -> PlanItem:
+        known = earlier.get(state.name)
+        if known is not None and is_untouched(tables, known, entries[state.relation.key]):
+            return known
         return decide(
             state,
             replace(
@@ -216,6 +226,11 @@ def assess(
         only=() if only is None else tuple(s.name for s in about),
         skip=tuple(s.name for s in about if s.name in left_out),
     )
+
+
+def is_fresh(plan: RestorePlan) -> bool:
+    """Whether a plan was made so lately that no version which it goes back to has become too old since."""
+    return datetime.now(UTC) - plan.planned_at < _FRESH
 
 
 def states_before(points: Sequence[RestorePoint]) -> list[RelationState]:

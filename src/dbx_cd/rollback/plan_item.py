@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cached_property
 from typing import Literal
 
@@ -41,6 +42,8 @@ class PlanItem:
     """The files of `to_version`, proved to be there."""
     schema: str | None = None
     """A digest of the schema of `to_version`."""
+    created: datetime | None = None
+    """When the catalog says that the relation was created which has the name now."""
     rows_written: int | None = None
     """Rows inserted, updated or deleted by commits still in effect, as far as their metrics say."""
     bytes_now: int | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dbx_cd.delta.tables import CatalogEntry, Tables
 from dbx_cd.rollback.ownership import history_since
+from dbx_cd.rollback.plan_item import PlanItem
 from dbx_cd.rollback.relation_state import Present, RelationState, view_definition
 
 
@@ -31,3 +32,18 @@ def present_of(tables: Tables, before: RelationState, entry: CatalogEntry, *, de
         is_older = before.kind == "view" and before.view_namespace is None
         return Present(entry, definition=older if is_older else whole, definitions=frozenset({older, whole}))
     return Present(entry)
+
+
+def is_untouched(tables: Tables, planned: PlanItem, entry: CatalogEntry) -> bool:
+    """Whether a table that is to be restored is at the version of the plan, and was not made anew since.
+
+    The version alone may be another table's of that name; when it was created says that, where the catalog does.
+    """
+    return (
+        planned.action == "restore"
+        and planned.from_version is not None
+        and entry.kind == "table"
+        and entry.created is not None
+        and entry.created == planned.created
+        and tables.is_newest(planned.relation, planned.from_version)
+    )

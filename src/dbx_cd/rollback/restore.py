@@ -73,7 +73,14 @@ def restore(
     _refuse_while_others_work(log, discard_later_writes=discard_later_writes)
     require_consent(plan, seal=seal, discard_later_writes=discard_later_writes)
     now = assess(
-        cd.tables, log, only=plan.only or None, skip=plan.skip, to=plan.to, new_tables=plan.new_tables, details=False
+        cd.tables,
+        log,
+        only=plan.only or None,
+        skip=plan.skip,
+        to=plan.to,
+        new_tables=plan.new_tables,
+        details=False,
+        planned=plan,
     )
     items = agreed(plan, now)
     finished = log.last(RestoreResult)

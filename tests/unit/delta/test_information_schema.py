@@ -93,7 +93,7 @@ def test_a_relation_that_is_there_and_not_listed_stops_everything() -> None:
 def test_a_relation_that_is_created_while_it_is_asked_for_is_there() -> None:
     row = {
         "table_schema": "shop", "table_name": "orders", "table_type": "MANAGED", "data_source_format": "DELTA",
-        "comment": None,
+        "comment": None, "created": None,
     }  # fmt: skip
     port = Port({}, described=None, after_describe=lambda: port.information.update(tables=[row]))
     assert kind(port) == "table"

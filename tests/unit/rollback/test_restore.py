@@ -21,6 +21,7 @@ from dbx_cd import (
     plan_restore,
     restore,
 )
+from dbx_cd.delta.history import History
 from dbx_cd.delta.log_table import LogRow
 from dbx_cd.delta.tables import CatalogEntry, Column
 from dbx_cd.deploy.claim import claim
@@ -1177,3 +1178,39 @@ def test_a_view_whose_text_may_not_be_read_now_is_not_called_changed_by_others(r
     (item,) = plan_restore(replace(releases.cd(), tables=hidden), release).items
     assert (item.action, item.later_writes) == ("rebuild", ())
     assert "may not read the view's text" in item.reason
+
+
+class Counting(MemoryTables):
+    """Counts the histories that are asked for."""
+
+    asked = 0
+
+    def history(self, table: RelationName, *, limit: int | None = None) -> History:
+        self.asked += 1
+        return super().history(table, limit=limit)
+
+    def signed(self, user_metadata: str) -> MemoryTables:
+        return self
+
+
+def test_a_fresh_plan_of_tables_that_nobody_touched_is_carried_out_without_their_histories(tmp_path: Path) -> None:
+    tables = Counting()
+    releases = Releases(tmp_path, tables=tables)
+    tables.create(A, 1)
+    release, cd = written(releases, "a"), releases.cd()
+    plan = plan_restore(cd, release)
+    tables.asked = 0
+    restore(cd, plan, seal=plan.seal)
+    assert tables.asked == 0
+    assert tables.rows(A) == [1]
+
+
+def test_a_plan_that_is_not_fresh_is_looked_at_whole(tmp_path: Path) -> None:
+    tables = Counting()
+    releases = Releases(tmp_path, tables=tables)
+    tables.create(A, 1)
+    release, cd = written(releases, "a"), releases.cd()
+    plan = replace(plan_restore(cd, release), planned_at=datetime.now(UTC) - timedelta(hours=1))
+    tables.asked = 0
+    restore(cd, plan, seal=plan.seal)
+    assert tables.asked > 0
