@@ -81,7 +81,7 @@ def _every_release_is_listed_and_who_did_what_in_the_newest(shift: Shift, printe
     done = [line.split()[3:5] for line in lines[3:]]
     assert [kind for kind, _ in done] == [
         *("opened", "built", "smoked", "approval_requested", "approved"),
-        *("deploying", "restore_point", "built", "built_versions", "deployed", "smoked", "docs_published"),
+        *("deploying", "restore_point", "built_versions", "built", "deployed", "smoked", "docs_published"),
     ]
     assert {kind: actor for kind, actor in done if actor != RELEASE_BOT} == {"approved": OWNER}
     assert page.endswith(f"/runs/{shift.story.releases['good'].run_id}")

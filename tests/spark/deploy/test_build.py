@@ -55,7 +55,8 @@ class Small:
         small = cls(workspace, folder, f"small_{uuid.uuid4().hex[:8]}")
         (small.project / "models").mkdir(parents=True)
         (small.project / "dbt_project.yml").write_text(yaml.safe_dump(PROJECT))
-        small.connect(workspace.profile_connection)
+        token = workspace.client(RELEASE_BOT).config.token  # a release is built under one name, dbt's included
+        small.connect({**workspace.profile_connection, "token": token})
         return small
 
     @property

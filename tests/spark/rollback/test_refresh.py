@@ -119,25 +119,25 @@ def test_tables_whose_log_files_share_one_time_are_restorable_and_restored(scene
 
     How many a restore point reads depends on the checkpoint interval: here fewer than there are.
     """
-    make_short = "CREATE TABLE @@ (id INT, v STRING) TBLPROPERTIES ('delta.checkpointInterval' = '2')"
+    more = [f"ALTER TABLE @@ SET TBLPROPERTIES ('n' = '{n}')" for n in range(12)]
     names = ["a", "b", "c", "d"]
     shared = datetime.now(UTC) - timedelta(minutes=5)
 
     def make(name: str) -> None:
-        scene.sql(make_short, ROWS, *["INSERT INTO @@ VALUES (9, 'b')"] * 2, this=name)
+        scene.sql("CREATE TABLE @@ (id INT, v STRING)", ROWS, *more, this=name)
         age(scene.spark, scene.name(name), timedelta(), shared=shared)
 
     each(names, make)
     before = scene.observe(*names)
     tables = SparkTables.of(scene.spark)
-    alone, among = (tables.history(scene.name("a"), limit=limit).commits[3].at for limit in (1, None))
-    assert among - alone == timedelta(milliseconds=3)
+    alone, among = (tables.history(scene.name("a"), limit=limit).commits[13].at for limit in (1, None))
+    assert among - alone == timedelta(milliseconds=13)
     assert tables.history(scene.name("a")).commits[0].at == shared.replace(microsecond=0)
 
     build = "CREATE OR REPLACE TABLE @@ AS SELECT 1 AS other"
     release, point = scene.deploy(names, lambda: each(names, lambda name: scene.sql(build, this=name)))
     assert [s.committed_at for s in point.relations] != [among] * 4
-    assert [(s.version, s.refreshed_from) for s in point.relations] == [(3, None)] * 4
+    assert [(s.version, s.refreshed_from) for s in point.relations] == [(13, None)] * 4
     assert [r.status for r in point.readiness] == ["restorable"] * 4
     plan = plan_restore(scene.cd, release)
     assert [(i.action, i.later_writes) for i in plan.items] == [("restore", ())] * 4
