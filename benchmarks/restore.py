@@ -42,7 +42,7 @@ from dbx_cd.rollback.point import RestorePoint
 from dbx_cd.rollback.restore import restore
 
 TABLES, PLAN_TABLES, ROUNDS = 50, 200, 2
-ROWS = 4_000_000
+ROWS = 1_000_000
 WHO = "bench@example.org"
 WITH_ROWS = "CREATE TABLE {} AS SELECT id, id * 2 AS twice FROM range(100)"
 EMPTY = "CREATE TABLE {} (id BIGINT, twice BIGINT)"

@@ -91,7 +91,14 @@ class Sql:
                 yield
                 return
             before = self.query("SELECT current_catalog() AS catalog, current_schema() AS schema")[0]
-            self.execute(f"USE {'.'.join(map(quote, namespace))}")
+            try:
+                self.execute(f"USE {'.'.join(map(quote, namespace))}")
+            except SqlFailed as exc:
+                raise SqlFailed(
+                    f"the schema in which its query is read, {'.'.join(namespace)}, cannot be used: {exc.what}",
+                    condition=exc.condition,
+                    next_step="make that schema again, or get USE SCHEMA on it; or leave the view out",
+                ) from exc
             try:
                 yield
             finally:
