@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from dbx_cd.release.events import Release
 
 _TRIES = 3
+"""How often a table that is written to at the same moment is looked at again."""
 
 _log = logging.getLogger(__name__)
 
@@ -161,13 +162,17 @@ def _at_newest(state: RelationState, history: History) -> RelationState:
 
 
 def _with_detail(tables: Tables, state: RelationState) -> tuple[RelationState, History]:
-    """The state at the newest version, and the commits that say how old that is; detail and version belong together."""
-    while True:
+    """The state at the newest version, and the commits that say how old that is.
+
+    Detail and version belong together, unless somebody writes all the time: then the detail may be newer.
+    """
+    for _ in range(_TRIES):
         wanted = commits_needed(state)
         newest = tables.history(state.relation, limit=wanted)
         state = replace(state, detail=tables.detail(state.relation))
         if commits_needed(state) <= wanted and tables.is_newest(state.relation, newest.version):
-            return _at_newest(state, newest), newest
+            break
+    return _at_newest(state, newest), newest
 
 
 def _refreshed(tables: Tables, state: RelationState) -> RelationState:

@@ -12,6 +12,7 @@ from dbx_cd import Release, RestorePoint, RestoreRefused, plan_restore, restore
 from dbx_cd.dbt.effects import BuildEffects
 from dbx_cd.delta.history import Commit, History
 from dbx_cd.delta.retention import CHECKPOINT_INTERVAL, CHECKPOINT_INTERVAL_BEFORE, FILES_KEPT, LOG_KEPT
+from dbx_cd.delta.tables import TableDetail
 from dbx_cd.errors import SqlFailed
 from dbx_cd.plan.baseline import before_release
 from dbx_cd.relations import RelationName
@@ -299,3 +300,27 @@ def test_properties_that_the_build_sets_on_an_incremental_table_decide_as_well(r
     (ready,) = look_at(releases.tables, releases.open(), [A], effects=effects).readiness
     assert ready.until is not None
     assert abs(ready.until - datetime.now(UTC) - timedelta(days=2)) < timedelta(minutes=1)
+
+
+def test_a_table_that_is_written_to_all_the_time_is_recorded_all_the_same(tmp_path: Path) -> None:
+    class Busy(MemoryTables):
+        def is_newest(self, table: RelationName, version: int) -> bool:
+            return False
+
+    releases = Releases(tmp_path, tables=Busy())
+    releases.tables.create(A, 1)
+    point = capture_restore_point(releases.cd(), releases.open(), [A])
+    assert [(s.version, s.fingerprint is not None) for s in point.relations] == [(0, True)]
+
+
+def test_detail_and_version_of_a_restore_point_belong_together(tmp_path: Path) -> None:
+    class WrittenInBetween(MemoryTables):
+        def detail(self, table: RelationName) -> TableDetail:
+            if len(self.table(table).commits) == 1:
+                self.set_properties(table, {"since": "yes"})
+            return super().detail(table)
+
+    releases = Releases(tmp_path, tables=WrittenInBetween())
+    releases.tables.create(A, 1)
+    (state,) = capture_restore_point(releases.cd(), releases.open(), [A]).relations
+    assert (state.version, dict(state.properties)) == (1, {"since": "yes"})
