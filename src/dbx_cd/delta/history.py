@@ -11,7 +11,7 @@ from dbx_cd.delta.operations import LAYOUT, MAINTENANCE, is_housekeeping, proper
 from dbx_cd.delta.retention import CHECKPOINT_INTERVAL_BEFORE
 from dbx_cd.digest import digest
 
-_IN_COMMIT_TIMES = "delta.enableInCommitTimestamps"
+IN_COMMIT_TIMES = "delta.enableInCommitTimestamps"
 _ZONES = range(-12, 15)
 """Offsets from UTC in hours that a JVM may have."""
 
@@ -147,7 +147,7 @@ class History:
             properties: the table's properties now.
             recorded: those at the time of the record.
         """
-        then, now = (p.get(_IN_COMMIT_TIMES, "false").lower() for p in (recorded, properties))
+        then, now = (p.get(IN_COMMIT_TIMES, "false").lower() for p in (recorded, properties))
         return self if then == now else replace(self, has_other_times=True)
 
     def reachable_until(self, version: int, *, kept: timedelta) -> datetime | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from dbx_cd.delta.history import IN_COMMIT_TIMES
 from dbx_cd.delta.tables import CatalogSettings, TableDetail
 from dbx_cd.rollback.relation_state import Present, RelationState
 
@@ -27,6 +28,7 @@ def left_by_restore(before: RelationState, now: Present) -> tuple[str, ...]:
         *_of_catalog(before.settings, now.settings),
         *_of_protocol(before.detail, now.detail),
         *_of_properties(before.detail, now.detail, staying=True),
+        *_of_timestamps(before.properties, now.properties),
     )
 
 
@@ -67,6 +69,12 @@ def _of_protocol(before: TableDetail | None, now: TableDetail | None) -> Iterabl
     if then != is_now:
         yield f"protocol is {_versions(is_now)}, was {_versions(then)}"
     yield from _of_sets("table feature ", before.features, now.features)
+
+
+def _of_timestamps(before: Mapping[str, str], now: Mapping[str, str]) -> Iterable[str]:
+    """Turned off since, they are on again from the RESTORE on, and Delta writes down since when."""
+    if before.get(IN_COMMIT_TIMES) == "true" and now.get(IN_COMMIT_TIMES) != "true":
+        yield "property delta.inCommitTimestampEnablementVersion is new, as is the one of its time: turned on again"
 
 
 def _of_properties(before: TableDetail | None, now: TableDetail | None, *, staying: bool) -> Iterable[str]:

@@ -74,4 +74,8 @@ def test_what_is_called_restorable_is_restored_and_what_is_not_is_said_before_th
     assert seen.done is not None
     assert seen.done.ok, seen.done
     assert (seen.now.rows, seen.now.schema) == (seen.before.rows, seen.before.schema)
-    assert dict(seen.now.properties) == dict(seen.before.properties) | dict(item.keep_properties)
+    # Turned off by the build and on again by RESTORE: since when is Delta's to say, and the plan names it.
+    since = {k for k, _ in seen.now.properties if k.startswith("delta.inCommitTimestampEnablement")}
+    assert not since or any("delta.inCommitTimestampEnablement" in d for d in item.differences)
+    now = {k: v for k, v in seen.now.properties if k not in since}
+    assert now == dict(seen.before.properties) | dict(item.keep_properties)

@@ -137,3 +137,10 @@ def test_a_property_that_stays_is_named_once_and_others_only_where_nothing_is_do
     named = f"property {name} is 'x', was not there"
     assert left({}, {name: "x"}) == ((named,), (named,))
     assert left({}, {"a": "b"}) == ((), ("property a is 'b', was not there",))
+
+
+def test_in_commit_timestamps_that_are_turned_on_again_have_another_beginning() -> None:
+    on, off = {"delta.enableInCommitTimestamps": "true"}, {"delta.enableInCommitTimestamps": "false"}
+    before, now = replace(BEFORE, detail=replace(DETAIL, properties=on)), replace(NOW, properties=off)
+    assert [d for d in left_by_restore(before, now) if "inCommitTimestampEnablement" in d] != []
+    assert left_by_restore(before, replace(NOW, properties=on)) == ()
