@@ -72,7 +72,10 @@ def _differences(item: PlanItem, before: RelationState, now: Present, to: dateti
         return ("what the catalog keeps of it is recorded for the restore point, and not for another time",)
     if now.kind != before.kind:
         return ("its keys, tags, grants and owner: another relation has its name now, or none, so look at them",)
-    return left_where_nothing_is_done(before, now) if item.action == "none" else left_by_restore(before, now)
+    if item.action == "none":
+        return left_where_nothing_is_done(before, now)
+    kept = (f"property {k} stays {v!r}, which was made longer since" for k, v in sorted(item.keep_properties.items()))
+    return (*left_by_restore(before, now), *kept)
 
 
 def _created(item: PlanItem, now: Present, own: OwnCommits, new_tables: NewTables, to: datetime | None) -> PlanItem:
@@ -212,8 +215,6 @@ def _warnings(before: RelationState, now: Present) -> tuple[str, ...]:
     found = ["a stream that reads the table fails unless it has skipChangeCommits"]
     if now.properties.get("delta.enableChangeDataFeed") == "true":
         found.append("readers of its change data feed get the inverse rows")
-    kept = _longer_retention(before.properties, now.properties)
-    found += [f"keeps {name} = {value}, which was made longer since" for name, value in sorted(kept.items())]
     if before.detail and "identityColumns" in before.detail.features:
         found.append("the numbers of its identity columns go on from where they are now")
     if before.readers:

@@ -1155,7 +1155,7 @@ def test_retention_that_somebody_took_away_again_is_not_set_by_a_later_restore(r
     release, cd = written(releases, "a"), releases.cd()
     releases.tables.set_properties(A, LONGER)
     plan = plan_restore(cd, release)
-    assert any("made longer since" in w for i in plan.items for w in i.warnings)
+    assert any("made longer since" in w for i in plan.items for w in i.differences)
     restore(cd, plan, seal=plan.seal)
     assert releases.tables.properties(A) == LONGER
     releases.tables.unset_properties(A, list(LONGER))
