@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,6 +26,22 @@ class BuildEffects:
     """The table properties that the project sets, of tables that the build goes on with: all others stay."""
     readers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """The nodes that read a relation."""
+
+    @classmethod
+    def of(cls, manifest: Manifest, selected: Collection[str], *, full_refresh: bool = False) -> BuildEffects:
+        """What a build of these unique ids means, by the names that the manifest gives the relations."""
+        return cls(
+            replaced=table_replacements(manifest, selected, full_refresh=full_refresh),
+            properties=replaced_properties(manifest, selected, full_refresh=full_refresh),
+            altered=altered_properties(manifest, selected, full_refresh=full_refresh),
+            readers=known_readers(manifest),
+        )
+
+    def properties_after(self, key: str, before: Mapping[str, str]) -> Mapping[str, str] | None:
+        """What the build makes of a table's properties; None where it leaves them."""
+        if key in self.altered:
+            return {**before, **self.altered[key]}
+        return self.properties.get(key)
 
 
 def affected_relations(manifest: Manifest, selected: Iterable[str]) -> list[RelationName]:

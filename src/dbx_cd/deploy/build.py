@@ -15,14 +15,7 @@ from dbx_cd.approval.request import ApprovalRequest, deployable
 from dbx_cd.artifacts import archive
 from dbx_cd.artifacts.version import ArtifactVersion
 from dbx_cd.dbt.artifacts import Manifest
-from dbx_cd.dbt.effects import (
-    BuildEffects,
-    affected_relations,
-    altered_properties,
-    known_readers,
-    replaced_properties,
-    table_replacements,
-)
+from dbx_cd.dbt.effects import BuildEffects, affected_relations
 from dbx_cd.dbt.invocation import DbtRun, run_dbt
 from dbx_cd.dbt.selection import Selection, WithParents
 from dbx_cd.dbt.warm_parent import warm_dbt
@@ -204,10 +197,7 @@ def _deploy(cd: Cd, release: Release, request: ApprovalRequest, staged: Artifact
     target, selection = request.target, request.selection
     listed = dbt.run(replace(selection, cmd="ls", full_refresh=False), check=True)
     manifest = Manifest.load(listed.files_dir / "manifest.json")
-    replaced = table_replacements(manifest, listed.listed, full_refresh=selection.full_refresh)
-    properties = replaced_properties(manifest, listed.listed, full_refresh=selection.full_refresh)
-    altered = altered_properties(manifest, listed.listed, full_refresh=selection.full_refresh)
-    effects = BuildEffects(replaced, properties, altered, known_readers(manifest))
+    effects = BuildEffects.of(manifest, listed.listed, full_refresh=selection.full_refresh)
     claim(cd, release, target=target, seal=request.seal)
     try:
         affected = affected_relations(manifest, listed.listed)

@@ -9,14 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from dbx_cd import html
 from dbx_cd.dbt.artifacts import Manifest
-from dbx_cd.dbt.effects import (
-    BuildEffects,
-    affected_relations,
-    altered_properties,
-    known_readers,
-    replaced_properties,
-    table_replacements,
-)
+from dbx_cd.dbt.effects import BuildEffects, affected_relations, known_readers
 from dbx_cd.errors import ArtifactError, ArtifactNotFound, RestoreRefused
 from dbx_cd.records import Record
 from dbx_cd.rollback.capture import look_at
@@ -89,10 +82,13 @@ def rollback_readiness(cd: Cd, release: Release, *, target: str, full_refresh: b
     then, now = before.manifest(), staged.manifest()
     built = {r.unique_id for version in (staged, before) for r in version.run_results().results}
     relations = affected_relations(then, built)
-    replaced = _by_relation_of(then, now, table_replacements(now, built, full_refresh=full_refresh))
-    properties = _by_relation_of(then, now, replaced_properties(now, built, full_refresh=full_refresh))
-    altered = _by_relation_of(then, now, altered_properties(now, built, full_refresh=full_refresh))
-    effects = BuildEffects(replaced, properties, altered, known_readers(then))
+    there = BuildEffects.of(now, built, full_refresh=full_refresh)
+    effects = BuildEffects(
+        replaced=_by_relation_of(then, now, there.replaced),
+        properties=_by_relation_of(then, now, there.properties),
+        altered=_by_relation_of(then, now, there.altered),
+        readers=known_readers(then),
+    )
     point = look_at(cd.tables, release, relations, effects=effects)
     note = f"judged by {staging}/{staged.timestamp} and {target}/{before.timestamp}; {target}_build looks again"
     return RollbackReadiness(target, point, note)

@@ -88,10 +88,7 @@ def look_at(
             can_undrop=key in effects.replaced and undrop[relation.catalog, relation.schema],
         )
         state, history = _with_detail(tables, state)
-        after = effects.properties.get(key)
-        if key in effects.altered:
-            after = {**state.properties, **effects.altered[key]}
-        state = replace(state, properties_after=after)
+        state = replace(state, properties_after=effects.properties_after(key, state.properties))
         if is_refresh_due(state, history, taken_at=taken):
             state = replace(state, refresh_due=True)
             state = state if refreshing is None else _refreshed(refreshing, state)

@@ -151,6 +151,7 @@ def _table(
     until = history.reachable_until(version, kept=kept)
     if until is not None and until <= datetime.now(UTC):
         return replace(item, action="rebuild", reason=f"{commits}; {_too_old(before, until, kept)}")
+    keep = _longer_retention(before.properties, now.properties)
     return replace(
         item,
         action="restore",
@@ -160,10 +161,10 @@ def _table(
         later_writes=own.writes_by_others(now, since=version),
         warnings=(
             *own.counted_by_name(changes, history),
-            *_reverted(history, version, before, now),
+            *_reverted(history, version, kept=keep),
             *_warnings(before, now),
         ),
-        keep_properties=_longer_retention(before.properties, now.properties),
+        keep_properties=keep,
         bytes_then=item.bytes_then if to is None else None,
     )
 
@@ -198,14 +199,13 @@ def _longer_retention(before: Mapping[str, str], now: Mapping[str, str]) -> dict
     return {name: now[name] for name in RETENTION if name in now and retention(now, name) > retention(before, name)}
 
 
-def _reverted(history: History, version: int, before: RelationState, now: Present) -> tuple[str, ...]:
+def _reverted(history: History, version: int, *, kept: Mapping[str, str]) -> tuple[str, ...]:
     """What others did to how the table is kept, which needs nobody's consent, and which RESTORE takes back as well."""
-    kept = set(_longer_retention(before.properties, now.properties))
     return tuple(
         f"taken back as well: {commit}"
         for commit in history.commits.values()
         if commit.version > version
-        and (commit.is_layout or (commit.is_maintenance and commit.changed_properties - kept))
+        and (commit.is_layout or (commit.is_maintenance and commit.changed_properties - kept.keys()))
         and CHECKPOINT_INTERVAL_BEFORE not in commit.changed_properties
     )
 

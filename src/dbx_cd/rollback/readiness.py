@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
@@ -46,6 +46,11 @@ def readiness_of(state: RelationState, taken_at: datetime) -> Readiness:
     A table's files outlive their removal by `delta.deletedFileRetentionDuration`, which begins with the build at the
     earliest. But Delta goes back to a version by the age of its own commit, so that is what counts; see `refresh`.
     """
+    judged = _judged(state, taken_at)
+    return replace(judged, reason=judged.reason + _fine_grained(state))
+
+
+def _judged(state: RelationState, taken_at: datetime) -> Readiness:
     match state.kind:
         case "missing":
             return Readiness(state.name, "restorable", "does not exist yet: what the release creates can be dropped")
@@ -56,7 +61,7 @@ def readiness_of(state: RelationState, taken_at: datetime) -> Readiness:
         case "table" if state.unreadable:
             # Rows whose files are gone today are lost already, and no deploy can lose them.
             lost = "FILE_NOT_EXIST" not in state.unreadable
-            return Readiness(state.name, "rebuild", f"{state.unreadable}{_fine_grained(state)}", is_lost=lost)
+            return Readiness(state.name, "rebuild", f"{state.unreadable}", is_lost=lost)
         case "table" if state.replaced_by and state.can_undrop:
             reason = f"the build drops it for {state.replaced_by}; UNDROP brings it back for 7 days (never tried)"
             return Readiness(state.name, "undrop", reason, taken_at + UNDROP_WINDOW)
@@ -80,18 +85,18 @@ def _of_table(state: RelationState, taken_at: datetime) -> Readiness:
         made = (
             f"version {state.version} is of {committed:%Y-%m-%d}; the restore point makes one of today of it (MODIFY)"
         )
-        reason = f"files checked; {limit}; {made}{_fine_grained(state)}"
+        reason = f"files checked; {limit}; {made}"
         return Readiness(state.name, "restorable", reason, taken_at + kept[shortest])
     until = committed + kept[shortest]
     failed = f"; no version of today could be made: {state.refresh_error}" if state.refresh_error else ""
     if until <= taken_at + _LEAST:
         reason = (
             f"version {state.version} is of {committed:%Y-%m-%d} and {limit}: Delta does not go back to it once the "
-            f"build has written{failed}{_fine_grained(state)}"
+            f"build has written{failed}"
         )
         return Readiness(state.name, "rebuild", reason, is_lost=True)
     made = f"; version {state.version} was made of version {state.refreshed_from}" if state.refreshed_from else ""
-    return Readiness(state.name, "restorable", f"files checked; {limit}{made}{failed}{_fine_grained(state)}", until)
+    return Readiness(state.name, "restorable", f"files checked; {limit}{made}{failed}", until)
 
 
 def _fine_grained(state: RelationState) -> str:

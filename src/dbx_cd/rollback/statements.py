@@ -156,8 +156,7 @@ class RestoreStatements:
         suffix = self.release_id.lower().replace("-", "_")
         names = (f"{relation.identifier}__rolled_back_{suffix}{f'_{n}' if n else ''}" for n in range(10))
         asides = [RelationName(relation.catalog, relation.schema, name) for name in names]
-        taken = self.tables.entries(asides)
-        aside = next((a for a in asides if taken[a.key].kind == "missing"), asides[-1])
+        aside = next((a for a in asides if self.tables.entries([a])[a.key].kind == "missing"), asides[-1])
         self.tables.rename(relation, aside, kind=kind)
         _log.warning("the %s in the place of %s is %s now", kind, relation, aside)
         return str(aside)
