@@ -30,8 +30,14 @@ class DbxCdError(Exception):
         self.what = what
         self.where = None if where is None else str(where)
         self.next_step = next_step
-        located = what if self.where is None else f"{what} ({self.where})"
-        super().__init__(located if next_step is None else f"{located}. Next: {next_step}")
+        self.located = what if self.where is None else f"{what} ({self.where})"
+        """What failed and where, for messages that have a next step of their own."""
+        super().__init__(self.located if next_step is None else f"{self.located}. Next: {next_step}")
+
+
+def what_failed(error: BaseException) -> str:
+    """What an error says has failed, without what to do next: for records and for messages that say that themselves."""
+    return error.located if isinstance(error, DbxCdError) else str(error) or type(error).__name__
 
 
 class ConfigError(DbxCdError):

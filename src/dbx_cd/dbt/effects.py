@@ -108,8 +108,9 @@ def _properties(
     found = {}
     for node in manifest.select(selected):
         kind = node.resource_type if node.resource_type in _TABLES else node.materialized
-        is_whole = kind in ("table", "seed") or (kind == "incremental" and full_refresh)
-        if kind in _TABLES and is_whole == whole and node.builds_relation and node.relation is not None:
+        if kind not in _TABLES or not node.builds_relation or node.relation is None:
+            continue
+        if _is_replaced_whole(node, kind, full_refresh=full_refresh) == whole:
             given = node.config.get("tblproperties") or {}
             found[node.relation.key] = {str(k): str(v) for k, v in given.items()}
     return found
@@ -130,12 +131,21 @@ def _replacement(node: Node, *, full_refresh: bool) -> str | None:
     kind = node.resource_type if node.resource_type in _TABLES else node.materialized
     if kind not in _TABLES:
         return f"a {kind.replace('_', ' ')}"
-    if kind == "snapshot" or (kind == "incremental" and not full_refresh):
+    if not _is_replaced_whole(node, kind, full_refresh=full_refresh):
         return None
     if kind != "incremental" and node.config.get("use_safer_relation_operations"):
         return "a table that takes its name (use_safer_relation_operations)"
     file_format = _file_format(node.config)
     return None if file_format in _REPLACEABLE_FORMATS else f"a {file_format} table"
+
+
+def _is_replaced_whole(node: Node, kind: str, *, full_refresh: bool) -> bool:
+    """Whether a build makes the table anew: always, or where incremental models are rebuilt.
+
+    A model's own `full_refresh` wins over the command's flag (dbt's `should_full_refresh`).
+    """
+    own = node.config.get("full_refresh")
+    return kind in ("table", "seed") or (kind == "incremental" and bool(full_refresh if own is None else own))
 
 
 def _file_format(config: Mapping[str, Any]) -> str:

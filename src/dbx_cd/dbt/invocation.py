@@ -92,7 +92,12 @@ class DbtRun(Record):
 
     @property
     def touched(self) -> tuple[RelationName, ...] | None:
-        """The relations that it may have changed, built or failed at; None where dbt does not name them."""
+        """The relations that it may have changed, built or failed at; None where dbt does not name them.
+
+        A dbt that was killed names none: it writes its results when it ends.
+        """
+        if not self.nodes:
+            return None
         names = [n.relation_name for n in self._building if n.status != "skipped"]
         return tuple(RelationName.parse(name) for name in names if name) if all(names) else None
 

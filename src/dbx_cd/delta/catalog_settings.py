@@ -39,8 +39,8 @@ def catalog_settings(sql: Sql, relations: Sequence[RelationName]) -> dict[str, C
                 column_tags=_of(column_tags, key, _column_tags),
                 grants=_of(grants, key, _grants),
                 owner=owners[0] if owners else None,
-                row_filter=_of(filters, key, lambda rows: ", ".join(row["filter_name"] for row in rows)),
-                column_masks=_of(masks, key, lambda rows: {row["column_name"]: row["mask_name"] for row in rows}),
+                row_filter=_of(filters, key, lambda rows: ", ".join(_filter(row) for row in rows)),
+                column_masks=_of(masks, key, lambda rows: {row["column_name"]: _mask(row) for row in rows}),
             )
     return found
 
@@ -99,6 +99,16 @@ def _tags(rows: Sequence[Any]) -> dict[str, str]:
 
 def _column_tags(rows: Sequence[Any]) -> dict[str, str]:
     return {f"{row['column_name']}.{row['tag_name']}": row["tag_value"] or "" for row in rows}
+
+
+def _filter(row: Any) -> str:
+    """A row filter and the columns that it is given; ON without columns where it is given none."""
+    return f"{row['filter_name']} on ({row['target_columns'] or ''})"
+
+
+def _mask(row: Any) -> str:
+    """A mask and the columns that it is given besides its own."""
+    return f"{row['mask_name']} using ({row['using_columns']})" if row["using_columns"] else row["mask_name"]
 
 
 def _grants(rows: Sequence[Any]) -> tuple[str, ...]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Any
 
 from dbx_cd.delta.operations import LAYOUT, MAINTENANCE, is_housekeeping, property_changes
-from dbx_cd.delta.retention import CHECKPOINT_INTERVAL_BEFORE
+from dbx_cd.delta.retention import CHECKPOINT_INTERVAL, CHECKPOINT_INTERVAL_BEFORE
 from dbx_cd.digest import digest
 
 IN_COMMIT_TIMES = "delta.enableInCommitTimestamps"
@@ -196,18 +197,30 @@ class History:
         return max((c.version for c in self.commits.values() if c.at <= moment), default=None)
 
     def refreshed(self, version: int) -> int:
-        """The version of today that a restore point made of a version, else that itself; see `rollback.refresh`.
+        """The newest version of today that restore points made of a version, else that itself; see `rollback.refresh`.
 
-        Its content is the same, and Delta still goes back to it where the other is too old by now.
+        Its content and its properties are the same, and Delta still goes back to it where the other is too old by now.
         """
-        marked = CHECKPOINT_INTERVAL_BEFORE
-        for commit in sorted(self.commits.values(), key=lambda c: c.version):
-            if commit.version > version and not commit.is_maintenance:
+        found = at = version
+        while (commit := self.commits.get(at := at + 1)) is not None:
+            is_of_files = commit.is_maintenance and not commit.changed_properties
+            if not is_of_files and at not in self.refreshes:
                 break
-            ends = commit.operation == "UNSET TBLPROPERTIES" and marked in commit.changed_properties
-            if commit.version > version and ends:
-                return commit.version
-        return version
+            if commit.operation == "UNSET TBLPROPERTIES":
+                found = at
+        return found
+
+    @cached_property
+    def refreshes(self) -> frozenset[int]:
+        """The commits by which restore points made versions of today; see `rollback.refresh`."""
+        found, is_under_way = set(), False
+        for version, commit in sorted(self.commits.items()):
+            is_marked = CHECKPOINT_INTERVAL_BEFORE in commit.changed_properties
+            if is_marked or (is_under_way and commit.changed_properties == {CHECKPOINT_INTERVAL}):
+                found.add(version)
+            if is_marked:
+                is_under_way = commit.operation == "SET TBLPROPERTIES"
+        return frozenset(found)
 
     def _before(self, commit: Commit) -> int | None:
         """An earlier version with the same content, or None when the commit wrote content of its own."""
@@ -229,7 +242,10 @@ class History:
         Delta writes the time down as the JVM's local time without its zone (measured). Where zones disagree nobody can
         tell from the log, and the commit counts as one with content of its own.
         """
-        moment = datetime.fromisoformat(local_time)
+        try:
+            moment = datetime.fromisoformat(local_time)
+        except ValueError:
+            return None
         earlier = [c for c in self.commits.values() if c.version < before]
         if moment.tzinfo is not None:
             candidates = [moment]

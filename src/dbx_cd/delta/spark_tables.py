@@ -123,8 +123,10 @@ class SparkTables:
         """`SHOW TABLES DROPPED` is Databricks SQL (documentation); open-source Spark cannot parse it."""
         try:
             rows = self.sql.query(f"SHOW TABLES DROPPED IN {quote(catalog)}.{quote(schema)}")
-        except SqlFailed:
-            return None
+        except SqlFailed as exc:
+            if exc.condition.startswith("PARSE_SYNTAX_ERROR"):
+                return None
+            raise
         return frozenset(str(r["tableName"]).lower() for r in rows)
 
     def view_namespace(self, view: RelationName) -> tuple[str, ...] | None:

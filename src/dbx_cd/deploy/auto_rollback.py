@@ -12,7 +12,7 @@ from dbx_cd.records import Record
 from dbx_cd.release.context import Cd
 from dbx_cd.release.events import Failed, Release
 from dbx_cd.rollback.capture import record_versions_after
-from dbx_cd.rollback.plan import plan_restore
+from dbx_cd.rollback.plan import RestorePlan, plan_restore
 from dbx_cd.rollback.point import RestorePoint, VersionsAfter
 from dbx_cd.rollback.restore import RestoreResult, restore
 from dbx_cd.smoke.report import SmokeReport
@@ -81,7 +81,13 @@ def auto_rollback(cd: Cd, release: Release, *, target: str) -> RestoreResult | N
             where=target,
             next_step="open the notebook rollback, read its plan, and leave them out with skip or agree to the loss",
         )
-    why = cd.log.state(release).of(target).failure or "its deploy was cut off"
+    here = cd.log.state(release).of(target)
+    if not plan.changes and here.failed_in != "smoke" and not cd.log.all(release, RestorePlan):
+        # It stays failed, so that it can be repaired: a release that was rolled back is over.
+        reason = f"{release} has changed nothing in {target} that a rollback would bring back"
+        _log.info("%s: not rolled back: %s", release, reason)
+        return NotRolledBack(reason)
+    why = here.failure or "its deploy was cut off"
     reason = f"policies.auto_rollback is {policy}: {why}"
     _log.warning("%s: rolling %s back: %s", release, target, reason)
     return restore(cd, plan, seal=plan.seal, reason=reason)

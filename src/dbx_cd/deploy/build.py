@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import tempfile
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,15 +22,17 @@ from dbx_cd.dbt.selection import Selection, WithParents
 from dbx_cd.dbt.warm_parent import warm_dbt
 from dbx_cd.deploy.claim import claim
 from dbx_cd.deploy.layout import Refusal, make_room, refusals, way_out
-from dbx_cd.errors import ApprovalStale, DbxCdError
+from dbx_cd.errors import ApprovalStale, DbxCdError, what_failed
 from dbx_cd.plan.rollback_readiness import require_readiness
 from dbx_cd.records import Record
+from dbx_cd.relations import RelationName
 from dbx_cd.release.context import Cd
 from dbx_cd.release.events import Built, Deployed, Deploying, Failed, Release
 from dbx_cd.release.in_place import settle_latest
 from dbx_cd.release.reading import LogReading
 from dbx_cd.release.turn import refuse_over
 from dbx_cd.rollback.capture import capture_restore_point, record_versions_after
+from dbx_cd.rollback.plan import plan_restore
 from dbx_cd.rollback.point import RestorePoint
 
 _log = logging.getLogger(__name__)
@@ -203,29 +206,40 @@ def _deploy(cd: Cd, release: Release, request: ApprovalRequest, staged: Artifact
         affected = affected_relations(manifest, listed.listed)
         writers = cd.config.target(target).writers
         point = capture_restore_point(cd, release, affected, effects=effects, writers=writers)
-        require_readiness(point, policy=cd.config.policies.require_rollback_ready)
-        built: DbtRun | None = None
+        touched: Sequence[RelationName] | None = ()
         try:
+            _require_readiness(cd, release, point)
+            touched = None  # a dbt that is killed does not say
             built = dbt.run(selection)
+            touched = built.touched
         finally:
             # Before anything else can fail, and also when the task is cancelled: without it a rollback cannot tell the
             # release's own commits from later ones.
-            _record_versions_after(cd, release, point, built)
+            _record_versions_after(cd, release, point, touched)
         packed = staged.file(archive.ARCHIVE_NAME).read_bytes()
         (built.files_dir / archive.ARCHIVE_NAME).write_bytes(packed)
         result = _publish(cd, release, selection, built, target=target, gated=True, restore_point=point)
     except BaseException as exc:
-        cd.log.append(release, Failed(target, str(exc) or type(exc).__name__))
+        cd.log.append(release, Failed(target, what_failed(exc)))
         raise
     digest = archive.archive_digest(staged)
     cd.log.append(release, Deployed(target, digest) if built.ok else Failed(target, str(built)))
     return result
 
 
-def _record_versions_after(cd: Cd, release: Release, point: RestorePoint, built: DbtRun | None) -> None:
+def _require_readiness(cd: Cd, release: Release, point: RestorePoint) -> None:
+    """Judge the restore point by the policy; that of a repaired build by what a rollback would go back to, as well."""
+    is_repaired = len(cd.log.all(release, RestorePoint)) > 1
+    blocked = [i for i in plan_restore(cd, release).blocked if i.kind_before == "table"] if is_repaired else []
+    require_readiness(point, blocked=blocked, policy=cd.config.policies.require_rollback_ready)
+
+
+def _record_versions_after(
+    cd: Cd, release: Release, point: RestorePoint, touched: Sequence[RelationName] | None
+) -> None:
     """Where the build left its relations; a rollback asks more where that cannot be said, and the deploy goes on."""
     try:
-        record_versions_after(cd, release, point, built=None if built is None else built.touched)
+        record_versions_after(cd, release, point, built=touched)
     except DbxCdError as exc:
         _log.warning("%s: where the build left its relations is not recorded: %s", release, exc)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from dbx_cd.artifacts.version import ArtifactVersion
@@ -12,6 +13,7 @@ from dbx_cd.errors import ArtifactError, ArtifactNotFound
 from dbx_cd.release.context import Cd
 from dbx_cd.release.events import Release
 from dbx_cd.rollback.ownership import history_since, is_same_table
+from dbx_cd.rollback.plan import states_before
 from dbx_cd.rollback.point import RestorePoint
 from dbx_cd.rollback.relation_state import RelationState
 from dbx_cd.smoke.baseline import Baseline, NoBaseline, TimeTravelBaseline
@@ -28,11 +30,10 @@ def baseline_for(cd: Cd, release: Release, target: str) -> ArtifactVersion | Bas
         SqlFailed: the catalog cannot be asked about a gated target's tables.
     """
     if cd.config.target(target).gate is not None:
-        # The first one: a repaired build takes another, of tables that its first attempt has changed already.
         points = cd.log.all(release, RestorePoint)
         if not points:
             return NoBaseline(f"release {release.id} has no restore point")
-        return before_release(cd.tables, points[0])
+        return before_release(cd.tables, states_before(points))
     following = next((name for name, t in cd.config.targets.items() if t.defer_to == target), None)
     if following is None:
         return NoBaseline(f"no target defers to {target}")
@@ -45,12 +46,15 @@ def baseline_for(cd: Cd, release: Release, target: str) -> ArtifactVersion | Bas
         return NoBaseline(str(exc))
 
 
-def before_release(tables: Tables, point: RestorePoint) -> TimeTravelBaseline:
-    """The tables of a restore point, each at the version that it had then, if Delta still goes back to that."""
-    states = [state for state in point.relations if state.version is not None]
+def before_release(tables: Tables, before: Sequence[RelationState]) -> TimeTravelBaseline:
+    """The tables as they were before a release, each at the version that it had, if Delta still goes back to that."""
+    states = [state for state in before if state.version is not None]
     entries = tables.entries([state.relation for state in states])
+    versions = {state.relation.key: state.version for state in before}
 
     def unreachable(state: RelationState) -> str | None:
+        if state.unreadable or state.version is None:
+            return state.unreadable
         if entries[state.relation.key].kind != "table":
             return "it was dropped since"
         properties = tables.properties(state.relation)
@@ -60,14 +64,15 @@ def before_release(tables: Tables, point: RestorePoint) -> TimeTravelBaseline:
             return "it was dropped and made again since"
         if state.version not in history.commits:
             return f"the table's log does not reach back to version {state.version} any more"
-        until = history.reachable_until(state.version or 0, kept=retention(properties, FILES_KEPT))
+        version = versions[state.relation.key] = history.refreshed(state.version)
+        until = history.reachable_until(version, kept=retention(properties, FILES_KEPT))
         if until is None or until > datetime.now(UTC):
             return None
-        return f"Delta went back to version {state.version} until {until:%Y-%m-%d %H:%M} UTC ({FILES_KEPT})"
+        return f"Delta went back to version {version} until {until:%Y-%m-%d %H:%M} UTC ({FILES_KEPT})"
 
     reasons = zip(states, in_parallel(unreachable, states, threads=THREADS), strict=True)
     return TimeTravelBaseline(
-        versions={state.relation.key: state.version for state in point.relations},
-        kinds={state.relation.key: str(state.kind) for state in point.relations},
+        versions=versions,
+        kinds={state.relation.key: str(state.kind) for state in before},
         unreachable={state.relation.key: reason for state, reason in reasons if reason is not None},
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
@@ -13,6 +13,7 @@ from dbx_cd.dbt.effects import BuildEffects, affected_relations, known_readers
 from dbx_cd.errors import ArtifactError, ArtifactNotFound, RestoreRefused
 from dbx_cd.records import Record
 from dbx_cd.rollback.capture import look_at
+from dbx_cd.rollback.plan_item import PlanItem
 from dbx_cd.rollback.point import RestorePoint
 
 if TYPE_CHECKING:
@@ -94,11 +95,12 @@ def rollback_readiness(cd: Cd, release: Release, *, target: str, full_refresh: b
     return RollbackReadiness(target, point, note)
 
 
-def require_readiness(point: RestorePoint, *, policy: str) -> None:
+def require_readiness(point: RestorePoint, *, policy: str, blocked: Sequence[PlanItem] = ()) -> None:
     """Tell the logger what the restore point is, as a warning where something could not be brought back.
 
     Args:
         point: the restore point that was taken for the deploy.
+        blocked: what a rollback of an earlier attempt at this deploy could not bring back by now.
         policy: `policies.require_rollback_ready`: "ignore" tells nothing, "warn" tells, "error" also refuses the deploy
             where a relation would be lost for good.
 
@@ -108,13 +110,15 @@ def require_readiness(point: RestorePoint, *, policy: str) -> None:
     if policy == "ignore":
         return
     _log.log(logging.INFO if point.ok else logging.WARNING, "%s", point)
-    lost = [r for r in point.readiness if r.is_lost]
+    for item in blocked:
+        _log.warning("an earlier attempt at this deploy changed %s, which cannot be brought back: %s", item.name, item)
+    lost = {r.name: r.reason for r in point.readiness if r.is_lost} | {item.name: item.reason for item in blocked}
     if lost and policy == "error":
         raise RestoreRefused(
             f"{len(lost)} relations could not be brought back after this deploy: "
-            + "; ".join(f"{r.name} ({r.reason})" for r in lost),
-            next_step="give the model another name, so that the old relation stays; "
-            "or set policies.require_rollback_ready to warn",
+            + "; ".join(f"{name} ({reason})" for name, reason in lost.items()),
+            next_step="of a table that is too old, grant the job MODIFY on it; else give the model another name, so "
+            "that the old relation stays; or set policies.require_rollback_ready to warn",
         )
 
 

@@ -128,8 +128,12 @@ def not_acknowledged(
 
 
 def digest_of(commit: Commit) -> str:
-    """What identifies a commit. Its time is left out: Delta adjusts it to those of older commits, which get cleaned."""
-    return digest([commit.version, commit.operation, commit.user, dict(commit.parameters), commit.user_metadata])
+    """What identifies a commit to every reader.
+
+    Its time is left out, which Delta adjusts to those of older commits, which get cleaned; and its user, whom a
+    platform may hide from some readers.
+    """
+    return digest([commit.version, commit.operation, dict(commit.parameters), commit.user_metadata])
 
 
 def _is_harmless(commit: Commit) -> bool:

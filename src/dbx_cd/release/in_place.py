@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dbx_cd.errors import DbxCdError
+from dbx_cd.errors import ChecksumMismatch, DbxCdError, what_failed
 from dbx_cd.release.reading import LogReading
 
 if TYPE_CHECKING:
@@ -89,10 +89,13 @@ def _move(store: ArtifactStore, log: LogReading, target: str, *, without: Releas
     try:
         builds = builds_of(store, log, target, without=without)
         before = store.move_latest_back(target, withdrawn=builds.undone, to=builds.newest)
+    except ChecksumMismatch as exc:
+        _log.warning("latest of %s names what is in place, and that is damaged: %s", target, exc)
+        return f"latest of {target} names what is in place, and that is damaged: {exc}"
     except (DbxCdError, OSError) as exc:
         message = (
-            f"latest of {target} does not serve what is in place: {exc}. The next staging build tries again, and so "
-            "does the same rollback, once more: it does nothing else then"
+            f"latest of {target} does not serve what is in place: {what_failed(exc)}. The next staging "
+            "build tries again, and so does the same rollback, once more: it does nothing else then"
         )
         _log.warning("%s", message)
         return message

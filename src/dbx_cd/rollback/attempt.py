@@ -119,7 +119,8 @@ class Attempt:
         try:
             done = self._do(item, done)
         except DbxCdError as exc:
-            done = replace(done, ok=False, error=str(exc), seconds=round(time.monotonic() - clock, 1))
+            seconds = round(time.monotonic() - clock, 1)
+            done = replace(done, ok=False, error=exc.located, next_step=exc.next_step, differences=(), seconds=seconds)
             _log.warning("%s", done)
             return done
         return replace(done, seconds=round(time.monotonic() - clock, 1))

@@ -74,7 +74,7 @@ def look_at(
     entries, settings = tables.entries(unique), tables.settings(unique)
     dropped = [r for r in unique if entries[r.key].kind == "table" and effects.replaced.get(r.key)]
     schemas = {(r.catalog, r.schema) for r in dropped}
-    undrop = {(c, n): tables.dropped(catalog=c, schema=n) is not None for c, n in schemas}
+    undrop = {(c, n): _has_undrop(tables, catalog=c, schema=n) for c, n in schemas}
 
     def look(relation: RelationName) -> RelationState:
         entry, key = entries[relation.key], relation.key
@@ -137,6 +137,15 @@ def observe(tables: Tables, relations: Sequence[RelationName]) -> tuple[Relation
         return _at_newest(state, tables.history(relation, limit=1)) if state.kind == "table" else state
 
     return tuple(in_parallel(look, unique, threads=THREADS))
+
+
+def _has_undrop(tables: Tables, *, catalog: str, schema: str) -> bool:
+    """Whether the platform has UNDROP: also where this user may not list what it can bring back."""
+    try:
+        return tables.dropped(catalog=catalog, schema=schema) is not None
+    except SqlFailed as exc:
+        _log.warning("%s.%s: whether UNDROP can be used is not known: %s", catalog, schema, exc)
+        return True
 
 
 def _without_version(tables: Tables, relation: RelationName, entry: CatalogEntry) -> RelationState:

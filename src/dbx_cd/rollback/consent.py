@@ -29,7 +29,8 @@ def require_consent(plan: RestorePlan, *, seal: str, discard_later_writes: bool)
     if plan.blocked:
         raise RestoreRefused(
             "cannot be brought back: " + "; ".join(f"{i.name} ({i.reason})" for i in plan.blocked),
-            next_step=f"plan again with skip={[i.name for i in plan.blocked]}, and build those again from earlier code",
+            next_step="do what their reasons say, and plan again; or leave them out with "
+            f"skip={[i.name for i in plan.blocked]}, and build those again from earlier code",
         )
     if plan.later_writes and not discard_later_writes:
         listed = "; ".join(f"{i.name}: {', '.join(i.later_writes)}" for i in plan.later_writes)

@@ -8,7 +8,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from dbx_cd.delta.history import History
-from dbx_cd.delta.retention import CHECKPOINT_INTERVAL_BEFORE, FILES_KEPT, RETENTION, retention
+from dbx_cd.delta.retention import FILES_KEPT, RETENTION, retention
+from dbx_cd.errors import SqlFailed
 from dbx_cd.rollback.differences import left_by_restore, left_where_nothing_is_done
 from dbx_cd.rollback.ownership import OwnCommits, is_same_table, mark
 from dbx_cd.rollback.plan_item import Action, NewTables, PlanItem
@@ -87,8 +88,7 @@ def _created(item: PlanItem, now: Present, own: OwnCommits, new_tables: NewTable
     if not own.created(now):
         return replace(item, action="keep", reason="somebody else created it after the release")
     if now.kind == "other":
-        reason = f"it is {now.entry.table_type.lower() or 'of another kind'} by now, which no build of the release made"
-        return replace(item, action="keep", reason=reason)
+        return replace(item, action="keep", reason=_other_kind(item, now, own))
     if to is not None and (now.history is None or now.history.version_at(to) is not None):
         return replace(item, action="keep", reason="it may have been there at that time")
     if new_tables == "keep":
@@ -99,6 +99,13 @@ def _created(item: PlanItem, now: Present, own: OwnCommits, new_tables: NewTable
     )  # fmt: skip
 
 
+def _other_kind(item: PlanItem, now: Present, own: OwnCommits) -> str:
+    kind = now.entry.table_type.replace("_", " ").lower() or "of another kind"
+    if own.left_kind(now.kind):
+        return f"the release's {kind} is not dropped for you: DROP {kind.upper()} {item.relation.quoted}"
+    return f"it is {kind} by now, which no build of the release made"
+
+
 def _not_restorable(item: PlanItem, before: RelationState) -> PlanItem:
     judged = readiness_of(before, datetime.min)
     action: Action = "rebuild" if judged.status == "rebuild" else "impossible"
@@ -106,8 +113,12 @@ def _not_restorable(item: PlanItem, before: RelationState) -> PlanItem:
 
 
 def _view(item: PlanItem, before: RelationState, now: Present, own: OwnCommits, to: datetime | None) -> PlanItem:
-    if now.kind == "view" and now.entry.view_text is None and to is None:
-        reason = "this user may not read the view's text, so whether it was changed is not known"
+    if now.kind == "view" and now.entry.view_text is None and before.view_text is not None and to is None:
+        hidden = "only its owner may read the view's text"
+        if not own.changed_view():
+            reason = f"the release did not change the view; whether somebody else did is not verified: {hidden}"
+            return replace(item, action="keep", reason=reason)
+        reason = f"the release changed the view, and {hidden}: plan and restore it as its owner"
         return replace(item, action="rebuild", reason=reason)
     if now.kind == "view" and now.definition == before.definition:
         return replace(item, reason="the view is as it was")
@@ -116,7 +127,8 @@ def _view(item: PlanItem, before: RelationState, now: Present, own: OwnCommits, 
             item, action="keep", reason="a view has no history: only a release's restore point holds its text"
         )
     if before.view_text is None:
-        return replace(item, action="rebuild", reason="this user may not read the view's text")
+        reason = "whoever took the restore point could not read the view's text, which its owner may"
+        return replace(item, action="rebuild", reason=reason)
     if not own.changed_view():
         return replace(item, action="keep", reason="the release did not change the view; somebody else did")
     item = replace(item, action="recreate_view", later_writes=own.writes_by_others(now))
@@ -132,14 +144,13 @@ def _table(
 ) -> PlanItem:
     history = now.history
     if history is None or not is_same_table(history, before):
-        return _dropped(item, before, now, own, dropped)
-    version = before.version if to is None else history.version_at(to)
-    if version is None:
+        return _dropped(item, before, now, own, to, dropped)
+    recorded = before.version if to is None else history.version_at(to)
+    if recorded is None:
         return replace(
             item, action="impossible", reason=f"the table's log does not reach back to {to}", to_version=None
         )
-    if to is not None:
-        version = history.refreshed(version)
+    version = history.refreshed(recorded)
     item = replace(item, to_version=version)
     if history.content_version() == history.content_version(version):
         return replace(item, reason=f"is what version {version} was")
@@ -151,12 +162,14 @@ def _table(
     until = history.reachable_until(version, kept=kept)
     if until is not None and until <= datetime.now(UTC):
         return replace(item, action="rebuild", reason=f"{commits}; {_too_old(before, until, kept)}")
-    keep = _longer_retention(before.properties, now.properties)
+    keep = _longer_retention(before.properties if to is None else {}, now.properties)
+    is_as_recorded = to is None and history.refreshes.issuperset(range(recorded + 1, version + 1))
     return replace(
         item,
         action="restore",
         reason=commits,
-        fingerprint=before.fingerprint if to is None else None,
+        until=until,
+        fingerprint=before.fingerprint if is_as_recorded else None,
         rows_written=sum(c.rows_written for c in changes),
         later_writes=own.writes_by_others(now, since=version),
         warnings=(
@@ -178,13 +191,22 @@ def _too_old(before: RelationState, until: datetime, kept: timedelta) -> str:
     )
 
 
-def _dropped(item: PlanItem, before: RelationState, now: Present, own: OwnCommits, dropped: Dropped) -> PlanItem:
+def _dropped(
+    item: PlanItem, before: RelationState, now: Present, own: OwnCommits, to: datetime | None, dropped: Dropped
+) -> PlanItem:
     found = "is gone" if now.kind == "missing" else f"was dropped, and a {now.kind} has its name now"
-    available = dropped(before.relation.catalog, before.relation.schema)
+    try:
+        available = dropped(before.relation.catalog, before.relation.schema)
+    except SqlFailed as exc:
+        reason = f"the table {found}; whether UNDROP can bring it back is not known: {exc.what}"
+        return replace(item, action="rebuild", reason=reason)
     if available is None:
         return replace(item, action="rebuild", reason=f"the table {found}; this platform has no UNDROP")
     if before.relation.identifier.lower() not in available:
         return replace(item, action="rebuild", reason=f"the table {found}; UNDROP does not list it")
+    if to is not None:
+        reason = f"the table {found}; what it was at {to} is known when UNDROP has brought it back: do that, plan again"
+        return replace(item, action="rebuild", reason=reason)
     return replace(
         item,
         action="undrop",
@@ -195,7 +217,10 @@ def _dropped(item: PlanItem, before: RelationState, now: Present, own: OwnCommit
 
 
 def _longer_retention(before: Mapping[str, str], now: Mapping[str, str]) -> dict[str, str]:
-    """Retention that was made longer since and that RESTORE would silently make short again (measured)."""
+    """Retention that was made longer since and that RESTORE would silently make short again (measured).
+
+    Of another time than the restore point's nothing is recorded: what is longer than Delta's default stays then.
+    """
     return {name: now[name] for name in RETENTION if name in now and retention(now, name) > retention(before, name)}
 
 
@@ -206,7 +231,7 @@ def _reverted(history: History, version: int, *, kept: Mapping[str, str]) -> tup
         for commit in history.commits.values()
         if commit.version > version
         and (commit.is_layout or (commit.is_maintenance and commit.changed_properties - kept.keys()))
-        and CHECKPOINT_INTERVAL_BEFORE not in commit.changed_properties
+        and commit.version not in history.refreshes
     )
 
 

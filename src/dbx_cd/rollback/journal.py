@@ -41,6 +41,8 @@ class RestoredRelation(Record):
     """The new name of what stood in the way."""
     differences: tuple[str, ...] = ()
     """What is not as it was all the same."""
+    next_step: str | None = None
+    """What to do, where it failed and more is known than to try again."""
     seconds: float = 0.0
     """Wall time."""
 
@@ -55,6 +57,11 @@ class RestoredRelation(Record):
     def __str__(self) -> str:
         left = f"; not as it was: {'; '.join(self.differences)}" if self.differences else ""
         return f"{self.name}: {self.action}, {self.proof if self.ok else f'FAILED: {self.error}'}{left}"
+
+    @property
+    def failure(self) -> str | None:
+        """What failed, and what to do where that is known; None where nothing did."""
+        return self.error if self.next_step is None else f"{self.error}. Next: {self.next_step}"
 
 
 @dataclass(frozen=True)
@@ -122,7 +129,7 @@ class RestoreResult(Record):
         """Every relation with its proof."""
         rows = [
             (r.name, html.badge("done" if r.ok else "failed"), r.action, r.from_version, r.to_version, r.version_after,
-             r.proof or r.error, "; ".join(r.differences), r.moved_to, f"{r.seconds:.1f} s")
+             r.proof or r.failure, "; ".join(r.differences), r.moved_to, f"{r.seconds:.1f} s")
             for r in (*self.failed, *(r for r in self.relations if r.ok))
         ]  # fmt: skip
         headers = (

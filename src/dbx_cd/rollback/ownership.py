@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from dbx_cd.delta.history import Commit, History
-from dbx_cd.delta.tables import Tables
+from dbx_cd.delta.tables import Kind, Tables
 from dbx_cd.errors import RestoreRefused
 from dbx_cd.relations import RelationName
 from dbx_cd.rollback.plan_item import PlanItem
@@ -155,6 +155,11 @@ class OwnCommits:
     def left(self, now: Present) -> bool:
         """Whether a build of the release left the view like this."""
         return any(b.after is not None and b.after.definition in now.definitions for b in self.builds)
+
+    def left_kind(self, kind: Kind) -> bool:
+        """Whether the last build of the release left a relation of this kind."""
+        after = self.builds[-1].after if self.builds else None
+        return after is not None and after.kind == kind
 
     def writes_by_others(self, now: Present, *, since: int = -1) -> tuple[str, ...]:
         """Changes after a version that the relation still shows, and that are not known to be the release's own."""

@@ -229,7 +229,7 @@ def assess(
 
 
 def is_fresh(plan: RestorePlan) -> bool:
-    """Whether a plan was made so lately that no version which it goes back to has become too old since."""
+    """Whether a plan was made so lately that what it says of a table that nobody has touched since still counts."""
     return datetime.now(UTC) - plan.planned_at < _FRESH
 
 

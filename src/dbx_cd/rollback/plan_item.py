@@ -38,6 +38,8 @@ class PlanItem:
     """A table's current version."""
     to_version: int | None = None
     """The version that a table goes back to."""
+    until: datetime | None = None
+    """Until when Delta goes back to `to_version`, UTC; None where that has no end."""
     fingerprint: Fingerprint | None = None
     """The files of `to_version`, proved to be there."""
     schema: str | None = None

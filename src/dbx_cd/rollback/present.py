@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from dbx_cd.delta.tables import CatalogEntry, Tables
 from dbx_cd.rollback.ownership import history_since
 from dbx_cd.rollback.plan_item import PlanItem
@@ -35,13 +37,14 @@ def present_of(tables: Tables, before: RelationState, entry: CatalogEntry, *, de
 
 
 def is_untouched(tables: Tables, planned: PlanItem, entry: CatalogEntry) -> bool:
-    """Whether a table that is to be restored is at the version of the plan, and was not made anew since.
+    """Whether a table that is to be restored is at the version of the plan, was not made anew, and can go back still.
 
     The version alone may be another table's of that name; when it was created says that, where the catalog does.
     """
     return (
         planned.action == "restore"
         and planned.from_version is not None
+        and (planned.until is None or planned.until > datetime.now(UTC))
         and entry.kind == "table"
         and entry.created is not None
         and entry.created == planned.created

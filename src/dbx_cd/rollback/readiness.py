@@ -59,9 +59,8 @@ def _judged(state: RelationState, taken_at: datetime) -> Readiness:
         case "view":
             return Readiness(state.name, "restorable", "its text is recorded")
         case "table" if state.unreadable:
-            # Rows whose files are gone today are lost already, and no deploy can lose them.
-            lost = "FILE_NOT_EXIST" not in state.unreadable
-            return Readiness(state.name, "rebuild", f"{state.unreadable}", is_lost=lost)
+            # Also where files are gone today: the rows of all others are there, and no RESTORE brings those back.
+            return Readiness(state.name, "rebuild", state.unreadable, is_lost=True)
         case "table" if state.replaced_by and state.can_undrop:
             reason = f"the build drops it for {state.replaced_by}; UNDROP brings it back for 7 days (never tried)"
             return Readiness(state.name, "undrop", reason, taken_at + UNDROP_WINDOW)

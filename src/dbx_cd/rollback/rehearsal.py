@@ -22,7 +22,7 @@ from dbx_cd.rollback.plan import RestorePlan, plan_restore, states_before
 from dbx_cd.rollback.plan_item import PlanItem
 from dbx_cd.rollback.point import RestorePoint
 from dbx_cd.rollback.proof import is_copy_of
-from dbx_cd.rollback.relation_state import RelationState
+from dbx_cd.rollback.relation_state import RelationState, written
 from dbx_cd.rollback.statements import RestoreStatements
 
 if TYPE_CHECKING:
@@ -215,7 +215,7 @@ class _Stage:
         name = self.copies[item.relation.key]
         was = self.before[item.name].detail if self.at_point else None
         copy = clone(self.tables, item.relation, name, version=item.to_version, was=was)
-        self.statements.restore(replace(item, name=str(name), from_version=copy.now, to_version=copy.then))
+        self.statements.restore(replace(item, name=written(name), from_version=copy.now, to_version=copy.then))
         return is_copy_of(self.tables, item, name, copy)
 
     def _view(self, item: PlanItem) -> tuple[Outcome, str]:

@@ -111,7 +111,8 @@ def restore(
         on_progress=on_progress,
     )
     done = attempt.all(_with_kept_properties(items, ended), threads=threads)
-    done = _with_differences(cd, done, attempt.before)
+    if plan.to is None:  # of another time nothing of the kind is recorded
+        done = _with_differences(cd, done, attempt.before)
     complete = all(r.ok for r in done) and not (plan.only or plan.skip) and plan.to is None
     result = RestoreResult(
         release_id=release.id,
@@ -135,7 +136,8 @@ def restore(
             f"{len(result.failed)} of {len(done)} relations are not restored: {result.failed[0]}",
             result=result,
             where=release,
-            next_step="read .result; when the cause is gone, plan and restore again: it goes on where it was",
+            next_step=f"{result.failed[0].next_step or 'read .result'}; when the cause is gone, plan and restore "
+            "again: it goes on where it was",
         )
     return result
 

@@ -6,13 +6,14 @@ import logging
 from dataclasses import dataclass
 
 from dbx_cd.delta.history import History
+from dbx_cd.delta.retention import retention
 from dbx_cd.delta.tables import Kind, Tables
 from dbx_cd.errors import RestoreFailed, RestoreRefused, SqlFailed
 from dbx_cd.relations import RelationName
 from dbx_cd.rollback.ownership import history_since, is_restored, mark
 from dbx_cd.rollback.plan_item import PlanItem
 from dbx_cd.rollback.present import present_of
-from dbx_cd.rollback.relation_state import RelationState
+from dbx_cd.rollback.relation_state import RelationState, written
 
 _log = logging.getLogger(__name__)
 
@@ -76,11 +77,11 @@ class RestoreStatements:
             )
 
     def keep_properties(self, item: PlanItem) -> int:
-        """Set the properties that the plan keeps, where they are not set; returns how many commits that took."""
+        """Set the retention that the plan keeps, where it is shorter now; returns how many commits that took."""
         if not item.keep_properties:
             return 0
         now = self.tables.properties(item.relation)
-        missing = {k: v for k, v in item.keep_properties.items() if now.get(k) != v}
+        missing = {k: v for k, v in item.keep_properties.items() if retention(now, k) < retention({k: v}, k)}
         if missing:
             self.tables.set_properties(item.relation, missing)
         return int(bool(missing))
@@ -95,8 +96,7 @@ class RestoreStatements:
         try:
             self.tables.undrop(item.relation)
         except SqlFailed:
-            if moved:
-                self.tables.rename(RelationName.parse(moved), item.relation, kind=item.kind_now)
+            self._move_back(moved, item.relation, item.kind_now)
             raise
         return moved
 
@@ -113,14 +113,18 @@ class RestoreStatements:
         kind_now = item.kind_now
         self._refuse_changed(item, before)
         moved = None if kind_now == "view" else self._move_away(before.relation, kind_now)
-        self.tables.create_view(
-            before.relation,
-            text=before.view_text,
-            columns=before.columns,
-            comment=before.comment,
-            properties=before.view_properties,
-            namespace=before.view_namespace,
-        )
+        try:
+            self.tables.create_view(
+                before.relation,
+                text=before.view_text,
+                columns=before.columns,
+                comment=before.comment,
+                properties=before.view_properties,
+                namespace=before.view_namespace,
+            )
+        except SqlFailed:
+            self._move_back(moved, before.relation, kind_now)
+            raise
         return moved
 
     def drop(self, item: PlanItem, before: RelationState) -> None:
@@ -159,4 +163,22 @@ class RestoreStatements:
         aside = next((a for a in asides if self.tables.entries([a])[a.key].kind == "missing"), asides[-1])
         self.tables.rename(relation, aside, kind=kind)
         _log.warning("the %s in the place of %s is %s now", kind, relation, aside)
-        return str(aside)
+        return written(aside)
+
+    def _move_back(self, moved: str | None, relation: RelationName, kind: Kind) -> None:
+        """Give what stood in the way its name again, since nothing has come in its place.
+
+        Raises:
+            RestoreFailed: it cannot be renamed.
+        """
+        if moved is None:
+            return
+        try:
+            self.tables.rename(RelationName.parse(moved), relation, kind=kind)
+        except SqlFailed as exc:
+            raise RestoreFailed(
+                f"nothing has the name now: the {kind} that had it is {moved}",
+                where=relation,
+                next_step="rename that back, or restore again when the cause is gone",
+            ) from exc
+        _log.warning("the %s %s has its name again", kind, relation)

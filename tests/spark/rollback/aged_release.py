@@ -202,7 +202,7 @@ def play(spark: SparkSession, schema: str, cases: Sequence[Case]) -> dict[Case, 
     items = {item.relation.key: item for item in plan.items}
     recorded = cd.log.last(release, RestorePoint)
     assert recorded is not None
-    comparison = before_release(cd.tables, recorded)
+    comparison = before_release(cd.tables, recorded.relations)
 
     def compare(name: str) -> tuple[str, ...] | NoBaseline:
         source = comparison.source(name, scene.name(name))

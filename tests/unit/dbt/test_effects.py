@@ -116,12 +116,13 @@ def test_policy_error_refuses_a_deploy_that_would_lose_a_table_for_good_and_warn
     with pytest.raises(RestoreRefused, match=r"prod\.shop\.n \(the build drops it for a view"):
         require_readiness(point, policy="error")
     require_readiness(point, policy="warn")
-    kept = (
-        table(),
-        table(replaced_by="a view", can_undrop=True),
-        table(unreadable="version 3 cannot be read: [FAILED_READ_FILE.FILE_NOT_EXIST]"),
-    )
+    kept = (table(), table(replaced_by="a view", can_undrop=True))
     require_readiness(RestorePoint("r1", NOW, kept), policy="error")
+
+
+def test_table_of_which_some_files_are_gone_is_lost_since_no_restore_brings_the_others_back() -> None:
+    judged = readiness_of(table(unreadable="version 3 cannot be read: [FAILED_READ_FILE.FILE_NOT_EXIST]"), NOW)
+    assert (judged.status, judged.is_lost) == ("rebuild", True)
 
 
 def test_older_restore_points_are_still_read() -> None:

@@ -119,15 +119,19 @@ def test_all_that_a_catalog_keeps_is_read() -> None:
             of(privilege_type="SELECT", grantee="analysts", inherited_from="NONE"),
             of(privilege_type="MODIFY", grantee="bot", inherited_from="SCHEMA"),
         ],
-        "row_filters": [of(filter_name="prod.shop.own_rows")],
-        "column_masks": [of(column_name="b", mask_name="prod.shop.hide")],
+        "row_filters": [of(filter_name="prod.shop.own_rows", target_columns="a, b")],
+        "column_masks": [of(column_name=c, mask_name="prod.shop.hide", using_columns=u) for c, u in (("a", "b"), ("b", None))],
     }  # fmt: skip
     found = catalog_settings(Port(information), [ORDERS])[ORDERS.key]  # type: ignore[arg-type]
     assert found.keys == (Constraint("fk", "FOREIGN KEY", ("a", "b"), "prod.shop.pk"),)
     assert str(found.keys[0]) == "foreign key fk (a, b) references prod.shop.pk"
     assert (found.tags, found.column_tags) == ({"pii": ""}, {"a.pii": "yes"})
     assert (found.grants, found.owner) == (("SELECT to analysts",), "ann")
-    assert found.fine_grained == ("row filter prod.shop.own_rows", "column mask prod.shop.hide on b")
+    assert found.fine_grained == (
+        "row filter prod.shop.own_rows on (a, b)",
+        "column mask prod.shop.hide using (b) on a",
+        "column mask prod.shop.hide on b",
+    )
 
 
 def test_what_a_platform_does_not_keep_is_unknown_and_not_empty() -> None:

@@ -82,7 +82,7 @@ def test_files_that_are_gone_by_now_are_found(releases: Releases) -> None:
     table = next(t for key, t in releases.tables.relations.items() if key == "prod.shop.orders")
     table.lost |= set(table.now.files)  # type: ignore[union-attr]
     found = rollback_readiness(releases.cd(), release, target="prod")
-    assert judged(found)["prod.shop.orders"] == ("rebuild", False)
+    assert judged(found)["prod.shop.orders"] == ("rebuild", True)
 
 
 def test_before_the_first_deploy_no_name_is_known(releases: Releases) -> None:

@@ -128,7 +128,7 @@ def test_the_seal_is_of_exactly_these_commits(table: MemoryLogTable, log: Releas
 
     seals = [seal_after(MemoryLogTable(), user, predicate=p) for user in (OWNER, OTHER) for p in ("a", "b")]
     seals += [seal_after(table, OWNER, predicate="a"), seal_after(table, OWNER, predicate="a")]
-    assert len(set(seals)) == 6
+    assert len(set(seals)) == 4  # whose they are, some readers are not told
 
 
 def test_what_was_acknowledged_is_no_alteration_any_more_and_is_still_told(

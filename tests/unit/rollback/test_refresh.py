@@ -155,7 +155,7 @@ def test_the_properties_that_the_build_sets_decide_how_long_a_version_is_kept(re
 def test_a_comparison_with_a_version_past_its_retention_is_skipped_and_says_so(releases: Releases) -> None:
     old(releases, days=8)
     releases.tables.refuses_properties_of = {A.key}
-    found = before_release(releases.tables, point_of(releases, replaced(releases))).source("a", A)
+    found = before_release(releases.tables, point_of(releases, replaced(releases)).relations).source("a", A)
     assert isinstance(found, NoBaseline)
     assert "Delta went back to version 1 until" in found.reason
 
@@ -172,7 +172,7 @@ def test_a_comparison_with_a_version_that_the_log_has_lost_is_skipped_and_says_s
     point = point_of(releases, replaced(releases))
     cleaned = Cleaned()
     cleaned.relations = releases.tables.relations
-    found = before_release(cleaned, point).source("a", A)
+    found = before_release(cleaned, point.relations).source("a", A)
     assert isinstance(found, NoBaseline)
     assert "the table's log does not reach back to version 0" in found.reason
 

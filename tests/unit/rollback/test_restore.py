@@ -377,7 +377,7 @@ def test_a_killed_restore_ends_by_one_without_what_cannot_be_brought_back(releas
     releases.tables.optimize(A)
     releases.tables.vacuum(A)
     whole = plan_restore(cd, release)
-    with pytest.raises(RestoreRefused, match="plan again with skip="):
+    with pytest.raises(RestoreRefused, match="leave them out with skip="):
         restore(cd, whole, seal=whole.seal)
     rest = plan_restore(cd, release, skip=[i.name for i in whole.blocked])
     assert f"; left out: {A}; seal" in str(rest)
@@ -1177,7 +1177,7 @@ def test_a_view_whose_text_may_not_be_read_now_is_not_called_changed_by_others(r
     hidden.relations = releases.tables.relations
     (item,) = plan_restore(replace(releases.cd(), tables=hidden), release).items
     assert (item.action, item.later_writes) == ("rebuild", ())
-    assert "may not read the view's text" in item.reason
+    assert "only its owner may read the view's text" in item.reason
 
 
 class Counting(MemoryTables):
