@@ -196,19 +196,30 @@ class History:
         """The newest version at a time; None when the log does not reach back that far."""
         return max((c.version for c in self.commits.values() if c.at <= moment), default=None)
 
-    def refreshed(self, version: int) -> int:
-        """The newest version of today that restore points made of a version, else that itself; see `rollback.refresh`.
+    def way_back(self, version: int, *, kept: timedelta) -> tuple[int, datetime | None]:
+        """The version to go back to for what a version was, and until when Delta does.
 
-        Its content and its properties are the same, and Delta still goes back to it where the other is too old by now.
+        That is itself, or, where it is too old, the newest one that only files or restore points made of it: a version
+        of today (see `rollback.refresh`), or one that OPTIMIZE left. Content and properties are the same.
+
+        Args:
+            version: the version.
+            kept: `delta.deletedFileRetentionDuration` of the table as it is now.
+
+        Returns:
+            Both; the second is past where Delta goes back to none of them, and None for the current version.
         """
-        found = at = version
+        until = self.reachable_until(version, kept=kept)
+        if until is None or until > datetime.now(UTC):
+            return version, until
+        alike = at = version
         while (commit := self.commits.get(at := at + 1)) is not None:
             is_of_files = commit.is_maintenance and not commit.changed_properties
             if not is_of_files and at not in self.refreshes:
                 break
-            if commit.operation == "UNSET TBLPROPERTIES":
-                found = at
-        return found
+            if is_of_files or commit.operation == "UNSET TBLPROPERTIES":
+                alike = at
+        return alike, self.reachable_until(alike, kept=kept)
 
     @cached_property
     def refreshes(self) -> frozenset[int]:

@@ -64,8 +64,8 @@ def before_release(tables: Tables, before: Sequence[RelationState]) -> TimeTrave
             return "it was dropped and made again since"
         if state.version not in history.commits:
             return f"the table's log does not reach back to version {state.version} any more"
-        version = versions[state.relation.key] = history.refreshed(state.version)
-        until = history.reachable_until(version, kept=retention(properties, FILES_KEPT))
+        version, until = history.way_back(state.version, kept=retention(properties, FILES_KEPT))
+        versions[state.relation.key] = version
         if until is None or until > datetime.now(UTC):
             return None
         return f"Delta went back to version {version} until {until:%Y-%m-%d %H:%M} UTC ({FILES_KEPT})"

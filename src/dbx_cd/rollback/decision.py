@@ -150,7 +150,8 @@ def _table(
         return replace(
             item, action="impossible", reason=f"the table's log does not reach back to {to}", to_version=None
         )
-    version = history.refreshed(recorded)
+    kept = retention(now.properties, FILES_KEPT)
+    version, until = history.way_back(recorded, kept=kept)
     item = replace(item, to_version=version)
     if history.content_version() == history.content_version(version):
         return replace(item, reason=f"is what version {version} was")
@@ -158,8 +159,6 @@ def _table(
     commits = f"{len(changes)} commit{'s' if len(changes) > 1 else ''} since version {version}"
     if to is None and not own.may_be_among(changes, history):
         return replace(item, action="keep", reason=f"{commits}, none of them the release's")
-    kept = retention(now.properties, FILES_KEPT)
-    until = history.reachable_until(version, kept=kept)
     if until is not None and until <= datetime.now(UTC):
         return replace(item, action="rebuild", reason=f"{commits}; {_too_old(before, until, kept)}")
     keep = _longer_retention(before.properties if to is None else {}, now.properties)

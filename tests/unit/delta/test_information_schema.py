@@ -120,7 +120,10 @@ def test_all_that_a_catalog_keeps_is_read() -> None:
             of(privilege_type="MODIFY", grantee="bot", inherited_from="SCHEMA"),
         ],
         "row_filters": [of(filter_name="prod.shop.own_rows", target_columns="a, b")],
-        "column_masks": [of(column_name=c, mask_name="prod.shop.hide", using_columns=u) for c, u in (("a", "b"), ("b", None))],
+        "column_masks": [
+            of(column_name="a", mask_name="prod.shop.hide", using_columns="b"),
+            of(column_name="b", mask_name="prod.shop.hide", using_columns=None),
+        ],
     }  # fmt: skip
     found = catalog_settings(Port(information), [ORDERS])[ORDERS.key]  # type: ignore[arg-type]
     assert found.keys == (Constraint("fk", "FOREIGN KEY", ("a", "b"), "prod.shop.pk"),)
