@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -40,3 +40,13 @@ def test_where_they_refuse_time_travel_already_the_policy_refuses_the_deploy() -
 def test_a_table_without_them_says_nothing_of_them() -> None:
     nothing = CatalogSettings(row_filter="", column_masks={})
     assert "dedicated" not in readiness_of(replace(ORDERS, settings=nothing), NOW).reason
+
+
+@pytest.mark.parametrize(
+    ("minutes", "status"), [(9, "rebuild"), (10, "rebuild"), (11, "restorable")], ids=["9 min", "10 min", "11 min"]
+)
+def test_a_table_that_can_be_brought_back_for_ten_minutes_more_is_called_lost(minutes: int, status: str) -> None:
+    """A build takes longer: nothing could be brought back once it has ended."""
+    committed = NOW - timedelta(days=7) + timedelta(minutes=minutes)
+    ready = readiness_of(replace(ORDERS, committed_at=committed), NOW)
+    assert (ready.status, ready.is_lost) == (status, status == "rebuild")
