@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Literal
 
@@ -20,9 +21,11 @@ from dbx_cd import (
     build_release,
 )
 from dbx_cd.config import Policies
+from dbx_cd.dbt.effects import BuildEffects
 from dbx_cd.records import Record
 from dbx_cd.release.events import Built, Deployed, Deploying, Failed
-from dbx_cd.rollback.capture import capture_restore_point
+from dbx_cd.rollback.capture import capture_restore_point, look_at
+from dbx_cd.rollback.point import VersionsAfter
 from dbx_cd.smoke.report import SmokeReport
 from memory.releases import Releases, relation, smoke_of
 
@@ -154,12 +157,13 @@ def test_a_passing_smoke_test_after_a_partial_rollback_does_not_make_a_failed_re
     assert (state.phase, state.deployed_to) == ("failed", ())
 
 
-def killed(releases: Releases, *, user: str | None) -> Release:
+def killed(releases: Releases, *, user: str | None, ago: timedelta = timedelta(0)) -> Release:
     """A release whose build has written under a name, and was killed before it could say anything."""
     releases.deployed("1")
-    release = releases.open("2")
-    releases.cd().log.append(release, Deploying("prod"))
-    capture_restore_point(releases.cd(), release, [ORDERS])
+    release, cd = releases.open("2"), releases.cd()
+    cd.log.append(release, Deploying("prod"))
+    point = look_at(releases.tables, release, [ORDERS], effects=BuildEffects())
+    cd.log.append(release, replace(point, taken_at=point.taken_at - ago, writers=(cd.user,)))
     releases.tables.user = user
     releases.tables.insert(ORDERS, "bad")
     return release
@@ -172,6 +176,20 @@ def test_what_a_killed_build_committed_under_its_own_name_is_undone(releases: Re
     assert "its task ended before it could say how" in str(outcome.reason)
     assert releases.tables.rows(ORDERS) == ["select 1 as id"]
     assert releases.cd().log.state(release).phase == "rolled_back"
+
+
+@pytest.mark.parametrize(("hours", "acts"), [(23, True), (25, False)], ids=["23 h", "25 h"])
+def test_a_build_s_writes_are_its_own_by_their_name_for_a_day(releases: Releases, hours: int, acts: bool) -> None:
+    """A task that is repaired later finds a table in which others of that name may have written since."""
+    release, cd = killed(releases, user="bot", ago=timedelta(hours=hours)), under("any", releases)
+    if acts:
+        assert isinstance(auto_rollback(cd, release, target="prod"), RestoreResult)
+        assert releases.tables.rows(ORDERS) == ["select 1 as id"]
+        return
+    with pytest.raises(RestoreRefused, match="the versions after the build were not recorded"):
+        auto_rollback(cd, release, target="prod")
+    assert cd.log.last(release, VersionsAfter) is None
+    assert releases.tables.rows(ORDERS) == ["bad", "select 1 as id"]
 
 
 @pytest.mark.parametrize(
