@@ -141,6 +141,30 @@ def test_a_plan_for_a_table_that_was_made_anew_is_refused(releases: Releases) ->
     assert releases.tables.rows(A) == [5, 6]
 
 
+class Undated(MemoryTables):
+    """The catalog does not say when a table was created."""
+
+    def entries(self, relations: Sequence[RelationName]) -> dict[str, CatalogEntry]:
+        return {k: replace(e, created=None) for k, e in super().entries(relations).items()}
+
+
+@pytest.mark.parametrize("tables", [MemoryTables, Undated], ids=["dated", "undated"])
+def test_a_table_made_anew_with_the_version_of_a_fresh_plan_is_not_restored_as_planned(
+    tmp_path: Path, tables: type[MemoryTables]
+) -> None:
+    releases = Releases(tmp_path, tables=tables())
+    release, cd = written(releases, "a"), releases.cd()
+    plan = plan_restore(cd, release)
+    assert [(i.action, i.from_version) for i in plan.items] == [("restore", 1)]
+    releases.tables.drop(A, kind="table")
+    releases.tables.create(A, 5)
+    releases.tables.insert(A, 6)
+    assert releases.tables.is_newest(A, 1)
+    with pytest.raises(RestoreRefused, match="changed since the plan"):
+        restore(cd, plan, seal=plan.seal)
+    assert (releases.tables.rows(A), restores(releases, A)) == ([5, 6], 0)
+
+
 def test_vacuumed_files_block_the_plan_before_anything_is_changed(releases: Releases) -> None:
     tables = releases.tables
     tables.create(A, 1)
