@@ -235,6 +235,47 @@ def test_views_are_made_again_after_the_views_they_read(releases: Releases) -> N
     tables.read_one(top)
 
 
+def view_read_in(tables: MemoryTables, *, namespace: Sequence[str], column: str = "id") -> None:
+    """CREATE OR REPLACE VIEW in a session whose schema this is."""
+    text, columns = f"SELECT {column} FROM {A.quoted}", (Column(column, "bigint"),)
+    tables.create_view(V, text=text, columns=columns, comment=None, properties={}, namespace=namespace)
+
+
+def test_a_view_of_the_same_text_that_is_read_in_another_schema_is_made_again(releases: Releases) -> None:
+    tables, cd = releases.tables, releases.cd()
+    tables.create(A, 1)
+    view_read_in(tables, namespace=("prod", "shop"))
+    release = releases.changed(["v"], lambda: view_read_in(tables, namespace=("prod", "other")))
+    plan = plan_restore(cd, release)
+    assert [i.action for i in plan.items] == ["recreate_view"]
+    restore(cd, plan, seal=plan.seal)
+    assert tables.view_namespace(V) == ("prod", "shop")
+
+
+class ReadInTheSession(MemoryTables):
+    """The view that a restore makes is read in the session's schema, whatever schema is asked for."""
+
+    def signed(self, user_metadata: str) -> MemoryTables:
+        class Signed(MemoryTables):
+            def create_view(self, view: RelationName, **made: object) -> None:  # type: ignore[override]
+                super().create_view(view, **{**made, "namespace": None})  # type: ignore[arg-type]
+
+        signed = Signed()
+        signed.relations = self.relations
+        return signed
+
+
+def test_a_view_that_was_made_again_in_another_schema_is_found(tmp_path: Path) -> None:
+    tables = ReadInTheSession()
+    releases = Releases(tmp_path, tables=tables)
+    tables.create(A, 1, columns=("id", "more"))
+    view_read_in(tables, namespace=("prod", "shop"))
+    release = releases.changed(["v"], lambda: view_read_in(tables, namespace=("prod", "shop"), column="more"))
+    plan = plan_restore(releases.cd(), release)
+    with pytest.raises(RestoreFailed, match="the view's definition is not the recorded one"):
+        restore(releases.cd(), plan, seal=plan.seal)
+
+
 def test_tables_go_back_to_a_time_and_views_do_not(releases: Releases) -> None:
     tables = releases.tables
     tables.create(A, 1, columns=("id", "more"))
