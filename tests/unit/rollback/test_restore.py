@@ -1066,17 +1066,21 @@ def test_leaving_everything_out_brings_nothing_back_and_says_so(releases: Releas
 def test_a_rollback_to_a_time_before_an_older_release_takes_that_one_from_the_good_ones(releases: Releases) -> None:
     for name in (A, B):
         releases.tables.create(name, 5)
-    first = written(releases, "b", run_id="1")
+        releases.tables.age(name, days=0.5)
+    first = written(releases, "a", run_id="1")
     moment = datetime.now(UTC)
     second = written(releases, "a", run_id="2")
-    third = written(releases, "a", run_id="3")
+    elsewhere = written(releases, "b", run_id="3")
+    third = written(releases, "a", run_id="4")
     cd = releases.cd()
     plan = plan_restore(cd, third, to=moment)
     assert [i.action for i in plan.items] == ["restore"]
     restore(cd, plan, seal=plan.seal, discard_later_writes=True)
+    assert releases.tables.rows(A) == [5, 9]
     assert cd.log.state(second).partly_rolled_back == ("prod",)
     assert cd.log.state(first).partly_rolled_back == (), "what it wrote is there"
-    assert cd.log.last_good("prod") == first
+    assert cd.log.state(elsewhere).partly_rolled_back == (), "it wrote another table"
+    assert cd.log.last_good("prod") == elsewhere
 
 
 class WrittenToAtThatMoment(MemoryTables):
