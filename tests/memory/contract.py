@@ -74,6 +74,15 @@ def a_version_is_the_newest_until_the_next_one(world: World) -> None:
     assert [world.tables.is_newest(t, version) for version in (0, 1, 2)] == [False, True, False]
 
 
+def no_version_is_the_newest_where_there_is_no_table(world: World) -> None:
+    t, v, gone = world.name("t"), world.name("v"), world.name("gone")
+    world.create(t, 1)
+    world.tables.create_view(v, text=f"SELECT id FROM {t.quoted}", columns=(), comment=None, properties={})
+    assert [world.tables.is_newest(name, 0) for name in (t, v, gone)] == [True, False, False]
+    world.tables.drop(t, kind="table")
+    assert not world.tables.is_newest(t, 0)
+
+
 def replacing_a_table_keeps_its_history_and_dropping_it_does_not(world: World) -> None:
     t = world.name("t")
     world.create(t, 1)
@@ -345,6 +354,7 @@ def _appends(commit: Commit) -> bool:
 CONTRACT = [
     a_table_has_a_history_newest_first,
     a_version_is_the_newest_until_the_next_one,
+    no_version_is_the_newest_where_there_is_no_table,
     replacing_a_table_keeps_its_history_and_dropping_it_does_not,
     restore_brings_rows_schema_and_properties_back_by_a_commit_of_its_own,
     a_fingerprint_is_of_files_and_not_of_rows,

@@ -184,7 +184,8 @@ class MemoryTables:
 
     def is_newest(self, table: RelationName, version: int) -> bool:
         """See `Tables`."""
-        return len(self.table(table).commits) == version + 1
+        found = self.relations.get(table.key)
+        return isinstance(found, MemoryTable) and len(found.commits) == version + 1
 
     def properties(self, relation: RelationName) -> dict[str, str]:
         """See `Tables`."""
