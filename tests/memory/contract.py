@@ -83,6 +83,16 @@ def no_version_is_the_newest_where_there_is_no_table(world: World) -> None:
     assert not world.tables.is_newest(t, 0)
 
 
+def replacing_a_table_resets_the_properties_that_are_not_given_again(world: World) -> None:
+    t = world.name("t")
+    world.create(t, 1)
+    world.tables.set_properties(t, {FILES_KEPT: "interval 9 days", "dbx_cd.test": "yes"})
+    world.create(t, 2)
+    assert world.tables.properties(t).keys().isdisjoint({FILES_KEPT, "dbx_cd.test"})
+    world.tables.restore(t, 1)
+    assert world.tables.properties(t)[FILES_KEPT] == "interval 9 days"
+
+
 def replacing_a_table_keeps_its_history_and_dropping_it_does_not(world: World) -> None:
     t = world.name("t")
     world.create(t, 1)
@@ -355,6 +365,7 @@ CONTRACT = [
     a_table_has_a_history_newest_first,
     a_version_is_the_newest_until_the_next_one,
     no_version_is_the_newest_where_there_is_no_table,
+    replacing_a_table_resets_the_properties_that_are_not_given_again,
     replacing_a_table_keeps_its_history_and_dropping_it_does_not,
     restore_brings_rows_schema_and_properties_back_by_a_commit_of_its_own,
     a_fingerprint_is_of_files_and_not_of_rows,

@@ -100,12 +100,11 @@ class MemoryTables:
     # What a build, or somebody else, does
 
     def create(self, name: RelationName, *rows: object, columns: Sequence[str] = ("id",)) -> None:
-        """CREATE OR REPLACE TABLE with these rows: the history goes on where there is a table."""
+        """CREATE OR REPLACE TABLE with these rows: a table that is there keeps its history, and no properties."""
         found = self.relations.get(name.key)
         table = found if isinstance(found, MemoryTable) else MemoryTable(begins=self._after_what_was_dropped(name))
         operation = "CREATE OR REPLACE TABLE AS SELECT" if table.commits else "CREATE TABLE AS SELECT"
-        properties = table.now.properties if table.contents else {}
-        content = Content({next(_FILES): rows}, tuple(Column(c, "bigint") for c in columns), properties)
+        content = Content({next(_FILES): rows}, tuple(Column(c, "bigint") for c in columns))
         table.commit(operation, content, signature=self._signature, user=self.user)
         self.relations[name.key] = table
 
