@@ -36,6 +36,8 @@ class MemoryDbt:
         calls: the arguments of every call.
         models: the texts of the models that the last call selected, by name.
         before_statement: called with target and relation before each statement.
+        killed_after: the relation after whose statement the system kills it, as for memory; None for none. It leaves no
+            `run_results.json`, which dbt writes when it ends or is interrupted (dbt-core 1.11, `task/runnable.py`).
     """
 
     def __init__(self, tables: MemoryTables) -> None:
@@ -43,6 +45,7 @@ class MemoryDbt:
         self.calls: list[list[str]] = []
         self.models: dict[str, str] = {}
         self.before_statement: Callable[[str, RelationName], None] = lambda _target, _relation: None
+        self.killed_after: RelationName | None = None
 
     def __call__(self, args: list[str]) -> DbtOutcome:
         self.calls.append(args)
@@ -58,7 +61,11 @@ class MemoryDbt:
         (out / "manifest.json").write_text(json.dumps(manifest))
         if command[0] == "ls":
             return DbtOutcome(True, listed=tuple(map(_id, self.models)))
-        results = [self._build(name, text, target) for name, text in self.models.items()]
+        results = []
+        for name, text in self.models.items():
+            results.append(self._build(name, text, target))
+            if self.killed_after == RelationName(target, "shop", name):
+                return DbtOutcome(False)
         document = {"metadata": {}, "args": {"which": command[-1]}, "results": results}
         (out / "run_results.json").write_text(json.dumps(document))
         return DbtOutcome(all(r["status"] == "success" for r in results))

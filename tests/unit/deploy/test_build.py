@@ -16,7 +16,9 @@ from dbx_cd import (
     ArtifactNotFound,
     ConfigError,
     DbtFailed,
+    DbtRun,
     DbxCdError,
+    Release,
     ReleaseError,
     ReleaseSuperseded,
     RestorePoint,
@@ -34,7 +36,7 @@ from dbx_cd.rollback.capture import capture_restore_point
 from dbx_cd.rollback.plan import RestorePlan
 from memory.releases import BOT, OWNER, Releases, relation, smoke_of
 
-ORDERS = relation("prod", "orders")
+ORDERS, PAYMENTS = relation("prod", "orders"), relation("prod", "payments")
 
 
 @pytest.fixture
@@ -113,6 +115,36 @@ def test_a_build_killed_half_way_and_repaired_needs_no_second_approval_and_goes_
     assert releases.tables.rows(ORDERS) == ["select 2 as id"]
     plan = plan_restore(cd, release)
     restore(cd, plan, seal=plan.seal, discard_later_writes=True)
+    assert releases.tables.rows(ORDERS) == ["select 1 as id"]
+
+
+def dbt_is_killed(releases: Releases) -> Release:
+    """A release that changes a table and a view and creates another table, and then the system kills its dbt."""
+    releases.model("daily", "view of ref('orders')")
+    releases.model("payments")
+    releases.deployed("1")
+    releases.model("daily", "view of ref('payments')")
+    for name in ("new", "orders", "payments"):
+        releases.model(name, "select 2 as id")
+    release = releases.approved("2", commit="b" * 40)
+    releases.dbt.killed_after = ORDERS
+    with pytest.raises(DbtFailed) as raised:
+        build_release(releases.cd(), release, target="prod")
+    assert isinstance(raised.value.result, DbtRun)
+    assert not (raised.value.result.files_dir / "run_results.json").exists()
+    assert releases.cd().log.state(release).phase == "failed"
+    return release
+
+
+def test_tables_of_a_build_whose_dbt_the_system_killed_are_brought_back(releases: Releases) -> None:
+    release, cd = dbt_is_killed(releases), releases.cd()
+    assert [releases.tables.rows(t) for t in (ORDERS, PAYMENTS)] == [["select 2 as id"], ["select 1 as id"]]
+    plan = plan_restore(cd, release, only=["orders", "payments"])
+    assert {i.name: (i.action, i.later_writes) for i in plan.items} == {
+        str(ORDERS): ("restore", ()),
+        str(PAYMENTS): ("none", ()),
+    }
+    restore(cd, plan, seal=plan.seal)
     assert releases.tables.rows(ORDERS) == ["select 1 as id"]
 
 
