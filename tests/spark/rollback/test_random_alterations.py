@@ -1,4 +1,4 @@
-"""Whatever is done to a table between two restore points comes back, or the plan names it: 240 tables, at random."""
+"""Whatever is done to a table between two restore points comes back, or the plan names it: 200 tables, at random."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from hypothesis import Phase, given, note, seed, settings, strategies as st
+from hypothesis import Phase, given, seed, settings, strategies as st
 from pyspark.sql import SparkSession
 from release_scene import Scene
 
@@ -22,8 +22,7 @@ from dbx_cd.rollback.restore import restore
 
 pytestmark = pytest.mark.deep
 
-PARTS, TABLES, EXAMPLES = 3, 20, 5
-"""Three tests, so that none takes as long as a test may; the first example of each is the simplest one."""
+TABLES, TOGETHER = 200, 20
 CREATE = (
     "CREATE TABLE @@ (id INT NOT NULL COMMENT 'the id', v STRING, w INT, CONSTRAINT pk PRIMARY KEY (id)) "
     "COMMENT 'a table' CLUSTER BY (v) TBLPROPERTIES ('delta.columnMapping.mode' = 'name', 'k' = 'v')"
@@ -119,22 +118,29 @@ def alter(scene: Scene, name: str, statements: list[str]) -> None:
             WORKED.add(statement)
 
 
-@pytest.mark.parametrize("part", range(PARTS))
-def test_every_difference_is_restored_or_named(spark: SparkSession, part: int) -> None:
-    # Nothing is made smaller after a failure: each try takes minutes.
-    @seed(part)
-    @settings(max_examples=EXAMPLES, deadline=None, phases=[Phase.generate], database=None)
-    @given(st.lists(st.lists(st.sampled_from(ALTERATIONS), min_size=1, max_size=5), min_size=TABLES, max_size=TABLES))
-    def alter_twenty_tables(done: list[list[str]]) -> None:
-        compare(spark, done)
+def drawn() -> list[list[str]]:
+    """The statements for each table. They are drawn first and run together: a table alone takes many seconds."""
+    found: list[list[str]] = []
 
-    alter_twenty_tables()
+    @seed(0)
+    @settings(max_examples=TABLES, phases=[Phase.generate], database=None)
+    @given(st.lists(st.sampled_from(ALTERATIONS), min_size=1, max_size=5))
+    def draw(statements: list[str]) -> None:
+        found.append(statements)
+
+    draw()
+    return found
+
+
+@pytest.mark.parametrize("first", range(0, TABLES, TOGETHER))
+def test_every_difference_is_restored_or_named(spark: SparkSession, first: int) -> None:
+    compare(spark, drawn()[first : first + TOGETHER])
 
 
 def compare(spark: SparkSession, done: list[list[str]]) -> None:
     """Alter a table by each of the lists of statements, bring all of them back, and look for what is not named."""
     scene = Scene.create(spark, f"random_{uuid.uuid4().hex[:8]}")
-    names = [f"t{n}" for n in range(TABLES)]
+    names = [f"t{n}" for n in range(len(done))]
 
     def each(function: Callable[[str], Any]) -> dict[str, Any]:
         with ThreadPoolExecutor(4) as pool:
@@ -148,7 +154,6 @@ def compare(spark: SparkSession, done: list[list[str]]) -> None:
     after = each(lambda name: look(scene, scene.name(name)))
     named = {item.relation.identifier: item.differences for item in plan.items}
     for name in names:
-        note(f"{name}: {done[names.index(name)]}; {named[name]}")
         differing = before[name].differing(after[name])
         missed = [aspect for aspect in differing if not any(d.startswith(f"{aspect} ") for d in named[name])]
         assert not missed, (done[names.index(name)], missed, named[name], before[name], after[name])

@@ -184,11 +184,19 @@ def test_of_retention_that_cannot_be_read_nothing_is_promised() -> None:
     assert retention({name: "interval 1 month"}, name) == retention({name: "interval 0 days"}, name) == timedelta(0)
 
 
-def test_the_version_of_today_that_was_made_of_a_version_has_its_content() -> None:
+def test_of_a_version_that_is_too_old_the_newest_of_its_content_is_gone_back_to() -> None:
     there = commit(2, "SET TBLPROPERTIES", properties='{"dbx_cd.checkpoint_interval": ""}')
     back = commit(3, "UNSET TBLPROPERTIES", properties='["delta.checkpointInterval", "dbx_cd.checkpoint_interval"]')
-    done = history("CREATE TABLE", "WRITE", there, back, "WRITE")
-    assert [done.refreshed(version) for version in range(5)] == [0, 3, 3, 3, 4]
+
+    def gone_back_to(*commits: str | Commit, kept: timedelta = timedelta(0)) -> list[int]:
+        found = history(*commits)
+        return [found.way_back(version, kept=kept)[0] for version in range(len(commits))]
+
+    set_by_somebody = commit(2, "SET TBLPROPERTIES", properties='{"delta.checkpointInterval": "50"}')
+    assert gone_back_to("CREATE TABLE", "WRITE", there, back, "WRITE") == [0, 3, 3, 3, 4]
+    assert gone_back_to("CREATE TABLE", "WRITE", there, back, "WRITE", kept=timedelta(days=36500)) == [0, 1, 2, 3, 4]
+    assert gone_back_to("CREATE TABLE", "OPTIMIZE", "VACUUM END", "WRITE") == [2, 2, 2, 3]
+    assert gone_back_to("CREATE TABLE", "WRITE", set_by_somebody, "OPTIMIZE", "WRITE") == [0, 1, 3, 3, 4]
 
 
 def test_rows_written_are_those_the_metrics_say() -> None:

@@ -148,7 +148,6 @@ def test_tables_of_a_build_whose_dbt_the_system_killed_are_brought_back(releases
     assert releases.tables.rows(ORDERS) == ["select 1 as id"]
 
 
-@pytest.mark.xfail(strict=True, reason="without run results `DbtRun.touched` says that nothing was built")
 def test_what_a_dbt_that_the_system_killed_has_built_is_the_release_s_although_it_could_not_say_so(
     releases: Releases,
 ) -> None:
