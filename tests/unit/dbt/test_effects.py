@@ -46,6 +46,8 @@ def manifest(*nodes: dict[str, Any]) -> Manifest:
         (node("n", kind="snapshot", materialized="snapshot"), True, None),
         (node("n", materialized="ephemeral"), False, None),
         (node("n", materialized="incremental", file_format="parquet"), False, None),
+        (node("n", materialized="incremental", file_format="parquet", full_refresh=True), False, "a parquet table"),
+        (node("n", materialized="incremental", file_format="parquet", full_refresh=False), True, None),
         (node("n", materialized="view"), False, "a view"),
         (node("n", materialized="materialized_view"), False, "a materialized view"),
         (node("n", materialized="table", file_format="parquet"), False, "a parquet table"),

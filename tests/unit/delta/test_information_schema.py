@@ -10,6 +10,7 @@ import pytest
 
 from dbx_cd.delta import information_schema
 from dbx_cd.delta.catalog_settings import catalog_settings
+from dbx_cd.delta.spark_tables import SparkTables
 from dbx_cd.delta.tables import NOTHING_KNOWN, Constraint
 from dbx_cd.errors import SqlFailed
 from dbx_cd.relations import RelationName
@@ -142,3 +143,16 @@ def test_what_a_platform_does_not_keep_is_unknown_and_not_empty() -> None:
     assert found == NOTHING_KNOWN
     with pytest.raises(SqlFailed, match="INSUFFICIENT_PERMISSIONS"):
         catalog_settings(Port({"*": "INSUFFICIENT_PERMISSIONS"}), [ORDERS])  # type: ignore[arg-type]
+
+
+def test_only_a_platform_that_does_not_know_the_statement_has_no_undrop() -> None:
+    class Refusing:
+        def __init__(self, condition: str) -> None:
+            self.condition = condition
+
+        def query(self, statement: str) -> list[Any]:
+            raise SqlFailed(statement, condition=self.condition)
+
+    assert SparkTables(Refusing("PARSE_SYNTAX_ERROR")).dropped(catalog="prod", schema="shop") is None  # type: ignore[arg-type]
+    with pytest.raises(SqlFailed, match="SHOW TABLES DROPPED IN"):
+        SparkTables(Refusing("INSUFFICIENT_PERMISSIONS")).dropped(catalog="prod", schema="shop")  # type: ignore[arg-type]

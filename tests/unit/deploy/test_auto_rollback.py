@@ -208,3 +208,24 @@ def test_a_release_that_has_changed_another_target_as_well_is_left_to_a_person(r
     release = logged(releases, Deploying("other"), Deployed("other", ""), Deploying("prod"), Failed("prod", "x"))
     with pytest.raises(RestoreRefused, match="has changed other as well"):
         auto_rollback(under("any", releases), release, target="prod")
+
+
+def test_a_deploy_that_the_policy_refused_before_anything_was_built_stays_failed_and_can_be_repaired(
+    releases: Releases,
+) -> None:
+    releases.deployed("1")
+    releases.tables.age(ORDERS, days=9)
+    releases.tables.refuses_properties_of = {ORDERS.key}
+    releases.model("orders", "select 2 as id")
+    release, cd = releases.approved("2", commit="b" * 40), under("any", releases)
+    strict = replace(
+        cd, config=replace(cd.config, policies=Policies(auto_rollback="any", require_rollback_ready="error"))
+    )
+    with pytest.raises(RestoreRefused, match="grant the job MODIFY"):
+        build_release(strict, release, target="prod")
+    outcome = auto_rollback(strict, release, target="prod")
+    assert str(outcome).endswith("has changed nothing in prod that a rollback would bring back")
+    assert cd.log.state(release).phase == "failed"
+    releases.tables.refuses_properties_of.clear()
+    build_release(strict, release, target="prod")
+    assert releases.tables.rows(ORDERS) == ["select 2 as id"]

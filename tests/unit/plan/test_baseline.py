@@ -103,3 +103,14 @@ def test_damaged_artifacts_of_production_are_a_reason_and_no_error(releases: Rel
     assert isinstance(found, NoBaseline)
     assert found.reason != "prod has not been built yet"
     assert "manifest.json" in found.reason
+
+
+def test_a_version_that_could_not_be_read_at_the_restore_point_is_not_compared_with(releases: Releases) -> None:
+    tables = releases.tables
+    tables.create(ORDERS, 1)
+    table = tables.table(ORDERS)
+    table.lost |= set(table.now.files)
+    release = releases.changed(["orders"], lambda: tables.create(ORDERS, 3))
+    found = of_production(releases, release).source("orders", ORDERS)
+    assert isinstance(found, NoBaseline)
+    assert "FILE_NOT_EXIST" in found.reason

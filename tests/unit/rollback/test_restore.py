@@ -23,14 +23,16 @@ from dbx_cd import (
 )
 from dbx_cd.delta.history import History
 from dbx_cd.delta.log_table import LogRow
-from dbx_cd.delta.tables import CatalogEntry, Column
+from dbx_cd.delta.tables import CatalogEntry, Column, Kind
 from dbx_cd.deploy.claim import claim
+from dbx_cd.errors import SqlFailed
 from dbx_cd.relations import RelationName
 from dbx_cd.release.events import Deployed, Deploying, Failed
 from dbx_cd.rollback.capture import capture_restore_point, record_versions_after
 from dbx_cd.rollback.differences import STAYING
 from dbx_cd.rollback.journal import RestoredRelation, unfinished
 from dbx_cd.rollback.point import RestorePoint, VersionsAfter
+from dbx_cd.rollback.present import is_untouched
 from memory.releases import Releases, relation
 from memory.tables import Content, MemoryTables
 
@@ -1235,16 +1237,10 @@ def test_retention_that_somebody_took_away_again_is_not_set_by_a_later_restore(r
 
 
 def test_a_view_whose_text_may_not_be_read_now_is_not_called_changed_by_others(releases: Releases) -> None:
-    class Hidden(MemoryTables):
-        def entries(self, relations: Sequence[RelationName]) -> dict[str, CatalogEntry]:
-            return {k: replace(e, view_text=None) for k, e in super().entries(relations).items()}
-
     releases.tables.create(A, 1, columns=("id", "more"))
     releases.tables.view(V, A)
     release = releases.changed(["v"], lambda: releases.tables.view(V, A, column="more"))
-    hidden = Hidden()
-    hidden.relations = releases.tables.relations
-    (item,) = plan_restore(replace(releases.cd(), tables=hidden), release).items
+    (item,) = plan_restore(replace(releases.cd(), tables=hidden_views(releases)), release).items
     assert (item.action, item.later_writes) == ("rebuild", ())
     assert "only its owner may read the view's text" in item.reason
 
@@ -1283,3 +1279,128 @@ def test_a_plan_that_is_not_fresh_is_looked_at_whole(tmp_path: Path) -> None:
     tables.asked = 0
     restore(cd, plan, seal=plan.seal)
     assert tables.asked > 0
+
+
+# What must not be undone, promised or hidden
+
+
+def hidden_views(releases: Releases) -> MemoryTables:
+    """The same relations, for somebody who owns none of the views."""
+
+    class Hidden(MemoryTables):
+        def entries(self, relations: Sequence[RelationName]) -> dict[str, CatalogEntry]:
+            return {k: replace(e, view_text=None) for k, e in super().entries(relations).items()}
+
+    hidden = Hidden()
+    hidden.relations = releases.tables.relations
+    return hidden
+
+
+def test_a_view_that_the_release_did_not_change_keeps_nobody_from_rolling_back_who_may_not_read_it(
+    releases: Releases,
+) -> None:
+    releases.tables.create(A, 1)
+    releases.tables.view(V, A)
+    release = releases.changed(["a", "v"], lambda: releases.tables.insert(A, 2))
+    cd = replace(releases.cd(), tables=hidden_views(releases))
+    plan = plan_restore(cd, release)
+    assert [(i.relation.identifier, i.action) for i in plan.items] == [("a", "restore"), ("v", "keep")]
+    assert "not verified" in plan.items[1].reason
+    assert restore(cd, plan, seal=plan.seal).complete
+
+
+class CannotCreateViews(MemoryTables):
+    """Refuses CREATE VIEW, as where the schema is gone in which a view is read; renames as long as it may."""
+
+    may_rename_back = True
+
+    def signed(self, user_metadata: str) -> MemoryTables:
+        return self
+
+    def create_view(self, view: RelationName, **_: object) -> None:
+        raise SqlFailed("no such schema", condition="SCHEMA_NOT_FOUND", next_step="make that schema again")
+
+    def rename(self, relation: RelationName, to: RelationName, *, kind: Kind) -> None:
+        if to == V and not self.may_rename_back:
+            raise SqlFailed("no rights", condition="INSUFFICIENT_PERMISSIONS")
+        super().rename(relation, to, kind=kind)
+
+
+@pytest.mark.parametrize("may_rename_back", [True, False])
+def test_what_stood_in_the_place_of_a_view_that_cannot_be_made_again_has_its_name_again_or_is_named(
+    releases: Releases, may_rename_back: bool
+) -> None:
+    tables = releases.tables
+    tables.create(A, 1)
+    tables.view(V, A)
+    release = releases.changed(["v"], lambda: [tables.drop(V, kind="view"), tables.create(V, 5)])
+    refusing = CannotCreateViews()
+    refusing.relations, refusing.may_rename_back = tables.relations, may_rename_back
+    cd = replace(releases.cd(), tables=refusing)
+    plan = plan_restore(cd, release)
+    with pytest.raises(RestoreFailed) as failed:
+        restore(cd, plan, seal=plan.seal)
+    assert str(failed.value).count("Next:") == 1
+    aside = [key for key in tables.relations if key not in (A.key, V.key)]
+    if may_rename_back:
+        assert (tables.rows(V), aside) == ([5], [])
+        assert "make that schema again; when the cause is gone, plan and restore again" in str(failed.value)
+    else:
+        assert V.key not in tables.relations
+        assert f"nothing has the name now: the table that had it is {aside[0]}" in str(failed.value)
+    result = failed.value.result
+    assert isinstance(result, RestoreResult)
+    assert [(r.ok, r.differences) for r in result.relations] == [(False, ())]
+
+
+def test_a_dropped_table_is_not_brought_back_to_a_time_that_nobody_can_look_up_yet(with_undrop: Releases) -> None:
+    release = table_to_view(with_undrop)
+    (blocked,) = plan_restore(with_undrop.cd(), release, to=datetime.now(UTC)).blocked
+    assert "is known when UNDROP has brought it back" in blocked.reason
+
+
+def test_where_nobody_can_say_what_undrop_would_bring_back_that_is_what_the_plan_says(releases: Releases) -> None:
+    class Refuses(MemoryTables):
+        def dropped(self, *, catalog: str, schema: str) -> frozenset[str] | None:
+            raise SqlFailed("USE SCHEMA is missing", condition="INSUFFICIENT_PERMISSIONS")
+
+    release, refusing = table_to_view(releases), Refuses()
+    refusing.relations = releases.tables.relations
+    (blocked,) = plan_restore(replace(releases.cd(), tables=refusing), release).blocked
+    assert blocked.reason.endswith("whether UNDROP can bring it back is not known: USE SCHEMA is missing")
+
+
+def test_a_version_that_has_become_too_old_since_a_fresh_plan_is_not_begun_with(releases: Releases) -> None:
+    release = written(releases, "a")
+    (item,) = plan_restore(releases.cd(), release).items
+    entry = releases.tables.entries([A])[A.key]
+    assert item.until is not None
+    assert is_untouched(releases.tables, item, entry)
+    assert not is_untouched(releases.tables, replace(item, until=datetime.now(UTC)), entry)
+
+
+def test_a_materialized_view_of_the_release_is_the_release_s_and_the_plan_says_how_to_drop_it(
+    releases: Releases,
+) -> None:
+    other = OfAnotherKind()
+    other.relations = releases.tables.relations
+    cd, release = replace(releases.cd(), tables=other), releases.open()
+    cd.log.append(release, Deploying("prod"))
+    point = capture_restore_point(replace(cd, tables=releases.tables), release, [NEW])
+    other.create(NEW, 1)
+    record_versions_after(cd, release, point, built=[NEW])
+    cd.log.append(release, Deployed("prod", ""))
+    (item,) = plan_restore(cd, release, new_tables="drop").items
+    assert item.action == "keep"
+    assert item.reason == "the release's foreign is not dropped for you: DROP FOREIGN `prod`.`shop`.`new`"
+
+
+def test_after_a_rollback_to_a_time_retention_that_was_made_longer_since_stays(releases: Releases) -> None:
+    releases.tables.create(A, 1)
+    moment = datetime.now(UTC)
+    releases.tables.set_properties(A, LONGER)  # before the release's restore point
+    release, cd = written(releases, "a"), releases.cd()
+    plan = plan_restore(cd, release, to=moment)
+    result = restore(cd, plan, seal=plan.seal, discard_later_writes=True)
+    assert (releases.tables.rows(A), releases.tables.properties(A)) == ([1], LONGER)
+    assert [r.differences for r in result.relations] == [plan.items[0].differences]
