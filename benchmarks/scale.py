@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from dbx_cd.delta.history import Commit, History
-from dbx_cd.delta.tables import CatalogEntry, CatalogSettings, TableDetail
+from dbx_cd.delta.tables import CatalogEntry, CatalogSettings, TableDetail, ViewReading
 from dbx_cd.relations import RelationName
 from dbx_cd.release.events import Release
 from dbx_cd.release.reading import LogReading
@@ -87,7 +87,7 @@ def _state(n: int, name: RelationName, names: list[RelationName]) -> RelationSta
         return RelationState(str(name), "table", "MANAGED", 1, BEFORE.at, BEFORE.mark)
     # A view over the table before it and over another view.
     text = f"SELECT * FROM {names[n - 1].quoted} JOIN {names[max(n - 2, 0)].quoted} USING (id)"
-    return RelationState(str(name), "view", "VIEW", view_text=text, view_namespace=("prod", "shop"))
+    return RelationState(str(name), "view", "VIEW", view_text=text, view_reading=ViewReading(("prod", "shop")))
 
 
 def _after(state: RelationState) -> VersionAfter:
@@ -115,8 +115,8 @@ class _Tables:
     def properties(self, _relation: RelationName) -> dict[str, str]:
         return {}
 
-    def view_namespace(self, _view: RelationName) -> tuple[str, ...]:
-        return ("prod", "shop")
+    def view_reading(self, _view: RelationName) -> ViewReading:
+        return ViewReading(("prod", "shop"))
 
     def history(self, _table: RelationName, **_limit: Any) -> History:
         return History.of(COMMITS)

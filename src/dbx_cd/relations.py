@@ -17,8 +17,12 @@ def quote(identifier: str) -> str:
 
 
 def string_literal(text: str) -> str:
-    """Text as a Spark SQL string literal (backslash escapes, as in Spark's default `escapedStringLiterals=false`)."""
-    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+    """Text as a Spark SQL string literal (backslash escapes, as in Spark's default `escapedStringLiterals=false`).
+
+    `${...}` is written so that Spark does not take it for a variable, whose value it would put there (measured).
+    """
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'").replace("${", "\\u0024{")
+    return f"'{escaped}'"
 
 
 def split_name(text: str) -> list[str]:

@@ -13,7 +13,7 @@ import pytest
 from dbx_cd.delta.history import Commit
 from dbx_cd.delta.log_table import Brief, LogRow, LogTable
 from dbx_cd.delta.retention import FILES_KEPT
-from dbx_cd.delta.tables import Column, Tables
+from dbx_cd.delta.tables import Column, Tables, ViewReading
 from dbx_cd.errors import SqlFailed
 from dbx_cd.relations import RelationName
 from dbx_cd.release.state import STATE_FIELDS
@@ -240,10 +240,10 @@ def a_view_is_read_in_the_schema_it_was_made_in(world: World) -> None:
     t, v = world.name("t"), world.name("v")
     world.create(t, 1)
     here, plain = (t.catalog, t.schema), {"columns": (), "comment": None, "properties": {}}
-    world.tables.create_view(v, text="SELECT id FROM t", namespace=here, **plain)  # type: ignore[arg-type]
-    assert world.tables.view_namespace(v) == here
+    world.tables.create_view(v, text="SELECT id FROM t", reading=ViewReading(here), **plain)  # type: ignore[arg-type]
+    assert world.tables.view_reading(v).namespace == here
     world.tables.create_view(v, text=f"SELECT id FROM {t.quoted}", **plain)  # type: ignore[arg-type]
-    assert world.tables.view_namespace(v) != here, "the session's own schema is what it was"
+    assert world.tables.view_reading(v).namespace != here, "the session's own schema is what it was"
 
 
 def properties_are_unset_by_a_commit_that_names_them(world: World) -> None:

@@ -10,7 +10,16 @@ from datetime import UTC, datetime, timedelta
 
 from dbx_cd.delta.history import Commit, History
 from dbx_cd.delta.retention import retention
-from dbx_cd.delta.tables import CatalogEntry, CatalogSettings, Column, Fingerprint, Kind, TableDetail
+from dbx_cd.delta.tables import (
+    UNKNOWN_READING,
+    CatalogEntry,
+    CatalogSettings,
+    Column,
+    Fingerprint,
+    Kind,
+    TableDetail,
+    ViewReading,
+)
 from dbx_cd.errors import SqlFailed
 from dbx_cd.relations import RelationName
 
@@ -77,7 +86,7 @@ class MemoryView:
     columns: tuple[Column, ...] = ()
     comment: str | None = None
     properties: Mapping[str, str] = field(default_factory=dict)
-    namespace: tuple[str, ...] = ("spark_catalog", "default")
+    reading: ViewReading = UNKNOWN_READING
 
 
 class MemoryTables:
@@ -215,11 +224,11 @@ class MemoryTables:
         names = map(RelationName.parse, self.dropped_tables)
         return frozenset(n.identifier for n in names if (n.catalog, n.schema) == (catalog.lower(), schema.lower()))
 
-    def view_namespace(self, view: RelationName) -> tuple[str, ...] | None:
+    def view_reading(self, view: RelationName) -> ViewReading:
         """See `Tables`."""
         found = self.relations.get(view.key)
         assert isinstance(found, MemoryView)
-        return found.namespace
+        return found.reading
 
     def read_one(self, relation: RelationName) -> None:
         """See `Tables`; a view needs its columns in what it reads."""
@@ -271,14 +280,14 @@ class MemoryTables:
         columns: Sequence[Column],
         comment: str | None,
         properties: Mapping[str, str],
-        namespace: Sequence[str] | None = None,
+        reading: ViewReading = UNKNOWN_READING,
     ) -> None:
         """See `Tables`."""
         if isinstance(self.relations.get(view.key), MemoryTable):
             raise SqlFailed(f"[EXPECT_VIEW_NOT_TABLE] {view.quoted}", condition="EXPECT_VIEW_NOT_TABLE")
-        self.relations[view.key] = MemoryView(
-            text, tuple(columns), comment, dict(properties), tuple(namespace or self.current_schema)
-        )
+        if reading.namespace is None:
+            reading = replace(reading, namespace=self.current_schema)
+        self.relations[view.key] = MemoryView(text, tuple(columns), comment, dict(properties), reading)
 
     def drop(self, relation: RelationName, *, kind: Kind) -> None:
         """See `Tables`."""

@@ -45,6 +45,8 @@ def test_identifier_in_backticks_has_its_backticks_doubled() -> None:
     assert quote("a`; drop table x; --") == "`a``; drop table x; --`"
 
 
-@pytest.mark.parametrize(("text", "literal"), [("it's", r"'it\'s'"), ("a\\", r"'a\\'"), (r"\'", r"'\\\''")])
+@pytest.mark.parametrize(
+    ("text", "literal"), [("it's", r"'it\'s'"), ("a\\", r"'a\\'"), (r"\'", r"'\\\''"), ("${env:A}", r"'\u0024{env:A}'")]
+)
 def test_text_in_a_string_literal_cannot_end_it(text: str, literal: str) -> None:
     assert string_literal(text) == literal

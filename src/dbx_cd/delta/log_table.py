@@ -106,8 +106,10 @@ class DeltaLogTable:
     def append(self, rows: Sequence[LogRow]) -> None:
         """One Delta commit, tagged with the first event's id."""
         self._create()
-        written = [{**vars(row), "at": row.at.isoformat()} for row in rows]
-        self._sql.append(self.name, _from_json(), user_metadata=f"dbx_cd {rows[0].event_id}", rows=json.dumps(written))
+        written = json.dumps([{**vars(row), "at": row.at.isoformat()} for row in rows])
+        # Spark puts settings and the environment in place of ${...}, in the values of parameters as well (measured).
+        as_is = written.replace("${", "\\u0024{")
+        self._sql.append(self.name, _from_json(), user_metadata=f"dbx_cd {rows[0].event_id}", rows=as_is)
 
     def rows(
         self, *, release_id: str | None = None, kinds: Sequence[str] = (), brief: Brief | None = None

@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
+import json
+import logging
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dbx_cd.delta import information_schema
 from dbx_cd.delta.catalog_settings import catalog_settings
 from dbx_cd.delta.history import Commit, History
 from dbx_cd.delta.sql import Sql
-from dbx_cd.delta.tables import CatalogEntry, CatalogSettings, Column, Fingerprint, Kind, TableDetail
-from dbx_cd.delta.views import create_view_sql, property_list
+from dbx_cd.delta.tables import (
+    UNKNOWN_READING,
+    CatalogEntry,
+    CatalogSettings,
+    Column,
+    Fingerprint,
+    Kind,
+    TableDetail,
+    ViewReading,
+)
+from dbx_cd.delta.views import AS_WRITTEN, create_view_sql, meaning, property_list
 from dbx_cd.errors import SqlFailed
 from dbx_cd.relations import RelationName, quote, split_name, string_literal
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+_log = logging.getLogger(__name__)
 
 _NAMESPACE_ROW = "View Catalog and Namespace"
 _NAMESPACE_ROWS = ("View Current Catalog", "View Current Namespace")
@@ -129,12 +141,33 @@ class SparkTables:
             raise
         return frozenset(str(r["tableName"]).lower() for r in rows)
 
-    def view_namespace(self, view: RelationName) -> tuple[str, ...] | None:
-        """DESCRIBE EXTENDED: in one row (Databricks, and Spark's own catalog), or in two (other catalogs; measured)."""
+    def view_reading(self, view: RelationName) -> ViewReading:
+        """Two forms of DESCRIBE EXTENDED.
+
+        The namespace is in one row (Databricks, and Spark's own catalog), or in two (other catalogs; measured). The SQL
+        settings are in the JSON form alone, which Spark has from 4.0 on and Databricks Runtime from 16.2 on
+        (documentation); whether Databricks shows them there was not verified.
+        """
         rows = {r["col_name"]: r["data_type"] for r in self.sql.query(f"DESCRIBE TABLE EXTENDED {view.quoted}")}
         parts = [rows.get(name) for name in _NAMESPACE_ROWS]
         found = rows.get(_NAMESPACE_ROW) or (".".join(p for p in parts if p) if all(parts) else None)
-        return tuple(split_name(found)) if found else None
+        more = self._as_json(view)
+        settings = more.get("view_creation_spark_configuration")
+        return ViewReading(
+            namespace=tuple(split_name(found)) if found else None,
+            schema_mode=rows.get("View Schema Mode") or None,
+            collation=more.get("collation"),
+            settings=None if settings is None else meaning(settings),
+        )
+
+    def _as_json(self, view: RelationName) -> dict[str, Any]:
+        try:
+            row = self.sql.query(f"DESCRIBE TABLE EXTENDED {view.quoted} AS JSON")[0]
+        except SqlFailed as exc:
+            _log.debug("%s: no description as JSON: %s", view, exc)
+            return {}
+        found: dict[str, Any] = json.loads(row[0])
+        return found
 
     def read_one(self, relation: RelationName) -> None:
         """See `Tables`."""
@@ -165,11 +198,14 @@ class SparkTables:
         columns: Sequence[Column],
         comment: str | None,
         properties: Mapping[str, str],
-        namespace: Sequence[str] | None = None,
+        reading: ViewReading = UNKNOWN_READING,
     ) -> None:
-        """CREATE OR REPLACE VIEW; Spark keeps the session's catalog and schema with it."""
-        with self.sql.current_schema(namespace):
-            self.sql.execute(create_view_sql(view, text=text, columns=columns, comment=comment, properties=properties))
+        """CREATE OR REPLACE VIEW; Spark keeps the session's catalog, schema and SQL settings with it."""
+        statement = create_view_sql(
+            view, text=text, columns=columns, comment=comment, properties=properties, reading=reading
+        )
+        with self.sql.current_schema(reading.namespace), self.sql.settings({**(reading.settings or {}), **AS_WRITTEN}):
+            self.sql.execute(statement)
 
     def drop(self, relation: RelationName, *, kind: Kind) -> None:
         """DROP ... IF EXISTS."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -105,6 +105,28 @@ class Sql:
                 # Spark answers with backticks where a name needs them (measured).
                 names = [part for name in before for part in split_name(name) or [name]]
                 self.execute(f"USE {'.'.join(map(quote, names))}")
+
+    @contextmanager
+    def settings(self, wanted: Mapping[str, str]) -> Iterator[None]:
+        """Let settings of the session have these values for a while; one that cannot be set stays as it is."""
+        conf = self._spark.conf
+        before = {name: conf.get(name, None) for name in wanted}
+        try:
+            for name, value in wanted.items():
+                if before[name] != value:
+                    self._set(name, value)
+            yield
+        finally:
+            for name, old in before.items():
+                if old != wanted[name]:
+                    self._set(name, old)
+
+    def _set(self, name: str, value: str | None) -> None:
+        try:
+            with _translated(f"SET {name}"):
+                self._spark.conf.unset(name) if value is None else self._spark.conf.set(name, value)
+        except SqlFailed as exc:
+            _log.warning("the setting %s cannot be changed here: %s", name, exc.what)
 
     def exists(self, table: RelationName) -> bool:
         """Whether there is a table or view of that name."""

@@ -49,6 +49,25 @@ class CatalogEntry:
 
 
 @dataclass(frozen=True)
+class ViewReading:
+    """How a view's query is read: what the platform keeps with the text; what it does not say is None."""
+
+    namespace: tuple[str, ...] | None = None
+    """Catalog and schema in which names of one or two parts mean relations."""
+    schema_mode: str | None = None
+    """What becomes of the view when what it reads changes: COMPENSATION, EVOLUTION, BINDING or TYPE EVOLUTION."""
+    collation: str | None = None
+    """The default collation."""
+    settings: Mapping[str, str] | None = None
+    """The SQL settings that change what a query means, such as ANSI mode and time zone, as they were when it was made:
+    Spark reads the view under them, whatever those of the reader's session are (measured)."""
+
+
+UNKNOWN_READING = ViewReading()
+"""Nothing is known of how a view is read: then it is read as the session that makes it does."""
+
+
+@dataclass(frozen=True)
 class Constraint:
     """An informational key: the catalog keeps it, Delta's RESTORE neither reverts nor drops it."""
 
@@ -200,8 +219,8 @@ class Tables(Protocol):
     def dropped(self, *, catalog: str, schema: str) -> frozenset[str] | None:
         """Names, in lower case, of the dropped tables that UNDROP can bring back; None where there is no UNDROP."""
 
-    def view_namespace(self, view: RelationName) -> tuple[str, ...] | None:
-        """Catalog and schema in which a view's query is read; None where the platform does not say it."""
+    def view_reading(self, view: RelationName) -> ViewReading:
+        """How a view's query is read, as far as the platform says it."""
 
     def read_one(self, relation: RelationName) -> None:
         """Read one row, which a view that has lost a column does not survive."""
@@ -226,11 +245,11 @@ class Tables(Protocol):
         columns: Sequence[Column],
         comment: str | None,
         properties: Mapping[str, str],
-        namespace: Sequence[str] | None = None,
+        reading: ViewReading = UNKNOWN_READING,
     ) -> None:
         """Create or replace a view.
 
-        `namespace`: catalog and schema in which its query is read; by default the session's current ones.
+        `reading`: how its query is read; what is not known of that is as in the session.
         """
 
     def drop(self, relation: RelationName, *, kind: Kind) -> None:

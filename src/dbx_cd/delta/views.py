@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 
-from dbx_cd.delta.tables import Column
+from dbx_cd.delta.tables import UNKNOWN_READING, Column, ViewReading
 from dbx_cd.relations import RelationName, quote, string_literal
 
 _PART = r"(`(?:[^`]|``)+`|[\w$-]+)"
@@ -71,16 +71,52 @@ def with_other_relations(text: str, others: Mapping[str, RelationName]) -> str:
     return _THREE_PARTS.sub(other, text)
 
 
+AS_WRITTEN = {"spark.sql.variable.substitute": "false"}
+"""Settings under which a text goes into a view as it is: else Spark replaces what looks like a variable in it."""
+
+_MEANING = (
+    "spark.sql.ansi.",
+    "spark.sql.caseSensitive",
+    "spark.sql.crossJoin.",
+    "spark.sql.decimalOperations.",
+    "spark.sql.groupBy",
+    "spark.sql.legacy.",
+    "spark.sql.mapKeyDedupPolicy",
+    "spark.sql.orderByOrdinal",
+    "spark.sql.parser.",
+    "spark.sql.session.timeZone",
+)
+
+
+def meaning(settings: Mapping[str, str]) -> dict[str, str]:
+    """Those of the settings kept with a view that say what its query means, not how it is carried out."""
+    return {name: value for name, value in sorted(settings.items()) if name.startswith(_MEANING)}
+
+
 def create_view_sql(
-    view: RelationName, *, text: str, columns: Sequence[Column], comment: str | None, properties: Mapping[str, str]
+    view: RelationName,
+    *,
+    text: str,
+    columns: Sequence[Column],
+    comment: str | None,
+    properties: Mapping[str, str],
+    reading: ViewReading = UNKNOWN_READING,
 ) -> str:
-    """CREATE OR REPLACE VIEW from its parts; the column list keeps names and comments that the query does not say."""
+    """CREATE OR REPLACE VIEW from its parts; the column list keeps names and comments that the query does not say.
+
+    A view that follows the schema of what it reads has no such list: Spark refuses it (measured).
+    """
+    columns = () if reading.schema_mode == "EVOLUTION" else columns
     listed = ", ".join(quote(c.name) + (f" COMMENT {string_literal(c.comment)}" if c.comment else "") for c in columns)
     parts = [f"CREATE OR REPLACE VIEW {view.quoted}"]
     if listed:
         parts.append(f"({listed})")
     if comment:
         parts.append(f"COMMENT {string_literal(comment)}")
+    if reading.schema_mode:
+        parts.append(f"WITH SCHEMA {reading.schema_mode}")
+    if reading.collation and reading.collation != "UTF8_BINARY":
+        parts.append(f"DEFAULT COLLATION {reading.collation}")
     if properties:
         parts.append(f"TBLPROPERTIES ({property_list(properties)})")
     return " ".join(parts) + f" AS {text}"

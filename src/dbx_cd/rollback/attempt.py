@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from dbx_cd.delta.views import dependency_levels
 from dbx_cd.errors import DbxCdError, SqlFailed
+from dbx_cd.rollback.differences import retyped
 from dbx_cd.rollback.journal import RestoredRelation
 from dbx_cd.rollback.plan_item import PlanItem
 from dbx_cd.rollback.progress import OnProgress
@@ -137,7 +138,10 @@ class Attempt:
                 return replace(done, proof=self._proof(item, before), version_after=version, moved_to=moved)
             case "recreate_view":
                 moved = self.statements.recreate_view(item, before)
-                return replace(done, proof=verify_view(tables, before), moved_to=moved)
+                proof = verify_view(tables, before)
+                entry = tables.entries([before.relation])[before.relation.key]
+                differences = (*done.differences, *retyped(before, entry))
+                return replace(done, proof=proof, moved_to=moved, differences=differences)
             case "drop":
                 self.statements.drop(item, before)
                 return replace(done, proof="dropped")

@@ -157,7 +157,7 @@ def _without_version(tables: Tables, relation: RelationName, entry: CatalogEntry
         columns=entry.columns,
         comment=entry.comment,
         view_text=entry.view_text,
-        view_namespace=tables.view_namespace(relation) if is_view else None,
+        view_reading=tables.view_reading(relation) if is_view else None,
         view_properties=tables.properties(relation) if is_view else {},
     )
 

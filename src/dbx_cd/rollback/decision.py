@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from dbx_cd.delta.history import History
 from dbx_cd.delta.retention import FILES_KEPT, RETENTION, retention
 from dbx_cd.errors import SqlFailed
-from dbx_cd.rollback.differences import left_by_restore, left_where_nothing_is_done
+from dbx_cd.rollback.differences import left_by_recreation, left_by_restore, left_where_nothing_is_done
 from dbx_cd.rollback.ownership import OwnCommits, is_same_table, mark
 from dbx_cd.rollback.plan_item import Action, NewTables, PlanItem
 from dbx_cd.rollback.readiness import readiness_of
@@ -76,7 +76,7 @@ def _differences(item: PlanItem, before: RelationState, now: Present, to: dateti
     if item.action == "none":
         return left_where_nothing_is_done(before, now)
     kept = (f"property {k} stays {v!r}, which was made longer since" for k, v in sorted(item.keep_properties.items()))
-    return (*left_by_restore(before, now), *kept)
+    return (*left_by_restore(before, now), *left_by_recreation(before), *kept)
 
 
 def _created(item: PlanItem, now: Present, own: OwnCommits, new_tables: NewTables, to: datetime | None) -> PlanItem:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from dbx_cd.delta.history import IN_COMMIT_TIMES
-from dbx_cd.delta.tables import CatalogSettings, TableDetail
+from dbx_cd.delta.tables import CatalogEntry, CatalogSettings, TableDetail
 from dbx_cd.rollback.relation_state import Present, RelationState
 
 STAYING = (
@@ -29,6 +29,26 @@ def left_by_restore(before: RelationState, now: Present) -> tuple[str, ...]:
         *_of_protocol(before.detail, now.detail),
         *_of_properties(before.detail, now.detail, staying=True),
         *_of_timestamps(before.properties, now.properties),
+    )
+
+
+def left_by_recreation(before: RelationState) -> tuple[str, ...]:
+    """What a view that is made again cannot be given as it was, since nobody knows it."""
+    if before.kind != "view" or (before.view_reading is not None and before.view_reading.settings is not None):
+        return ()
+    return (
+        "SQL settings under which it is read (ANSI mode, time zone) are those of the session that makes it again: the "
+        "platform did not say what they were",
+    )
+
+
+def retyped(before: RelationState, now: CatalogEntry) -> tuple[str, ...]:
+    """The columns of a view that was made again whose types are others: what it reads, or how, is not what it was."""
+    then = {c.name: c.type for c in before.columns}
+    return tuple(
+        f"column {c.name} is {c.type}, was {then[c.name]}"
+        for c in now.columns
+        if c.name in then and c.type != then[c.name]
     )
 
 

@@ -27,11 +27,11 @@ def present_of(tables: Tables, before: RelationState, entry: CatalogEntry, *, de
         commits = commits.with_times_of(properties, recorded=before.properties)
         return Present(entry, properties, detail, history=commits)
     if entry.kind == "view":
-        properties, namespace = tables.properties(relation), tables.view_namespace(relation)
-        # Records of before the namespace was kept have none to compare with.
-        older = view_definition(entry, properties, namespace=None)
-        whole = view_definition(entry, properties, namespace=namespace)
-        is_older = before.kind == "view" and before.view_namespace is None
+        properties, reading = tables.properties(relation), tables.view_reading(relation)
+        # Records of before that was kept have none to compare with.
+        older = view_definition(entry, properties, reading=None)
+        whole = view_definition(entry, properties, reading=reading)
+        is_older = before.kind == "view" and before.view_reading is None
         return Present(entry, definition=older if is_older else whole, definitions=frozenset({older, whole}))
     return Present(entry)
 

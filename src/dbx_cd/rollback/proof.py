@@ -90,13 +90,11 @@ def verify_view(tables: Tables, before: RelationState) -> str:
     """
     view = before.relation
     entry = tables.entries([view])[view.key]
-    namespace = None if before.view_namespace is None or entry.kind != "view" else tables.view_namespace(view)
-    if entry.kind != "view" or (
-        view_definition(entry, tables.properties(view), namespace=namespace) != before.definition
-    ):
+    reading = None if before.view_reading is None or entry.kind != "view" else tables.view_reading(view)
+    if entry.kind != "view" or (view_definition(entry, tables.properties(view), reading=reading) != before.definition):
         raise RestoreFailed("the view's definition is not the recorded one", where=before.name)
     tables.read_one(before.relation)
-    return "text, schema it is read in, columns, comment and properties are the recorded ones, and it answers"
+    return "text, how it is read, columns, comment and properties are the recorded ones, and it answers"
 
 
 def is_copy_of(tables: SparkTables, item: PlanItem, name: RelationName, copy: Clone) -> str:

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from functools import cached_property
 
 from dbx_cd.delta.history import History
-from dbx_cd.delta.tables import NOTHING_KNOWN, CatalogEntry, CatalogSettings, Column, Fingerprint, Kind, TableDetail
+from dbx_cd.delta.tables import (
+    NOTHING_KNOWN,
+    CatalogEntry,
+    CatalogSettings,
+    Column,
+    Fingerprint,
+    Kind,
+    TableDetail,
+    ViewReading,
+)
 from dbx_cd.digest import digest
 from dbx_cd.errors import DbxCdError
 from dbx_cd.relations import RelationName
@@ -50,8 +59,8 @@ class RelationState:
     """What the catalog keeps of it besides."""
     view_text: str | None = None
     """The query of a view, where this user may read it."""
-    view_namespace: tuple[str, ...] | None = None
-    """Catalog and schema in which the view's query is read: names of one or two parts in it mean relations there."""
+    view_reading: ViewReading | None = None
+    """How the view's query is read; None in records of before that was kept."""
     view_properties: Mapping[str, str] = field(default_factory=dict)
     """The properties of a view."""
     properties_after: Mapping[str, str] | None = None
@@ -73,7 +82,12 @@ class RelationState:
         """A digest of what a view is; None for what is no view."""
         if self.kind != "view":
             return None
-        return view_definition(self, self.view_properties, namespace=self.view_namespace)
+        return view_definition(self, self.view_properties, reading=self.view_reading)
+
+    @property
+    def view_namespace(self) -> tuple[str, ...] | None:
+        """Catalog and schema in which names of one or two parts in the view's query mean relations."""
+        return self.view_reading.namespace if self.view_reading else None
 
     @property
     def properties(self) -> Mapping[str, str]:
@@ -82,15 +96,15 @@ class RelationState:
 
 
 def view_definition(
-    view: RelationState | CatalogEntry, properties: Mapping[str, str], *, namespace: Sequence[str] | None
+    view: RelationState | CatalogEntry, properties: Mapping[str, str], *, reading: ViewReading | None
 ) -> str:
-    """A digest of what a view is: text, where that is read, columns, comment and properties.
+    """A digest of what a view is: text, how that is read, columns, comment and properties.
 
-    `namespace` is None for records of before it was kept, and for whatever is compared with them.
+    `reading` is None for records of before it was kept, and for whatever is compared with them.
     """
     columns = [(c.name, c.comment) for c in view.columns]
     parts: list[object] = [view.view_text, columns, view.comment or None, dict(properties)]
-    return digest(parts if namespace is None else [*parts, list(namespace)])
+    return digest(parts if reading is None else [*parts, asdict(reading)])
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from dbx_cd.delta.history import History
 from dbx_cd.delta.retention import retention
-from dbx_cd.delta.tables import Kind, Tables
+from dbx_cd.delta.tables import UNKNOWN_READING, Kind, Tables
 from dbx_cd.errors import RestoreFailed, RestoreRefused, SqlFailed
 from dbx_cd.relations import RelationName
 from dbx_cd.rollback.ownership import history_since, is_restored, mark
@@ -120,7 +120,7 @@ class RestoreStatements:
                 columns=before.columns,
                 comment=before.comment,
                 properties=before.view_properties,
-                namespace=before.view_namespace,
+                reading=before.view_reading or UNKNOWN_READING,
             )
         except SqlFailed:
             self._move_back(moved, before.relation, kind_now)

@@ -41,6 +41,14 @@ def test_an_event_is_one_delta_commit_signed_with_its_id(spark: SparkSession, lo
     assert newest["userMetadata"] == f"dbx_cd {event.event_id}"
 
 
+def test_what_looks_like_a_variable_is_read_as_it_was_written(log: ReleaseLog) -> None:
+    """Spark would put the environment's secrets there, and nothing in the place of what it does not know."""
+    release = log.open(FIRST, run_id="variables", requester="ci")
+    text = r"${env:HOME} ${spark.app.name} ${nothing} \${HOME} $HOME '${HOME}'"
+    log.append(release, Failed("prod", text))
+    assert log.last(release, Failed) == Failed("prod", text)
+
+
 def test_order_is_commit_order_also_after_optimize(spark: SparkSession, log: ReleaseLog) -> None:
     release = log.open(FIRST, run_id="in order", requester="ci")
     for record in (Deploying("prod"), Failed("prod", "no"), Deploying("prod"), Deployed("prod", "d")):

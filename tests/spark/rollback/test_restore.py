@@ -82,11 +82,66 @@ def test_a_view_over_a_name_of_one_part_reads_the_same_table_again_wherever_it_i
     plan = plan_restore(scene.cd, release)
     result = restore(scene.cd, plan, seal=plan.seal)
     assert [r.rate for r in scene.sql("SELECT * FROM @v")] == [1]
-    assert "schema it is read in" in result.relations[0].proof
+    assert "how it is read" in result.relations[0].proof
     assert scene.spark.sql("SELECT current_schema()").collect()[0][0] == other
     scene.sql("CREATE OR REPLACE VIEW @v AS SELECT rate FROM rates")  # the same text, and another table
     assert [r.rate for r in scene.sql("SELECT * FROM @v")] == [2]
     assert [i.action for i in plan_restore(scene.cd, release).items] == ["recreate_view"]
+
+
+READ_UNDER = {
+    "zoned": {"spark.sql.session.timeZone": "America/New_York"},
+    "lenient": {"spark.sql.ansi.enabled": "false"},
+    "written": {"spark.sql.variable.substitute": "false"},
+}
+"""The settings under which each of these views was made."""
+
+VIEWS = {
+    "zoned": "CREATE OR REPLACE VIEW @zoned AS SELECT to_date(at) d, count(*) n FROM @events GROUP BY 1 ORDER BY 1",
+    "lenient": "CREATE OR REPLACE VIEW @lenient AS SELECT sum(cast(amount AS INT)) total FROM @events",
+    "written": "CREATE OR REPLACE VIEW @written AS SELECT '${spark.app.name}' what",
+    "collated": "CREATE OR REPLACE VIEW @collated DEFAULT COLLATION UTF8_LCASE AS SELECT 'A' s, 'A' = 'a' same",
+    "evolving": "CREATE OR REPLACE VIEW @evolving WITH SCHEMA EVOLUTION AS SELECT * FROM @events",
+    "bound": "CREATE OR REPLACE VIEW @bound WITH SCHEMA BINDING AS SELECT * FROM @events",
+}
+
+
+def make(scene: Scene, name: str) -> None:
+    with SparkTables.of(scene.spark).sql.settings(READ_UNDER.get(name, {})):
+        scene.sql(VIEWS[name])
+
+
+def test_views_are_read_as_they_were_whatever_the_session_s_settings_are(scene: Scene) -> None:
+    """ANSI mode, time zone, default collation, schema mode, and text that looks like a variable."""
+    tables = SparkTables.of(scene.spark)
+    scene.sql(
+        "CREATE TABLE @events AS SELECT TIMESTAMP '2026-01-01T02:00:00Z' at, '10' amount",
+        "INSERT INTO @events VALUES (TIMESTAMP '2026-01-01T12:00:00Z', 'n/a')",
+    )
+
+    def answers() -> dict[str, object]:
+        return {name: scene.sql(f"SELECT * FROM @{name}") for name in VIEWS} | {
+            f"{name} is read": tables.view_reading(scene.name(name)) for name in VIEWS
+        }
+
+    for name in VIEWS:
+        make(scene, name)
+    before = answers()
+    assert [row.n for row in before["zoned"]] == [1, 1]  # type: ignore[attr-defined]
+    settings = tables.view_reading(scene.name("lenient")).settings
+    assert settings is not None
+    assert settings["spark.sql.ansi.enabled"] == "false"
+
+    def change() -> None:
+        scene.sql(*(VIEWS[name] for name in ("zoned", "lenient")))  # the same text, under this session's settings
+        scene.sql(*(f"CREATE OR REPLACE VIEW @{name} AS SELECT 1 one" for name in list(VIEWS)[2:]))
+
+    release, _ = scene.deploy(list(VIEWS), change)
+    plan = plan_restore(scene.cd, release)
+    assert {i.action for i in plan.items} == {"recreate_view"}
+    result = restore(scene.cd, plan, seal=plan.seal)
+    assert answers() == before
+    assert [r.differences for r in result.relations] == [()] * len(VIEWS)
 
 
 def test_what_only_delta_has_comes_back_and_a_vacuumed_table_does_not(scene: Scene) -> None:

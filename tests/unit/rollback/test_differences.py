@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from dbx_cd import RestorePlan, plan_restore, restore
-from dbx_cd.delta.tables import NOTHING_KNOWN, CatalogEntry, CatalogSettings, Column, Constraint, TableDetail
-from dbx_cd.rollback.differences import left_by_restore, left_where_nothing_is_done
+from dbx_cd.delta.tables import (
+    NOTHING_KNOWN,
+    CatalogEntry,
+    CatalogSettings,
+    Column,
+    Constraint,
+    TableDetail,
+    ViewReading,
+)
+from dbx_cd.relations import RelationName
+from dbx_cd.rollback.differences import left_by_recreation, left_by_restore, left_where_nothing_is_done
 from dbx_cd.rollback.relation_state import Present, RelationState
 from memory.releases import Releases, relation
+from memory.tables import MemoryTables
 
 A = relation("prod", "a")
 SETTINGS = CatalogSettings(
@@ -144,3 +154,36 @@ def test_in_commit_timestamps_that_are_turned_on_again_have_another_beginning() 
     before, now = replace(BEFORE, detail=replace(DETAIL, properties=on)), replace(NOW, properties=off)
     assert [d for d in left_by_restore(before, now) if "inCommitTimestampEnablement" in d] != []
     assert left_by_restore(before, replace(NOW, properties=on)) == ()
+
+
+@pytest.mark.parametrize("reading", [None, ViewReading(("prod", "shop"))], ids=["older record", "hidden"])
+def test_settings_under_which_a_view_was_read_are_named_where_nobody_knows_them(reading: ViewReading | None) -> None:
+    view = RelationState("prod.shop.v", "view", "VIEW", view_reading=reading)
+    assert [d.split(" are those of")[0] for d in left_by_recreation(view)] == [
+        "SQL settings under which it is read (ANSI mode, time zone)"
+    ]
+    known = replace(view, view_reading=ViewReading(settings={"spark.sql.ansi.enabled": "true"}))
+    assert left_by_recreation(known) == ()
+    assert left_by_recreation(replace(view, kind="table")) == ()
+
+
+def test_columns_of_a_view_that_have_other_types_when_it_is_made_again_are_named(tmp_path: Path) -> None:
+    releases = Releases(tmp_path)
+    tables, view = releases.tables, relation("prod", "v")
+    tables.create(A, 1)
+    make = {"text": f"SELECT id FROM {A.quoted}", "comment": None, "properties": {}}
+    tables.create_view(view, columns=(Column("id", "string collate utf8_lcase"),), **make)  # type: ignore[arg-type]
+    release, cd = releases.changed(["v"], lambda: tables.drop(view, kind="view")), releases.cd()
+    plan = plan_restore(cd, release)
+
+    class OfAnotherType(MemoryTables):
+        def entries(self, relations: Sequence[RelationName]) -> dict[str, CatalogEntry]:
+            found = super().entries(relations)
+            return {
+                k: replace(e, columns=tuple(replace(c, type="string") for c in e.columns)) for k, e in found.items()
+            }
+
+    retyping = OfAnotherType()
+    retyping.relations = tables.relations
+    (done,) = restore(replace(cd, tables=retyping), plan, seal=plan.seal).relations
+    assert "column id is string, was string collate utf8_lcase" in done.differences

@@ -23,7 +23,7 @@ from dbx_cd import (
 )
 from dbx_cd.delta.history import History
 from dbx_cd.delta.log_table import LogRow
-from dbx_cd.delta.tables import CatalogEntry, Column, Kind
+from dbx_cd.delta.tables import UNKNOWN_READING, CatalogEntry, Column, Kind, ViewReading
 from dbx_cd.deploy.claim import claim
 from dbx_cd.errors import SqlFailed
 from dbx_cd.relations import RelationName
@@ -232,7 +232,7 @@ def test_views_are_made_again_after_the_views_they_read(releases: Releases) -> N
     assert [i.name for i in plan.items] == [str(A), str(V), str(top)]
     result = restore(releases.cd(), plan, seal=plan.seal)
     assert [r.proof for r in result.relations[1:]] == [
-        "text, schema it is read in, columns, comment and properties are the recorded ones, and it answers"
+        "text, how it is read, columns, comment and properties are the recorded ones, and it answers"
     ] * 2
     tables.read_one(top)
 
@@ -240,7 +240,9 @@ def test_views_are_made_again_after_the_views_they_read(releases: Releases) -> N
 def view_read_in(tables: MemoryTables, *, namespace: Sequence[str], column: str = "id") -> None:
     """CREATE OR REPLACE VIEW in a session whose schema this is."""
     text, columns = f"SELECT {column} FROM {A.quoted}", (Column(column, "bigint"),)
-    tables.create_view(V, text=text, columns=columns, comment=None, properties={}, namespace=namespace)
+    tables.create_view(
+        V, text=text, columns=columns, comment=None, properties={}, reading=ViewReading(tuple(namespace))
+    )
 
 
 def test_a_view_of_the_same_text_that_is_read_in_another_schema_is_made_again(releases: Releases) -> None:
@@ -251,7 +253,7 @@ def test_a_view_of_the_same_text_that_is_read_in_another_schema_is_made_again(re
     plan = plan_restore(cd, release)
     assert [i.action for i in plan.items] == ["recreate_view"]
     restore(cd, plan, seal=plan.seal)
-    assert tables.view_namespace(V) == ("prod", "shop")
+    assert tables.view_reading(V).namespace == ("prod", "shop")
 
 
 class ReadInTheSession(MemoryTables):
@@ -260,7 +262,7 @@ class ReadInTheSession(MemoryTables):
     def signed(self, user_metadata: str) -> MemoryTables:
         class Signed(MemoryTables):
             def create_view(self, view: RelationName, **made: object) -> None:  # type: ignore[override]
-                super().create_view(view, **{**made, "namespace": None})  # type: ignore[arg-type]
+                super().create_view(view, **{**made, "reading": UNKNOWN_READING})  # type: ignore[arg-type]
 
         signed = Signed()
         signed.relations = self.relations
