@@ -4,29 +4,29 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from dbx_cd.delta.sql import THREADS
-from dbx_cd.errors import RestoreFailed, RestoreRefused, SqlFailed
+from dbx_cd.errors import RestoreFailed, SqlFailed
 from dbx_cd.release.in_place import take_from_latest
 from dbx_cd.release.reading import LogReading
-from dbx_cd.release.state import ReleaseState
 from dbx_cd.rollback.attempt import Attempt
 from dbx_cd.rollback.consent import agreed, require_consent
 from dbx_cd.rollback.differences import found_afterwards
+from dbx_cd.rollback.erased import say_what_was_erased
+from dbx_cd.rollback.exclusion import claim_restore, refuse_while_others_work
 from dbx_cd.rollback.journal import (
     RestoredRelation,
     RestoreResult as RestoreResult,
     ended_with,
-    restoring_since,
     unfinished,
 )
 from dbx_cd.rollback.plan import RestorePlan, assess, states_before
 from dbx_cd.rollback.plan_item import PlanItem
-from dbx_cd.rollback.point import RestorePoint, VersionsAfter
+from dbx_cd.rollback.point import RestorePoint
 from dbx_cd.rollback.progress import OnProgress, silent
 from dbx_cd.rollback.relation_state import RelationState
 from dbx_cd.rollback.statements import RestoreStatements
@@ -36,6 +36,30 @@ if TYPE_CHECKING:
     from dbx_cd.release.events import Release
 
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Begun:
+    """A restore that has begun."""
+
+    log: LogReading
+    """The release log as it was before."""
+    plan: RestorePlan
+    """The plan, with why somebody carries it out."""
+    ends: tuple[RestorePlan, ...]
+    """The plan, then those whose killed attempts it ends."""
+    started: datetime
+    """When, UTC."""
+    clock: float
+    """The same as `time.monotonic` had it."""
+    discard_later_writes: bool
+    """Whether somebody agreed to erase what others wrote."""
+
+    @property
+    def release(self) -> Release:
+        """The release that is undone."""
+        assert self.log.release is not None
+        return self.log.release
 
 
 def restore(
@@ -68,11 +92,32 @@ def restore(
         RestoreFailed: a relation is not what it should be; `.result` says which. Call again to go on.
     """
     started, clock = datetime.now(UTC), time.monotonic()
-    release = cd.log.release(plan.release_id)
-    log = cd.log.read(release)
-    _refuse_while_others_work(log, discard_later_writes=discard_later_writes)
+    log = cd.log.read(cd.log.release(plan.release_id))
+    refuse_while_others_work(log, discard_later_writes=discard_later_writes)
     require_consent(plan, seal=seal, discard_later_writes=discard_later_writes)
-    now = assess(
+    items = agreed(plan, _as_it_is_now(cd, log, plan))
+    before = _result_of_before(log, items)
+    if before is not None:
+        # Two restores of one release are one; what `latest` names may have been out of reach at the end of the first.
+        assert log.release is not None
+        return replace(before, latest=take_from_latest(cd.store, log, log.release))
+    plan, ends = _begin(cd, log, replace(plan, reason=reason), discard_later_writes=discard_later_writes)
+    begun = _Begun(log, plan, ends, started, clock, discard_later_writes)
+    done = _carry_out(cd, begun, items, on_progress=on_progress, threads=threads)
+    result = _conclude(cd, begun, done)
+    if not result.ok:
+        raise RestoreFailed(
+            f"{len(result.failed)} of {len(done)} relations are not restored: {result.failed[0]}",
+            result=result,
+            where=log.release,
+            next_step=f"{result.failed[0].next_step or 'read .result'}; when the cause is gone, plan and restore "
+            "again: it goes on where it was",
+        )
+    return result
+
+
+def _as_it_is_now(cd: Cd, log: LogReading, plan: RestorePlan) -> RestorePlan:
+    return assess(
         cd.tables,
         log,
         only=plan.only or None,
@@ -82,21 +127,45 @@ def restore(
         details=False,
         planned=plan,
     )
-    items = agreed(plan, now)
+
+
+def _result_of_before(log: LogReading, items: Sequence[PlanItem]) -> RestoreResult | None:
+    """The result of an earlier restore of all of the release, where nothing is left to do."""
+    assert log.release is not None
     finished = log.last(RestoreResult)
-    begun = unfinished(log.events).get(release.id, [])
-    done_before = finished is not None and finished.complete and log.state.deploying_to is None
-    if finished is not None and done_before and not begun and not any(i.changes for i in items):
-        # Two restores of one release are one; what `latest` names may have been out of reach at the end of the first.
-        return replace(finished, latest=take_from_latest(cd.store, log, release))
+    if finished is None or not finished.complete or log.state.deploying_to is not None:
+        return None
+    if log.release.id in unfinished(log.events) or any(i.changes for i in items):
+        return None
+    return finished
+
+
+def _begin(
+    cd: Cd, log: LogReading, plan: RestorePlan, *, discard_later_writes: bool
+) -> tuple[RestorePlan, tuple[RestorePlan, ...]]:
+    """Say in the log that the restore begins, unless an attempt at this plan that was killed has said so.
+
+    Returns:
+        The plan with why it is carried out, which may be that attempt's reason; and the plan with those whose killed
+        attempts it ends.
+    """
+    assert log.release is not None
+    release = log.release
     planned = {e.version: RestorePlan.read(dict(e.payload)) for e in log.of(release.id, kinds=(RestorePlan.KIND,))}
-    earlier = list(planned.values())
-    ends = ended_with(log.events, release.id, seal=plan.seal, only=plan.only)
-    ended = [plan, *(p for version, p in planned.items() if version in ends)]
-    if plan.seal in begun:
-        reason = reason or next(p.reason for p in reversed(earlier) if p.seal == plan.seal)
-    else:
-        _claim(cd, release, replace(plan, reason=reason), discard_later_writes=discard_later_writes)
+    ended = ended_with(log.events, release.id, seal=plan.seal, only=plan.only)
+    ends = (plan, *(p for version, p in planned.items() if version in ended))
+    if plan.seal in unfinished(log.events).get(release.id, []):
+        reason = plan.reason or next(p.reason for p in reversed(planned.values()) if p.seal == plan.seal)
+        return replace(plan, reason=reason), ends
+    claim_restore(cd, release, plan, discard_later_writes=discard_later_writes)
+    return plan, ends
+
+
+def _carry_out(
+    cd: Cd, begun: _Begun, items: list[PlanItem], *, on_progress: OnProgress, threads: int
+) -> list[RestoredRelation]:
+    """Do what is left to do of the items."""
+    log, plan, release = begun.log, begun.plan, begun.release
     _log.info("%s: restoring %d of %d relations", release, sum(i.changes for i in items), len(items))
     for item in plan.later_writes:
         _log.warning("%s: erasing what others wrote: %s", item.name, "; ".join(item.later_writes))
@@ -110,35 +179,32 @@ def restore(
         at_point=plan.to is None,
         on_progress=on_progress,
     )
-    done = attempt.all(_with_kept_properties(items, ended), threads=threads)
-    if plan.to is None:  # of another time nothing of the kind is recorded
-        done = _with_differences(cd, done, attempt.before)
+    done = attempt.all(_with_kept_properties(items, begun.ends), threads=threads)
+    # Of another time nothing of the kind is recorded.
+    return _with_differences(cd, done, attempt.before) if plan.to is None else done
+
+
+def _conclude(cd: Cd, begun: _Begun, done: Sequence[RestoredRelation]) -> RestoreResult:
+    """Say in the log how the restore has ended, and let `latest` go back where all of the release is undone."""
+    log, plan, release = begun.log, begun.plan, begun.release
     complete = all(r.ok for r in done) and not (plan.only or plan.skip) and plan.to is None
     result = RestoreResult(
         release_id=release.id,
         seal=plan.seal,
         relations=tuple(done),
         complete=complete,
-        started_at=started,
-        seconds=round(time.monotonic() - clock, 1),
-        discarded_later_writes=discard_later_writes,
-        reason=reason,
-        brought_back=any(p.changes for p in ended),
+        started_at=begun.started,
+        seconds=round(time.monotonic() - begun.clock, 1),
+        discarded_later_writes=begun.discard_later_writes,
+        reason=plan.reason,
+        brought_back=any(p.changes for p in begun.ends),
         left_out=plan.skip,
         of_all=not plan.only and (plan.to is None or not plan.items),
         # Before the log says that the restore has ended: no deploy moves `latest` until then.
         latest=take_from_latest(cd.store, log, release) if complete else (),
     )
-    _say_what_was_erased(cd, release, ended)
+    say_what_was_erased(cd, release, begun.ends)
     cd.log.append(release, result)
-    if not result.ok:
-        raise RestoreFailed(
-            f"{len(result.failed)} of {len(done)} relations are not restored: {result.failed[0]}",
-            result=result,
-            where=release,
-            next_step=f"{result.failed[0].next_step or 'read .result'}; when the cause is gone, plan and restore "
-            "again: it goes on where it was",
-        )
     return result
 
 
@@ -160,105 +226,7 @@ def _with_differences(
     ]
 
 
-def _say_what_was_erased(cd: Cd, release: Release, plans: list[RestorePlan]) -> None:
-    """A release whose writes were erased is not whole in production any more.
-
-    Of newer ones that is said in the plan, and somebody has agreed. An older one loses what it wrote after the time
-    that the tables went back to.
-
-    Args:
-        cd: the context.
-        release: the release that was undone.
-        plans: the plan that was carried out, then those whose killed attempts it ended: they may have erased it.
-    """
-    newer = {item.relation.key for plan in plans for item in plan.later_writes}
-    moments = [plan.to for plan in plans if plan.to is not None]
-    older = {item.relation.key for plan in plans if plan.to is not None for item in plan.changes}
-    log = cd.log.read()
-    for other, state in log.after(release) if newer else ():
-        _say_erased(cd, other, state, newer, by=release, seal=plans[0].seal)
-    for other, state in log.before(release) if older else ():
-        _say_erased(cd, other, state, older, by=release, seal=plans[0].seal, since=min(moments))
-
-
-def _say_erased(
-    cd: Cd,
-    other: Release,
-    state: ReleaseState,
-    relations: set[str],
-    *,
-    by: Release,
-    seal: str,
-    since: datetime | None = None,
-) -> None:
-    if not any(target.is_changed for target in state.targets.values()):
-        return
-    points, afters = cd.log.all(other, RestorePoint), cd.log.all(other, VersionsAfter)
-    if since is not None:
-        ends = [min((a.taken_at for a in afters if a.taken_at >= p.taken_at), default=None) for p in points]
-        points = [p for p, end in zip(points, ends, strict=True) if end is None or end >= since]
-    if relations & {state.relation.key for point in points for state in point.relations}:
-        reason = f"erased by the rollback of {by.id}"
-        cd.log.append(other, RestoreResult(other.id, seal, (), False, datetime.now(UTC), 0.0, True, reason))
-
-
-def _claim(cd: Cd, release: Release, plan: RestorePlan, *, discard_later_writes: bool) -> None:
-    """Say in the log that the restore begins, then look once more whether somebody else began at the same time.
-
-    A deploy writes `deploying` and then looks for `restore_planned`: whoever writes second sees the other one.
-    """
-    cd.log.append(release, plan)
-    try:
-        _refuse_while_others_work(cd.log.read(release), discard_later_writes=discard_later_writes)
-    except RestoreRefused as refused:
-        withdrawn = f"withdrawn: {refused.what}"
-        cd.log.append(
-            release,
-            RestoreResult(
-                release.id,
-                plan.seal,
-                (),
-                False,
-                datetime.now(UTC),
-                0.0,
-                reason=withdrawn,
-                withdrawn=True,
-                brought_back=False,
-            ),
-        )
-        raise
-
-
-def _refuse_while_others_work(log: LogReading, *, discard_later_writes: bool) -> None:
-    """A restore excludes any deploy, and the restore of another release: the one that began first goes on.
-
-    Whether a deploy of this very release still runs, or was killed, the log cannot tell: that is for a person to say.
-    """
-    assert log.release is not None
-    since = restoring_since(log.events)
-    mine = since.pop(log.release.id, None)
-    half_done = next((release_id for release_id, began in since.items() if mine is None or began < mine), None)
-    if half_done is not None:
-        raise RestoreRefused(
-            f"release {half_done} is being restored, or its restore was killed",
-            next_step="finish that restore first: plan and restore it again",
-        )
-    for other, state in log.history:
-        if state.deploying_to is None:
-            continue
-        if other.id != log.release.id:
-            if mine is None or state.of(state.deploying_to).claimed < mine:
-                raise RestoreRefused(
-                    f"{other} is deploying to {state.deploying_to}", next_step="wait until it has ended"
-                )
-        elif not discard_later_writes:
-            raise RestoreRefused(
-                f"{other} is still deploying to {state.deploying_to}, or its run was killed",
-                next_step="make sure that no run of it is left, then restore with discard_later_writes=True",
-            )
-
-
-def _with_kept_properties(items: list[PlanItem], earlier: list[RestorePlan]) -> list[PlanItem]:
+def _with_kept_properties(items: list[PlanItem], earlier: Sequence[RestorePlan]) -> list[PlanItem]:
     """A restore killed between RESTORE and setting retention again left only its plan to say what to set."""
     planned = {i.name: i.keep_properties for p in earlier for i in p.items if i.keep_properties}
     return [i if i.keep_properties else replace(i, keep_properties=planned.get(i.name, {})) for i in items]
