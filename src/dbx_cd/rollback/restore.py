@@ -130,14 +130,22 @@ def _as_it_is_now(cd: Cd, log: LogReading, plan: RestorePlan) -> RestorePlan:
 
 
 def _result_of_before(log: LogReading, items: Sequence[PlanItem]) -> RestoreResult | None:
-    """The result of an earlier restore of all of the release, where nothing is left to do."""
+    """The result of an earlier restore of all of the release, where every relation is as that one left it.
+
+    What is left alone because somebody else has changed it since is not: then this restore has its own result.
+    """
     assert log.release is not None
     finished = log.last(RestoreResult)
     if finished is None or not finished.complete or log.state.deploying_to is not None:
         return None
-    if log.release.id in unfinished(log.events) or any(i.changes for i in items):
+    if log.release.id in unfinished(log.events):
         return None
-    return finished
+    kept = {r.name for r in finished.relations if r.action == "keep"}
+    is_left = (
+        item.action == "none" or (item.action == "keep" and item.kind_before == "missing" and item.name in kept)
+        for item in items
+    )
+    return finished if all(is_left) else None
 
 
 def _begin(
