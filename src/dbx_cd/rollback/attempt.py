@@ -9,13 +9,14 @@ from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from dbx_cd.delta.tables import Kind
 from dbx_cd.delta.views import dependency_levels
 from dbx_cd.errors import DbxCdError, SqlFailed
 from dbx_cd.rollback.differences import retyped
 from dbx_cd.rollback.journal import RestoredRelation
-from dbx_cd.rollback.plan_item import PlanItem
+from dbx_cd.rollback.plan_item import Action, PlanItem
 from dbx_cd.rollback.progress import OnProgress
-from dbx_cd.rollback.proof import verify_table, verify_view
+from dbx_cd.rollback.proof import verify_again, verify_table, verify_view
 from dbx_cd.rollback.relation_state import RelationState
 from dbx_cd.rollback.statements import RestoreStatements
 
@@ -27,6 +28,9 @@ _log = logging.getLogger(__name__)
 
 JOURNAL_SECONDS = 2.0
 """How long a relation that is done may wait for others that are written down in the same commit."""
+
+_NOT_MOVED: Mapping[Action, tuple[Kind, ...]] = {"recreate_view": ("missing", "view"), "undrop": ("missing",)}
+"""What does not stand in the way of the actions that move things out of it."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,8 @@ class Attempt:
     """What the relations were, by name."""
     journal: Mapping[str, RestoredRelation]
     """What earlier attempts at this plan wrote down, by name."""
+    tried: Mapping[str, Sequence[PlanItem]]
+    """What the plan, and those whose killed attempts it ends, were to change, by name."""
     statements: RestoreStatements
     """What changes production."""
     at_point: bool
@@ -99,15 +105,19 @@ class Attempt:
         return done
 
     def _journal(self, done: Sequence[RestoredRelation]) -> None:
-        new = [r for r in done if r.ok and r is not self.journal.get(r.name)]
+        new = [r for r in done if r.ok and replace(r, seconds=0.0) != self._written(r.name)]
         if new:
             self.cd.log.append_all(self.release, new)
 
+    def _written(self, name: str) -> RestoredRelation | None:
+        """What an earlier attempt wrote down of a relation, but for how long it took."""
+        found = self.journal.get(name)
+        return found and replace(found, seconds=0.0)
+
     def _one(self, item: PlanItem) -> RestoredRelation:
         """Do one item and prove it; a failure becomes part of the result."""
-        if item.name in self.journal and not item.changes:
-            return self.journal[item.name]
         clock = time.monotonic()
+        written = None if item.changes else self._written(item.name)
         done = RestoredRelation(
             item.name,
             item.action,
@@ -117,14 +127,20 @@ class Attempt:
             to_version=item.to_version,
             differences=item.differences,
         )
+        if written is not None and written.changes:
+            done = written
         try:
-            done = self._do(item, done)
+            done = self._do(item, done) if done is not written else self._look_again(item, done)
         except DbxCdError as exc:
             seconds = round(time.monotonic() - clock, 1)
-            done = replace(done, ok=False, error=exc.located, next_step=exc.next_step, differences=(), seconds=seconds)
+            done = replace(
+                done, ok=False, proof="", error=exc.located, next_step=exc.next_step, differences=(), seconds=seconds
+            )
             _log.warning("%s", done)
             return done
-        return replace(done, seconds=round(time.monotonic() - clock, 1))
+        return replace(
+            done, moved_to=done.moved_to or self._moved_before(item), seconds=round(time.monotonic() - clock, 1)
+        )
 
     def _do(self, item: PlanItem, done: RestoredRelation) -> RestoredRelation:
         before, tables = self.before[item.name], self.cd.tables
@@ -149,14 +165,33 @@ class Attempt:
             try:
                 tables.read_one(item.relation)
             except SqlFailed as exc:
-                if before.kind == "view":
-                    raise
-                return replace(done, proof=f"{item.reason}; it does not answer any more: {exc.what}")
+                if any(tried.action == "recreate_view" for tried in self.tried.get(item.name, ())):
+                    raise  # an attempt that was killed, or that has failed, made it
+                broken = f"does not answer: {exc.what}"
+                return replace(done, proof=item.reason, differences=(*done.differences, broken))
             return replace(done, proof=f"{item.reason}; it answers")
         self.statements.keep_properties(item)
         if item.fingerprint is not None:  # an attempt that was killed restored it, and did not get to the proof
             return replace(done, proof=self._proof(item, before), version_after=item.from_version)
         return replace(done, proof=item.reason, version_after=item.from_version)
+
+    def _look_again(self, item: PlanItem, written: RestoredRelation) -> RestoredRelation:
+        """Prove again what an earlier attempt has changed, proved and written down: that may be long ago."""
+        before = self.before[item.name]
+        match written.action:
+            case "restore" | "undrop" if item.fingerprint is not None:
+                proof, differing = verify_again(self.cd.tables, item, before.detail if self.at_point else None)
+                differences = tuple(dict.fromkeys([*written.differences, *differing]))
+                return replace(written, proof=proof, differences=differences, version_after=item.from_version)
+            case "recreate_view":
+                return replace(written, proof=verify_view(self.cd.tables, before))
+        return written  # what was dropped is not there now: else it would not be as planned
+
+    def _moved_before(self, item: PlanItem) -> str | None:
+        """The new name of what an attempt that was killed has moved out of the way, where that can be seen."""
+        tried = self.tried.get(item.name, ())
+        is_moved = any(i.action in _NOT_MOVED and i.kind_now not in _NOT_MOVED[i.action] for i in tried)
+        return self.statements.moved_before(item.relation) if is_moved else None
 
     def _proof(self, item: PlanItem, before: RelationState) -> str:
         return verify_table(self.cd.tables, item, before.detail if self.at_point else None)

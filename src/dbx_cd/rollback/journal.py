@@ -56,7 +56,8 @@ class RestoredRelation(Record):
 
     def __str__(self) -> str:
         left = f"; not as it was: {'; '.join(self.differences)}" if self.differences else ""
-        return f"{self.name}: {self.action}, {self.proof if self.ok else f'FAILED: {self.error}'}{left}"
+        moved = f"; what stood there is {self.moved_to} now" if self.moved_to else ""
+        return f"{self.name}: {self.action}, {self.proof if self.ok else f'FAILED: {self.error}'}{moved}{left}"
 
     @property
     def failure(self) -> str | None:

@@ -61,6 +61,23 @@ def verify_table(tables: Tables, item: PlanItem, before: TableDetail | None) -> 
     Raises:
         RestoreFailed: something differs.
     """
+    proof, differing = verify_again(tables, item, before)
+    if differing:
+        raise RestoreFailed(f"it is not as it was: {'; '.join(differing)}", where=item.name)
+    return proof
+
+
+def verify_again(tables: Tables, item: PlanItem, before: TableDetail | None) -> tuple[str, tuple[str, ...]]:
+    """Compare a table with the version that an earlier attempt has restored it to; see `verify_table`.
+
+    Properties, layout and comment may be somebody else's since.
+
+    Returns:
+        The proof, of files and schema alone where those differ, and what differs.
+
+    Raises:
+        RestoreFailed: files or schema differ.
+    """
     positions = item.fingerprint.positions if item.fingerprint else None
     found = tables.fingerprint(item.relation, positions=positions)
     if item.fingerprint is not None and found != item.fingerprint:
@@ -68,17 +85,15 @@ def verify_table(tables: Tables, item: PlanItem, before: TableDetail | None) -> 
     wanted_schema = item.schema or digest(tables.schema_json(item.relation, item.to_version))
     if digest(tables.schema_json(item.relation)) != wanted_schema:
         raise RestoreFailed(f"its schema is not that of version {item.to_version}", where=item.name)
-    if before is None:
-        return f"the {found.files} files ({found.rows} rows) and the schema are those of version {item.to_version}"
-    wanted = replace(before, properties={**before.properties, **item.keep_properties})
-    differing = not_brought_back(wanted, tables.detail(item.relation))
-    if differing:
-        raise RestoreFailed(f"it is not as it was: {'; '.join(differing)}", where=item.name)
+    of_files = f"the {found.files} files ({found.rows} rows)"
+    differing: tuple[str, ...] = ()
+    if before is not None:
+        wanted = replace(before, properties={**before.properties, **item.keep_properties})
+        differing = not_brought_back(wanted, tables.detail(item.relation))
+    if before is None or differing:
+        return f"{of_files} and the schema are those of version {item.to_version}", differing
     kept = f"; kept {', '.join(sorted(item.keep_properties))}" if item.keep_properties else ""
-    return (
-        f"the {found.files} files ({found.rows} rows), schema, layout, comment and properties are those of version "
-        f"{item.to_version}{kept}"
-    )
+    return f"{of_files}, schema, layout, comment and properties are those of version {item.to_version}{kept}", ()
 
 
 def verify_view(tables: Tables, before: RelationState) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -177,12 +178,16 @@ def _carry_out(
     _log.info("%s: restoring %d of %d relations", release, sum(i.changes for i in items), len(items))
     for item in plan.later_writes:
         _log.warning("%s: erasing what others wrote: %s", item.name, "; ".join(item.later_writes))
+    tried: dict[str, list[PlanItem]] = defaultdict(list)
+    for item in (i for p in begun.ends for i in p.changes):
+        tried[item.name].append(item)
     attempt = Attempt(
         cd=cd,
         release=release,
         seal=plan.seal,
         before={s.name: s for s in states_before(log.all(RestorePoint))},
         journal={r.name: r for r in log.all(RestoredRelation) if r.seal == plan.seal and r.ok},
+        tried=tried,
         statements=RestoreStatements.signed(cd.tables, release_id=release.id),
         at_point=plan.to is None,
         on_progress=on_progress,

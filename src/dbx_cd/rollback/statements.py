@@ -157,13 +157,28 @@ class RestoreStatements:
     def _move_away(self, relation: RelationName, kind: Kind) -> str | None:
         if kind == "missing":
             return None
-        suffix = self.release_id.lower().replace("-", "_")
-        names = (f"{relation.identifier}__rolled_back_{suffix}{f'_{n}' if n else ''}" for n in range(10))
-        asides = [RelationName(relation.catalog, relation.schema, name) for name in names]
+        asides = self._asides(relation)
         aside = next((a for a in asides if self.tables.entries([a])[a.key].kind == "missing"), asides[-1])
         self.tables.rename(relation, aside, kind=kind)
         _log.warning("the %s in the place of %s is %s now", kind, relation, aside)
         return written(aside)
+
+    def moved_before(self, relation: RelationName) -> str | None:
+        """The name that an attempt which was killed has given to what stood in a relation's way; None where unseen."""
+        found = None
+        try:
+            for aside in self._asides(relation):
+                if self.tables.entries([aside])[aside.key].kind == "missing":
+                    break
+                found = written(aside)
+        except SqlFailed as exc:  # all is done but for the name
+            _log.warning("what stood in the place of %s was not looked for: %s", relation, exc)
+        return found
+
+    def _asides(self, relation: RelationName) -> list[RelationName]:
+        suffix = self.release_id.lower().replace("-", "_")
+        names = (f"{relation.identifier}__rolled_back_{suffix}{f'_{n}' if n else ''}" for n in range(10))
+        return [RelationName(relation.catalog, relation.schema, name) for name in names]
 
     def _move_back(self, moved: str | None, relation: RelationName, kind: Kind) -> None:
         """Give what stood in the way its name again, since nothing has come in its place.
