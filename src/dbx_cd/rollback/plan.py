@@ -207,7 +207,7 @@ def assess(
         return decide(
             state,
             replace(
-                present_of(tables, state, entries[state.relation.key], details=details),
+                present_of(tables, state, entries[state.relation.key], details=details, to=to),
                 settings=settings.get(state.relation.key, NOTHING_KNOWN),
             ),
             own=OwnCommits.of(state.relation, points, afters),

@@ -10,7 +10,9 @@ from dbx_cd.rollback.plan_item import PlanItem
 from dbx_cd.rollback.relation_state import Present, RelationState, view_definition
 
 
-def present_of(tables: Tables, before: RelationState, entry: CatalogEntry, *, details: bool) -> Present:
+def present_of(
+    tables: Tables, before: RelationState, entry: CatalogEntry, *, details: bool, to: datetime | None = None
+) -> Present:
     """Ask about one relation.
 
     Args:
@@ -18,12 +20,15 @@ def present_of(tables: Tables, before: RelationState, entry: CatalogEntry, *, de
         before: what it was.
         entry: what the catalog says of it now.
         details: also ask for what costs more: a table's size, layout and protocol.
+        to: a time that a table's commits have to reach back to, as far as its log does.
     """
     relation = before.relation
     if entry.kind == "table":
         detail = tables.detail(relation) if details else None
         properties = detail.properties if detail else tables.properties(relation)
         commits = history_since(tables, relation, before.version)
+        if to is not None and min(commits.commits) > 0 and commits.version_at(to) is None:
+            commits = tables.history(relation)  # the newest reach back to the recorded version, and not to that time
         commits = commits.with_times_of(properties, recorded=before.properties)
         return Present(entry, properties, detail, history=commits)
     if entry.kind == "view":
