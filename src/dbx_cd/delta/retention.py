@@ -20,7 +20,7 @@ DEFAULT_CHECKPOINT_INTERVAL = 10
 _UNITS = {
     "week": 7 * 86400, "day": 86400, "hour": 3600, "minute": 60, "second": 1, "millisecond": 1e-3, "microsecond": 1e-6,
 }  # fmt: skip
-_PART = r"(\d+(?:\.\d+)?)\s+(week|day|hour|minute|second|millisecond|microsecond)s?\b"
+_PART = r"([+-]?)\s*(\d+(?:\.\d*)?|\.\d+)\s+(week|day|hour|minute|second|millisecond|microsecond)s?\b"
 _LONGEST = timedelta(days=36500)
 """As good as for ever: Delta takes longer ones (measured), and dates end."""
 
@@ -35,6 +35,12 @@ def retention(properties: Mapping[str, str], name: str) -> timedelta:
     return parse_interval(properties[name]) or timedelta(0)
 
 
+def unreadable_retention(properties: Mapping[str, str]) -> dict[str, str]:
+    """The retention properties whose value cannot be read: how long they keep things is not known."""
+    found = {name: properties.get(name) for name in RETENTION}
+    return {name: value for name, value in found.items() if value and parse_interval(value) is None}
+
+
 def shorter_retention(name: str, before: Mapping[str, str], after: Mapping[str, str] | None) -> timedelta:
     """How long a retention property keeps things at least, of a table whose properties a build may change.
 
@@ -45,15 +51,17 @@ def shorter_retention(name: str, before: Mapping[str, str], after: Mapping[str, 
 
 
 def parse_interval(text: str) -> timedelta | None:
-    """`interval 7 days`, `168 hours` or `interval 1 week 2 days` as a duration; None for anything else.
+    """`interval 7 days`, `168 hours` or `interval 8 days -24 hours` as a duration; None for anything else.
 
-    Months and years have no fixed length; Delta refuses them in retention properties as well.
+    Each part may have a sign (measured on Delta 4.4). Months and years have no fixed length, and of less than nothing
+    there is no retention; Delta refuses both in retention properties as well.
     """
     body = text.strip().lower().removeprefix("interval").strip()
     found = re.findall(_PART, body)
     if not found or re.sub(_PART, "", body).strip():
         return None
-    return timedelta(seconds=min(sum(float(n) * _UNITS[unit] for n, unit in found), _LONGEST.total_seconds()))
+    seconds = sum(float(f"{sign}{number}") * _UNITS[unit] for sign, number, unit in found)
+    return timedelta(seconds=min(seconds, _LONGEST.total_seconds())) if seconds >= 0 else None
 
 
 def in_days(duration: timedelta) -> str:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from dbx_cd.delta.history import History
-from dbx_cd.delta.retention import FILES_KEPT, RETENTION, retention
+from dbx_cd.delta.retention import FILES_KEPT, RETENTION, retention, unreadable_retention
 from dbx_cd.errors import SqlFailed
 from dbx_cd.rollback.differences import left_by_recreation, left_by_restore, left_where_nothing_is_done
 from dbx_cd.rollback.ownership import OwnCommits, is_same_table, mark
@@ -160,7 +160,7 @@ def _table(
     if to is None and not own.may_be_among(changes, history):
         return replace(item, action="keep", reason=f"{commits}, none of them the release's")
     if until is not None and until <= datetime.now(UTC):
-        return replace(item, action="rebuild", reason=f"{commits}; {_too_old(before, until, kept)}")
+        return replace(item, action="rebuild", reason=f"{commits}; {_too_old(before, now, until, kept)}")
     keep = _longer_retention(before.properties if to is None else {}, now.properties)
     is_as_recorded = to is None and history.refreshes.issuperset(range(recorded + 1, version + 1))
     return replace(
@@ -181,8 +181,14 @@ def _table(
     )
 
 
-def _too_old(before: RelationState, until: datetime, kept: timedelta) -> str:
+def _too_old(before: RelationState, now: Present, until: datetime, kept: timedelta) -> str:
     days = math.ceil((datetime.now(UTC) - until + kept) / timedelta(days=1)) + 1
+    unreadable = unreadable_retention(now.properties).get(FILES_KEPT)
+    if unreadable is not None:
+        return (
+            f"{FILES_KEPT} is {unreadable!r}, which cannot be read: whether Delta goes back to that version is not "
+            f"known; set it to 'interval {days} days' or longer by ALTER TABLE, and plan again"
+        )
     call = f'extend_retention(spark, RelationName.parse("{before.name}"), days={days})'
     return (
         f"Delta went back to that version until {until:%Y-%m-%d %H:%M} UTC ({FILES_KEPT}); as long as VACUUM has not "

@@ -6,8 +6,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
-from dbx_cd.delta.retention import RETENTION, in_days, retention, shorter_retention
+from dbx_cd.delta.retention import RETENTION, in_days, retention, shorter_retention, unreadable_retention
 from dbx_cd.delta.spark_tables import SparkTables
+from dbx_cd.delta.tables import Tables
+from dbx_cd.errors import RestoreRefused
 from dbx_cd.relations import RelationName
 
 if TYPE_CHECKING:
@@ -122,11 +124,25 @@ def extend_retention(spark: SparkSession, table: RelationName, *, days: int) -> 
         table: a Delta table.
         days: how long; retention that is already longer stays.
 
+    Raises:
+        RestoreRefused: retention is set to what cannot be read here, so that it may be longer. Nothing is changed.
+
     Example:
         extend_retention(spark, RelationName.parse("prod.shop.orders"), days=30)
     """
-    tables = SparkTables.of(spark)
+    extend(SparkTables.of(spark), table, days=days)
+
+
+def extend(tables: Tables, table: RelationName, *, days: int) -> None:
+    """What `extend_retention` does, on tables that are asked already."""
     now = tables.detail(table).properties
+    for name, value in unreadable_retention(now).items():
+        raise RestoreRefused(
+            f"{name} is {value!r}, which cannot be read: it may be longer than {days} days",
+            where=table,
+            next_step="set it by hand to a number of days, such as 'interval 30 days', with ALTER TABLE ... "
+            "SET TBLPROPERTIES",
+        )
     wanted = timedelta(days=days)
     longer = {name: f"interval {days} days" for name in RETENTION if retention(now, name) < wanted}
     if longer:

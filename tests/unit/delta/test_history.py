@@ -168,7 +168,8 @@ def test_only_file_layout_and_retention_are_maintenance(operation: str, properti
     ("text", "days"),
     [("interval 7 days", 7), ("INTERVAL 1 WEEK 2 days", 9), ("48 hours", 2), ("interval 1 month", None), ("", None),
      ("interval 86400000 milliseconds", 1), ("interval 12 hours 43200000000 microseconds", 1), ("0.5 days", 0.5),
-     ("interval 5000000 days", 36500)],
+     ("interval 5000000 days", 36500), ("interval +20 days", 20), ("interval 8 days -24 hours", 7), ("+ 2 days", 2),
+     ("interval - 1 day 10 days", 9), ("interval -1 days", None), ("interval 8 days - hours", None)],
 )  # fmt: skip
 def test_retention_intervals_are_read(text: str, days: float | None) -> None:
     assert parse_interval(text) == (None if days is None else timedelta(days=days))
