@@ -5,12 +5,17 @@
 
 # COMMAND ----------
 
-from dbx_cd import auto_rollback, start_task
+from dbx_cd import RestoreFailed, auto_rollback, start_task
 
 task = start_task(dbutils, spark, target="prod", project_dir=".")
 
 # COMMAND ----------
 
-outcome = auto_rollback(task.cd, task.release, target=task.params["target"])
+try:
+    outcome = auto_rollback(task.cd, task.release, target=task.params["target"])
+except RestoreFailed as failed:
+    displayHTML(failed.result.to_html())
+    print(failed.result.text)
+    raise
 displayHTML(outcome.to_html())
 print(outcome)

@@ -11,7 +11,7 @@
 
 from datetime import datetime
 
-from dbx_cd import RestoreProgress, open_cd, plan_restore, rehearse, restore, smoke_after_restore
+from dbx_cd import RestoreFailed, RestoreProgress, open_cd, plan_restore, rehearse, restore, smoke_after_restore
 
 for name in ("only", "skip", "to", "reason", "project_dir", "artifacts_root"):
     dbutils.widgets.text(name, "")
@@ -62,15 +62,20 @@ if plan is not None and given("rehearse") == "true":
 
 result = None
 if plan is not None and given("seal"):
-    with RestoreProgress(len(plan.items)) as progress:
-        result = restore(
-            cd,
-            plan,
-            seal=given("seal"),
-            reason=given("reason") or None,
-            discard_later_writes=given("discard_later_writes") == "true",
-            on_progress=progress,
-        )
+    try:
+        with RestoreProgress(len(plan.items)) as progress:
+            result = restore(
+                cd,
+                plan,
+                seal=given("seal"),
+                reason=given("reason") or None,
+                discard_later_writes=given("discard_later_writes") == "true",
+                on_progress=progress,
+            )
+    except RestoreFailed as failed:
+        displayHTML(failed.result.to_html())
+        print(failed.result.text)
+        raise
     displayHTML(result.to_html())
     messages.append(result.text)
 else:

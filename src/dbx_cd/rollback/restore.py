@@ -38,6 +38,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+_NAMED = 3
+"""How many relations the error of a restore that failed names; `.result` has all."""
+
 
 @dataclass(frozen=True)
 class _Begun:
@@ -107,14 +110,21 @@ def restore(
     done = _carry_out(cd, begun, items, on_progress=on_progress, threads=threads)
     result = _conclude(cd, begun, done)
     if not result.ok:
-        raise RestoreFailed(
-            f"{len(result.failed)} of {len(done)} relations are not restored: {result.failed[0]}",
-            result=result,
-            where=log.release,
-            next_step=f"{result.failed[0].next_step or 'read .result'}; when the cause is gone, plan and restore "
-            "again: it goes on where it was",
-        )
+        raise _failure(begun.release, result)
     return result
+
+
+def _failure(release: Release, result: RestoreResult) -> RestoreFailed:
+    failed = [str(r) for r in result.failed[:_NAMED]]
+    if len(result.failed) > _NAMED:
+        failed.append(f"and {len(result.failed) - _NAMED} more")
+    known = next((f"{r.next_step}; " for r in result.failed if r.next_step), "")
+    return RestoreFailed(
+        f"{len(result.failed)} of {len(result.relations)} relations are not restored: {'; '.join(failed)}",
+        result=result,
+        where=release,
+        next_step=f"{known}when the cause is gone, plan and restore again: it goes on where it was",
+    )
 
 
 def _as_it_is_now(cd: Cd, log: LogReading, plan: RestorePlan) -> RestorePlan:
