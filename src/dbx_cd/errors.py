@@ -6,7 +6,8 @@ happened (`DbtFailed.result`, `SmokeFailed.report`, ...), so that a notebook can
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Protocol
 
 
@@ -149,6 +150,17 @@ class SqlFailed(DbxCdError):
         super().__init__(what, where=where, next_step=next_step)
         self.condition = condition
         """Spark's error condition, such as `TABLE_OR_VIEW_NOT_FOUND`; "" where it gave none."""
+
+
+@contextmanager
+def asking_about(relation: str, *, next_step: str | None = None) -> Iterator[None]:
+    """Let a `SqlFailed` say which relation was asked about, and what to do: Spark's own message may name none."""
+    try:
+        yield
+    except SqlFailed as exc:
+        raise SqlFailed(
+            exc.what, condition=exc.condition, where=exc.where or relation, next_step=exc.next_step or next_step
+        ) from exc
 
 
 class WorkflowError(DbxCdError):

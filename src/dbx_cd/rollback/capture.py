@@ -12,7 +12,7 @@ from dbx_cd.dbt.effects import BuildEffects
 from dbx_cd.delta.history import History
 from dbx_cd.delta.sql import THREADS, in_parallel
 from dbx_cd.delta.tables import CatalogEntry, Tables
-from dbx_cd.errors import SqlFailed
+from dbx_cd.errors import SqlFailed, asking_about
 from dbx_cd.relations import RelationName
 from dbx_cd.rollback.point import RestorePoint, VersionAfter, VersionsAfter
 from dbx_cd.rollback.proof import prove_readable
@@ -77,6 +77,10 @@ def look_at(
     undrop = {(c, n): _has_undrop(tables, catalog=c, schema=n) for c, n in schemas}
 
     def look(relation: RelationName) -> RelationState:
+        with asking_about(written(relation), next_step="repair it, or drop it: else nothing could bring it back"):
+            return seen(relation)
+
+    def seen(relation: RelationName) -> RelationState:
         entry, key = entries[relation.key], relation.key
         state = _without_version(tables, relation, entry)
         state = replace(state, settings=settings[key], readers=effects.readers.get(key, ()))
@@ -133,8 +137,9 @@ def observe(tables: Tables, relations: Sequence[RelationName]) -> tuple[Relation
     entries = tables.entries(unique)
 
     def look(relation: RelationName) -> RelationState:
-        state = _without_version(tables, relation, entries[relation.key])
-        return _at_newest(state, tables.history(relation, limit=1)) if state.kind == "table" else state
+        with asking_about(written(relation)):
+            state = _without_version(tables, relation, entries[relation.key])
+            return _at_newest(state, tables.history(relation, limit=1)) if state.kind == "table" else state
 
     return tuple(in_parallel(look, unique, threads=THREADS))
 

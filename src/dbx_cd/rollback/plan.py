@@ -6,9 +6,10 @@ import difflib
 import logging
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from functools import cache, partial
+from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from dbx_cd import html
@@ -16,7 +17,7 @@ from dbx_cd.delta.sql import THREADS, in_parallel
 from dbx_cd.delta.tables import NOTHING_KNOWN, Tables
 from dbx_cd.delta.views import dependency_order
 from dbx_cd.digest import digest
-from dbx_cd.errors import RestoreRefused
+from dbx_cd.errors import RestoreRefused, asking_about
 from dbx_cd.records import Record
 from dbx_cd.release.reading import LogReading
 from dbx_cd.rollback.decision import decide
@@ -151,11 +152,16 @@ def plan_restore(
     Raises:
         RestoreRefused: the release has no restore point, a name in `only` is not in it, or one in `skip` is not among
             the relations to bring back.
+        SqlFailed: a relation cannot be looked at; the message names it.
     """
     moment = to.replace(tzinfo=UTC) if to is not None and to.tzinfo is None else to
     log = cd.log.read(release)
     plan = assess(cd.tables, log, only=only, skip=skip, to=moment, new_tables=new_tables)
-    prove = partial(with_proof, cd.tables)
+
+    def prove(item: PlanItem) -> PlanItem:
+        with _asking_about(item.name):
+            return with_proof(cd.tables, item)
+
     plan = replace(plan, items=tuple(in_parallel(prove, plan.items, threads=THREADS)))
     _log.info("%s", plan)
     return plan
@@ -201,20 +207,14 @@ def assess(
     earlier = {i.name: i for i in planned.items} if planned is not None and is_fresh(planned) else {}
 
     def item(state: RelationState) -> PlanItem:
-        known = earlier.get(state.name)
-        if known is not None and is_untouched(tables, known, entries[state.relation.key]):
-            return known
-        return decide(
-            state,
-            replace(
-                present_of(tables, state, entries[state.relation.key], details=details, to=to),
-                settings=settings.get(state.relation.key, NOTHING_KNOWN),
-            ),
-            own=OwnCommits.of(state.relation, points, afters),
-            to=to,
-            new_tables=new_tables,
-            dropped=dropped,
-        )
+        known, entry = earlier.get(state.name), entries[state.relation.key]
+        with _asking_about(state.name):
+            if known is not None and is_untouched(tables, known, entry):
+                return known
+            now = present_of(tables, state, entry, details=details, to=to)
+        now = replace(now, settings=settings.get(state.relation.key, NOTHING_KNOWN))
+        own = OwnCommits.of(state.relation, points, afters)
+        return decide(state, now, own=own, to=to, new_tables=new_tables, dropped=dropped)
 
     items = in_parallel(item, states, threads=THREADS)
     return RestorePlan(
@@ -226,6 +226,10 @@ def assess(
         only=() if only is None else tuple(s.name for s in about),
         skip=tuple(s.name for s in about if s.name in left_out),
     )
+
+
+def _asking_about(name: str) -> AbstractContextManager[None]:
+    return asking_about(name, next_step=f"repair it, or leave it out with skip={[name]}, and plan again")
 
 
 def is_fresh(plan: RestorePlan) -> bool:

@@ -7,12 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from dbx_cd import RestoreRefused, plan_restore
+from dbx_cd import RestoreRefused, plan_restore, restore
+from dbx_cd.delta.history import History
 from dbx_cd.delta.retention import FILES_KEPT, LOG_KEPT
+from dbx_cd.delta.tables import TableDetail
+from dbx_cd.errors import SqlFailed
+from dbx_cd.relations import RelationName
+from dbx_cd.rollback.capture import capture_restore_point, record_versions_after
 from dbx_cd.rollback.readiness import extend
 from memory.releases import Releases, relation
+from memory.tables import MemoryTables
 
-A = relation("prod", "a")
+A, B = relation("prod", "a"), relation("prod", "b")
 
 
 @pytest.fixture
@@ -70,3 +76,66 @@ def test_where_retention_cannot_be_read_a_plan_says_so_and_names_no_date(release
     assert "set it to 'interval 2 days' or longer" in item.reason
     assert "until" not in item.reason
     assert "extend_retention" not in item.reason
+
+
+class OneDamaged(MemoryTables):
+    """Delta cannot read the log of one table."""
+
+    damaged = RelationName("", "", "")
+
+    def detail(self, table: RelationName) -> TableDetail:
+        self._refuse(table)
+        return super().detail(table)
+
+    def history(self, table: RelationName, *, limit: int | None = None) -> History:
+        self._refuse(table)
+        return super().history(table, limit=limit)
+
+    def _refuse(self, table: RelationName) -> None:
+        if table == self.damaged:
+            raise SqlFailed("[DELTA_STATE_RECOVER_ERROR] no metadata", condition="DELTA_STATE_RECOVER_ERROR")
+
+
+def test_a_damaged_table_is_named_and_can_be_left_out_of_a_plan(tmp_path: Path) -> None:
+    tables = OneDamaged()
+    releases = Releases(tmp_path, tables=tables)
+    tables.create(A, 1)
+    tables.create(B, 1)
+    release = releases.changed(["a", "b"], lambda: [tables.insert(A, 2), tables.insert(B, 2)])
+    tables.damaged = B
+    with pytest.raises(SqlFailed) as failure:
+        plan_restore(releases.cd(), release)
+    assert str(failure.value) == (
+        "[DELTA_STATE_RECOVER_ERROR] no metadata (prod.shop.b). Next: repair it, or leave it out with "
+        "skip=['prod.shop.b'], and plan again"
+    )
+    assert failure.value.condition == "DELTA_STATE_RECOVER_ERROR"
+    plan = plan_restore(releases.cd(), release, skip=["prod.shop.b"])
+    assert restore(releases.cd(), plan, seal=plan.seal).ok
+    assert tables.rows(A) == [1]
+
+
+def test_a_table_that_is_damaged_when_its_old_version_is_proved_is_named(tmp_path: Path) -> None:
+    class NoSchema(MemoryTables):
+        def schema_json(self, table: RelationName, version: int | None = None) -> str:
+            raise SqlFailed("[DELTA_STATE_RECOVER_ERROR] no metadata", condition="DELTA_STATE_RECOVER_ERROR")
+
+    releases = Releases(tmp_path, tables=NoSchema())
+    releases.tables.create(A, 1)
+    release = releases.changed(["a"], lambda: releases.tables.insert(A, 2))
+    with pytest.raises(SqlFailed, match=r"no metadata \(prod.shop.a\)\. Next: repair it, or leave it out with skip="):
+        plan_restore(releases.cd(), release)
+
+
+def test_a_damaged_table_is_named_by_what_looks_at_it_before_and_after_a_build(tmp_path: Path) -> None:
+    tables = OneDamaged()
+    releases = Releases(tmp_path, tables=tables)
+    tables.create(A, 1)
+    tables.create(B, 1)
+    cd, release = releases.cd(), releases.open()
+    point = capture_restore_point(cd, release, [A, B])
+    tables.damaged = B
+    with pytest.raises(SqlFailed, match=r"no metadata \(prod.shop.b\)\. Next: repair it, or drop it"):
+        capture_restore_point(cd, release, [A, B])
+    with pytest.raises(SqlFailed, match=r"no metadata \(prod.shop.b\)"):
+        record_versions_after(cd, release, point)
