@@ -80,7 +80,10 @@ def _judged(state: RelationState, taken_at: datetime) -> Readiness:
 def _of_table(state: RelationState, taken_at: datetime) -> Readiness:
     kept = {name: shorter_retention(name, state.properties, state.properties_after) for name in RETENTION}
     shortest = min(kept, key=lambda name: kept[name])
+    unreadable = {**unreadable_retention(state.properties), **unreadable_retention(state.properties_after or {})}
     limit = f"{shortest} is {in_days(kept[shortest])}"
+    if shortest in unreadable:
+        limit = f"{shortest} is {unreadable[shortest]!r}, which cannot be read, so that nothing is promised"
     committed = state.committed_at or taken_at
     if state.refresh_due and state.refresh_error is None:
         made = (

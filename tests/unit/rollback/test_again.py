@@ -255,6 +255,22 @@ def test_killed_when_it_had_moved_it_the_next_attempt_names_it(tmp_path: Path, s
     assert f"; what stood there is {aside_of(release)} now" in result.text
 
 
+@pytest.mark.parametrize("step", ["restored_relation", "rolled_back"])
+def test_killed_after_undrop_the_next_attempt_names_what_stood_there(tmp_path: Path, step: str) -> None:
+    releases = Releases(tmp_path, tables=MemoryTables(has_undrop=True))
+    tables = releases.tables
+    tables.create(B, 1)
+    tables.create(A, 1)
+    release = releases.changed(["a"], lambda: [tables.drop(A, kind="table"), tables.view(A, B)])
+    plan = plan_restore(releases.cd(), release)
+    assert [i.action for i in plan.items] == ["undrop"]
+    killed_before(releases, plan, step)
+    (done,) = restore(releases.cd(), plan, seal=plan.seal).relations
+    assert done.moved_to == f"prod.shop.a__rolled_back_{release.id.lower().replace('-', '_')}"
+    tables.read_one(RelationName.parse(done.moved_to))
+    assert tables.rows(A) == [1]
+
+
 def test_where_somebody_else_has_moved_it_nothing_is_named(releases: Releases) -> None:
     release = view_to_table(releases)
     plan = plan_restore(releases.cd(), release)

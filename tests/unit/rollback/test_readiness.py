@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from dbx_cd import RestorePoint, RestoreRefused
-from dbx_cd.delta.tables import CatalogSettings
+from dbx_cd.delta.tables import CatalogSettings, TableDetail
 from dbx_cd.plan.rollback_readiness import require_readiness
 from dbx_cd.rollback.readiness import readiness_of
 from dbx_cd.rollback.relation_state import RelationState
@@ -40,6 +40,17 @@ def test_where_they_refuse_time_travel_already_the_policy_refuses_the_deploy() -
 def test_a_table_without_them_says_nothing_of_them() -> None:
     nothing = CatalogSettings(row_filter="", column_masks={})
     assert "dedicated" not in readiness_of(replace(ORDERS, settings=nothing), NOW).reason
+
+
+@pytest.mark.parametrize("when", ["now", "after the build"])
+def test_retention_that_cannot_be_read_is_not_called_zero_days(when: str) -> None:
+    odd = {"delta.logRetentionDuration": "four hundred days"}
+    detail = TableDetail("id", odd if when == "now" else {}, (), ())
+    state = replace(ORDERS, detail=detail, properties_after=None if when == "now" else odd)
+    ready = readiness_of(state, NOW)
+    assert (ready.status, ready.is_lost) == ("rebuild", True)
+    assert "delta.logRetentionDuration is 'four hundred days', which cannot be read" in ready.reason
+    assert "0 days" not in ready.reason.replace("'four hundred days'", "")
 
 
 @pytest.mark.parametrize(
