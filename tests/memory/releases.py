@@ -124,9 +124,10 @@ class Releases:
         """A release that has changed production, without dbt: what `build_release` does around it."""
         cd, release = self.cd(), self.open(run_id)
         cd.log.append(release, Deploying("prod"))
-        point = capture_restore_point(cd, release, [relation("prod", model) for model in models])
+        relations = [relation("prod", model) for model in models]
+        point = capture_restore_point(cd, release, relations)
         change()
-        record_versions_after(cd, release, point)
+        record_versions_after(cd, release, point, built=relations)
         cd.log.append(release, Deployed("prod", ""))
         return release
 

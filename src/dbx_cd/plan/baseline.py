@@ -12,7 +12,8 @@ from dbx_cd.delta.tables import Tables
 from dbx_cd.errors import ArtifactError, ArtifactNotFound
 from dbx_cd.release.context import Cd
 from dbx_cd.release.events import Release
-from dbx_cd.rollback.ownership import history_since, is_same_table
+from dbx_cd.rollback.own_build import is_same_table
+from dbx_cd.rollback.ownership import history_since
 from dbx_cd.rollback.plan import states_before
 from dbx_cd.rollback.point import RestorePoint
 from dbx_cd.rollback.relation_state import RelationState

@@ -11,7 +11,8 @@ from dbx_cd.delta.history import History
 from dbx_cd.delta.retention import FILES_KEPT, RETENTION, retention, unreadable_retention
 from dbx_cd.errors import SqlFailed
 from dbx_cd.rollback.differences import left_by_recreation, left_by_restore, left_where_nothing_is_done
-from dbx_cd.rollback.ownership import OwnCommits, is_same_table, mark
+from dbx_cd.rollback.own_build import is_same_table
+from dbx_cd.rollback.ownership import OwnCommits, mark
 from dbx_cd.rollback.plan_item import Action, NewTables, PlanItem
 from dbx_cd.rollback.readiness import readiness_of
 from dbx_cd.rollback.relation_state import Present, RelationState

@@ -1,22 +1,20 @@
-"""Whose commit is it, and is it still the same table: what a rollback may undo, and what is left to a person."""
+"""What the release itself did to a relation: what a rollback may undo, and what is left to a person."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from typing import Literal
+from datetime import timedelta
 
 from dbx_cd.delta.history import Commit, History
 from dbx_cd.delta.tables import Kind, Tables
 from dbx_cd.errors import RestoreRefused
 from dbx_cd.relations import RelationName
+from dbx_cd.rollback.own_build import OwnBuild, Writer
 from dbx_cd.rollback.plan_item import PlanItem
-from dbx_cd.rollback.point import RestorePoint, VersionAfter, VersionsAfter
-from dbx_cd.rollback.relation_state import Present, RelationState
-
-Writer = Literal["release", "others", "unknown"]
-"""Whose commit: the release's own, somebody else's, or one of which that cannot be told."""
+from dbx_cd.rollback.point import RestorePoint, VersionsAfter
+from dbx_cd.rollback.relation_state import Present
+from dbx_cd.rollback.view_writers import changes_by_others
 
 _NOT_RECORDED = "(the versions after the build were not recorded: this may be the release's own)"
 _NOT_VERIFIED = "(not verified: the table's history names nobody; this may be the release's own)"
@@ -42,53 +40,6 @@ def mark(now: Present) -> str:
     return f"{now.kind} content version {content}{f' {wrote.mark}' if wrote else ''}"
 
 
-def is_same_table(history: History, recorded: RelationState | VersionAfter) -> bool:
-    """Whether a table is the one that was recorded, and not another that was made in its place after a drop."""
-    return recorded.version is not None and history.has(
-        recorded.version, at=recorded.committed_at, mark=recorded.commit_mark
-    )
-
-
-@dataclass(frozen=True)
-class OwnBuild:
-    """One build of the release, as far as one relation goes."""
-
-    before: RelationState
-    """What was there before it."""
-    after: VersionAfter | None
-    """Where it left the relation; None after one that was killed before it could say so."""
-    taken_at: datetime
-    """When its restore point was taken, UTC."""
-    next_version: int | None = None
-    """Where a later build of the release found the table: what is committed until then was done by this one."""
-    writers: tuple[str, ...] = ()
-    """Whose commits are the release's own, as the platform names them; empty in records of before they were kept."""
-
-    @property
-    def left_alone(self) -> bool:
-        """Whether dbt says that it has not built the relation: what became of it meanwhile is somebody else's."""
-        return self.after is not None and self.after.is_built is False
-
-    def writer_of(self, commit: Commit, history: History) -> Writer:
-        """Whose commit this is, by the time between before and after, and by the name in the table's history.
-
-        A history that names nobody (open-source Delta; Databricks always names somebody) proves nothing. A name that is
-        not known as one of the release's may be somebody else's, or the one under which dbt logs in.
-        """
-        known = is_same_table(history, self.before)
-        if known and self.before.version is not None and commit.version <= self.before.version:
-            return "others"
-        if self.after is not None and not (is_same_table(history, self.after) and commit.version <= _end(self.after)):
-            return "others"
-        is_named = not self.writers or commit.user in self.writers
-        is_before_repair = bool(self.writers) and commit.version <= (self.next_version or -1)
-        return "release" if is_named and (self.after is not None or is_before_repair) else "unknown"
-
-
-def _end(after: VersionAfter) -> int:
-    return -1 if after.version is None else after.version
-
-
 @dataclass(frozen=True)
 class OwnCommits:
     """What the release itself did to one relation."""
@@ -110,11 +61,6 @@ class OwnCommits:
                 )
         later = [build.before.version for build in builds[1:]]
         return cls(tuple(replace(b, next_version=v) for b, v in zip(builds, [*later, None], strict=True)))
-
-    @property
-    def recorded(self) -> bool:
-        """Whether every build said where it left the relation."""
-        return all(build.after is not None for build in self.builds)
 
     def writer_of(self, commit: Commit, history: History) -> Writer:
         """Whose commit this is, as far as is known."""
@@ -152,10 +98,6 @@ class OwnCommits:
             b.after is None or (b.after.definition != b.before.definition and not b.left_alone) for b in self.builds
         )
 
-    def left(self, now: Present) -> bool:
-        """Whether a build of the release left the view like this."""
-        return any(b.after is not None and b.after.definition in now.definitions for b in self.builds)
-
     def left_kind(self, kind: Kind) -> bool:
         """Whether the last build of the release left a relation of this kind."""
         after = self.builds[-1].after if self.builds else None
@@ -167,9 +109,7 @@ class OwnCommits:
             changes = [c for c in now.history.changes_since(since) if not c.is_layout]
             writers = [(commit, self.writer_of(commit, now.history)) for commit in changes]
             return tuple(f"{commit}{self._doubt(commit, who)}" for commit, who in writers if who != "release")
-        if now.kind != "view" or self.left(now):
-            return ()
-        return (f"the view was changed after the release{'' if self.recorded else f' {_NOT_RECORDED}'}",)
+        return changes_by_others(self.builds, now) if now.kind == "view" else ()
 
     def _doubt(self, commit: Commit, writer: Writer) -> str:
         if writer == "others":
