@@ -15,6 +15,9 @@ from dbx_cd.digest import digest
 IN_COMMIT_TIMES = "delta.enableInCommitTimestamps"
 _ZONES = range(-12, 15)
 """Offsets from UTC in hours that a JVM may have."""
+_BOTH_TIMES = timedelta(minutes=1)
+"""How far apart the time of a commit's file and the one within may be: both are written at once, but a copied log has
+new file times, and is then taken for another table's, which is the safe side."""
 
 
 @dataclass(frozen=True)
@@ -133,10 +136,10 @@ class History:
         commit = self.commits.get(version)
         if commit is None:
             return version < min(self.commits)
+        apart = timedelta(milliseconds=version + 1)
         if self.has_other_times and mark is not None:
-            return mark == commit.mark
-        moved_on = timedelta(milliseconds=version + 1)
-        return (mark is None or mark == commit.mark) and (at is None or abs(commit.at - at) <= moved_on)
+            apart += _BOTH_TIMES
+        return (mark is None or mark == commit.mark) and (at is None or abs(commit.at - at) <= apart)
 
     def with_times_of(self, properties: Mapping[str, str], *, recorded: Mapping[str, str]) -> History:
         """The same history for comparing with times that were recorded under other properties.

@@ -50,6 +50,8 @@ class OwnBuild:
         known = is_same_table(history, self.before)
         if known and self.before.version is not None and commit.version <= self.before.version:
             return "others"
+        if self.left_alone:
+            return "others"  # also by one of the release's names: another job of the same identity
         if self.after is not None and not (is_same_table(history, self.after) and commit.version <= _end(self.after)):
             return "others"
         is_named = not self.writers or commit.user in self.writers

@@ -82,20 +82,26 @@ def test_a_commit_of_another_table_at_the_same_time_is_another_one() -> None:
 
 
 @pytest.mark.parametrize(("then", "now"), [("true", None), (None, "true"), ("TRUE", "false")])
-def test_where_in_commit_timestamps_were_turned_on_or_off_commits_are_known_by_their_marks(
+def test_where_in_commit_timestamps_were_turned_on_or_off_commits_are_known_by_their_marks_and_times_that_are_near(
     then: str | None, now: str | None
 ) -> None:
     def properties(value: str | None) -> dict[str, str]:
         return {} if value is None else {"delta.enableInCommitTimestamps": value}
 
+    def read_at(at: datetime) -> History:
+        return History.of([Commit(1, at, "WRITE", metrics={"numFiles": "1"})])
+
     made = Commit(1, START, "WRITE", metrics={"numFiles": "1"})
-    read = History.of([Commit(1, START + timedelta(hours=5), "WRITE", metrics={"numFiles": "1"})])
-    assert not read.has(1, at=made.at, mark=made.mark)
-    other = read.with_times_of(properties(now), recorded=properties(then))
+    near = read_at(START + timedelta(seconds=5))
+    assert not near.has(1, at=made.at, mark=made.mark)
+    other = near.with_times_of(properties(now), recorded=properties(then))
     assert other.has(1, at=made.at, mark=made.mark)
     assert not other.has(1, at=made.at, mark="other")
     assert not other.has(1, at=made.at, mark=None)
-    assert not read.with_times_of(properties(then), recorded=properties(then)).has(1, at=made.at, mark=made.mark)
+    assert not near.with_times_of(properties(then), recorded=properties(then)).has(1, at=made.at, mark=made.mark)
+    for minutes in (-2, 2):
+        anew = read_at(START + timedelta(minutes=minutes)).with_times_of(properties(now), recorded=properties(then))
+        assert not anew.has(1, at=made.at, mark=made.mark), "another table of the same shape, made in its place"
 
 
 def test_a_commit_is_the_same_for_readers_who_are_told_more_or_less_of_it() -> None:

@@ -119,6 +119,24 @@ def test_what_others_did_to_the_layout_needs_nobody_s_consent() -> None:
     assert own.writes_by_others(present(found), since=0) == ()
 
 
+def test_commits_of_the_release_s_own_name_during_a_build_that_left_the_table_alone_are_somebody_else_s() -> None:
+    """Another job of the same identity wrote while dbt skipped the model."""
+    found = history("CREATE TABLE", by(1, "bot"), by(2, "bot"))
+    (left,) = after(2).relations
+    own = OwnCommits.of(ORDERS, [point(0, "bot")], [replace(after(2), relations=(replace(left, is_built=False),))])
+    assert {own.writer_of(found.commits[n], found) for n in (1, 2)} == {"others"}
+    assert not own.may_be_among(found.changes_since(0), found)
+
+
+def test_what_a_repair_that_left_the_table_alone_found_is_of_the_build_before_it() -> None:
+    found = history("CREATE TABLE", by(1, "bot"), by(2, "bot"), by(3, "bot"))
+    (left,) = after(3).relations
+    repaired = replace(after(3), relations=(replace(left, is_built=False),))
+    own = OwnCommits.of(ORDERS, [point(0, "bot"), point(2, "bot")], [after(1), repaired])
+    assert [own.writer_of(found.commits[n], found) for n in (1, 2, 3)] == ["release", "others", "others"]
+    assert [text.split(",")[0] for text in own.writes_by_others(present(found), since=0)] == ["version 3", "version 2"]
+
+
 def test_a_table_older_than_the_restore_point_that_calls_it_missing_was_not_created_by_the_release() -> None:
     missing = RestorePoint("r", RECREATED, (RelationState(str(ORDERS), "missing"),), ("bot",))
     own = OwnCommits.of(ORDERS, [missing], [after(1)])

@@ -1141,6 +1141,25 @@ def test_a_view_that_somebody_else_changed_during_the_build_is_not_the_release_s
     assert actions == {"a": "restore", "v": "keep", "new": "keep"}
 
 
+def test_a_table_that_another_job_of_the_same_identity_wrote_to_while_its_model_was_skipped_is_kept(
+    releases: Releases,
+) -> None:
+    tables, cd = releases.tables, releases.cd()
+    tables.create(A, 1)
+    tables.create(B, 1)
+    release = releases.open()
+    cd.log.append(release, Deploying("prod"))
+    point = capture_restore_point(cd, release, [A, B])
+    tables.insert(A, 2)
+    tables.insert(B, 2)
+    record_versions_after(cd, release, point, built=[A])
+    cd.log.append(release, Deployed("prod", ""))
+    plan = plan_restore(cd, release)
+    assert {i.relation.identifier: i.action for i in plan.items} == {"a": "restore", "b": "keep"}
+    restore(cd, plan, seal=plan.seal)
+    assert (tables.rows(A), tables.rows(B)) == ([1], [1, 2])
+
+
 def test_an_older_release_that_was_building_at_that_time_is_not_good_any_more(releases: Releases) -> None:
     releases.tables.create(A, 1)
     moments: list[datetime] = []
