@@ -80,9 +80,10 @@ class Scene:
     ) -> tuple[Release, RestorePoint]:
         """What build_release does around dbt: restore point, build, versions after."""
         release = self.open(label)
-        point = capture_restore_point(self.cd, release, [self.name(n) for n in names])
+        relations = [self.name(n) for n in names]
+        point = capture_restore_point(self.cd, release, relations)
         build()
-        record_versions_after(self.cd, release, point)
+        record_versions_after(self.cd, release, point, built=relations)
         return release, point
 
     def observe(self, *identifiers: str) -> dict[str, Observed]:
