@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+from dbx_cd.delta.column_mapping import MODE, is_refused, mode_of, way_around
 from dbx_cd.delta.history import History
 from dbx_cd.delta.retention import FILES_KEPT, RETENTION, retention, unreadable_retention
 from dbx_cd.errors import SqlFailed
@@ -160,6 +161,9 @@ def _table(
     commits = f"{len(changes)} commit{'s' if len(changes) > 1 else ''} since version {version}"
     if to is None and not own.may_be_among(changes, history):
         return replace(item, action="keep", reason=f"{commits}, none of them the release's")
+    if to is None and is_refused(now=now.properties, then=before.properties):
+        # Before its age is looked at: replacing the table takes longer retention away again.
+        return replace(item, action="rebuild", reason=f"{commits}; {_other_mode(before, now)}")
     if until is not None and until <= datetime.now(UTC):
         return replace(item, action="rebuild", reason=f"{commits}; {_too_old(before, now, until, kept)}")
     keep = _longer_retention(before.properties if to is None else {}, now.properties)
@@ -180,6 +184,11 @@ def _table(
         keep_properties=keep,
         bytes_then=item.bytes_then if to is None else None,
     )
+
+
+def _other_mode(before: RelationState, now: Present) -> str:
+    modes = f"from {mode_of(now.properties)} to {mode_of(before.properties)}"
+    return f"RESTORE does not change {MODE} {modes}: {way_around(before.relation, then=before.properties)}"
 
 
 def _too_old(before: RelationState, now: Present, until: datetime, kept: timedelta) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
+from dbx_cd.delta.column_mapping import MODE, is_refused, mode_of, way_around
 from dbx_cd.delta.retention import RETENTION, in_days, retention, shorter_retention, unreadable_retention
 from dbx_cd.delta.spark_tables import SparkTables
 from dbx_cd.delta.tables import Tables
@@ -85,22 +87,33 @@ def _of_table(state: RelationState, taken_at: datetime) -> Readiness:
     if shortest in unreadable:
         limit = f"{shortest} is {unreadable[shortest]!r}, which cannot be read, so that nothing is promised"
     committed = state.committed_at or taken_at
-    if state.refresh_due and state.refresh_error is None:
-        made = (
-            f"version {state.version} is of {committed:%Y-%m-%d}; the restore point makes one of today of it (MODIFY)"
-        )
-        reason = f"files checked; {limit}; {made}"
-        return Readiness(state.name, "restorable", reason, taken_at + kept[shortest])
     until = committed + kept[shortest]
     failed = f"; no version of today could be made: {state.refresh_error}" if state.refresh_error else ""
-    if until <= taken_at + _LEAST:
+    gets_one_of_today = state.refresh_due and state.refresh_error is None
+    if not gets_one_of_today and until <= taken_at + _LEAST:
         reason = (
             f"version {state.version} is of {committed:%Y-%m-%d} and {limit}: Delta does not go back to it once the "
             f"build has written{failed}"
         )
         return Readiness(state.name, "rebuild", reason, is_lost=True)
+    if state.properties_after is not None and is_refused(now=state.properties_after, then=state.properties):
+        return Readiness(state.name, "rebuild", _other_mode(state, state.properties_after))
+    if gets_one_of_today:
+        made = (
+            f"version {state.version} is of {committed:%Y-%m-%d}; the restore point makes one of today of it (MODIFY)"
+        )
+        reason = f"files checked; {limit}; {made}"
+        return Readiness(state.name, "restorable", reason, taken_at + kept[shortest])
     made = f"; version {state.version} was made of version {state.refreshed_from}" if state.refreshed_from else ""
     return Readiness(state.name, "restorable", f"files checked; {limit}{made}{failed}", until)
+
+
+def _other_mode(state: RelationState, after: Mapping[str, str]) -> str:
+    modes = f"from {mode_of(state.properties)} to {mode_of(after)}"
+    return (
+        f"the build changes {MODE} {modes}, and RESTORE does not change it back: "
+        f"to bring it back, {way_around(state.relation, then=state.properties)}"
+    )
 
 
 def _fine_grained(state: RelationState) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -181,6 +182,37 @@ def test_what_only_delta_has_comes_back_and_a_vacuumed_table_does_not(scene: Sce
         assert now.operations[len(now.operations) - len(then.operations) :] == then.operations
     assert restores(scene, "deleted") == restores(scene, "mapped") == 1
     assert ids(scene, "vacuumed") == [7]
+
+
+def test_where_restore_refuses_the_mode_of_column_mapping_the_way_around_that_the_plan_names_works(
+    scene: Scene,
+) -> None:
+    modes = {"id_none": "id", "id_name": "id", "name_id": "name"}
+
+    def mode(name: str) -> str:
+        return "" if name == "none" else f"TBLPROPERTIES ('delta.columnMapping.mode' = '{name}')"
+
+    for name, then in modes.items():
+        scene.sql(f"CREATE TABLE @@ (id INT, v STRING) {mode(then)}", "INSERT INTO @@ VALUES (1, 'a')", this=name)
+    before = scene.observe(*modes)
+    release, _ = scene.deploy(
+        list(modes),
+        lambda: [
+            scene.sql(f"CREATE OR REPLACE TABLE @@ {mode(name.split('_')[1])} AS SELECT 5 AS id", this=name)
+            for name in modes
+        ],
+    )
+    for item in plan_restore(scene.cd, release).items:
+        assert item.action == "rebuild"
+        with pytest.raises(Exception, match="DELTA_UNSUPPORTED_COLUMN_MAPPING_MODE_CHANGE"):
+            scene.spark.sql(f"RESTORE TABLE {item.relation.quoted} TO VERSION AS OF {item.to_version}")
+        found = re.search("CREATE OR REPLACE TABLE .*?\\)(?=, and plan again)", item.reason)
+        assert found is not None
+        scene.spark.sql(found[0])
+    plan = plan_restore(scene.cd, release)
+    assert restore(scene.cd, plan, seal=plan.seal, discard_later_writes=True).complete
+    after = scene.observe(*modes)
+    assert {n: (o.rows, o.schema) for n, o in after.items()} == {n: (o.rows, o.schema) for n, o in before.items()}
 
 
 @pytest.mark.deep

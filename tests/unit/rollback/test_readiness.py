@@ -61,3 +61,32 @@ def test_a_table_that_can_be_brought_back_for_ten_minutes_more_is_called_lost(mi
     committed = NOW - timedelta(days=7) + timedelta(minutes=minutes)
     ready = readiness_of(replace(ORDERS, committed_at=committed), NOW)
     assert (ready.status, ready.is_lost) == (status, status == "rebuild")
+
+
+BY_ID = TableDetail("t", {"delta.columnMapping.mode": "id"})
+
+
+@pytest.mark.parametrize("refresh_due", [False, True], ids=["written today", "written long ago"])
+def test_a_table_whose_mode_of_column_mapping_the_build_changes_for_good_is_named_before_the_deploy(
+    refresh_due: bool,
+) -> None:
+    state = replace(ORDERS, detail=BY_ID, properties_after={}, refresh_due=refresh_due)
+    state = replace(state, committed_at=NOW - timedelta(days=9)) if refresh_due else state
+    ready = readiness_of(state, NOW)
+    assert (ready.status, ready.is_lost) == ("rebuild", False)
+    assert (
+        "the build changes delta.columnMapping.mode from id to none, and RESTORE does not change it back"
+        in ready.reason
+    )
+    assert "CREATE OR REPLACE TABLE `prod`.`shop`.`orders` (id INT)" in ready.reason
+    require_readiness(RestorePoint("r", NOW, (state,)), policy="error")
+
+
+@pytest.mark.parametrize("after", [None, BY_ID.properties, {"delta.columnMapping.mode": "ID"}])
+def test_a_table_whose_mode_of_column_mapping_stays_is_restorable(after: dict[str, str] | None) -> None:
+    assert readiness_of(replace(ORDERS, detail=BY_ID, properties_after=after), NOW).status == "restorable"
+
+
+def test_a_table_that_is_lost_by_its_age_is_called_lost_whatever_its_mode_of_column_mapping() -> None:
+    state = replace(ORDERS, detail=BY_ID, properties_after={}, committed_at=NOW - timedelta(days=9))
+    assert readiness_of(state, NOW).is_lost
