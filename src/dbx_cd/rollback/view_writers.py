@@ -69,7 +69,7 @@ def _recorded(builds: Sequence[OwnBuild]) -> Iterator[_Seen]:
         point = f"{build.taken_at:%Y-%m-%d %H:%M:%S} UTC"
         yield _of_state(build.before, previous, when=f"before the restore point of {point}, between two attempts")
         if build.after is not None:
-            yield _of_after(build.after, when=f"during the build of the restore point of {point}")
+            yield _of_after(build, build.after, when=f"during the build of the restore point of {point}")
         previous = build
 
 
@@ -81,8 +81,12 @@ def _of_state(state: RelationState, previous: OwnBuild | None, *, when: str) -> 
     return _Seen(state.kind, state.definition, frozenset(definitions), writer, when, doubt)
 
 
-def _of_after(after: VersionAfter, *, when: str) -> _Seen:
-    writer: Writer = "release" if after.is_built else "unknown" if after.is_built is None else "others"
+def _of_after(build: OwnBuild, after: VersionAfter, *, when: str) -> _Seen:
+    writer: Writer = "unknown"
+    if after.is_built or (after.is_built is None and not build.writers):
+        writer = "release"  # records of before writers were kept do not say what was built, and go by time alone
+    elif build.left_alone:
+        writer = "others"
     when = f"{when}, which did not build it" if writer == "others" else when
     doubt = _NOT_SAID if writer == "unknown" else ""
     return _Seen(after.kind, after.definition, frozenset({after.definition}), writer, when, doubt)

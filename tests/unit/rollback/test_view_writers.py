@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -212,6 +213,15 @@ def test_records_of_before_the_schema_was_kept_in_which_a_view_is_read_are_compa
     assert changes([older], made) == changes([older, newer], made) == ()
     assert len(changes([older], state("3"))) == 1
     assert len(changes([older, build(state("3"), state("3").definition)], state("3"))) == 1
+
+
+def test_records_of_before_writers_were_kept_go_by_time_alone() -> None:
+    """They do not say either what dbt had built."""
+    left = VersionAfter(str(V), "view", definition=state("2").definition)
+    found = OwnBuild(state("1"), left, datetime(2026, 1, 1, tzinfo=UTC))
+    assert changes([found], state("2")) == ()
+    assert len(changes([found], state("3"))) == 1
+    assert len(changes([replace(found, writers=("bot",))], state("2"))) == 1
 
 
 def test_a_view_of_the_same_text_that_is_read_in_another_schema_by_now_is_another_one() -> None:
