@@ -17,7 +17,7 @@ from dbx_cd.relations import RelationName
 from dbx_cd.rollback.point import RestorePoint, VersionAfter, VersionsAfter
 from dbx_cd.rollback.proof import prove_readable
 from dbx_cd.rollback.refresh import commits_needed, is_refresh_due, refresh
-from dbx_cd.rollback.relation_state import RelationState, written
+from dbx_cd.rollback.relation_state import RelationState, hides_files, written
 
 if TYPE_CHECKING:
     from dbx_cd.release.context import Cd
@@ -208,6 +208,10 @@ def _refreshed(tables: Tables, state: RelationState) -> RelationState:
 def _proved(tables: Tables, state: RelationState) -> RelationState:
     assert state.version is not None
     assert state.detail is not None
+    if hides_files(state.columns):
+        return replace(
+            state, unreadable="its column _metadata hides which files it has, so nothing can be proved of them"
+        )
     positions = state.detail.may_have_deletion_vectors
     proof, unreadable = prove_readable(tables, state.relation, state.version, positions=positions)
     return replace(state, fingerprint=proof, unreadable=unreadable)

@@ -16,7 +16,7 @@ from dbx_cd.rollback.own_build import is_same_table
 from dbx_cd.rollback.ownership import OwnCommits, mark
 from dbx_cd.rollback.plan_item import Action, NewTables, PlanItem
 from dbx_cd.rollback.readiness import readiness_of
-from dbx_cd.rollback.relation_state import Present, RelationState
+from dbx_cd.rollback.relation_state import Present, RelationState, hides_files
 
 _CLUSTERING = "clustering"
 
@@ -164,6 +164,11 @@ def _table(
     if to is None and is_refused(now=now.properties, then=before.properties):
         # Before its age is looked at: replacing the table takes longer retention away again.
         return replace(item, action="rebuild", reason=f"{commits}; {_other_mode(before, now)}")
+    if hides_files(now.entry.columns) or hides_files(before.columns):
+        way = f"RESTORE TABLE {before.relation.quoted} TO VERSION AS OF {version} brings it back, unproved"
+        return replace(
+            item, action="rebuild", reason=f"{commits}; its column _metadata hides which files it has: {way}"
+        )
     if until is not None and until <= datetime.now(UTC):
         return replace(item, action="rebuild", reason=f"{commits}; {_too_old(before, now, until, kept)}")
     keep = _longer_retention(before.properties if to is None else {}, now.properties)

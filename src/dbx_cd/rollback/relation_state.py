@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -130,6 +130,11 @@ class Present:
     def kind(self) -> Kind:
         """What it is now."""
         return self.entry.kind
+
+
+def hides_files(columns: Iterable[Column]) -> bool:
+    """Whether a table has a column of the name by which SQL asks for the file of a row, and so hides that (measured)."""
+    return any(column.name.lower() == "_metadata" for column in columns)
 
 
 def written(relation: RelationName) -> str:

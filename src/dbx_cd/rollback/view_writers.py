@@ -76,7 +76,7 @@ def _recorded(builds: Sequence[OwnBuild]) -> Iterator[_Seen]:
 def _of_state(state: RelationState, previous: OwnBuild | None, *, when: str) -> _Seen:
     definitions = {state.definition}
     if state.kind == "view":
-        definitions.add(view_definition(state, state.view_properties, namespace=None))  # as earlier records have it
+        definitions.add(view_definition(state, state.view_properties, reading=None))  # as earlier records have it
     writer, doubt = _between(previous)
     return _Seen(state.kind, state.definition, frozenset(definitions), writer, when, doubt)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from dbx_cd import Release, RestoreRefused, auto_rollback, plan_restore, restore
-from dbx_cd.delta.tables import CatalogEntry, Kind
+from dbx_cd.delta.tables import CatalogEntry, Kind, ViewReading
 from dbx_cd.release.events import Deployed, Deploying, Failed
 from dbx_cd.rollback.capture import capture_restore_point, record_versions_after
 from dbx_cd.rollback.own_build import OwnBuild
@@ -192,7 +192,8 @@ def test_what_was_brought_back_between_two_attempts_is_nobody_s_change(played: P
 
 
 def state(text: str, *, namespace: tuple[str, ...] | None = ("prod", "shop"), kind: Kind = "view") -> RelationState:
-    return RelationState(str(V), kind, view_text=text, view_namespace=namespace)
+    reading = None if namespace is None else ViewReading(namespace)
+    return RelationState(str(V), kind, view_text=text, view_reading=reading)
 
 
 def build(before: RelationState, left: str | None, *, hours: int = 0) -> OwnBuild:
@@ -201,8 +202,8 @@ def build(before: RelationState, left: str | None, *, hours: int = 0) -> OwnBuil
 
 
 def changes(builds: Sequence[OwnBuild], now: RelationState) -> tuple[str, ...]:
-    older = view_definition(now, {}, namespace=None)
-    whole = view_definition(now, {}, namespace=now.view_namespace)
+    older = view_definition(now, {}, reading=None)
+    whole = view_definition(now, {}, reading=now.view_reading)
     return changes_by_others(builds, Present(CatalogEntry("view"), definition=whole, definitions={older, whole}))  # type: ignore[arg-type]
 
 
