@@ -209,9 +209,7 @@ def _proved(tables: Tables, state: RelationState) -> RelationState:
     assert state.version is not None
     assert state.detail is not None
     if hides_files(state.columns):
-        return replace(
-            state, unreadable="its column _metadata hides which files it has, so nothing can be proved of them"
-        )
+        return replace(state, unreadable="its column _metadata hides which files it has: nothing can be proved of them")
     positions = state.detail.may_have_deletion_vectors
     proof, unreadable = prove_readable(tables, state.relation, state.version, positions=positions)
     return replace(state, fingerprint=proof, unreadable=unreadable)

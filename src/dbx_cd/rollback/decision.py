@@ -166,9 +166,7 @@ def _table(
         return replace(item, action="rebuild", reason=f"{commits}; {_other_mode(before, now)}")
     if hides_files(now.entry.columns) or hides_files(before.columns):
         way = f"RESTORE TABLE {before.relation.quoted} TO VERSION AS OF {version} brings it back, unproved"
-        return replace(
-            item, action="rebuild", reason=f"{commits}; its column _metadata hides which files it has: {way}"
-        )
+        return replace(item, action="rebuild", reason=f"{commits}; its column _metadata hides its files: {way}")
     if until is not None and until <= datetime.now(UTC):
         return replace(item, action="rebuild", reason=f"{commits}; {_too_old(before, now, until, kept)}")
     keep = _longer_retention(before.properties if to is None else {}, now.properties)

@@ -133,7 +133,7 @@ class Present:
 
 
 def hides_files(columns: Iterable[Column]) -> bool:
-    """Whether a table has a column of the name by which SQL asks for the file of a row, and so hides that (measured)."""
+    """Whether a table has a column of the name by which SQL asks for a row's file, and so hides that (measured)."""
     return any(column.name.lower() == "_metadata" for column in columns)
 
 

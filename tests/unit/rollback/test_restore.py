@@ -1425,3 +1425,15 @@ def test_after_a_rollback_to_a_time_retention_that_was_made_longer_since_stays(r
     result = restore(cd, plan, seal=plan.seal, discard_later_writes=True)
     assert (releases.tables.rows(A), releases.tables.properties(A)) == ([1], LONGER)
     assert [r.differences for r in result.relations] == [plan.items[0].differences]
+
+
+def test_of_a_table_whose_own_column_hides_its_files_nothing_is_promised_and_the_statement_is_named(
+    releases: Releases,
+) -> None:
+    releases.tables.create(A, 1, columns=("id", "_METADATA"))
+    release = releases.changed(["a"], lambda: releases.tables.create(A, 2, columns=("id",)))
+    point = releases.cd().log.last(release, RestorePoint)
+    assert point is not None
+    assert [(r.status, r.is_lost) for r in point.readiness] == [("rebuild", True)]
+    (blocked,) = plan_restore(releases.cd(), release).blocked
+    assert "RESTORE TABLE `prod`.`shop`.`a` TO VERSION AS OF 0 brings it back, unproved" in blocked.reason
