@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from typing import Literal, Protocol
 
@@ -61,6 +61,15 @@ class ViewReading:
     settings: Mapping[str, str] | None = None
     """The SQL settings that change what a query means, such as ANSI mode and time zone, as they were when it was made:
     Spark reads the view under them, whatever those of the reader's session are (measured)."""
+
+    def like(self, recorded: ViewReading) -> ViewReading:
+        """The same for comparing with a record: what only one of both says is taken as recorded, since nobody knows."""
+        said = {
+            part.name: getattr(self, part.name)
+            for part in fields(self)
+            if getattr(self, part.name) is not None and getattr(recorded, part.name) is not None
+        }
+        return replace(recorded, **said)
 
 
 UNKNOWN_READING = ViewReading()

@@ -33,11 +33,12 @@ def present_of(
         return Present(entry, properties, detail, history=commits)
     if entry.kind == "view":
         properties, reading = tables.properties(relation), tables.view_reading(relation)
+        recorded = before.view_reading if before.kind == "view" else reading
         # Records of before that was kept have none to compare with.
         older = view_definition(entry, properties, reading=None)
+        alike = older if recorded is None else view_definition(entry, properties, reading=reading.like(recorded))
         whole = view_definition(entry, properties, reading=reading)
-        is_older = before.kind == "view" and before.view_reading is None
-        return Present(entry, definition=older if is_older else whole, definitions=frozenset({older, whole}))
+        return Present(entry, definition=alike, definitions=frozenset({older, alike, whole}))
     return Present(entry)
 
 

@@ -105,7 +105,8 @@ def verify_view(tables: Tables, before: RelationState) -> str:
     """
     view = before.relation
     entry = tables.entries([view])[view.key]
-    reading = None if before.view_reading is None or entry.kind != "view" else tables.view_reading(view)
+    recorded = before.view_reading
+    reading = None if recorded is None or entry.kind != "view" else tables.view_reading(view).like(recorded)
     if entry.kind != "view" or (view_definition(entry, tables.properties(view), reading=reading) != before.definition):
         raise RestoreFailed("the view's definition is not the recorded one", where=before.name)
     tables.read_one(before.relation)

@@ -187,3 +187,29 @@ def test_columns_of_a_view_that_have_other_types_when_it_is_made_again_are_named
     retyping.relations = tables.relations
     (done,) = restore(replace(cd, tables=retyping), plan, seal=plan.seal).relations
     assert "column id is string, was string collate utf8_lcase" in done.differences
+
+
+@pytest.mark.parametrize("side", ["whoever took the restore point", "whoever plans"])
+def test_how_a_view_is_read_is_no_difference_where_only_one_of_two_users_is_told(tmp_path: Path, side: str) -> None:
+    class Silent(MemoryTables):
+        def view_reading(self, view: RelationName) -> ViewReading:
+            return ViewReading(super().view_reading(view).namespace)
+
+    releases = Releases(tmp_path)
+    tables, view = releases.tables, relation("prod", "v")
+    tables.create(A, 1)
+    make = {"text": f"SELECT id FROM {A.quoted}", "columns": (Column("id", "bigint"),), "comment": None}
+    ansi = ViewReading(schema_mode="BINDING", settings={"spark.sql.ansi.enabled": "true"})
+    tables.create_view(view, reading=ansi, properties={}, **make)  # type: ignore[arg-type]
+    silent = Silent()
+    silent.relations = tables.relations
+    told = {"point": tables, "plan": silent}
+    if side == "whoever took the restore point":
+        told = {"point": silent, "plan": tables}
+    releases.tables = told["point"]
+    release = releases.changed(["v"], lambda: tables.insert(A, 2))
+    cd = replace(releases.cd(), tables=told["plan"])
+    assert [i.reason for i in plan_restore(cd, release).items] == ["the view is as it was"]
+    lenient = replace(ansi, schema_mode="EVOLUTION", namespace=("prod", "elsewhere"))
+    tables.create_view(view, reading=lenient, properties={}, **make)  # type: ignore[arg-type]
+    assert [i.reason for i in plan_restore(cd, release).items] != ["the view is as it was"]
