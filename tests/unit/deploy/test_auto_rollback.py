@@ -22,6 +22,7 @@ from dbx_cd import (
 )
 from dbx_cd.config import Policies
 from dbx_cd.dbt.effects import BuildEffects
+from dbx_cd.delta.log_table import LogRow
 from dbx_cd.records import Record
 from dbx_cd.release.events import Built, Deployed, Deploying, Failed
 from dbx_cd.rollback.capture import capture_restore_point, look_at
@@ -229,3 +230,28 @@ def test_a_deploy_that_the_policy_refused_before_anything_was_built_stays_failed
     releases.tables.refuses_properties_of.clear()
     build_release(strict, release, target="prod")
     assert releases.tables.rows(ORDERS) == ["select 2 as id"]
+
+
+def test_where_a_killed_attempt_has_brought_everything_back_the_next_one_says_so(releases: Releases) -> None:
+    release, cd = broken(releases), under("any", releases)
+
+    def kill(rows: Sequence[LogRow]) -> None:
+        if rows[0].kind == RestoreResult.KIND:
+            raise KeyboardInterrupt
+
+    releases.log_table.before_append = kill
+    with pytest.raises(KeyboardInterrupt):
+        auto_rollback(cd, release, target="prod")
+    releases.log_table.before_append = lambda _rows: None
+    assert isinstance(auto_rollback(cd, release, target="prod"), RestoreResult)
+    assert cd.log.state(release).phase == "rolled_back"
+
+
+def test_a_deploy_that_changed_no_relation_is_undone_all_the_same_when_its_smoke_test_failed(
+    releases: Releases,
+) -> None:
+    """What `latest` names has moved by then, and the release is not to be the last good one."""
+    release = logged(releases, Deploying("prod"), Deployed("prod", ""))
+    releases.cd().log.append(release, smoke(releases, release, "contract"))
+    assert isinstance(auto_rollback(under("any", releases), release, target="prod"), RestoreResult)
+    assert releases.cd().log.state(release).phase == "rolled_back"

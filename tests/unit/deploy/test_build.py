@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -414,6 +415,22 @@ def test_a_deploy_that_would_lose_a_table_for_good_is_refused_where_the_policy_s
     assert strict.log.state(release).phase == "failed"
     found = rollback_readiness(strict, release, target="prod")
     assert [r.reason.split(",")[0] for r in found.point.readiness if r.is_lost] == ["the build drops it for a view"]
+
+
+def test_a_repair_after_which_the_first_attempt_could_not_be_undone_is_refused_where_the_policy_says_so(
+    releases: Releases,
+) -> None:
+    releases.deployed("1")
+    releases.model("orders", "select 2 as id")
+    releases.model("payments", "fails in prod")
+    release, cd = releases.approved("2", commit="b" * 40), releases.cd()
+    with pytest.raises(DbtFailed):
+        build_release(cd, release, target="prod")
+    releases.tables.age(ORDERS, days=9)
+    releases.log_table.move_back({str(ORDERS): timedelta(days=9)})
+    strict = replace(cd, config=replace(cd.config, policies=Policies(require_rollback_ready="error")))
+    with pytest.raises(RestoreRefused, match=r"1 relations could not be .* prod\.shop\.orders .* Delta went back to"):
+        build_release(strict, release, target="prod")
 
 
 def test_a_rejected_release_is_not_built_although_it_was_approved_under_another_seal(releases: Releases) -> None:

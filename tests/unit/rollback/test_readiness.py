@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
 from dbx_cd import RestorePoint, RestoreRefused
+from dbx_cd.dbt.effects import BuildEffects
 from dbx_cd.delta.tables import CatalogSettings, TableDetail
+from dbx_cd.errors import SqlFailed
 from dbx_cd.plan.rollback_readiness import require_readiness
+from dbx_cd.rollback.capture import look_at
 from dbx_cd.rollback.readiness import readiness_of
 from dbx_cd.rollback.relation_state import RelationState
+from memory.releases import Releases, relation
+from memory.tables import MemoryTables
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 HIDDEN = CatalogSettings(row_filter="prod.shop.own_rows", column_masks={"email": "prod.shop.hide"})
@@ -90,3 +96,15 @@ def test_a_table_whose_mode_of_column_mapping_stays_is_restorable(after: dict[st
 def test_a_table_that_is_lost_by_its_age_is_called_lost_whatever_its_mode_of_column_mapping() -> None:
     state = replace(ORDERS, detail=BY_ID, properties_after={}, committed_at=NOW - timedelta(days=9))
     assert readiness_of(state, NOW).is_lost
+
+
+def test_where_undrop_may_not_be_asked_about_the_platform_has_it_all_the_same(tmp_path: Path) -> None:
+    class Refuses(MemoryTables):
+        def dropped(self, *, catalog: str, schema: str) -> frozenset[str] | None:
+            raise SqlFailed("USE SCHEMA is missing", condition="INSUFFICIENT_PERMISSIONS")
+
+    table, tables = relation("prod", "orders"), Refuses()
+    tables.create(table, 1)
+    effects = BuildEffects(replaced={table.key: "a view"})
+    (ready,) = look_at(tables, Releases(tmp_path).open(), [table], effects=effects).readiness
+    assert (ready.status, ready.is_lost) == ("undrop", False)

@@ -88,8 +88,9 @@ def test_what_the_first_attempt_did_not_get_to_goes_back_to_the_version_of_today
     attempt(releases, release)
     days_go_by(releases, 3)
     attempt(releases, release, replaced(releases))
+    assert str(compared(releases, release)).endswith("VERSION AS OF 0")
     days_go_by(releases, 5)
-    assert "VERSION AS OF" in str(compared(releases, release))
+    assert str(compared(releases, release)).endswith("VERSION AS OF 2")
     assert brought_back(releases, release) == [1]
 
 
@@ -106,15 +107,18 @@ def test_files_that_were_compacted_between_the_attempts_are_no_reason_not_to(rel
 
 def test_what_somebody_set_between_the_attempts_is_not_taken_for_what_was_before(releases: Releases) -> None:
     releases.tables.create(A, 1)
+    releases.tables.set_properties(A, {CHECKPOINT_INTERVAL: "20"})
     release = releases.open()
     attempt(releases, release)
     days_go_by(releases, 3)
+    attempt(releases, release)  # three commits, which make a version of today
     releases.tables.user = "somebody"
     releases.tables.set_properties(A, {CHECKPOINT_INTERVAL: "50"})
     releases.tables.user = BOT
     attempt(releases, release, replaced(releases))
+    assert [c.user for c in releases.tables.table(A).commits] == [BOT] * 5 + ["somebody", BOT]
     assert brought_back(releases, release) == [1]
-    assert releases.tables.properties(A) == {}
+    assert releases.tables.properties(A) == {CHECKPOINT_INTERVAL: "20"}
 
 
 def test_a_repair_is_judged_by_what_a_rollback_of_the_first_attempt_could_bring_back(releases: Releases) -> None:

@@ -23,7 +23,7 @@ from dbx_cd import (
 )
 from dbx_cd.delta.history import History
 from dbx_cd.delta.log_table import LogRow
-from dbx_cd.delta.tables import UNKNOWN_READING, CatalogEntry, Column, Kind, ViewReading
+from dbx_cd.delta.tables import NOTHING_KNOWN, UNKNOWN_READING, CatalogEntry, Column, Kind, ViewReading
 from dbx_cd.deploy.claim import claim
 from dbx_cd.errors import SqlFailed
 from dbx_cd.relations import RelationName
@@ -1437,3 +1437,30 @@ def test_of_a_table_whose_own_column_hides_its_files_nothing_is_promised_and_the
     assert [(r.status, r.is_lost) for r in point.readiness] == [("rebuild", True)]
     (blocked,) = plan_restore(releases.cd(), release).blocked
     assert "RESTORE TABLE `prod`.`shop`.`a` TO VERSION AS OF 0 brings it back, unproved" in blocked.reason
+
+
+def test_after_a_rollback_to_a_time_retention_that_was_longer_then_is_not_made_shorter(releases: Releases) -> None:
+    longest = {"delta.logRetentionDuration": "interval 90 days"}
+    releases.tables.create(A, 1)
+    releases.tables.set_properties(A, longest)
+    moment = releases.tables.table(A).commits[1].at
+    releases.tables.set_properties(A, LONGER)
+    release, cd = written(releases, "a"), releases.cd()
+    plan = plan_restore(cd, release, to=moment)
+    assert plan.items[0].keep_properties == LONGER
+    restore(cd, plan, seal=plan.seal, discard_later_writes=True)
+    assert releases.tables.properties(A) == longest
+
+
+def test_what_the_catalog_keeps_is_not_compared_with_the_restore_point_after_a_rollback_to_a_time(
+    releases: Releases,
+) -> None:
+    releases.tables.create(A, 1)
+    releases.tables.catalog_settings[A.key] = replace(NOTHING_KNOWN, owner="ann")
+    release, cd = written(releases, "a"), releases.cd()
+    releases.tables.catalog_settings[A.key] = replace(NOTHING_KNOWN, owner="bob")
+    plan = plan_restore(cd, release, to=releases.tables.table(A).commits[0].at)
+    (done,) = restore(cd, plan, seal=plan.seal, discard_later_writes=True).relations
+    assert done.differences == (
+        "what the catalog keeps of it is recorded for the restore point, and not for another time",
+    )
