@@ -63,13 +63,13 @@ class ViewReading:
     Spark reads the view under them, whatever those of the reader's session are (measured)."""
 
     def like(self, recorded: ViewReading) -> ViewReading:
-        """The same for comparing with a record: what only one of both says is taken as recorded, since nobody knows."""
-        said = {
+        """A reading to compare with a recorded one: what only one of both tells is taken as recorded."""
+        told_by_both = {
             part.name: getattr(self, part.name)
             for part in fields(self)
             if getattr(self, part.name) is not None and getattr(recorded, part.name) is not None
         }
-        return replace(recorded, **said)
+        return replace(recorded, **told_by_both)
 
 
 UNKNOWN_READING = ViewReading()

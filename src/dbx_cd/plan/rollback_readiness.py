@@ -110,9 +110,10 @@ def require_readiness(point: RestorePoint, *, policy: str, blocked: Sequence[Pla
     if policy == "ignore":
         return
     _log.log(logging.INFO if point.ok else logging.WARNING, "%s", point)
-    for item in blocked:
-        _log.warning("an earlier attempt at this deploy changed %s, which cannot be brought back: %s", item.name, item)
-    lost = {r.name: r.reason for r in point.readiness if r.is_lost} | {item.name: item.reason for item in blocked}
+    changed = {i.name: f"an earlier attempt at this deploy changed it, and by now: {i.reason}" for i in blocked}
+    for name, reason in changed.items():
+        _log.warning("%s cannot be brought back: %s", name, reason)
+    lost = {r.name: r.reason for r in point.readiness if r.is_lost} | changed
     if lost and policy == "error":
         raise RestoreRefused(
             f"{len(lost)} relations could not be brought back after this deploy: "
