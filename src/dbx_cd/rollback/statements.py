@@ -108,6 +108,8 @@ class RestoreStatements:
 
         Raises:
             RestoreRefused: somebody has changed it since it was looked at last.
+            SqlFailed: it cannot be created; what stood in the way has its name again.
+            RestoreFailed: neither could what stood in the way get its name back.
         """
         assert before.view_text is not None
         kind_now = item.kind_now
