@@ -71,7 +71,8 @@ def _of_catalog(before: CatalogSettings, now: CatalogSettings) -> Iterable[str]:
     yield from _of_sets("", _texts(before.keys), _texts(now.keys))
     yield from _of_values("tag", before.tags, now.tags)
     yield from _of_values("column tag", before.column_tags, now.column_tags)
-    yield from _of_sets("grant of ", before.grants, now.grants)
+    # A user who may not manage a relation is shown their own grants alone (Unity Catalog's documentation).
+    yield from _of_sets("grant of ", before.grants, now.grants, gone="is gone, or not shown to this user")
     yield from _of_values("column mask on", before.column_masks, now.column_masks)
     for what, then, is_now in (
         ("owner", before.owner, now.owner),
@@ -139,11 +140,13 @@ def _texts(values: Iterable[object] | None) -> tuple[str, ...] | None:
     return None if values is None else tuple(map(str, values))
 
 
-def _of_sets(what: str, before: Iterable[str] | None, now: Iterable[str] | None) -> Iterable[str]:
+def _of_sets(
+    what: str, before: Iterable[str] | None, now: Iterable[str] | None, *, gone: str = "is gone"
+) -> Iterable[str]:
     if before is None or now is None:
         return
     then, is_now = set(before), set(now)
-    yield from (f"{what}{name} is gone" for name in sorted(then - is_now))
+    yield from (f"{what}{name} {gone}" for name in sorted(then - is_now))
     yield from (f"{what}{name} is new, and stays" for name in sorted(is_now - then))
 
 

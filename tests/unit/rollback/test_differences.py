@@ -55,7 +55,7 @@ def test_nothing_is_named_where_nothing_differs() -> None:
         ({"tags": {}}, ["tag pii is not there, was 'yes'"]),
         ({"tags": {"pii": "yes", "new": ""}}, ["tag new is '', was not there"]),
         ({"column_tags": {"id.pii": "yes"}}, ["column tag id.pii is 'yes', was 'no'"]),
-        ({"grants": ()}, ["grant of SELECT to analysts is gone"]),
+        ({"grants": ()}, ["grant of SELECT to analysts is gone, or not shown to this user"]),
         ({"grants": ("SELECT to all", "SELECT to analysts")}, ["grant of SELECT to all is new, and stays"]),
         ({"owner": "bob"}, ["owner is bob, was ann"]),
         ({"row_filter": "f"}, ["row filter is f, was none"]),
