@@ -107,10 +107,9 @@ def _properties(
 ) -> Mapping[str, Mapping[str, str]]:
     found = {}
     for node in manifest.select(selected):
-        kind = node.resource_type if node.resource_type in _TABLES else node.materialized
-        if kind not in _TABLES or not node.builds_relation or node.relation is None:
+        if _kind(node) not in _TABLES or not node.builds_relation or node.relation is None:
             continue
-        if _is_replaced_whole(node, kind, full_refresh=full_refresh) == whole:
+        if _is_replaced_whole(node, full_refresh=full_refresh) == whole:
             given = node.config.get("tblproperties") or {}
             found[node.relation.key] = {str(k): str(v) for k, v in given.items()}
     return found
@@ -128,10 +127,10 @@ def known_readers(manifest: Manifest) -> Mapping[str, tuple[str, ...]]:
 
 
 def _replacement(node: Node, *, full_refresh: bool) -> str | None:
-    kind = node.resource_type if node.resource_type in _TABLES else node.materialized
+    kind = _kind(node)
     if kind not in _TABLES:
         return f"a {kind.replace('_', ' ')}"
-    if not _is_replaced_whole(node, kind, full_refresh=full_refresh):
+    if not _is_replaced_whole(node, full_refresh=full_refresh):
         return None
     if kind != "incremental" and node.config.get("use_safer_relation_operations"):
         return "a table that takes its name (use_safer_relation_operations)"
@@ -139,12 +138,17 @@ def _replacement(node: Node, *, full_refresh: bool) -> str | None:
     return None if file_format in _REPLACEABLE_FORMATS else f"a {file_format} table"
 
 
-def _is_replaced_whole(node: Node, kind: str, *, full_refresh: bool) -> bool:
+def _kind(node: Node) -> str:
+    """What a node becomes: a seed or snapshot by what it is, a model by its materialization."""
+    return node.resource_type if node.resource_type in _TABLES else node.materialized
+
+
+def _is_replaced_whole(node: Node, *, full_refresh: bool) -> bool:
     """Whether a build makes the table anew: always, or where incremental models are rebuilt.
 
     A model's own `full_refresh` wins over the command's flag (dbt's `should_full_refresh`).
     """
-    own = node.config.get("full_refresh")
+    kind, own = _kind(node), node.config.get("full_refresh")
     return kind in ("table", "seed") or (kind == "incremental" and bool(full_refresh if own is None else own))
 
 

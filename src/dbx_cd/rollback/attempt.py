@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from dbx_cd.delta.tables import Kind
 from dbx_cd.delta.views import dependency_levels
 from dbx_cd.errors import DbxCdError, SqlFailed
-from dbx_cd.rollback.differences import retyped
 from dbx_cd.rollback.journal import RestoredRelation
 from dbx_cd.rollback.plan_item import Action, PlanItem
 from dbx_cd.rollback.progress import OnProgress
@@ -154,10 +153,8 @@ class Attempt:
                 return replace(done, proof=self._proof(item, before), version_after=version, moved_to=moved)
             case "recreate_view":
                 moved = self.statements.recreate_view(item, before)
-                proof = verify_view(tables, before)
-                entry = tables.entries([before.relation])[before.relation.key]
-                differences = (*done.differences, *retyped(before, entry))
-                return replace(done, proof=proof, moved_to=moved, differences=differences)
+                proof, differing = verify_view(tables, before)
+                return replace(done, proof=proof, moved_to=moved, differences=(*done.differences, *differing))
             case "drop":
                 self.statements.drop(item, before)
                 return replace(done, proof="dropped")
@@ -181,11 +178,13 @@ class Attempt:
         match written.action:
             case "restore" | "undrop" if item.fingerprint is not None:
                 proof, differing = verify_again(self.cd.tables, item, before.detail if self.at_point else None)
-                differences = tuple(dict.fromkeys([*written.differences, *differing]))
-                return replace(written, proof=proof, differences=differences, version_after=item.from_version)
+                written = replace(written, version_after=item.from_version)
             case "recreate_view":
-                return replace(written, proof=verify_view(self.cd.tables, before))
-        return written  # what was dropped is not there now: else it would not be as planned
+                proof, differing = verify_view(self.cd.tables, before)
+            case _:
+                return written  # what was dropped is not there now: else it would not be as planned
+        differences = tuple(dict.fromkeys([*written.differences, *differing]))
+        return replace(written, proof=proof, differences=differences)
 
     def _moved_before(self, item: PlanItem) -> str | None:
         """The new name of what an attempt that was killed has moved out of the way, where that can be seen."""

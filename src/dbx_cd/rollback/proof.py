@@ -14,9 +14,10 @@ from dbx_cd.delta.tables import Fingerprint, TableDetail, Tables
 from dbx_cd.digest import digest
 from dbx_cd.errors import RestoreFailed, SqlFailed
 from dbx_cd.relations import RelationName
-from dbx_cd.rollback.differences import not_brought_back
+from dbx_cd.rollback.differences import not_brought_back, retyped
 from dbx_cd.rollback.plan_item import PlanItem
-from dbx_cd.rollback.relation_state import RelationState, view_definition
+from dbx_cd.rollback.present import present_of
+from dbx_cd.rollback.relation_state import RelationState
 
 
 def prove_readable(
@@ -96,8 +97,11 @@ def verify_again(tables: Tables, item: PlanItem, before: TableDetail | None) -> 
     return f"{of_files}, schema, layout, comment and properties are those of version {item.to_version}{kept}", ()
 
 
-def verify_view(tables: Tables, before: RelationState) -> str:
+def verify_view(tables: Tables, before: RelationState) -> tuple[str, tuple[str, ...]]:
     """Check that a view is defined as it was, and that it answers.
+
+    Returns:
+        The proof, and the columns whose types are others all the same.
 
     Raises:
         RestoreFailed: its definition differs.
@@ -105,12 +109,11 @@ def verify_view(tables: Tables, before: RelationState) -> str:
     """
     view = before.relation
     entry = tables.entries([view])[view.key]
-    recorded = before.view_reading
-    reading = None if recorded is None or entry.kind != "view" else tables.view_reading(view).like(recorded)
-    if entry.kind != "view" or (view_definition(entry, tables.properties(view), reading=reading) != before.definition):
+    if entry.kind != "view" or present_of(tables, before, entry, details=False).definition != before.definition:
         raise RestoreFailed("the view's definition is not the recorded one", where=before.name)
-    tables.read_one(before.relation)
-    return "text, how it is read, columns, comment and properties are the recorded ones, and it answers"
+    tables.read_one(view)
+    proof = "text, how it is read, columns, comment and properties are the recorded ones, and it answers"
+    return proof, retyped(before, entry)
 
 
 def is_copy_of(tables: SparkTables, item: PlanItem, name: RelationName, copy: Clone) -> str:
