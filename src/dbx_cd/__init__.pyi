@@ -103,8 +103,10 @@ from .release.context import (
 from .release.events import (
     Release as Release,
 )
-from .release.log import (
+from .release.history import (
     ReleaseHistory as ReleaseHistory,
+)
+from .release.log import (
     ReleaseLog as ReleaseLog,
 )
 from .release.workflow import (

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import logging
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, TypeVar
 
-from dbx_cd import html
 from dbx_cd.delta.log_table import Brief, DeltaLogTable, LogRow, LogTable
 from dbx_cd.delta.sql import Sql
 from dbx_cd.errors import ReleaseError, SqlFailed
@@ -18,11 +17,12 @@ from dbx_cd.records import Record
 from dbx_cd.relations import RelationName
 from dbx_cd.release.alteration import AlterationAcknowledged, Alterations, alterations_of, not_acknowledged
 from dbx_cd.release.events import Release, Superseded
+from dbx_cd.release.history import ReleaseHistory
 from dbx_cd.release.reading import LogReading
 from dbx_cd.release.state import STATE_FIELDS, Event, ReleaseState
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import SparkSession
 
 R = TypeVar("R", bound=Record)
 
@@ -30,59 +30,6 @@ R = TypeVar("R", bound=Record)
 ABOUT_THE_LOG = ""
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class ReleaseHistory:
-    """Every release with its state, newest first."""
-
-    rows: tuple[tuple[Release, ReleaseState], ...]
-    """The releases with their states."""
-    sql: Sql | None = None
-    """The port of the session that read them, for `to_df`."""
-
-    def __iter__(self) -> Iterator[tuple[Release, ReleaseState]]:
-        return iter(self.rows)
-
-    def __str__(self) -> str:
-        lines = [f"{r.id}  {r.commit[:12]}  {s.phase:<12} {r.requester}{_in_part(s)}" for r, s in self.rows]
-        return "\n".join(lines) or "no releases"
-
-    def to_df(self) -> DataFrame:
-        """The history as a DataFrame."""
-        if self.sql is None:
-            raise ReleaseError("this history was made without a Spark session", next_step="use ReleaseLog.history()")
-        schema = (
-            "release_id string, commit string, phase string, since timestamp, requester string, "
-            "decided_by string, reason string"
-        )
-        rows = [(r.id, r.commit, s.phase, s.since, r.requester, s.actor, s.reason or r.reason) for r, s in self.rows]
-        return self.sql.frame(rows, schema)
-
-    def to_html(self) -> str:
-        """The history as a table."""
-        headers = ("release", "commit", "state", "since", "requested by", "decided by", "reason")
-        rows = [
-            (
-                r.id,
-                r.commit[:12],
-                html.join([html.badge(s.phase), _in_part(s)]),
-                f"{s.since:%Y-%m-%d %H:%M}",
-                r.requester,
-                s.actor,
-                s.reason,
-            )
-            for r, s in self.rows
-        ]
-        return str(html.section("Releases", html.table(headers, rows)))
-
-    def _repr_html_(self) -> str:
-        return self.to_html()
-
-
-def _in_part(state: ReleaseState) -> str:
-    """What a release's one word does not say."""
-    return f"  rolled back in part: {', '.join(state.partly_rolled_back)}" if state.partly_rolled_back else ""
 
 
 class ReleaseLog:
