@@ -12,6 +12,7 @@ import yaml
 from databricks.sdk.service.jobs import JobSettings
 
 from dbx_cd.errors import ConfigError
+from dbx_cd.yaml_text import load_yaml
 
 BUNDLE_FILE = "databricks.yml"
 JOB_FILE = Path("resources") / "dbx_cd.job.yml"
@@ -55,7 +56,7 @@ def load_job(repository: Path, *, variables: Mapping[str, str], job: str = "dbx_
 
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
-        loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
+        loaded = load_yaml(path.read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError, UnicodeDecodeError) as exc:
         raise ConfigError(f"cannot be read as YAML: {exc}", where=path) from exc
     return _mapping(loaded, path)
