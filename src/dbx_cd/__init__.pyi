@@ -3,6 +3,9 @@
 from .approval.alteration import (
     acknowledge_alteration as acknowledge_alteration,
 )
+from .approval.ask import (
+    request_approval as request_approval,
+)
 from .approval.decision import (
     approve as approve,
     pending_approvals as pending_approvals,
@@ -12,7 +15,6 @@ from .approval.decision import (
 from .approval.request import (
     ApprovalRequest as ApprovalRequest,
     Decision as Decision,
-    request_approval as request_approval,
 )
 from .artifacts.store import (
     ArtifactStore as ArtifactStore,

@@ -15,6 +15,7 @@ import yaml
 
 from dbx_cd.errors import ConfigError, DbxCdError
 from dbx_cd.relations import RelationName
+from dbx_cd.yaml_text import load_yaml
 
 FILE_NAME = "dbx_cd.yml"
 
@@ -23,6 +24,7 @@ WARM_DBT = "DBX_CD_WARM_DBT"
 
 _DURATION = re.compile(r"(\d+)\s*([mhd])")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
+_NO_SETTINGS = ("project_dir", "written", "overruled")
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,10 @@ class CdConfig:
     """Which artifact versions are kept."""
     project_dir: Path = Path()
     """The folder that has `dbt_project.yml`; not a setting."""
+    written: frozenset[str] = frozenset()
+    """The keys that the project's file has; not a setting."""
+    overruled: tuple[str, ...] = ()
+    """What the file says and does not count, since it must not follow the commit, a line each; not a setting."""
 
     @classmethod
     def load(cls, project_dir: str | Path, *, overrides: Mapping[str, Any] | None = None) -> Self:
@@ -102,7 +108,8 @@ class CdConfig:
         project = Path(project_dir).resolve()
         path = project / FILE_NAME
         given = {k: v for k, v in (overrides or {}).items() if v not in (None, "")}
-        values = {**_read_yaml(path), **given}
+        in_file = read_settings(path)
+        values = {**in_file, **given}
         config: Self = _build(cls, values, where=str(path), inside="")
         for name, target in config.targets.items():
             if target.defer_to is not None and target.defer_to not in config.targets:
@@ -116,6 +123,7 @@ class CdConfig:
         except DbxCdError as exc:
             raise ConfigError(f"`release_log`: {exc.what}", where=path, next_step=exc.next_step) from exc
         object.__setattr__(config, "project_dir", project)
+        object.__setattr__(config, "written", frozenset(in_file))
         object.__setattr__(config, "smoke_dir", project / config.smoke_dir)
         return config
 
@@ -132,6 +140,11 @@ class CdConfig:
                 next_step=f"use one of {', '.join(self.targets)}, or declare it under `targets`",
             )
         return self.targets[name]
+
+    @property
+    def gates(self) -> tuple[str, ...]:
+        """The gated targets, in the order in which a release is promoted: as `targets` lists them."""
+        return tuple(name for name, target in self.targets.items() if target.gate is not None)
 
     def staging_of(self, name: str) -> str:
         """The target that is built and tested before a gated one, and whose artifacts that one defers to.
@@ -160,11 +173,16 @@ def warm_dbt_address() -> Path | None:
     return Path(given) if given else None
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
+def read_settings(path: Path) -> dict[str, Any]:
+    """The settings in a project's file as they stand there; nothing where there is no file.
+
+    Raises:
+        ConfigError: it is not YAML, has a key twice, or is no mapping.
+    """
     if not path.is_file():
         return {}
     try:
-        loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
+        loaded = load_yaml(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as exc:
         raise ConfigError(f"not valid YAML: {exc}", where=path, next_step="fix the file") from exc
     if loaded is None:
@@ -180,7 +198,7 @@ def _build(cls: type[Any], values: object, *, where: str, inside: str) -> Any:
     if not isinstance(values, Mapping):
         raise ConfigError(f"`{inside}` must be a mapping, not {values!r}", where=where)
     hints = get_type_hints(cls)
-    known = [f.name for f in fields(cls) if f.name != "project_dir"]
+    known = [f.name for f in fields(cls) if f.name not in _NO_SETTINGS]
     built: dict[str, Any] = {}
     for key, value in values.items():
         label = f"{inside}.{key}" if inside else str(key)

@@ -13,10 +13,12 @@ from dbx_cd.artifacts import archive as project_archive
 from dbx_cd.artifacts.version import ArtifactVersion
 from dbx_cd.config import CdConfig
 from dbx_cd.errors import ArtifactNotFound, ConfigError, WrongCommit
-from dbx_cd.release.context import Cd, find_project, open_cd
+from dbx_cd.release.anchor import LogAnchor, read_anchor, write_anchor
+from dbx_cd.release.context import Cd, current_workspace, find_project, open_cd
 from dbx_cd.release.events import Release
+from dbx_cd.release.job import job_definition, run_facts
+from dbx_cd.release.standing import settle
 from dbx_cd.release.turn import refuse_over
-from dbx_cd.release.workflow import run_facts
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -55,7 +57,9 @@ def start_task(dbutils: Any, spark: SparkSession, **widgets: str | bool) -> Task
         The task. `params` holds exactly the widgets asked for.
 
     Raises:
-        ConfigError: a parameter is not of its type, or the notebook does not run as a task of the Workflow.
+        ConfigError: a parameter is not of its type, the notebook does not run as a task of the Workflow, or the run
+            overrides what its job has settled.
+        WorkflowError: the platform does not say what run and job this is.
         WrongCommit: the checkout is not at the release's commit.
         ReleaseSuperseded: a newer release has overtaken this one.
     """
@@ -67,12 +71,19 @@ def start_task(dbutils: Any, spark: SparkSession, **widgets: str | bool) -> Task
             where="notebook widgets",
             next_step="run this notebook as a task of the Workflow; for a look by hand use open_cd(spark)",
         )
+    workspace = current_workspace()
+    facts = run_facts(workspace, job["run_id"])
+    definition = job_definition(workspace, facts, run_id=job["run_id"])
+    delivered = {name: str(value) for name, value in {**params, **job}.items()}
+    definition.require_not_overridden(delivered, defaults=_texts({**widgets, **_JOB_WIDGETS}), run_id=job["run_id"])
     checkout = find_project(str(params.get("project_dir") or "."))
-    cd = open_cd(spark, project_dir=checkout, overrides={"artifacts_root": job["artifacts_root"]})
-    facts = run_facts(cd.workspace, job["run_id"])
+    overrides = {"artifacts_root": job["artifacts_root"]}
+    cd = open_cd(spark, project_dir=checkout, workspace=workspace, overrides=overrides, definition=definition.standing)
     release, state = cd.log.open_with_state(
         job["commit"], run_id=job["run_id"], requester=facts.creator, reason=job["reason"] or None
     )
+    if read_anchor(cd.store.root) is None:
+        write_anchor(cd.store.root, LogAnchor(str(cd.log.table), cd.log.table_id))
     if state.phase != "rolled_back":  # what a rollback left to do, such as its smoke test, is not over
         refuse_over(release, state)
     staged = _staged(cd, release)
@@ -85,8 +96,9 @@ def start_task(dbutils: Any, spark: SparkSession, **widgets: str | bool) -> Task
             )
     else:
         checkout = project_archive.unpack(staged, Path(tempfile.mkdtemp(prefix="dbx_cd-")) / "project")
-        config = CdConfig.load(checkout, overrides={"artifacts_root": job["artifacts_root"]})
-        cd = replace(cd, config=config)
+        cd = replace(cd, config=settle(CdConfig.load(checkout, overrides=overrides), *cd.standing))
+    for line in cd.config.overruled:
+        _log.warning("%s", line)
     if "project_dir" in params:
         params["project_dir"] = str(checkout)
     _log.info("%s: working on %s, %s", release, checkout, "the checkout" if staged is None else f"unpacked of {staged}")
@@ -111,6 +123,11 @@ def read_widgets(dbutils: Any, widgets: Mapping[str, str | bool]) -> dict[str, A
         else:
             values[name] = given
     return values
+
+
+def _texts(widgets: Mapping[str, str | bool]) -> dict[str, str]:
+    """Defaults of widgets as a task gets them."""
+    return {name: str(default).lower() if isinstance(default, bool) else default for name, default in widgets.items()}
 
 
 def _staged(cd: Cd, release: Release) -> ArtifactVersion | None:

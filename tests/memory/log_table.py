@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -34,6 +35,8 @@ class MemoryLogTable:
         self.name = name or RelationName("ops", "memory", "release_log")
         self.before_append, self.after_append, self.after_read = before_append, after_append, after_read
         self.user: str | None = None  # who the platform says commits
+        self.names_users = False  # whether it says so by itself: then it is who the rows say they are of
+        self.id = uuid.uuid4().hex
         self._rows: list[tuple[int, LogRow]] = []
         self._commits: list[Commit] = []
         self._briefs: dict[tuple[str, tuple[str, ...]], LogRow] = {}
@@ -41,9 +44,10 @@ class MemoryLogTable:
     def append(self, rows: Sequence[LogRow]) -> None:
         """One commit."""
         self.before_append(rows)
+        user = self.user or (rows[0].actor if self.names_users else None)
         if not self._commits:
-            self._commit("CREATE TABLE", {})
-        version = self._commit("WRITE", {"mode": "Append"})
+            self._commit("CREATE TABLE", {}, user=user)
+        version = self._commit("WRITE", {"mode": "Append"}, user=user)
         self._rows += [(version, row) for row in rows]
         self.after_append(rows)
 
@@ -75,9 +79,18 @@ class MemoryLogTable:
         """Newest first."""
         return self._commits[::-1]
 
+    def table_id(self) -> str | None:
+        """See `LogTable`."""
+        return self.id if self._commits else None
+
+    def made_anew(self, rows: Sequence[LogRow]) -> None:
+        """Drop the table and make it again with rows of somebody's choice."""
+        self._rows, self._commits, self.id = [], [], uuid.uuid4().hex
+        self.append(rows)
+
     def alter(self, operation: str, **parameters: str) -> None:
         """A commit that is no append, as somebody makes who owns the table."""
-        self._commit(operation, parameters)
+        self._commit(operation, parameters, user=self.user)
 
     def forget(self, kind: str) -> None:
         """The rows of a kind are not there any more."""
@@ -96,9 +109,9 @@ class MemoryLogTable:
                     state["committed_at"] = moved.isoformat()
             self._rows[n] = (version, replace(row, payload=json.dumps(payload)))
 
-    def _commit(self, operation: str, parameters: dict[str, str]) -> int:
+    def _commit(self, operation: str, parameters: dict[str, str], *, user: str | None) -> int:
         version = len(self._commits)
-        self._commits.append(Commit(version, datetime.now(UTC), operation, self.user, parameters))
+        self._commits.append(Commit(version, datetime.now(UTC), operation, user, parameters))
         return version
 
     def _cut(self, row: LogRow, brief: Brief | None) -> LogRow:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -45,7 +45,19 @@ class Person:
         return self
 
     def me(self) -> SimpleNamespace:
-        return SimpleNamespace(user_name=self.name, groups=[SimpleNamespace(display=g) for g in self.groups])
+        return _user(self.name, self.groups)
+
+    @property
+    def users(self) -> Person:
+        return self
+
+    def list(self, filter: str) -> Iterator[SimpleNamespace]:
+        """The user that a SCIM filter names."""
+        return (_user(name, groups) for name, groups in GROUPS.items() if filter == f'userName eq "{name}"')
+
+
+def _user(name: str, groups: Sequence[str]) -> SimpleNamespace:
+    return SimpleNamespace(user_name=name, groups=[SimpleNamespace(display=g) for g in groups])
 
 
 class Releases:
@@ -67,6 +79,7 @@ class Releases:
         tables: MemoryTables | None = None,
     ) -> None:
         self.log_table = log_table or MemoryLogTable()
+        self.known_id: str | None = None
         self.tables = tables or MemoryTables()
         self.dbt = MemoryDbt(self.tables)
         self.root = folder / "artifacts"
@@ -87,7 +100,7 @@ class Releases:
             (self.project / "dbx_cd.yml").write_text(self.settings)
             self._config = CdConfig.load(self.project, overrides={"artifacts_root": str(self.root)})
             self._loaded = self.settings
-        log = ReleaseLog.on(self.log_table, actor=who)
+        log = ReleaseLog.on(self.log_table, actor=who, known_id=self.known_id)
         person = Person(who, GROUPS.get(who, ()))
         return Cd(None, self._config, ArtifactStore(self.root), log, person, self.tables, self.dbt)  # type: ignore[arg-type]
 

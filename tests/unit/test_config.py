@@ -150,6 +150,17 @@ def test_malformed_file_is_named(load, tmp_path: Path, text: str) -> None:
     assert raised.value.where == str(tmp_path / "dbx_cd.yml")
 
 
+def test_a_key_that_stands_twice_is_refused(load) -> None:
+    text = "targets:\n  stg: {}\n  prod: {gate: approval, defer_to: stg}\n  prod: {}\n"
+    with pytest.raises(ConfigError, match=r"the key 'prod' is there twice"):
+        load(text)
+
+
+def test_the_gates_are_the_gated_targets_in_their_order(load) -> None:
+    gated = "{gate: approval, defer_to: stg}"
+    assert load(f"targets: {{uat: {gated}, stg: {{}}, prod: {gated}}}").gates == ("uat", "prod")
+
+
 def test_file_that_is_not_utf8_is_named(load, tmp_path: Path) -> None:
     (tmp_path / "dbx_cd.yml").write_bytes(b"approvers: \xff\xfe")
     with pytest.raises(ConfigError, match="not valid YAML"):

@@ -10,6 +10,7 @@ import json
 import pkgutil
 import shutil
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,19 @@ from typing import Any
 import pytest
 
 import dbx_cd
-from dbx_cd import ArtifactStore, Cd, CdConfig, DbxCdError, Release, ReleaseLog, plan_restore, restore
+from dbx_cd import (
+    ArtifactStore,
+    Cd,
+    CdConfig,
+    DbxCdError,
+    Release,
+    ReleaseLog,
+    plan_restore,
+    require_approval,
+    restore,
+)
+from dbx_cd.approval.request import ApprovalRequest, smoke_record
+from dbx_cd.approval.seal import seal_of, sealed_parts
 from dbx_cd.artifacts.archive import unpack
 from dbx_cd.artifacts.version import RECORD_NAME, Contents
 from dbx_cd.records import Record
@@ -27,6 +40,7 @@ from dbx_cd.rollback.plan import RestorePlan
 from dbx_cd.rollback.point import RestorePoint
 from dbx_cd.rollback.rehearsal import Rehearsal
 from memory.recorded import RecordedTables, recorded_log
+from memory.releases import APPROVERS, GROUPS, Person
 from memory.tables import MemoryTables
 
 FIXTURE = Path(__file__).resolve().parents[1] / "fixtures" / "version_0_1_0"
@@ -47,6 +61,8 @@ NEVER_LOGGED = {
     "triggered",
 }
 """Records of 0.1.0 that have a kind and are shown or kept elsewhere."""
+BOT_0_1_0 = "dbx-cd-release"
+"""The Workflow's identity in the fixture."""
 PHASES = {
     1: "deployed", 2: "deployed", 3: "rolled_back", 4: "deployed", 5: "rejected", 6: "failed", 7: "deployed",
     8: "superseded", 9: "approved", 10: "deploying", 11: "waiting",
@@ -287,3 +303,33 @@ def test_one_build_of_a_newer_format_does_not_hide_the_others(store: ArtifactSto
 def test_what_is_served_does_not_depend_on_a_build_of_a_newer_format(store: ArtifactStore) -> None:
     newer_record(store)
     assert store.latest("prod").release_id == number(log_of(), 7).id
+
+
+# An upgrade of the wheel while somebody is asked
+
+
+def waiting_or_approved(store: ArtifactStore, run: int) -> tuple[Cd, Release]:
+    """The Workflow's context on what 0.1.0 left, and a release that 0.1.0 asked about."""
+    log = ReleaseLog.on(recorded_log(ROWS), actor=BOT_0_1_0)
+    workflow = Person(BOT_0_1_0)
+    config = replace(CdConfig(), approval_expires=timedelta(days=9999))
+    return Cd(None, config, store, log, workflow, MemoryTables()), number(log, run)  # type: ignore[arg-type]
+
+
+def test_what_was_approved_under_0_1_0_is_still_approved(store: ArtifactStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    ninth = until(10, "deploying")  # before a newer release took production
+    cd, release = waiting_or_approved(store, 9)
+    log = ReleaseLog.on(recorded_log(ninth), actor=BOT_0_1_0)
+    approver = next(e.actor for e in log.events(release.id, kinds=("approved",)))
+    monkeypatch.setitem(GROUPS, approver, (APPROVERS,))
+    decision = require_approval(replace(cd, log=log), release, target="prod")
+    assert (decision.outcome, decision.actor) == ("approved", approver)
+
+
+def test_what_waited_under_0_1_0_has_the_seal_it_had(store: ArtifactStore) -> None:
+    cd, release = waiting_or_approved(store, 11)
+    (request,) = cd.log.all(release, ApprovalRequest)
+    smoke = smoke_record(cd.log.read(release), "stg")
+    staged = store.find("stg", release.id)
+    assert sealed_parts(release, staged, smoke=smoke, deploy=request.deploy) == request.sealed
+    assert seal_of(request.sealed) == request.seal

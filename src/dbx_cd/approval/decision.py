@@ -15,8 +15,10 @@ from dbx_cd.approval.request import (
     expiry,
     newest_request,
     passed_smoke,
+    smoke_record,
 )
 from dbx_cd.approval.seal import changed_parts, sealed_parts
+from dbx_cd.approval.validity import invalidity, involved_in, require_own_events, require_own_request
 from dbx_cd.errors import (
     ApprovalPending,
     ApprovalRejected,
@@ -92,7 +94,7 @@ def require_approval(cd: Cd, release: Release, *, target: str) -> Decision:
 
 def approved_request(cd: Cd, release: Release, *, target: str) -> tuple[ApprovalRequest, Decision]:
     """`require_approval`, with the request that was approved."""
-    altered = cd.log.tampering()
+    log, altered = cd.log.examined(release)
     if altered:
         raise ApprovalRequired(
             f"the release log was altered: {'; '.join(map(str, altered))}",
@@ -100,13 +102,14 @@ def approved_request(cd: Cd, release: Release, *, target: str) -> tuple[Approval
             next_step="find out who did it, and whether approvals in this log can still be relied on; then one of "
             f"{cd.config.approvers}, in a notebook: acknowledge_alteration(cd, seal='{altered.seal}', reason='...')",
         )
-    log = cd.log.read(release)
     refuse_ended(log, target=target)
     request = newest_request(log, target)
     if request is None:
         raise ApprovalPending(
             f"nobody has been asked to approve {release} for {target}", next_step="run the task approval_gate"
         )
+    require_own_events(cd, log, staging=request.state_target)
+    require_own_request(cd, request)
     decision = decision_on(log, request)
     if decision is None:
         if expired(request):
@@ -119,6 +122,14 @@ def approved_request(cd: Cd, release: Release, *, target: str) -> tuple[Approval
     if decision.outcome == "rejected":
         raise ApprovalRejected(
             f"{release} was rejected by {decision.actor}: {decision.reason}", next_step="fix it and merge again"
+        )
+    wrong = invalidity(cd, log, request, decision)
+    if wrong is not None:
+        raise ApprovalStale(
+            f"the approval does not count: {wrong}",
+            changed=("decision",),
+            where=release,
+            next_step="run approval_gate again, which asks anew",
         )
     _refuse_stale(cd, log, request)
     return request, decision
@@ -143,18 +154,16 @@ def _may_decide(cd: Cd, log: LogReading, request: ApprovalRequest, seal: str) ->
             where=request.release,
             next_step="open the notebook approve again and read what is asked now",
         )
-    involved = {
-        request.job_identity: "is the job's own identity",
-        request.release.requester: "asked for this release",
-    }
-    require_approver(cd, group=request.approvers, involved=involved, where=request.release)
+    require_approver(cd, group=request.approvers, involved=involved_in(request), where=request.release)
 
 
 def _refuse_stale(cd: Cd, log: LogReading, request: ApprovalRequest) -> None:
     release = request.release
     staged = cd.store.find(request.state_target, release.id)
     smoke = next((r for r in reversed(log.all(SmokeReport)) if r.target == request.state_target), None)
-    changed = changed_parts(request.sealed, sealed_parts(release, staged, smoke=smoke, deploy=request.deploy))
+    written = smoke_record(log, request.state_target)
+    parts = sealed_parts(release, staged, smoke=written, deploy=request.deploy, ignored=request.ignored)
+    changed = changed_parts(request.sealed, parts)
     if not changed or (smoke is not None and not smoke.ok):
         passed_smoke(log, request.state_target)
     if changed:

@@ -7,21 +7,19 @@ from datetime import UTC, datetime
 from typing import ClassVar, Literal
 
 from dbx_cd import html
-from dbx_cd.approval.seal import seal_of, sealed_parts
 from dbx_cd.artifacts.version import DEPLOYABLE_COMMANDS
 from dbx_cd.dbt.selection import Selection
 from dbx_cd.errors import (
     ApprovalExpired,
     ApprovalRequired,
     ConfigError,
-    DbxCdError,
 )
 from dbx_cd.records import Record
-from dbx_cd.release.context import Cd
-from dbx_cd.release.events import Built, Deployed, Release, WithSelection
+from dbx_cd.release.events import Release, WithSelection
 from dbx_cd.release.reading import LogReading
-from dbx_cd.release.turn import refuse_ended
 from dbx_cd.smoke.report import SmokeReport
+
+_ALWAYS_SEALED = ("cmd", "select", "exclude", "with_parents", "full_refresh", "favor_state", "vars")
 
 
 @dataclass(frozen=True)
@@ -58,6 +56,11 @@ class ApprovalRequest(WithSelection):
     """What differs from the target's last build, in one line."""
     altered: tuple[str, ...] = ()
     """Alterations of the release log that an approver has acknowledged, a line each."""
+    mind: tuple[str, ...] = ()
+    """What the commit says about releases that does not count, or that was otherwise in the build in place, a line
+    each."""
+    ignored: tuple[str, ...] = ()
+    """Decisions on the same that did not count, a line each."""
 
     @property
     def deploy(self) -> dict[str, object]:
@@ -65,7 +68,9 @@ class ApprovalRequest(WithSelection):
         return deploy_of(self.target, self.selection)
 
     def __str__(self) -> str:
-        return f"{self.release} to {self.target}, sealed {self.seal[:12]}, expires {self.expires_at:%Y-%m-%d %H:%M} UTC"
+        mind = f"; MIND: {'; '.join(self.mind)}" if self.mind else ""
+        until = f"{self.expires_at:%Y-%m-%d %H:%M} UTC"
+        return f"{self.release} to {self.target}, sealed {self.seal[:12]}, expires {until}{mind}"
 
     def to_html(self) -> str:
         """What is asked, and how to answer."""
@@ -83,11 +88,13 @@ class ApprovalRequest(WithSelection):
             ("staging smoke", self.smoke),
             (f"changes since {self.target}'s last build", self.changes),
             *(("the release log was altered", line) for line in self.altered),
+            *(("a decision that did not count", line) for line in self.ignored),
             ("expires", f"{self.expires_at:%Y-%m-%d %H:%M} UTC"),
             ("seal", self.seal),
         ]
         how = html.paragraph("To decide, open the notebook `approve` and give this release id and seal.")
-        return str(html.section(f"Promote to {self.target}?", html.table(("", ""), rows), how))
+        loud = [html.paragraph(html.badge("warn"), " ", line) for line in self.mind]
+        return str(html.section(f"Promote to {self.target}?", *loud, html.table(("", ""), rows), how))
 
 
 @dataclass(frozen=True)
@@ -119,78 +126,11 @@ class Decision(Record):
         return f"{self.release_id} {self.outcome} by {self.actor}{why}"
 
 
-def request_approval(
-    cd: Cd,
-    release: Release,
-    *,
-    target: str,
-    select: str | None = None,
-    exclude: str | None = None,
-    full_refresh: bool = False,
-    cmd: str = "build",
-) -> ApprovalRequest:
-    """Ask for the promotion of a release. Idempotent: asking again for the same thing returns the same request.
-
-    A release whose very project archive is deployed already, with the same selection and flags, by an approved release
-    that was neither rolled back nor has failed, needs no second approval (code rollback); that is recorded as a
-    decision that reuses the first. A full refresh always needs one.
-
-    Args:
-        cd: the context.
-        release: a release with a successful staging build and passed staging smoke tests.
-        target: the gated target.
-        select: what to build; by default what staging was asked to build.
-        exclude: what not to build.
-        full_refresh: rebuild incremental models from nothing.
-        cmd: "build" or "run".
-
-    Raises:
-        ConfigError: another command, since nothing else may change a gated target; or the target defers to nothing.
-        ApprovalRequired: there is nothing to approve yet: no build, no smoke report, or a failed one.
-        ApprovalSuperseded: a newer release has overtaken this one.
-    """
-    log = cd.log.read(release)
-    refuse_ended(log, target=target)
-    staging = cd.config.staging_of(target)
-    built = next((b for b in reversed(log.all(Built)) if b.target == staging and b.ok), None)
-    if built is None:
-        raise ApprovalRequired(f"{staging} has no successful build", where=release, next_step=f"run {staging}_build")
-    selection = Selection(
-        cmd=deployable(cmd),
-        select=select or built.selection.select,
-        exclude=exclude or None,
-        full_refresh=full_refresh,
-        favor_state=cd.config.policies.untagged_changes == "read_staging",
-    )
-    smoke = passed_smoke(log, staging)
-    staged = cd.store.find(staging, release.id)
-    parts = sealed_parts(release, staged, smoke=smoke, deploy=deploy_of(target, selection))
-    asked = newest_request(log, target)
-    if asked is not None and asked.seal == seal_of(parts) and not (expired(asked) and decision_on(log, asked) is None):
-        return asked
-    now = datetime.now(UTC)
-    request = ApprovalRequest(
-        release=release,
-        target=target,
-        state_target=staging,
-        state_timestamp=staged.timestamp,
-        selection=selection,
-        sealed=parts,
-        seal=seal_of(parts),
-        requested_at=now,
-        expires_at=now + cd.config.approval_expires,
-        job_identity=cd.user,
-        approvers=cd.config.approvers,
-        smoke=str(smoke),
-        changes=_changes(cd, target, staged.timestamp, staging),
-        altered=tuple(map(str, cd.log.tampering().acknowledged)),
-    )
-    cd.log.append(release, request)
-    earlier = _approved_before(cd, log, request)
-    if earlier is not None and decision_on(log, request) is None:
-        reason = release.reason or "the same project archive is approved and deployed"
-        cd.log.append(release, Decision("approved", release.id, request.seal, cd.user, reason, reuses=earlier.id))
-    return request
+def smoke_record(log: LogReading, staging: str) -> dict[str, object] | None:
+    """The newest smoke report of a target in the form that is sealed: as it was written."""
+    assert log.release is not None
+    reports = log.of(log.release.id, kinds=(SmokeReport.KIND,))
+    return next((event.record for event in reversed(reports) if event.payload.get("target") == staging), None)
 
 
 def decision_on(log: LogReading, request: ApprovalRequest) -> Decision | None:
@@ -220,8 +160,12 @@ def deployable(cmd: str) -> str:
 
 
 def deploy_of(target: str, selection: Selection) -> dict[str, object]:
-    """Target and selection in the form that is sealed."""
-    return {"target": target, **asdict(selection)}
+    """Target and selection in the form that is sealed.
+
+    A flag that a later version adds is sealed once it is used: until then requests keep the seal they have.
+    """
+    used, untouched = asdict(selection), asdict(type(selection)())
+    return {"target": target} | {k: v for k, v in used.items() if k in _ALWAYS_SEALED or v != untouched[k]}
 
 
 def passed_smoke(log: LogReading, staging: str) -> SmokeReport:
@@ -246,34 +190,6 @@ def passed_smoke(log: LogReading, staging: str) -> SmokeReport:
             next_step=f"run {staging}_smoke, after {staging}_build where that has failed",
         )
     return reports[-1]
-
-
-def _changes(cd: Cd, target: str, timestamp: str, staging: str) -> str:
-    try:
-        before = cd.store.latest(target)
-    except DbxCdError:
-        return f"first release to {target}"
-    return str(cd.store.diff(before, cd.store.get(staging, timestamp)))
-
-
-def _approved_before(cd: Cd, log: LogReading, request: ApprovalRequest) -> Release | None:
-    """The release that is deployed from the very same project archive, built in the very same way, if there is one.
-
-    The same archive with another selection or other flags makes other relations: nobody has agreed to that.
-    """
-    if request.selection.full_refresh:
-        return None
-    same = Deployed(request.target, request.sealed["project archive"])
-    for release, state in log.history:
-        deployed = [Deployed.read(dict(e.payload)) for e in log.of(release.id, kinds=(Deployed.KIND,))]
-        here = [d for d in deployed if d.target == request.target]
-        if state.of(request.target).is_in_place and here[-1] == same:
-            decisions = {d.seal: d.outcome for d in reversed(cd.log.all(release, Decision))}  # the first one counts
-            asked = [a for a in cd.log.all(release, ApprovalRequest) if decisions.get(a.seal) == "approved"]
-            there = [a for a in asked if a.target == request.target]
-            if there and there[-1].deploy == request.deploy:
-                return release
-    return None
 
 
 def expired(request: ApprovalRequest) -> bool:

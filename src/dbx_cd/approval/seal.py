@@ -2,34 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from dbx_cd.artifacts.archive import archive_digest
 from dbx_cd.artifacts.version import ArtifactVersion
 from dbx_cd.digest import digest
-from dbx_cd.records import Record
 from dbx_cd.release.events import Release
 
 SEAL_VERSION = 1
 
 
 def sealed_parts(
-    release: Release, staged: ArtifactVersion, *, smoke: Record | None, deploy: Mapping[str, object]
+    release: Release,
+    staged: ArtifactVersion,
+    *,
+    smoke: Mapping[str, object] | None,
+    deploy: Mapping[str, object],
+    ignored: Sequence[str] = (),
 ) -> dict[str, str]:
     """The parts an approval covers, by name.
 
     Args:
         release: the release.
         staged: its staging artifacts, verified.
-        smoke: its staging smoke report.
+        smoke: its staging smoke report, as it was written: read and written again by a newer wheel it would be another.
         deploy: what will be built: target, selection and flags.
+        ignored: decisions on the same that did not count: without them the question would have the same seal again.
     """
-    return {
+    parts = {"ignored decisions": digest(list(ignored))} if ignored else {}
+    return parts | {
         "release": digest(release.id),
         "commit": digest(release.commit),
         "artifacts": staged.digest,
         "project archive": archive_digest(staged),
-        "smoke report": digest(None if smoke is None else smoke.to_dict()),
+        "smoke report": digest(None if smoke is None else dict(smoke)),
         "selection and flags": digest(dict(deploy)),
     }
 

@@ -94,6 +94,9 @@ class LogTable(Protocol):
     def commits(self) -> list[Commit]:
         """The table's history, newest first; none where there is no table."""
 
+    def table_id(self) -> str | None:
+        """What tells this table from any other, also from one of the same name; None where there is no table."""
+
 
 class DeltaLogTable:
     """A `LogTable` in Delta; schema and table are made when something is appended first."""
@@ -148,6 +151,10 @@ class DeltaLogTable:
         if not self._exists():
             return []
         return [Commit.read(row.asDict()) for row in self._sql.query(f"DESCRIBE HISTORY {self.name.quoted}")]
+
+    def table_id(self) -> str | None:
+        """Delta's own id, from DESCRIBE DETAIL."""
+        return str(self._sql.query(f"DESCRIBE DETAIL {self.name.quoted}")[0]["id"]) if self._exists() else None
 
     def _exists(self) -> bool:
         self._known = self._known or self._sql.exists(self.name)

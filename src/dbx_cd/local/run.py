@@ -172,6 +172,8 @@ class LocalWorkflow:
             "git_url": self.project.repository.as_uri(),
             "project_dir": self.project.subfolder,
             "artifacts_root": str(self.artifacts_root),
+            "release_log": self.project.config.release_log,
+            "approvers": self.project.config.approvers,
             "run_as": RELEASE_BOT,
         }
         settings = load_job(self.project.repository, variables=variables)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from dbx_cd import html
@@ -12,6 +12,7 @@ from dbx_cd.delta.log_table import LOG_PROPERTIES
 from dbx_cd.delta.operations import property_changes
 from dbx_cd.delta.retention import parse_interval
 from dbx_cd.digest import digest
+from dbx_cd.people import same_person
 from dbx_cd.records import Record
 
 _SUSPENDED = "delta.rowtrackingsuspended"
@@ -90,13 +91,30 @@ class Alterations:
         return self.to_html()
 
 
-def alterations_of(commits: Iterable[Commit]) -> tuple[Commit, ...]:
-    """The commits of a log that are neither its creation, nor appends, nor maintenance, newest first."""
-    return tuple(sorted((c for c in commits if not _is_harmless(c)), key=lambda c: -c.version))
+def alterations_of(
+    commits: Sequence[Commit], *, misattributed: Mapping[int, str] | None = None, made_anew: str | None = None
+) -> tuple[Commit, ...]:
+    """The commits of a log that are neither its creation, nor appends, nor maintenance, newest first.
+
+    Args:
+        commits: the log's history.
+        misattributed: what is wrong with commits of events in another's name, by version; it takes the place of the
+            operation, so that an acknowledgement is bound to it.
+        made_anew: what is wrong with the table as a whole, in words: the oldest commit there is stands for it.
+    """
+    wrong = dict(misattributed or {})
+    if made_anew and commits:
+        oldest = min(commits, key=lambda c: c.version)
+        wrong[oldest.version] = f"{wrong.get(oldest.version, oldest.operation)} {made_anew}"
+    altered = [replace(c, operation=wrong[c.version]) for c in commits if c.version in wrong]
+    altered += [c for c in commits if c.version not in wrong and not _is_harmless(c)]
+    return tuple(sorted(altered, key=lambda c: -c.version))
 
 
 def not_acknowledged(
-    commits: Iterable[Commit], acknowledgements: Iterable[tuple[int, AlterationAcknowledged]]
+    commits: Iterable[Commit],
+    altered: Iterable[Commit],
+    acknowledgements: Iterable[tuple[int, AlterationAcknowledged]],
 ) -> Alterations:
     """Tell the alterations that somebody has acknowledged from those that nobody has.
 
@@ -106,25 +124,31 @@ def not_acknowledged(
 
     Args:
         commits: the log's history.
+        altered: the alterations in it, newest first.
         acknowledgements: each with the version of the commit that wrote it.
     """
     history = {commit.version: commit for commit in commits}
-    altered = alterations_of(history.values())
+    altered = tuple(altered)
     counting = [
         (version, record)
         for version, record in acknowledgements
-        if (writer := history.get(version)) is not None and writer.user in (None, record.actor)
+        if (writer := history.get(version)) is not None and _may_be(writer, record.actor)
     ]
     seen = {
         (c.version, c.digest)
         for version, record in counting
         for c in record.commits
-        if c.version < version and (c.version not in history or history[c.version].user != record.actor)
+        if c.version < version and not (c.version in history and same_person(history[c.version].user, record.actor))
     }
     remaining = tuple(commit for commit in altered if (commit.version, digest_of(commit)) not in seen)
     there = {(commit.version, digest_of(commit)) for commit in altered} & seen
     kept = tuple(record for _, record in counting if any((c.version, c.digest) in there for c in record.commits))
     return Alterations(remaining, kept)
+
+
+def _may_be(commit: Commit, person: str) -> bool:
+    """Whether a commit is of a person, as far as the platform says whose it is."""
+    return commit.user is None or same_person(commit.user, person)
 
 
 def digest_of(commit: Commit) -> str:

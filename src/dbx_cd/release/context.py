@@ -14,7 +14,9 @@ from dbx_cd.dbt.invocation import Runner
 from dbx_cd.delta.spark_tables import SparkTables
 from dbx_cd.delta.tables import Tables
 from dbx_cd.errors import ConfigError
+from dbx_cd.release.anchor import read_anchor
 from dbx_cd.release.log import ReleaseLog
+from dbx_cd.release.standing import Standing, log_standing, settle
 
 if TYPE_CHECKING:
     from databricks.sdk import WorkspaceClient
@@ -39,6 +41,8 @@ class Cd:
     """Tables and views; by default those that the session sees."""
     dbt: Runner | None = None
     """How dbt is run; by default as a process."""
+    standing: tuple[Standing, ...] = ()
+    """Who says what does not follow the commit; the settings of any other commit go by it as well."""
 
     def __post_init__(self) -> None:
         if self.tables is None:
@@ -56,8 +60,11 @@ def open_cd(
     project_dir: str | Path = ".",
     workspace: WorkspaceClient | None = None,
     overrides: Mapping[str, Any] | None = None,
+    definition: Standing | None = None,
 ) -> Cd:
     """Open the releases of a project.
+
+    Where the log is, which targets are gated and who approves does not follow the commit: see `release.standing`.
 
     Args:
         spark: a classic or Spark Connect session.
@@ -65,14 +72,25 @@ def open_cd(
         workspace: a client of the SDK; by default one that authenticates as the SDK does by itself, which in a
             notebook is the notebook's user.
         overrides: settings that win over the file.
+        definition: what the Workflow's job says by itself, for its own tasks.
 
     Raises:
-        ConfigError: there is no such project, its settings are not valid, or there are no credentials.
+        ConfigError: there is no such project, its settings are not valid, there are no credentials, or the artifacts
+            belong to another log.
     """
-    config = CdConfig.load(find_project(project_dir), overrides=overrides)
+    loaded = CdConfig.load(find_project(project_dir), overrides=overrides)
+    root = (definition.artifacts_root if definition is not None else None) or loaded.artifacts_root
+    anchor = read_anchor(root)
+    sources = [source for source in (definition, anchor.standing if anchor is not None else None) if source is not None]
+    table = settle(loaded, *sources).release_log
+    if anchor is not None:
+        anchor.require_log(table, root=root)
     workspace = workspace or current_workspace()
-    log = ReleaseLog(spark, config.release_log, actor=str(workspace.current_user.me().user_name))
-    return Cd(spark, config, ArtifactStore(config.artifacts_root), log, workspace)
+    actor = str(workspace.current_user.me().user_name)
+    log = ReleaseLog(spark, table, actor=actor, known_id=anchor.table_id if anchor is not None else None)
+    standing = (*sources, log_standing(log))
+    config = settle(loaded, *standing)
+    return Cd(spark, config, ArtifactStore(config.artifacts_root), log, workspace, standing=standing)
 
 
 def current_workspace() -> WorkspaceClient:

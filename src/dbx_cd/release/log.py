@@ -16,6 +16,7 @@ from dbx_cd.errors import ReleaseError, SqlFailed
 from dbx_cd.records import Record
 from dbx_cd.relations import RelationName
 from dbx_cd.release.alteration import AlterationAcknowledged, Alterations, alterations_of, not_acknowledged
+from dbx_cd.release.authorship import in_words, misattributed
 from dbx_cd.release.events import Release, Superseded
 from dbx_cd.release.history import ReleaseHistory
 from dbx_cd.release.reading import LogReading
@@ -39,19 +40,26 @@ class ReleaseLog:
         spark: a classic or Spark Connect session.
         table: three-level name; schema and table are created on first use.
         actor: who appends, as the platform names them.
+        known_id: the id of the table that the Volume remembers as this log; another one was put in its place.
     """
 
-    def __init__(self, spark: SparkSession, table: str, *, actor: str = "") -> None:
+    def __init__(self, spark: SparkSession, table: str, *, actor: str = "", known_id: str | None = None) -> None:
         self._sql: Sql | None = Sql(spark)
         self._rows: LogTable = DeltaLogTable(self._sql, RelationName.parse(table))
         self.actor = actor
+        self._known_id = known_id
 
     @classmethod
-    def on(cls, table: LogTable, *, actor: str = "") -> ReleaseLog:
+    def on(cls, table: LogTable, *, actor: str = "", known_id: str | None = None) -> ReleaseLog:
         """A log on any `LogTable`, such as one in memory."""
         log = cls.__new__(cls)
-        log._sql, log._rows, log.actor = None, table, actor
+        log._sql, log._rows, log.actor, log._known_id = None, table, actor, known_id
         return log
+
+    @property
+    def table_id(self) -> str | None:
+        """Delta's id of the table; None where there is no table yet."""
+        return self._rows.table_id()
 
     @property
     def table(self) -> RelationName:
@@ -242,24 +250,47 @@ class ReleaseLog:
         return _events(self._rows.newest(kind, where=where, but_release=but_release, limit=limit))
 
     def tampering(self) -> Alterations:
-        """Commits of the log that are neither its creation, nor appends, nor maintenance, and were not acknowledged.
+        """What was done to the log besides creation, appends and maintenance, and was not acknowledged.
 
         The log is tamper-evident, not tamper-proof: an owner can unset `delta.appendOnly`, and RESTORE ignores it
-        (measured). The gate refuses a log while there is anything that nobody has acknowledged.
+        (measured). Events in another's name count as well, and a table that was put in the place of the one that the
+        Volume remembers. The gate refuses a log while there is anything that nobody has acknowledged.
         """
-        commits = self._rows.commits()
-        altered = alterations_of(commits)
-        if not altered:
-            return Alterations()  # nothing to ask of the rows: so it is nearly always
+        return self.examined()[1]
+
+    def examined(self, release: Release | None = None) -> tuple[LogReading, Alterations]:
+        """The log as `read` gives it, without the events in another's name, and with what was done to it.
+
+        Args:
+            release: the release whose records will be asked for.
+        """
         try:
-            events = self.events(ABOUT_THE_LOG, kinds=(AlterationAcknowledged.KIND,))
+            log = self.read(release)
         except SqlFailed as failed:
-            if failed.condition != "FIELD_NOT_FOUND":
+            altered = alterations_of(self._rows.commits())
+            if failed.condition != "FIELD_NOT_FOUND" or not altered:
                 raise
-            return Alterations(
-                altered
-            )  # row tracking was turned off (measured): say that, rather than fail at the rows
-        return not_acknowledged(commits, [(e.version, AlterationAcknowledged.read(dict(e.payload))) for e in events])
+            # Row tracking was turned off (measured): say that, rather than fail at the rows.
+            return LogReading((), release), Alterations(altered)
+        # Read after the rows: whatever wrote a row is in it.
+        commits = self._rows.commits()
+        foreign = misattributed(log.events, commits)
+        altered = alterations_of(commits, misattributed=in_words(foreign), made_anew=self._made_anew())
+        log = log.without(foreign)
+        if not altered:
+            return log, Alterations()  # nothing to ask of the rows: so it is nearly always
+        records = [
+            (e.version, AlterationAcknowledged.read(dict(e.payload)))
+            for e in self.events(ABOUT_THE_LOG, kinds=(AlterationAcknowledged.KIND,))
+        ]
+        return log, not_acknowledged(commits, altered, records)
+
+    def _made_anew(self) -> str | None:
+        """What is wrong with the table's id, in words; None where it is the one that the Volume remembers."""
+        there = self._rows.table_id() if self._known_id is not None else None
+        if there in (None, self._known_id):
+            return None
+        return f"(of table {there}, in place of the log that the Volume remembers, {self._known_id})"
 
     def append_acknowledgement(self, record: AlterationAcknowledged) -> Event:
         """Append the one event that is about the log itself."""

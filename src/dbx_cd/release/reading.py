@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TypeVar
 
@@ -27,6 +27,11 @@ class LogReading:
     def of(self, release_id: str, *, kinds: Sequence[str] = ()) -> list[Event]:
         """The events of one release, of some kinds or all."""
         return [e for e in self.events if e.release_id == release_id and (not kinds or e.kind in kinds)]
+
+    def without(self, events: Collection[Event]) -> LogReading:
+        """The same reading, in which some events do not count."""
+        left_out = {event.event_id for event in events}
+        return replace(self, events=tuple(e for e in self.events if e.event_id not in left_out)) if events else self
 
     def all(self, record_type: type[R]) -> list[R]:
         """The records of a type in the reading's release, in commit order."""

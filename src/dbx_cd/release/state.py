@@ -31,8 +31,12 @@ STATE_FIELDS = {
     "summary": "STRING",
     "by": "STRING",
     "project_digest": "STRING",
+    "approvers": "STRING",
+    "state_target": "STRING",
     "only": "ARRAY<STRING>",
 }
+ADDED = ("summary", "ok")
+"""What the log derives from a record and writes beside it, for those who read the table with SQL."""
 _UNDECIDED: tuple[Phase, ...] = ("opened", "built", "smoked", "waiting")
 
 
@@ -54,6 +58,11 @@ class Event:
     """The record, as `to_dict` gives it."""
     version: int
     """The Delta version of the commit that wrote it: the only order."""
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """The record as it was written, without what the log adds for those who read the table with SQL."""
+        return {name: value for name, value in self.payload.items() if name not in ADDED}
 
 
 @dataclass(frozen=True)

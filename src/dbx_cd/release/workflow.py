@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from dbx_cd.errors import WorkflowError
 from dbx_cd.records import Record
+from dbx_cd.release.job import gate_target
 
 if TYPE_CHECKING:
     from databricks.sdk import WorkspaceClient
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 JOB_NAME = "dbx_cd"
-GATE_TASK = "approval_gate"
 # The job parameters that say where things are.
 _PLACES = ("project_dir", "artifacts_root")
 _SHA = re.compile(r"[0-9a-f]{40}")
@@ -61,16 +61,6 @@ class NotebookRun:
 
     def __str__(self) -> str:
         return f"notebook {self.notebook}, run {self.run_id}"
-
-
-@dataclass(frozen=True)
-class RunFacts:
-    """What the platform says about the run a task belongs to."""
-
-    creator: str
-    """Who started it, as the platform names them."""
-    used_commit: str | None
-    """The commit of its checkout, where it has one."""
 
 
 def trigger(
@@ -117,15 +107,16 @@ def trigger(
     return started_run
 
 
-def resume(workspace: WorkspaceClient, release: Release) -> ReleaseRun:
-    """Repair a release's run from the approval gate on, after a decision.
+def resume(workspace: WorkspaceClient, release: Release, *, target: str | None = None) -> ReleaseRun:
+    """Repair a release's run from an approval gate on, after a decision.
 
     Args:
         workspace: a client of somebody who may manage runs of the job.
         release: the release whose run waits.
+        target: the gated target that was decided about; not needed where the run has one gate.
 
     Raises:
-        WorkflowError: the run is still under way, or has no gate task.
+        WorkflowError: the run is still under way, or has no gate task for the target.
     """
     run = workspace.jobs.get_run(int(release.run_id), include_history=True)
     if run.job_id is None or (run.state is not None and run.state.result_state is None):
@@ -134,35 +125,18 @@ def resume(workspace: WorkspaceClient, release: Release) -> ReleaseRun:
             where=f"run {release.run_id}",
             next_step="wait until it has stopped at the gate",
         )
+    gate = _gate_of(run, target)
     repairs = [item for item in run.repair_history or () if item.id is not None and str(item.type).endswith("REPAIR")]
     workspace.jobs.repair_run(
         int(release.run_id),
-        rerun_tasks=_from_gate_on(run),
+        rerun_tasks=_from_on(gate, run),
         latest_repair_id=repairs[-1].id if repairs else None,
         # A repair forgets overridden parameters (Jobs API documentation).
         job_parameters={p.name: p.value or p.default or "" for p in run.job_parameters or () if p.name},
     )
     resumed = ReleaseRun(run.job_id, int(release.run_id), release.commit, run.run_page_url)
-    _log.info("resumed %s from %s on", resumed, GATE_TASK)
+    _log.info("resumed %s from %s on", resumed, gate)
     return resumed
-
-
-def run_facts(workspace: WorkspaceClient, run_id: str) -> RunFacts:
-    """Who started a run, and which commit its checkout is at.
-
-    Raises:
-        WorkflowError: there is no such run, or it may not be read.
-    """
-    from databricks.sdk.errors.base import DatabricksError
-
-    try:
-        run = workspace.jobs.get_run(int(run_id))
-    except (DatabricksError, ValueError) as exc:
-        raise WorkflowError(
-            f"cannot read job run {run_id!r}: {exc}", next_step="give the job's identity the right to view its runs"
-        ) from exc
-    snapshot = run.git_source.git_snapshot if run.git_source else None
-    return RunFacts(run.creator_user_name or "", snapshot.used_commit if snapshot else None)
 
 
 def start_notebook(
@@ -282,11 +256,23 @@ def _job(workspace: WorkspaceClient, job: str | int) -> Job:
     return workspace.jobs.get(named[0].job_id)  # type: ignore[arg-type]
 
 
-def _from_gate_on(run: Run) -> list[str]:
+def _gate_of(run: Run, target: str | None) -> str:
+    """The key of the gate task for a target."""
+    parameters = {p.name: p.value or p.default or "" for p in run.job_parameters or () if p.name}
+    gates = {t.task_key: gate_target(t, parameters) for t in run.tasks or () if t.task_key}
+    found = sorted(key for key, asked in gates.items() if asked and target in (None, asked))
+    if len(found) != 1:
+        what = f"{len(found)} gate tasks" + (f" for {target}" if target else "")
+        raise WorkflowError(
+            f"the run has {what}", where=f"run {run.run_id}", next_step="repair it from the right task on, in its page"
+        )
+    return found[0]
+
+
+def _from_on(first: str, run: Run) -> list[str]:
+    """A task and all that come after it."""
     tasks: dict[str, RunTask] = {t.task_key: t for t in run.tasks or () if t.task_key}
-    if GATE_TASK not in tasks:
-        raise WorkflowError(f"the run has no task {GATE_TASK!r}", where=f"run {run.run_id}")
-    chosen = {GATE_TASK}
+    chosen = {first}
     while more := {
         k for k, t in tasks.items() if k not in chosen and {d.task_key for d in t.depends_on or ()} & chosen
     }:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from dbx_cd import (
     request_approval,
     require_approval,
 )
+from dbx_cd.approval.request import deploy_of
 from dbx_cd.config import Policies
 from dbx_cd.dbt.selection import Selection
 from dbx_cd.release.events import Built, Deployed, Deploying
@@ -246,6 +247,21 @@ def test_another_project_archive_needs_an_approval_of_its_own(releases: Releases
     request_approval(cd, second, target="prod")
     with pytest.raises(ApprovalPending):
         require_approval(cd, second, target="prod")
+
+
+def test_an_upgrade_of_the_wheel_makes_no_approval_stale(releases: Releases, monkeypatch: pytest.MonkeyPatch) -> None:
+    release = releases.approved()
+    monkeypatch.setattr("dbx_cd.records.wheel_version", lambda: "9.9.9")
+    assert require_approval(releases.cd(), release, target="prod").outcome == "approved"
+
+
+def test_a_flag_that_a_newer_version_brings_changes_no_seal_until_it_is_used() -> None:
+    @dataclass(frozen=True)
+    class Newer(Selection):
+        sample: str | None = None
+
+    assert deploy_of("prod", Newer(select="tag:deploy")) == deploy_of("prod", Selection(select="tag:deploy"))
+    assert deploy_of("prod", Newer(sample="1 day"))["sample"] == "1 day"
 
 
 def test_an_altered_log_approves_nothing(releases: Releases) -> None:

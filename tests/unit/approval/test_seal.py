@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -10,13 +10,6 @@ from artifact_folders import artifacts
 
 from dbx_cd import ArtifactNotFound, ArtifactStore, ArtifactVersion, Release
 from dbx_cd.approval.seal import changed_parts, digest, seal_of, sealed_parts
-from dbx_cd.records import Record
-
-
-@dataclass(frozen=True)
-class Smoke(Record):
-    passed: int
-
 
 RELEASE = Release("20260101T000000Z-1a2b3c4", "1a2b3c4d", "17", "dev@example.org", datetime(2026, 1, 1, tzinfo=UTC))
 DEPLOY = {"target": "prod", "select": "tag:deploy", "exclude": None, "full_refresh": False}
@@ -28,7 +21,7 @@ def staged(tmp_path: Path) -> ArtifactVersion:
 
 
 def parts(staged: ArtifactVersion, *, release: Release = RELEASE, passed: int = 3, **deploy: Any) -> dict[str, str]:
-    return sealed_parts(release, staged, smoke=Smoke(passed), deploy={**DEPLOY, **deploy})
+    return sealed_parts(release, staged, smoke={"passed": passed}, deploy={**DEPLOY, **deploy})
 
 
 def test_approval_covers_these_parts(staged: ArtifactVersion) -> None:

@@ -1,0 +1,112 @@
+"""Asking for the promotion of a release."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from dbx_cd.approval.commit_settings import changed_settings
+from dbx_cd.approval.request import (
+    ApprovalRequest,
+    Decision,
+    decision_on,
+    deploy_of,
+    deployable,
+    expired,
+    newest_request,
+    passed_smoke,
+    smoke_record,
+)
+from dbx_cd.approval.seal import seal_of, sealed_parts
+from dbx_cd.approval.validity import approvals_to_reuse, ignored_decisions
+from dbx_cd.dbt.selection import Selection
+from dbx_cd.errors import ApprovalRequired, DbxCdError
+from dbx_cd.release.context import Cd
+from dbx_cd.release.events import Built, Release
+from dbx_cd.release.turn import refuse_ended
+
+
+def request_approval(
+    cd: Cd,
+    release: Release,
+    *,
+    target: str,
+    select: str | None = None,
+    exclude: str | None = None,
+    full_refresh: bool = False,
+    cmd: str = "build",
+) -> ApprovalRequest:
+    """Ask for the promotion of a release. Idempotent: asking again for the same thing returns the same request.
+
+    A release whose very project archive is deployed already, with the same selection and flags, by an approved release
+    that was neither rolled back nor has failed, needs no second approval (code rollback); that is recorded as a
+    decision that reuses the first. A full refresh always needs one.
+
+    Args:
+        cd: the context.
+        release: a release with a successful staging build and passed staging smoke tests.
+        target: the gated target.
+        select: what to build; by default what staging was asked to build.
+        exclude: what not to build.
+        full_refresh: rebuild incremental models from nothing.
+        cmd: "build" or "run".
+
+    Raises:
+        ConfigError: another command, since nothing else may change a gated target; or the target defers to nothing.
+        ApprovalRequired: there is nothing to approve yet: no build, no smoke report, or a failed one.
+        ApprovalSuperseded: a newer release has overtaken this one.
+    """
+    log = cd.log.read(release)
+    refuse_ended(log, target=target)
+    staging = cd.config.staging_of(target)
+    built = next((b for b in reversed(log.all(Built)) if b.target == staging and b.ok), None)
+    if built is None:
+        raise ApprovalRequired(f"{staging} has no successful build", where=release, next_step=f"run {staging}_build")
+    selection = Selection(
+        cmd=deployable(cmd),
+        select=select or built.selection.select,
+        exclude=exclude or None,
+        full_refresh=full_refresh,
+        favor_state=cd.config.policies.untagged_changes == "read_staging",
+    )
+    smoke = passed_smoke(log, staging)
+    staged = cd.store.find(staging, release.id)
+    asked = newest_request(log, target)
+    ignored = ignored_decisions(cd, log, asked) if asked is not None else ()
+    deploy = deploy_of(target, selection)
+    parts = sealed_parts(release, staged, smoke=smoke_record(log, staging), deploy=deploy, ignored=ignored)
+    same = asked is not None and (asked.seal, asked.approvers) == (seal_of(parts), cd.config.approvers)
+    if asked is not None and same and not (expired(asked) and decision_on(log, asked) is None):
+        return asked
+    now = datetime.now(UTC)
+    request = ApprovalRequest(
+        release=release,
+        target=target,
+        state_target=staging,
+        state_timestamp=staged.timestamp,
+        selection=selection,
+        sealed=parts,
+        seal=seal_of(parts),
+        requested_at=now,
+        expires_at=now + cd.config.approval_expires,
+        job_identity=cd.user,
+        approvers=cd.config.approvers,
+        smoke=str(smoke),
+        changes=_changes(cd, target, staged.timestamp, staging),
+        altered=tuple(map(str, cd.log.tampering().acknowledged)),
+        mind=(*cd.config.overruled, *changed_settings(cd, target, staged)),
+        ignored=ignored,
+    )
+    cd.log.append(release, request)
+    earlier = next(approvals_to_reuse(cd, log, request), None)
+    if earlier is not None and decision_on(log, request) is None:
+        reason = release.reason or "the same project archive is approved and deployed"
+        cd.log.append(release, Decision("approved", release.id, request.seal, cd.user, reason, reuses=earlier.id))
+    return request
+
+
+def _changes(cd: Cd, target: str, timestamp: str, staging: str) -> str:
+    try:
+        before = cd.store.latest(target)
+    except DbxCdError:
+        return f"first release to {target}"
+    return str(cd.store.diff(before, cd.store.get(staging, timestamp)))

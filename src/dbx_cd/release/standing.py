@@ -1,0 +1,110 @@
+"""What does not follow the commit: where log and artifacts are, which targets are gated, who approves.
+
+The project archive brings models, suites and policies. A commit that could also say where the log is, or that
+production needs no approval, would take the gate away by itself. So these are the words of the job's definition, of the
+Volume and of the log, in this order; what none of them says yet is taken from the project's `dbx_cd.yml`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from dbx_cd.config import FILE_NAME, CdConfig, TargetConfig
+from dbx_cd.errors import ConfigError
+
+if TYPE_CHECKING:
+    from dbx_cd.release.log import ReleaseLog
+
+_NAMES = ("artifacts_root", "release_log", "approvers")
+_REQUESTED, _DEPLOYING = "approval_requested", "deploying"
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What one source says; what it does not say is None or empty."""
+
+    source: str
+    """Who says so, in words."""
+    artifacts_root: str | None = None
+    """The folder of all artifacts."""
+    release_log: str | None = None
+    """The table of the release log."""
+    approvers: str | None = None
+    """The group whose members may decide."""
+    gates: tuple[str, ...] = ()
+    """Targets that are gated, in the order in which a release is promoted."""
+    staging: str | None = None
+    """The open target that is built before the gated ones, for a commit that does not say it of one of them."""
+
+
+def settle(config: CdConfig, *sources: Standing) -> CdConfig:
+    """The settings that count, whatever the commit says.
+
+    Args:
+        config: the settings as the project's file has them.
+        sources: who says otherwise; the first one that says something of a setting counts.
+
+    Returns:
+        The settings; `overruled` says what the file has and does not count.
+
+    Raises:
+        ConfigError: a target is gated, and nobody says what is built and tested before it.
+    """
+    overruled = list(config.overruled)
+    for name in _NAMES:
+        source = next((s for s in sources if getattr(s, name) is not None), None)
+        if source is None:
+            continue
+        value, written = getattr(source, name), getattr(config, name)
+        if name in config.written and written != value:
+            overruled.append(f"{name} is {written} in {FILE_NAME}; {value} counts, by {source.source}")
+        config = replace(config, **{name: value})
+    targets = dict(config.targets)
+    for source in sources:
+        for gate in source.gates:
+            written_target = targets.get(gate, TargetConfig())
+            if written_target.gate is None:
+                if "targets" in config.written:
+                    overruled.append(f"{gate} has no gate in {FILE_NAME}; it is gated, by {source.source}")
+                targets[gate] = replace(
+                    written_target, gate="approval", defer_to=_before(gate, written_target, sources, config)
+                )
+    order = tuple(dict.fromkeys(gate for source in sources for gate in source.gates))
+    gates = [name for name, target in targets.items() if target.gate is not None]
+    promoted = [*order, *(name for name in gates if name not in order)]
+    known = [name for name in config.gates if name in order]
+    if known != [name for name in order if name in known]:
+        overruled.append(f"the gates come in the order {', '.join(known)} in {FILE_NAME}; {', '.join(order)} counts")
+    in_order = {name: target for name, target in targets.items() if target.gate is None}
+    in_order |= {name: targets[name] for name in promoted}
+    return replace(config, targets=in_order, overruled=tuple(overruled))
+
+
+def log_standing(log: ReleaseLog) -> Standing:
+    """What the log knows from the releases in it: a target that anybody was ever asked about stays gated.
+
+    Who may approve is what the newest request says.
+    """
+    events = log.events(kinds=(_REQUESTED, _DEPLOYING), brief=True)
+    newest = next((event for event in reversed(events) if event.kind == _REQUESTED), None)
+    request: Mapping[str, Any] = newest.payload if newest is not None else {}
+    return Standing(
+        source="the release log",
+        approvers=request.get("approvers"),
+        gates=tuple(dict.fromkeys(str(event.payload["target"]) for event in events if event.payload.get("target"))),
+        staging=request.get("state_target"),
+    )
+
+
+def _before(gate: str, written: TargetConfig, sources: tuple[Standing, ...], config: CdConfig) -> str:
+    """What is built and tested before a gated target whose gate the commit does not know."""
+    named = written.defer_to or next((s.staging for s in sources if s.staging is not None), None)
+    if named is None:
+        raise ConfigError(
+            f"{gate} is gated, and nothing says which target is built and tested before it",
+            where=config.project_dir / FILE_NAME,
+            next_step=f"set targets.{gate}.gate to approval, and targets.{gate}.defer_to",
+        )
+    return named

@@ -1,0 +1,108 @@
+"""What does not follow the commit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dbx_cd import CdConfig, ConfigError, ReleaseLog
+from dbx_cd.config import TargetConfig
+from dbx_cd.release.standing import Standing, log_standing, settle
+from memory.log_table import MemoryLogTable
+from memory.releases import APPROVERS, Releases
+
+JOB = Standing(
+    source="the job's definition",
+    artifacts_root="/Volumes/ops/dbt_meta/artifacts",
+    release_log="ops.dbt_meta.release_log",
+    approvers="data_owners",
+    gates=("prod",),
+    staging="stg",
+)
+
+
+def committed(folder: Path, text: str = "") -> CdConfig:
+    """The settings as a commit has them."""
+    (folder / "dbx_cd.yml").write_text(text)
+    return CdConfig.load(folder)
+
+
+def test_a_commit_that_names_another_log_is_told_and_not_obeyed(tmp_path: Path) -> None:
+    config = settle(committed(tmp_path, "release_log: ops.mine.log\n"), JOB)
+    assert config.release_log == "ops.dbt_meta.release_log"
+    assert config.overruled == (
+        "release_log is ops.mine.log in dbx_cd.yml; ops.dbt_meta.release_log counts, by the job's definition",
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "counts"),
+    [
+        ("approvers: everybody\n", "approvers", "data_owners"),
+        ("artifacts_root: /Volumes/mine/x/y\n", "artifacts_root", "/Volumes/ops/dbt_meta/artifacts"),
+    ],
+)
+def test_a_commit_changes_neither_approvers_nor_artifacts(tmp_path: Path, text: str, name: str, counts: str) -> None:
+    config = settle(committed(tmp_path, text), JOB)
+    assert getattr(config, name) == counts
+    assert len(config.overruled) == 1
+    assert name in config.overruled[0]
+
+
+@pytest.mark.parametrize("targets", ["{stg: {}, prod: {}}", "{stg: {}}", "{stg: {}, prod: {defer_to: stg}}"])
+def test_a_commit_cannot_take_a_gate_away(tmp_path: Path, targets: str) -> None:
+    config = settle(committed(tmp_path, f"targets: {targets}\n"), JOB)
+    assert config.targets["prod"] == TargetConfig(gate="approval", defer_to="stg")
+    assert config.overruled == ("prod has no gate in dbx_cd.yml; it is gated, by the job's definition",)
+
+
+def test_a_commit_may_gate_more(tmp_path: Path) -> None:
+    text = "targets: {stg: {}, uat: {gate: approval, defer_to: stg}, prod: {gate: approval, defer_to: uat}}\n"
+    config = settle(committed(tmp_path, text), JOB)
+    assert set(config.gates) == {"uat", "prod"}
+    assert config.targets["prod"].defer_to == "uat"
+
+
+def test_the_order_of_the_gates_is_the_job_s(tmp_path: Path) -> None:
+    two = Standing("the job's definition", gates=("uat", "prod"), staging="stg")
+    gated = "{gate: approval, defer_to: stg}"
+    config = settle(committed(tmp_path, f"targets: {{stg: {{}}, prod: {gated}, uat: {gated}}}\n"), two)
+    assert config.gates == ("uat", "prod")
+    assert config.overruled == ("the gates come in the order prod, uat in dbx_cd.yml; uat, prod counts",)
+
+
+def test_what_a_commit_does_not_say_is_no_difference(tmp_path: Path) -> None:
+    config = settle(committed(tmp_path), JOB)
+    assert config.approvers == "data_owners"
+    assert config.overruled == ()
+
+
+def test_what_nobody_says_is_the_commit_s(tmp_path: Path) -> None:
+    config = settle(committed(tmp_path, "approvers: owners\npolicies: {auto_rollback: any}\n"), Standing("the log"))
+    assert (config.approvers, config.policies.auto_rollback, config.overruled) == ("owners", "any", ())
+
+
+def test_the_first_that_says_something_counts(tmp_path: Path) -> None:
+    config = settle(committed(tmp_path), JOB, Standing("the log", approvers="others", gates=("eu",), staging="stg"))
+    assert config.approvers == "data_owners"
+    assert config.gates == ("prod", "eu")
+
+
+def test_a_gate_without_anything_before_it_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="prod is gated, and nothing says which target is built and tested before it"):
+        settle(committed(tmp_path, "targets: {stg: {}}\n"), Standing("the job's definition", gates=("prod",)))
+
+
+def test_the_log_keeps_gate_and_approvers_of_what_was_asked_before(tmp_path: Path) -> None:
+    releases = Releases(tmp_path / "releases")
+    releases.ask(releases.staged())
+    known = log_standing(releases.cd().log)
+    assert (known.gates, known.approvers, known.staging) == (("prod",), APPROVERS, "stg")
+    config = settle(committed(tmp_path, "targets: {stg: {}, prod: {}}\napprovers: everybody\n"), known)
+    assert (config.gates, config.approvers) == (("prod",), APPROVERS)
+    assert len(config.overruled) == 2
+
+
+def test_an_empty_log_says_nothing() -> None:
+    assert log_standing(ReleaseLog.on(MemoryLogTable())) == Standing("the release log")
