@@ -80,7 +80,8 @@ def open_cd(
     """
     loaded = CdConfig.load(find_project(project_dir), overrides=overrides)
     root = (definition.artifacts_root if definition is not None else None) or loaded.artifacts_root
-    anchor = read_anchor(root)
+    # Who names a log in the call wants to read that one, such as a log from before a new one was begun.
+    anchor = None if (overrides or {}).get("release_log") else read_anchor(root)
     sources = [source for source in (definition, anchor.standing if anchor is not None else None) if source is not None]
     table = settle(loaded, *sources).release_log
     if anchor is not None:
