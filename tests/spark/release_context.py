@@ -9,6 +9,7 @@ from pathlib import Path
 from dbx_cd import ArtifactStore, Cd, CdConfig, Release, ReleaseLog, SmokeReport
 from dbx_cd.artifacts.archive import ARCHIVE_NAME, pack
 from dbx_cd.dbt.selection import Selection
+from dbx_cd.local.session_user import act_as
 from dbx_cd.local.workspace import RELEASE_BOT, EmbeddedWorkspace
 from dbx_cd.release.events import Built
 
@@ -33,8 +34,9 @@ class Releases:
         """The context of a user."""
         config = CdConfig.load(self.project, overrides={"artifacts_root": str(self.root)})
         client = self._workspace.client(user)
-        log = ReleaseLog(self._workspace.spark, self.table, actor=user)
-        return Cd(self._workspace.spark, config, ArtifactStore(self.root), log, client)
+        spark = act_as(self._workspace.spark, user)
+        log = ReleaseLog(spark, self.table, actor=user)
+        return Cd(spark, config, ArtifactStore(self.root), log, client)
 
     def staged(self, run_id: str = "1", *, commit: str = "a" * 40, requester: str = "ci", ok: bool = True) -> Release:
         """A release whose staging build and smoke test are done."""

@@ -251,8 +251,10 @@ def test_another_project_archive_needs_an_approval_of_its_own(releases: Releases
 
 def test_an_upgrade_of_the_wheel_makes_no_approval_stale(releases: Releases, monkeypatch: pytest.MonkeyPatch) -> None:
     release = releases.approved()
+    (request,) = releases.cd().log.all(release, ApprovalRequest)
     monkeypatch.setattr("dbx_cd.records.wheel_version", lambda: "9.9.9")
     assert require_approval(releases.cd(), release, target="prod").outcome == "approved"
+    assert releases.ask(release) == request
 
 
 def test_a_flag_that_a_newer_version_brings_changes_no_seal_until_it_is_used() -> None:

@@ -170,6 +170,24 @@ def test_a_request_to_another_group_is_stale(releases: Releases) -> None:
     assert stale.value.changed == ("approvers",)
 
 
+def test_who_is_asked_now_is_asked_anew(releases: Releases) -> None:
+    release = releases.staged()
+    first = releases.ask(release)
+    releases.settings = "approvers: others\n"
+    again = releases.ask(release)
+    assert (first.approvers, again.approvers) == (APPROVERS, "others")
+
+
+def test_a_request_in_which_another_identity_is_the_job_s_is_stale(releases: Releases) -> None:
+    releases.log_table.names_users = False
+    release = releases.staged()
+    request = replace(releases.ask(release), job_identity=DEVELOPER)
+    write(releases, release, request, decision(request, OWNER), as_actor=BOT, by=None)
+    with pytest.raises(ApprovalStale, match=f"asked about by {DEVELOPER}") as stale:
+        gate(releases, release)
+    assert stale.value.changed == ("job identity",)
+
+
 def test_a_release_that_another_identity_asked_about_is_stale(releases: Releases) -> None:
     release = releases.approved()
     with pytest.raises((ApprovalStale, ApprovalRequired), match=DEVELOPER):
