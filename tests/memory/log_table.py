@@ -88,6 +88,10 @@ class MemoryLogTable:
         self._rows, self._commits, self.id = [], [], uuid.uuid4().hex
         self.append(rows)
 
+    def created_by(self, operation: str) -> None:
+        """The first commit is of another operation than CREATE TABLE."""
+        self._commits[0] = replace(self._commits[0], operation=operation)
+
     def alter(self, operation: str, **parameters: str) -> None:
         """A commit that is no append, as somebody makes who owns the table."""
         self._commit(operation, parameters, user=self.user)

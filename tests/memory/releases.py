@@ -144,6 +144,10 @@ class Releases:
         cd.log.append(release, Deployed("prod", ""))
         return release
 
+    def smoke(self, release: Release) -> SmokeReport:
+        """The report of a passed smoke test of staging's newest build."""
+        return smoke_of(release)
+
     def ask(self, release: Release, **selection: object) -> ApprovalRequest:
         """Ask for production."""
         return request_approval(self.cd(), release, target="prod", **selection)  # type: ignore[arg-type]

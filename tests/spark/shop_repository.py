@@ -6,6 +6,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import yaml
+
 SHOP = Path(__file__).resolve().parents[2] / "examples" / "shop"
 
 
@@ -28,6 +30,12 @@ class Repository:
     def apply(self, patch: str, *, reverse: bool = False) -> None:
         """Apply one of the example's demo patches."""
         self.git("apply", *(["--reverse"] if reverse else []), f"demo/{patch}.patch")
+
+    def set(self, **settings: str) -> None:
+        """Give keys of `dbx_cd.yml` other values, as YAML."""
+        path = self.folder / "dbx_cd.yml"
+        found = yaml.safe_load(path.read_text())
+        path.write_text(yaml.safe_dump(found | {name: yaml.safe_load(value) for name, value in settings.items()}))
 
     def git(self, *arguments: str) -> str:
         """Run git in the repository; returns what it printed."""

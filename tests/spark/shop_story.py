@@ -38,6 +38,7 @@ class Observed:
     said_by_prod_build_alone: str = ""
     built_by_prod_build_alone: bool = False
     docs: dict[str, str] = field(default_factory=dict)
+    overriding: dict[str, str] = field(default_factory=dict)
     told: list[str] = field(default_factory=list)
     built_when_told: bool = False
     typed: subprocess.CompletedProcess[str] | None = None
@@ -51,10 +52,18 @@ def tell(workspace: EmbeddedWorkspace, folder: Path) -> Observed:
     commits["buggy"] = repository.commit("a bug that dbt's tests do not see")
     repository.apply("buggy_release", reverse=True)
     repository.apply("good_release")
-    commits["good"] = repository.commit("average order amount")
+    repository.set(
+        **{
+            "release_log": "ops.mine.release_log",
+            "approvers": "everybody",
+            "targets": "{stg: {}, prod: {}}",
+        }
+    )
+    commits["good"] = repository.commit("average order amount, and no gate")
     workflow = LocalWorkflow(workspace, LocalProject.find(repository.folder))
     seen = Observed(workflow, commits)
 
+    seen.overriding = {name: _run_with(seen, **{name: "/tmp/mine"}) for name in ("artifacts_root", "profiles_dir")}
     first = workflow.release(commits["first"], reason="first release")
     seen.results["waiting"] = results_of(workflow.wait(first))
     seen.releases["first"] = workflow.cd.log.for_run(str(first.run_id))
@@ -85,6 +94,18 @@ def tell(workspace: EmbeddedWorkspace, folder: Path) -> Observed:
 def mart_rows(workspace: EmbeddedWorkspace) -> list[tuple[object, ...]]:
     """Every row of the mart that the releases change, in order."""
     return [tuple(row) for row in workspace.spark.sql(f"SELECT * FROM {MART} ORDER BY ALL").collect()]
+
+
+def _run_with(seen: Observed, **parameters: str) -> str:
+    """What the first task says in a run that overrides parameters of the job."""
+    workflow = seen.workflow
+    workflow.workspace.warm_up()
+    jobs = workflow.workspace.client(CI).jobs
+    started = jobs.run_now(workflow.job_id, job_parameters={"commit": seen.commits["first"], **parameters})
+    ended = workflow.wait(ReleaseRun(workflow.job_id, int(started.response.run_id or 0), seen.commits["first"]))
+    (first,) = (task.run_id for task in ended.tasks or () if task.task_key == "stg_build")
+    assert first is not None
+    return str(jobs.get_run_output(first).error)
 
 
 def _repair_prod_build_alone(seen: Observed, run: ReleaseRun) -> None:

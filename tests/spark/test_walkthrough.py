@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from pyspark.sql import SparkSession
 from shop_story import Observed
 
 from dbx_cd import (
@@ -63,6 +64,23 @@ def test_the_decision_names_the_person_the_platform_knows(story: Observed) -> No
     decision = story.workflow.cd.log.last(story.releases["first"], Decision)
     assert decision is not None
     assert (decision.outcome, decision.actor) == ("approved", OWNER)
+
+
+@pytest.mark.parametrize("name", ["artifacts_root", "profiles_dir"])
+def test_a_run_that_overrides_what_its_job_has_settled_builds_nothing(story: Observed, name: str) -> None:
+    assert f"this run overrides the parameter {name}: '/tmp/mine' in place of" in story.overriding[name]
+    assert len(story.workflow.cd.log.history().rows) == len(story.releases)
+
+
+def test_a_commit_that_takes_the_gate_away_waits_at_it_and_is_told(story: Observed, spark: SparkSession) -> None:
+    request = story.workflow.cd.log.last(story.releases["good"], ApprovalRequest)
+    assert request is not None
+    assert request.approvers == "dbx_cd_approvers"
+    mind = "\n".join(request.mind)
+    assert "release_log is ops.mine.release_log in dbx_cd.yml; ops.dbt_meta.release_log counts" in mind
+    assert "prod has no gate in dbx_cd.yml; it is gated, by the job's definition" in mind
+    assert "dbx_cd.yml: approvers was dbx_cd_approvers, and is everybody" in mind
+    assert not spark.catalog.tableExists("ops.mine.release_log")
 
 
 def test_a_release_that_nobody_approves_waits_and_says_once_what_to_type(story: Observed) -> None:
