@@ -260,7 +260,8 @@ def _gate_of(run: Run, target: str | None) -> str:
     """The key of the gate task for a target."""
     parameters = {p.name: p.value or p.default or "" for p in run.job_parameters or () if p.name}
     gates = {t.task_key: gate_target(t, parameters) for t in run.tasks or () if t.task_key}
-    found = sorted(key for key, asked in gates.items() if asked and target in (None, asked))
+    # One that does not say its target asks about the notebook's own.
+    found = sorted(key for key, asked in gates.items() if asked is not None and (target in (None, asked) or not asked))
     if len(found) != 1:
         what = f"{len(found)} gate tasks" + (f" for {target}" if target else "")
         raise WorkflowError(
