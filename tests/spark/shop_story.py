@@ -52,6 +52,7 @@ def tell(workspace: EmbeddedWorkspace, folder: Path) -> Observed:
     commits["buggy"] = repository.commit("a bug that dbt's tests do not see")
     repository.apply("buggy_release", reverse=True)
     repository.apply("good_release")
+    project = LocalProject.find(repository.folder)  # the job is deployed by what this says
     repository.set(
         **{
             "release_log": "ops.mine.release_log",
@@ -60,7 +61,7 @@ def tell(workspace: EmbeddedWorkspace, folder: Path) -> Observed:
         }
     )
     commits["good"] = repository.commit("average order amount, and no gate")
-    workflow = LocalWorkflow(workspace, LocalProject.find(repository.folder))
+    workflow = LocalWorkflow(workspace, project)
     seen = Observed(workflow, commits)
 
     seen.overriding = {name: _run_with(seen, **{name: "/tmp/mine"}) for name in ("artifacts_root", "profiles_dir")}

@@ -24,6 +24,7 @@ from dbx_cd.local.session_user import act_as
 from dbx_cd.local.workspace import CI, OWNER, RELEASE_BOT, EmbeddedWorkspace
 from dbx_cd.relations import RelationName
 from dbx_cd.release.context import Cd, open_cd
+from dbx_cd.release.job import JobDefinition
 from dbx_cd.release.workflow import ReleaseRun, trigger
 from dbx_cd.sql_endpoint import profile_targets, with_connection
 
@@ -108,14 +109,16 @@ class LocalWorkflow:
         self.workspace = workspace
         self.project = project
         self.artifacts_root = workspace.volume_path(project.config.artifacts_root)
+        self._ci: WorkspaceClient = workspace.client(CI)
+        settings = self._job()
+        self.job_id = self._deploy(settings)
         self.cd: Cd = open_cd(
             act_as(workspace.spark, RELEASE_BOT),
             project_dir=project.repository / project.subfolder,
             workspace=workspace.client(RELEASE_BOT),
             overrides={"artifacts_root": str(self.artifacts_root)},
+            definition=JobDefinition.of(settings).standing,
         )
-        self._ci: WorkspaceClient = workspace.client(CI)
-        self.job_id = self._deploy_job()
 
     def release(self, commit: str, *, reason: str | None = None, full_refresh: bool = False) -> ReleaseRun:
         """Trigger the Workflow at a commit, as CI does."""
@@ -162,7 +165,7 @@ class LocalWorkflow:
         project = self.project.repository / self.project.subfolder
         return {"project_dir": str(project), "artifacts_root": str(self.artifacts_root)}
 
-    def _deploy_job(self) -> int:
+    def _job(self) -> JobSettings:
         profiles = with_connection(
             self.project.profiles_dir,
             self.workspace.profile_connection,
@@ -180,6 +183,9 @@ class LocalWorkflow:
         for parameter in settings.parameters or ():
             if parameter.name == "profiles_dir":
                 parameter.default = str(profiles.parent)
+        return settings
+
+    def _deploy(self, settings: JobSettings) -> int:
         named = [j.job_id for j in self._ci.jobs.list(name=settings.name) if j.job_id is not None]
         if named:
             self._ci.jobs.reset(named[0], settings)
