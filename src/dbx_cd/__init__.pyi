@@ -33,9 +33,11 @@ from .dbt.diff import (
     ArtifactDiff as ArtifactDiff,
 )
 from .dbt.invocation import (
-    DbtOutcome as DbtOutcome,
     DbtRun as DbtRun,
     run_dbt as run_dbt,
+)
+from .dbt.runner import (
+    DbtOutcome as DbtOutcome,
 )
 from .deploy.after_restore import (
     smoke_after_restore as smoke_after_restore,

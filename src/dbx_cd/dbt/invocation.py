@@ -8,14 +8,11 @@ and the structured event stream.
 
 from __future__ import annotations
 
-import json
 import logging
 import shlex
-import signal
-import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -23,35 +20,18 @@ from typing import Any, ClassVar
 from dbx_cd import html
 from dbx_cd.dbt.artifacts import NodeResult, RunResults, SourceFreshness, load_freshness
 from dbx_cd.dbt.carried_parse import carried_parse, forget_untracked_parse
-from dbx_cd.dbt.process import start_dbt
-from dbx_cd.dbt.progress import DbtEvent, DbtProgress
+from dbx_cd.dbt.packages import needs_deps
 from dbx_cd.dbt.project import ARTIFACT_NAMES, LocalProject
+from dbx_cd.dbt.runner import QUIET, DbtOutcome, Runner, dbt_process
 from dbx_cd.dbt.selection import Selection, WithParents, check_command, command_name
 from dbx_cd.errors import ArtifactError, DbtFailed
 from dbx_cd.extras import require_extra
 from dbx_cd.records import Record
 from dbx_cd.relations import RelationName
-from dbx_cd.warm.client import Process
 
 _log = logging.getLogger(__name__)
 
 _MUST_SELECT = ("build", "run", "test", "seed", "snapshot")
-_STOP_SECONDS = 20
-
-
-@dataclass(frozen=True)
-class DbtOutcome:
-    """How a dbt process ended."""
-
-    success: bool
-    """Whether its exit code was 0."""
-    errors: tuple[str, ...] = ()
-    """The messages of what went wrong."""
-    listed: tuple[str, ...] = ()
-    """The nodes that `dbt ls` listed."""
-
-
-Runner = Callable[[list[str]], DbtOutcome]
 
 
 @dataclass(frozen=True)
@@ -208,14 +188,11 @@ def run_dbt(
     if runner is None:
         _require_dbt()
     title = f"dbt {cmd} ({target})"
-    run: Runner = runner or (lambda args: _run_process(args, cwd=project.dir, title=title, warm_parent=warm_parent))
+    run = runner or dbt_process(cwd=project.dir, title=title, warm_parent=warm_parent)
     started = time.monotonic()
     _log.info("%s begins in %s", title, project.work)
-    if words[0] != "deps" and project.needs_deps():
-        installed = run(["deps", *project.flags(target, paths=False), *_QUIET])
-        if not installed.success:
-            failed = DbtRun("deps", target, False, time.monotonic() - started, project.files, errors=installed.errors)
-            failed.raise_if_failed()
+    if words[0] != "deps" and needs_deps(project.dir):
+        install_packages(project, target=target, runner=run)
     if runner is None:
         forget_untracked_parse(project)
     project.clear_artifacts()
@@ -225,7 +202,7 @@ def run_dbt(
     carried = carried_parse(project, target=target, vars=vars, words=words) if runner is None else None
     if carried is not None:
         carried.bring(project.target_path)
-    outcome = run([*words, *project.flags(target), *flags, *_QUIET])
+    outcome = run([*words, *project.flags(target), *flags, *QUIET])
     if carried is not None and outcome.success:
         carried.keep(project.target_path)
     project.collect_artifacts()
@@ -236,8 +213,28 @@ def run_dbt(
     return result
 
 
-# A release does not report usage to anybody, and a deploy must not wait for a host that cannot be reached.
-_QUIET = ["--log-format", "json", "--no-use-colors", "--no-send-anonymous-usage-stats"]
+def install_packages(
+    project: LocalProject, *, target: str, runner: Runner | None = None, warm_parent: Path | None = None
+) -> None:
+    """Run `dbt deps` in the very folder of a project, which it writes to.
+
+    Args:
+        project: the project.
+        target: the target of the profile.
+        runner, warm_parent: as for `run_dbt`.
+
+    Raises:
+        DbtFailed: the packages could not be installed.
+        SetupError: dbt is not installed beside dbx_cd.
+    """
+    if runner is None:
+        _require_dbt()
+    run = runner or dbt_process(cwd=project.dir, title=f"dbt deps ({target})", warm_parent=warm_parent)
+    started = time.monotonic()
+    outcome = run(["deps", *project.flags(target, paths=False), *QUIET])
+    if not outcome.success:
+        seconds = time.monotonic() - started
+        DbtRun("deps", target, False, seconds, project.files, errors=outcome.errors).raise_if_failed()
 
 
 def _record(command: str, target: str, outcome: DbtOutcome, seconds: float, files: Path) -> DbtRun:
@@ -276,47 +273,3 @@ def _record(command: str, target: str, outcome: DbtOutcome, seconds: float, file
 def _require_dbt() -> None:
     """Without dbt the process would end with a traceback in place of dbt's events."""
     require_extra("dbt", distribution="dbt-core", purpose="run_dbt")
-
-
-def _run_process(args: Sequence[str], *, cwd: Path, title: str, warm_parent: Path | None) -> DbtOutcome:
-    """Run dbt, showing its events as they come; an interrupt lets dbt cancel its queries before it is killed."""
-    errors: list[str] = []
-    listed: list[str] = []
-    output: list[str] = []
-    process = start_dbt(args, cwd=cwd, warm_parent=warm_parent)
-    assert process.stdout is not None
-    try:
-        with DbtProgress(title) as progress:
-            for line in process.stdout:
-                event = DbtEvent.parse(line)
-                progress.take(event)
-                if event.level == "error" and event.message.strip():
-                    errors.append(event.message)
-                elif event.name in ("ListCmdOut", "PrintEvent"):
-                    listed += _listed(event)
-                elif event.name == "Output":
-                    output.append(event.message)
-        code = process.wait()
-    except BaseException:
-        _stop(process)
-        raise
-    if code != 0 and not errors:
-        errors = output[-20:]
-    return DbtOutcome(code == 0, tuple(errors), tuple(listed))
-
-
-def _listed(event: DbtEvent) -> list[str]:
-    """The node of one line of `dbt ls --output json --output-keys unique_id`; other printed text is none."""
-    try:
-        return [json.loads(event.message)["unique_id"]]
-    except (ValueError, KeyError, TypeError):
-        return []
-
-
-def _stop(process: Process) -> None:
-    process.send_signal(signal.SIGINT)
-    try:
-        process.wait(_STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()

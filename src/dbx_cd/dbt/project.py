@@ -7,14 +7,13 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
 from dbx_cd.errors import ConfigError
 
 ARTIFACT_NAMES = (
     "manifest.json", "run_results.json", "sources.json", "catalog.json", "index.html", "static_index.html",
 )  # fmt: skip
-PACKAGE_FILES = ("packages.yml", "dependencies.yml")
+COPY = "project"
+"""The folder of the copy, below the work folder."""
 # Only at the top: further down, `logs` may well be a folder of models.
 _LEFT_OUT = frozenset({".git", "target", "logs", ".venv", "__pycache__", "node_modules"})
 
@@ -35,15 +34,8 @@ class LocalProject:
             ConfigError: no dbt project there, or no `profiles.yml` in `profiles_dir`.
         """
         source = Path(project_dir).resolve()
-        if not (source / "dbt_project.yml").is_file():
-            raise ConfigError(
-                "no dbt_project.yml", where=source, next_step="give the folder of the dbt project as project_dir"
-            )
-        if profiles_dir and not (Path(profiles_dir) / "profiles.yml").is_file():
-            raise ConfigError(
-                "no profiles.yml", where=Path(profiles_dir).resolve(), next_step="check the parameter profiles_dir"
-            )
-        copy = work.resolve() / "project"
+        _require_project(source, profiles_dir)
+        copy = work.resolve() / COPY
         if not copy.exists():
             shutil.copytree(
                 source,
@@ -54,8 +46,18 @@ class LocalProject:
             # copytree takes over the mode of folders, and those of a checkout may be read-only.
             for folder in (copy, *(p for p in copy.rglob("*") if p.is_dir())):
                 folder.chmod(folder.stat().st_mode | stat.S_IRWXU)
-        own = copy if (copy / "profiles.yml").is_file() else None
-        return cls(copy, work.resolve(), Path(profiles_dir).resolve() if profiles_dir else own)
+        return cls.at(copy, work=work, profiles_dir=profiles_dir)
+
+    @classmethod
+    def at(cls, folder: Path, *, work: Path, profiles_dir: str | Path | None) -> LocalProject:
+        """A project where it is, for a folder that dbt may write to.
+
+        Raises:
+            ConfigError: no dbt project there, or no `profiles.yml` in `profiles_dir`.
+        """
+        _require_project(folder, profiles_dir)
+        own = folder if (folder / "profiles.yml").is_file() else None
+        return cls(folder, work.resolve(), Path(profiles_dir).resolve() if profiles_dir else own)
 
     @property
     def files(self) -> Path:
@@ -74,11 +76,6 @@ class LocalProject:
         log_path = ["--log-path", str(self.work / "logs")]
         return ["--project-dir", str(self.dir), *profiles, "--target", target, *target_path, *log_path]
 
-    def needs_deps(self) -> bool:
-        """Whether the project names packages that are not installed."""
-        named = any((self.dir / name).is_file() and _lists_packages(self.dir / name) for name in PACKAGE_FILES)
-        return named and not (self.dir / "dbt_packages").is_dir()
-
     def clear_artifacts(self) -> None:
         """Remove what an earlier invocation left, so that it cannot pass for this one's."""
         shutil.rmtree(self.files, ignore_errors=True)
@@ -93,9 +90,12 @@ class LocalProject:
                 shutil.copyfile(source, self.files / source.name)
 
 
-def _lists_packages(path: Path) -> bool:
-    try:
-        named = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-        return bool(named.get("packages") or named.get("projects"))
-    except (yaml.YAMLError, AttributeError):
-        return True  # Jinja, or a mistake: `dbt deps` renders the one and reports the other.
+def _require_project(folder: Path, profiles_dir: str | Path | None) -> None:
+    if not (folder / "dbt_project.yml").is_file():
+        raise ConfigError(
+            "no dbt_project.yml", where=folder, next_step="give the folder of the dbt project as project_dir"
+        )
+    if profiles_dir and not (Path(profiles_dir) / "profiles.yml").is_file():
+        raise ConfigError(
+            "no profiles.yml", where=Path(profiles_dir).resolve(), next_step="check the parameter profiles_dir"
+        )

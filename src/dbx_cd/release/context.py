@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from dbx_cd.artifacts.store import ArtifactStore
 from dbx_cd.config import CdConfig
-from dbx_cd.dbt.invocation import Runner
+from dbx_cd.dbt.runner import Runner
 from dbx_cd.delta.spark_tables import SparkTables
 from dbx_cd.delta.tables import Tables
 from dbx_cd.errors import ConfigError
