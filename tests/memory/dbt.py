@@ -11,6 +11,7 @@ from typing import Any
 
 from dbx_cd import DbtOutcome
 from dbx_cd.relations import RelationName
+from memory.hub import MemoryHub
 from memory.tables import MemoryTable, MemoryTables
 
 PROJECT = "tiny"
@@ -34,6 +35,8 @@ class MemoryDbt:
 
     Attributes:
         calls: the arguments of every call.
+        hub: where `dbt deps` gets packages.
+        dbt_version: what it writes into its manifests.
         models: the texts of the models that the last call selected, by name.
         before_statement: called with target and relation before each statement.
         killed_after: the relation after whose statement the system kills it, as for memory; None for none. It leaves no
@@ -46,9 +49,13 @@ class MemoryDbt:
         self.models: dict[str, str] = {}
         self.before_statement: Callable[[str, RelationName], None] = lambda _target, _relation: None
         self.killed_after: RelationName | None = None
+        self.hub = MemoryHub()
+        self.dbt_version = "1.11.0"
 
     def __call__(self, args: list[str]) -> DbtOutcome:
         self.calls.append(args)
+        if args[0] == "deps":
+            return self.hub.install(Path(_option(args, "--project-dir")))
         command = args[: next(i for i, a in enumerate(args) if a.startswith("-"))]
         target, folder = _option(args, "--target"), Path(_option(args, "--project-dir")) / "models"
         models = {path.stem: path.read_text() for path in sorted(folder.glob("*.sql"))}
@@ -57,7 +64,7 @@ class MemoryDbt:
         out = Path(_option(args, "--target-path"))
         out.mkdir(parents=True, exist_ok=True)
         nodes = {_id(name): _node(name, text, target) for name, text in models.items()}
-        manifest = {"metadata": {"project_name": PROJECT, "dbt_version": "1.11.0"}, "nodes": nodes}
+        manifest = {"metadata": {"project_name": PROJECT, "dbt_version": self.dbt_version}, "nodes": nodes}
         (out / "manifest.json").write_text(json.dumps(manifest))
         if command[0] == "ls":
             return DbtOutcome(True, listed=tuple(map(_id, self.models)))

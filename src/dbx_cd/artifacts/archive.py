@@ -1,7 +1,8 @@
 """The dbt project as one checksummed archive, so that production is built from what was approved.
 
 A repaired run uses the job's current settings (Databricks Jobs API documentation), so it could check out another
-commit. What staging built is therefore packed beside its artifacts, and every later task works on that archive.
+commit, and a hub may serve other packages tomorrow. What staging built is therefore packed beside its artifacts, and
+every later task works on that archive.
 """
 
 from __future__ import annotations
@@ -9,38 +10,43 @@ from __future__ import annotations
 import gzip
 import io
 import os
-import subprocess
 import tarfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
+from dbx_cd.artifacts.project_files import project_files
 from dbx_cd.artifacts.version import ArtifactVersion
-from dbx_cd.errors import ArtifactError, ConfigError
+from dbx_cd.errors import ArtifactError
 
 ARCHIVE_NAME = "project.tar.gz"
-# Only at the top: further down, `logs` may well be a folder of models.
-_GENERATED = frozenset({".git", "target", "logs", "dbt_packages", ".venv", "__pycache__"})
 
 
-def pack(project_dir: str | Path, archive: Path, *, extra: Mapping[str, Path] | None = None) -> Path:
-    """Pack a project. The same files give the same bytes: names sorted, no times, no owners.
-
-    In a git work tree the tracked files are packed; elsewhere (a Databricks git checkout shows no `.git`) every file
-    but those that dbt generates. Links are packed as the files they point at.
+def pack(project_dir: str | Path, archive: Path) -> Path:
+    """Pack a project's own files, as `project_files` decides them; packages are not installed.
 
     Args:
         project_dir: the folder with `dbt_project.yml`.
         archive: the file to write.
-        extra: further files by their name in the archive, such as a `package-lock.yml` that dbt has just written.
+
+    Returns:
+        `archive`.
+
+    Raises:
+        ConfigError: see `project_files`.
+    """
+    return pack_files(project_files(project_dir).files, archive)
+
+
+def pack_files(files: Mapping[str, Path], archive: Path) -> Path:
+    """Pack files by their names. The same files give the same bytes: names sorted, no times, no owners, two modes.
+
+    Args:
+        files: what to pack, by the name in the archive.
+        archive: the file to write.
 
     Returns:
         `archive`.
     """
-    source = Path(project_dir).resolve()
-    if not (source / "dbt_project.yml").is_file():
-        raise ConfigError("no dbt_project.yml", where=source, next_step="give the folder of the dbt project")
-    files = {name: source / name for name in _tracked(source) or _all_files(source)}
-    files.update(extra or {})
     archive.parent.mkdir(parents=True, exist_ok=True)
     with (
         archive.open("wb") as raw,
@@ -48,13 +54,11 @@ def pack(project_dir: str | Path, archive: Path, *, extra: Mapping[str, Path] | 
         tarfile.open(fileobj=zipped, mode="w", format=tarfile.PAX_FORMAT) as tar,
     ):
         for name in sorted(files):
-            path = files[name]
-            if path.is_file():
-                content = path.read_bytes()
-                entry = tarfile.TarInfo(name)
-                entry.size = len(content)
-                entry.mode = 0o755 if os.access(path, os.X_OK) else 0o644
-                tar.addfile(entry, io.BytesIO(content))
+            content = files[name].read_bytes()
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            entry.mode = 0o755 if os.access(files[name], os.X_OK) else 0o644
+            tar.addfile(entry, io.BytesIO(content))
     return archive
 
 
@@ -75,6 +79,22 @@ def unpack(artifacts: ArtifactVersion, destination: Path) -> Path:
     """
     archive = artifacts.file(ARCHIVE_NAME)
     artifacts.verify()
+    return unpack_files(archive, destination)
+
+
+def unpack_files(archive: Path, destination: Path) -> Path:
+    """Unpack an archive that was just made, or whose checksum was compared.
+
+    Args:
+        archive: the file.
+        destination: a folder on local disk that does not exist yet.
+
+    Returns:
+        `destination`.
+
+    Raises:
+        ArtifactError: the archive holds something else than plain files below one folder.
+    """
     destination.mkdir(parents=True)
     with tarfile.open(archive, mode="r:gz") as tar:
         for entry in tar:
@@ -97,19 +117,3 @@ def archive_digest(artifacts: ArtifactVersion) -> str:
     """
     artifacts.file(ARCHIVE_NAME)
     return artifacts.files[ARCHIVE_NAME].sha256
-
-
-def _tracked(source: Path) -> list[str]:
-    """The files git tracks in a folder; none where git is not installed or the folder is not in a work tree."""
-    try:
-        done = subprocess.run(["git", "ls-files", "-z"], cwd=source, capture_output=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return []
-    return [name for name in done.stdout.decode().split("\0") if name]
-
-
-def _all_files(source: Path) -> Iterator[str]:
-    for folder, subfolders, names in os.walk(source):
-        generated = _GENERATED if Path(folder) == source else {"__pycache__"}
-        subfolders[:] = [s for s in subfolders if s not in generated]
-        yield from ((Path(folder) / name).relative_to(source).as_posix() for name in names)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import tempfile
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -14,10 +15,14 @@ from dbx_cd import html
 from dbx_cd.approval.decision import approved_request
 from dbx_cd.approval.request import ApprovalRequest, deployable
 from dbx_cd.artifacts import archive
+from dbx_cd.artifacts.installed import with_packages
+from dbx_cd.artifacts.project_files import project_files
 from dbx_cd.artifacts.version import ArtifactVersion
 from dbx_cd.dbt.artifacts import Manifest
 from dbx_cd.dbt.effects import BuildEffects, affected_relations
-from dbx_cd.dbt.invocation import DbtRun, run_dbt
+from dbx_cd.dbt.invocation import DbtRun, install_packages, run_dbt
+from dbx_cd.dbt.packages import needs_deps
+from dbx_cd.dbt.project import COPY, LocalProject
 from dbx_cd.dbt.selection import Selection, WithParents
 from dbx_cd.dbt.warm_parent import warm_dbt
 from dbx_cd.deploy.claim import claim
@@ -36,8 +41,6 @@ from dbx_cd.rollback.plan import plan_restore
 from dbx_cd.rollback.point import RestorePoint
 
 _log = logging.getLogger(__name__)
-
-_PROJECT_LOCK = "package-lock.yml"
 
 
 @dataclass(frozen=True)
@@ -90,10 +93,10 @@ def build_release(
 ) -> BuildResult:
     """Build a release into a target, publish the artifacts and write it all down.
 
-    An open target (staging) is built from `project_dir`, which is archived beside the artifacts; a table of it that
-    cannot get its new layout in place is dropped, and the build runs once more. A gated target
-    (production) is built from that archive and never from a checkout: approval, restore point, dbt deferred to the
-    pinned staging artifacts, artifacts, versions afterwards. Failed builds publish their artifacts as well, but
+    An open target (staging) is built from the archive of `project_dir` and its packages that is kept beside the
+    artifacts; a table of it that cannot get its new layout in place is dropped, and the build runs once more. A gated
+    target (production) is built from that archive and never from a checkout: approval, restore point, dbt deferred to
+    the pinned staging artifacts, artifacts, versions afterwards. Failed builds publish their artifacts as well, but
     `latest` moves only on success.
 
     Args:
@@ -110,6 +113,7 @@ def build_release(
     Raises:
         ApprovalRequired: the target is gated and there is no valid approval.
         ReleaseSuperseded, ReleaseError: the release is over, or another one is deploying.
+        ConfigError: the project's files are not as the commit has them, or no archive can hold them.
         DbtFailed: dbt failed; `.result` is the `DbtRun`, whose artifacts are published.
     """
     gated = cd.config.target(target).gate is not None
@@ -164,15 +168,24 @@ class _Dbt:
 
 
 def _build_open(cd: Cd, release: Release, selection: Selection, dbt: _Dbt) -> BuildResult:
+    packed = _pack_with_packages(dbt)
+    # Staging builds what the archive holds, as production will: not the checkout, which may hold more.
+    dbt = replace(dbt, project_dir=archive.unpack_files(packed, dbt.work / COPY))
     run = dbt.run(selection)
     replaced = make_room(cd, _refused(run, run.files_dir))
     if replaced:
         run = dbt.run(selection)
-    # The lock file that `dbt deps` wrote belongs to what was tested: production installs the same packages by it.
-    lock = dbt.work / "project" / _PROJECT_LOCK
-    packed = run.files_dir / archive.ARCHIVE_NAME
-    archive.pack(dbt.project_dir, packed, extra={_PROJECT_LOCK: lock} if lock.is_file() else None)
+    shutil.copyfile(packed, run.files_dir / archive.ARCHIVE_NAME)
     return _publish(cd, release, selection, run, target=dbt.target, gated=False, replaced=replaced)
+
+
+def _pack_with_packages(dbt: _Dbt) -> Path:
+    def install(folder: Path) -> None:
+        project = LocalProject.at(folder, work=dbt.work / "deps", profiles_dir=dbt.profiles_dir or None)
+        install_packages(project, target=dbt.target, runner=dbt.cd.dbt, warm_parent=dbt.warm_parent)
+
+    files = with_packages(project_files(dbt.project_dir), layout=dbt.work / "checkout", install=install)
+    return archive.pack_files(files, dbt.work / archive.ARCHIVE_NAME)
 
 
 def _refused(run: DbtRun, folder: Path) -> list[Refusal]:
@@ -190,7 +203,13 @@ def _build_gated(
     _refuse_other_parameters(asked, request)
     # The very version that was approved: staging may have been built again since this was asked.
     staged = cd.store.get(request.state_target, request.state_timestamp)
-    project = archive.unpack(staged, work / "approved")
+    project = archive.unpack(staged, work / COPY)
+    if needs_deps(project):
+        _log.warning(
+            "%s: the archive of %s has no packages, as those of 0.1.0: `dbt deps` installs them now, from the network, "
+            "and they may differ from what staging was built with",
+            release, staged,
+        )  # fmt: skip
     with nullcontext() if cd.dbt is not None else warm_dbt() as parent:
         dbt = _Dbt(cd, target, work, project, profiles_dir, staged.path, defer=True, warm_parent=parent)
         return _deploy(cd, release, request, staged, dbt)

@@ -32,6 +32,7 @@ from dbx_cd.local.workspace import OWNER, RELEASE_BOT, EmbeddedWorkspace
 from dbx_cd.release.events import Built
 from dbx_cd.warm.parent import WarmParent
 
+TOKEN = "DBT_ENV_SECRET_SMALL_TOKEN"
 PROJECT = {"name": "small", "version": "1.0", "profile": "small", "models": {"small": {"+tags": ["deploy"]}}}
 GOOD = "{{ config(materialized='table') }} select 1 as id"
 CLUSTERED = "{{ config(materialized='table', liquid_clustered_by='id') }} select 1 as id"
@@ -55,8 +56,7 @@ class Small:
         small = cls(workspace, folder, f"small_{uuid.uuid4().hex[:8]}")
         (small.project / "models").mkdir(parents=True)
         (small.project / "dbt_project.yml").write_text(yaml.safe_dump(PROJECT))
-        token = workspace.client(RELEASE_BOT).config.token  # a release is built under one name, dbt's included
-        small.connect({**workspace.profile_connection, "token": token})
+        small.connect(workspace.profile_connection)
         return small
 
     @property
@@ -64,9 +64,11 @@ class Small:
         return self.folder / "project"
 
     def connect(self, connection: dict[str, Any]) -> None:
-        """Write `profiles.yml` with a connection."""
+        """Write `profiles.yml` with a connection; a release is built under one name, dbt's included."""
+        os.environ[TOKEN] = str(self.workspace.client(RELEASE_BOT).config.token)
+        given = {**connection, "token": f"{{{{ env_var('{TOKEN}') }}}}"}
         outputs = {
-            target: {"type": "databricks", "catalog": target, "schema": self.schema, "threads": 1, **connection}
+            target: {"type": "databricks", "catalog": target, "schema": self.schema, "threads": 1, **given}
             for target in ("stg", "prod")
         }
         (self.project / "profiles.yml").write_text(yaml.safe_dump({"small": {"target": "stg", "outputs": outputs}}))

@@ -3,7 +3,6 @@ from __future__ import annotations
 import gzip
 import io
 import os
-import subprocess
 import tarfile
 from pathlib import Path
 
@@ -20,11 +19,6 @@ def fill(folder: Path) -> Path:
     (folder / "models" / "größe.sql").write_text("select 'ü' as größe", encoding="utf-8")
     (folder / "models" / "orders.sql").write_text("select 1")
     return folder
-
-
-def git(folder: Path, *arguments: str) -> None:
-    identity = ["-c", "user.name=Test", "-c", "user.email=test@example.org"]
-    subprocess.run(["git", "-C", str(folder), *identity, *arguments], check=True, capture_output=True)
 
 
 @pytest.fixture
@@ -44,11 +38,6 @@ def publish(tmp_path: Path):
         return ArtifactStore(tmp_path / "root").publish("stg", folder, commit="1")
 
     return publish
-
-
-def names(archive: Path) -> list[str]:
-    with tarfile.open(archive) as tar:
-        return tar.getnames()
 
 
 def test_same_files_give_the_same_bytes(project: Path, tmp_path: Path) -> None:
@@ -87,56 +76,6 @@ def test_unpacked_project_packs_to_the_same_bytes(project: Path, tmp_path: Path,
     archive = pack(project, tmp_path / "a.tar.gz").read_bytes()
     there = unpack(publish(archive), tmp_path / "there")
     assert pack(there, tmp_path / "b.tar.gz").read_bytes() == archive
-
-
-def test_only_tracked_files_of_a_git_repository_are_packed(project: Path, tmp_path: Path) -> None:
-    (project / ".gitignore").write_text("secrets.env\n")
-    git(project, "init", "-q")
-    git(project, "add", "-A")
-    git(project, "commit", "-q", "-m", "first")
-    (project / "secrets.env").write_text("TOKEN=x")
-    (project / "notes.txt").write_text("not added")
-    assert names(pack(project, tmp_path / "a.tar.gz")) == [
-        ".gitignore", "dbt_project.yml", "models/größe.sql", "models/orders.sql",
-    ]  # fmt: skip
-
-
-def test_project_in_a_folder_of_a_repository_is_packed_without_the_rest(tmp_path: Path) -> None:
-    project = fill(tmp_path / "repository" / "dbt")
-    (tmp_path / "repository" / "README.md").write_text("")
-    git(tmp_path / "repository", "init", "-q")
-    git(tmp_path / "repository", "add", "-A")
-    assert names(pack(project, tmp_path / "a.tar.gz")) == ["dbt_project.yml", "models/größe.sql", "models/orders.sql"]
-
-
-def test_tracked_file_that_was_deleted_is_left_out(project: Path, tmp_path: Path) -> None:
-    git(project, "init", "-q")
-    git(project, "add", "-A")
-    (project / "models" / "orders.sql").unlink()
-    assert names(pack(project, tmp_path / "a.tar.gz")) == ["dbt_project.yml", "models/größe.sql"]
-
-
-def test_outside_git_everything_but_generated_folders_is_packed(project: Path, tmp_path: Path) -> None:
-    for folder in ("target", "logs", "dbt_packages/x", ".venv/bin", "models/__pycache__", "models/logs"):
-        (project / folder).mkdir(parents=True)
-        (project / folder / "file.sql").write_text("")
-    assert names(pack(project, tmp_path / "a.tar.gz")) == [
-        "dbt_project.yml", "models/größe.sql", "models/logs/file.sql", "models/orders.sql",
-    ]  # fmt: skip
-
-
-def test_extra_file_is_packed_under_its_name(project: Path, tmp_path: Path) -> None:
-    (tmp_path / "lock").write_text("packages: []")
-    archive = pack(project, tmp_path / "a.tar.gz", extra={"package-lock.yml": tmp_path / "lock"})
-    assert "package-lock.yml" in names(archive)
-
-
-def test_extra_file_wins_over_the_projects_own(project: Path, tmp_path: Path, publish) -> None:
-    (project / "package-lock.yml").write_text("old")
-    (tmp_path / "lock").write_text("new")
-    archive = pack(project, tmp_path / "a.tar.gz", extra={"package-lock.yml": tmp_path / "lock"})
-    there = unpack(publish(archive.read_bytes()), tmp_path / "there")
-    assert (there / "package-lock.yml").read_text() == "new"
 
 
 def test_link_is_packed_as_the_file_it_points_at(project: Path, tmp_path: Path, publish) -> None:

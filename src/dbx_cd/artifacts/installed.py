@@ -1,0 +1,101 @@
+"""A project with the packages that it names, installed once: what staging builds, and what is archived."""
+
+from __future__ import annotations
+
+import logging
+import os
+import posixpath
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path, PurePosixPath
+
+from dbx_cd.artifacts.checkout import Checkout
+from dbx_cd.artifacts.project_files import ProjectFiles
+from dbx_cd.artifacts.secrets import is_secret
+from dbx_cd.dbt.packages import LOCK_FILE, install_path, names_packages
+from dbx_cd.errors import ConfigError
+
+NONE_INSTALLED = ".none_installed"
+"""A file in the folder of packages where `dbt deps` left nothing: an archive has no empty folders."""
+
+_log = logging.getLogger(__name__)
+
+
+def with_packages(project: ProjectFiles, *, layout: Path, install: Callable[[Path], object]) -> Mapping[str, Path]:
+    """The files of a project and of its packages, by their names in the archive.
+
+    The project is copied with its local packages as they lie to one another, and `dbt deps` runs in the copy. A project
+    that names no packages, or has them among its files, is as it is.
+
+    Args:
+        project: the files that the commit has.
+        layout: a folder on local disk that does not exist yet; what is returned may lie in it.
+        install: runs `dbt deps` in the folder it is given.
+
+    Raises:
+        ConfigError: packages are to be installed outside of the project's folder, or are links to what is outside of
+            the copy.
+    """
+    if not names_packages(project.project):
+        return project.files
+    path = _install_path(project.project)
+    if any(name.startswith(f"{path}/") and "/" in name[len(path) + 1 :] for name in project.files):
+        return project.files  # a team that commits its packages; a `.gitkeep` there is none
+    folders = [project.project, *project.beside]
+    top = Path(posixpath.commonpath([str(folder) for folder in folders]))
+    copies = {folder: layout.resolve() / folder.relative_to(top) for folder in folders}
+    for folder, files in ((project.project, project.files), *project.beside.items()):
+        for name, source in files.items():
+            copy = copies[folder] / name
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, copy)  # not its mode: a checkout may be read-only
+            if os.access(source, os.X_OK):
+                copy.chmod(0o755)
+    copy = copies[project.project]
+    install(copy)
+    files = {**project.files, **{f"{path}/{name}": file for name, file in _installed(copy / path, layout.resolve())}}
+    if (copy / LOCK_FILE).is_file():
+        files[LOCK_FILE] = copy / LOCK_FILE
+    return files
+
+
+def _install_path(project: Path) -> str:
+    written = install_path(project)
+    path = posixpath.normpath(written)
+    if "{" in written or posixpath.isabs(path) or path.split("/")[0] in ("..", "."):
+        raise ConfigError(
+            f"`packages-install-path` is {written}, and only packages in the project's own folder can be archived",
+            where=project / "dbt_project.yml",
+            next_step="name a folder of the project, without Jinja, such as dbt_packages",
+        )
+    return path
+
+
+def _installed(folder: Path, layout: Path) -> Iterator[tuple[str, Path]]:
+    """The files of all installed packages; those of a local one, to which dbt makes a link, from where they are."""
+    found = False
+    left_out: list[str] = []
+    for package in sorted(folder.iterdir()) if folder.is_dir() else ():
+        real = package.resolve()
+        if package.is_symlink() and not real.is_relative_to(layout):
+            raise ConfigError(
+                f"the package {package.name} is {real}, outside of the repository: no archive can hold what it was",
+                where="packages.yml",
+                next_step="move it into the repository and name it by a relative path, or install it from git",
+            )
+        if real.is_file():
+            found = True
+            yield package.name, real
+            continue
+        for entry in Checkout.of_files(real).below(real):
+            if entry.path is None or is_secret(entry.name) or is_secret(PurePosixPath(entry.path).name):
+                left_out.append(f"{package.name}/{entry.name}{entry.fault and f' {entry.fault}'}")
+            else:
+                found = True
+                yield f"{package.name}/{entry.name}", entry.path
+    if left_out:
+        _log.warning("left out of the packages in the archive: %s", "; ".join(left_out))
+    if not found:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / NONE_INSTALLED).touch()
+        yield NONE_INSTALLED, folder / NONE_INSTALLED

@@ -1,0 +1,184 @@
+"""Which files are a dbt project's: what its commit has, linked folders and local packages included, and no secrets."""
+
+from __future__ import annotations
+
+import logging
+import os
+import posixpath
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from dbx_cd.artifacts.checkout import Checkout
+from dbx_cd.artifacts.secrets import is_secret, refuse_clear_secrets
+from dbx_cd.config import FILE_NAME, CdConfig
+from dbx_cd.dbt.packages import LOCK_FILE, PACKAGE_FILES, install_path, local_packages, project_settings
+from dbx_cd.errors import ConfigError
+
+# Only at the top: further down, `logs` may well be a folder of models.
+_GENERATED = frozenset({"target", "logs", ".venv", "node_modules"})
+_FILES = ("dbt_project.yml", *PACKAGE_FILES, "selectors.yml", "profiles.yml", ".dbtignore", FILE_NAME)
+# Every `...-paths` of dbt_project.yml is read; these also where it names none (dbt-core 1.11, config/project.py).
+_PATHS = {
+    "model-paths": "models", "seed-paths": "seeds", "macro-paths": "macros", "snapshot-paths": "snapshots",
+    "analysis-paths": "analyses", "test-paths": "tests", "function-paths": "functions",
+}  # fmt: skip
+_SHOWN = 5
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ProjectFiles:
+    """The files of one project."""
+
+    project: Path
+    """Its folder, resolved."""
+    files: Mapping[str, Path]
+    """Every file by its name relative to the project."""
+    beside: Mapping[Path, Mapping[str, Path]] = field(default_factory=dict)
+    """The files of each local package that lies outside of the project's folder, by the folder `packages.yml` names."""
+
+
+def project_files(project_dir: str | Path) -> ProjectFiles:
+    """Decide which files of a folder are the dbt project's.
+
+    In a git work tree they are the tracked ones, those of submodules included. Elsewhere (a Databricks checkout shows
+    no `.git`) every file but what dbt and Python generate. Links are followed to what they lead to. Files with names
+    that tools give to secrets are left out, also where they are tracked, and the log names them.
+
+    Args:
+        project_dir: the folder with `dbt_project.yml`.
+
+    Raises:
+        ConfigError: no project; something that dbt reads is not as the commit has it; a link or a package leaves the
+            repository; a submodule is not checked out; or `profiles.yml` holds a secret in clear.
+    """
+    project = Path(project_dir).resolve()
+    if not (project / "dbt_project.yml").is_file():
+        raise ConfigError("no dbt_project.yml", where=project, next_step="give the folder of the dbt project")
+    checkout = Checkout.around(project, generated=_GENERATED | _installed_by_dbt(project))
+    packages = _packages(project, checkout)
+    inside = [path for path in packages if path.is_relative_to(project) and path != project]
+    read = [*_read(project), _smoke_dir(project)]
+    read += [posixpath.join(p.relative_to(project).as_posix(), name) for p in inside for name in _read(p)]
+    files = _chosen(checkout, project, read=read)
+    for name, path in files.items():
+        if PurePosixPath(name).name in ("profiles.yml", "profiles.yaml"):
+            refuse_clear_secrets(path, name=name)
+    beside: dict[Path, Mapping[str, Path]] = {}
+    for path in packages:
+        if path not in inside:
+            real = path.resolve()
+            own = checkout if checkout.in_git else Checkout.around(real, generated=_GENERATED)
+            beside[path] = _chosen(own, real, read=list(_read(real)), shown=os.path.relpath(path, project))
+            if "dbt_project.yml" not in beside[path]:
+                raise ConfigError("nothing of this local package is committed", where=path, next_step="commit it")
+    return ProjectFiles(project, files, beside)
+
+
+def _chosen(checkout: Checkout, folder: Path, *, read: Sequence[str], shown: str = "") -> dict[str, Path]:
+    """The files of one folder.
+
+    Args:
+        checkout: what it is in.
+        folder: a resolved path.
+        read: what dbt reads of it: files and folders; "." for everything.
+        shown: how messages name the folder; "" for the project's own.
+    """
+    files, left_out, faults = {}, [], []
+    for entry in checkout.below(folder):
+        if entry.bad_link or (entry.fault and _is_read(entry.name, read)):
+            faults.append(f"{posixpath.join(shown, entry.name)} {entry.fault}")
+        elif entry.path is None:
+            continue
+        elif is_secret(entry.name) or is_secret(entry.path.name):
+            left_out.append(posixpath.join(shown, entry.name))
+        else:
+            files[entry.name] = entry.path
+    if faults:
+        more = f"; and {len(faults) - _SHOWN} more" if len(faults) > _SHOWN else ""
+        raise ConfigError(
+            f"not as the commit has it: {'; '.join(faults[:_SHOWN])}{more}",
+            where=folder,
+            next_step="commit or remove what is named, or release a clean checkout",
+        )
+    if left_out:
+        _log.warning("left out of the archive, by names that secrets have: %s", ", ".join(left_out))
+    return files
+
+
+def _is_read(name: str, read: Sequence[str]) -> bool:
+    if name == LOCK_FILE:  # `dbt deps` writes it, and the one that counts is written for the archive
+        return False
+    if "." in read and PurePosixPath(name).parts[0] not in _GENERATED:
+        return True
+    return any(name == path or name.startswith(f"{path}/") or path.startswith(f"{name}/") for path in read)
+
+
+def _read(project: Path) -> Iterator[str]:
+    """What dbt reads of a project, relative to it.
+
+    Raises:
+        ConfigError: a folder that is not in the project's own.
+    """
+    yield from _FILES
+    settings = project_settings(project)
+    for setting in sorted({*_PATHS, *(key for key in map(str, settings) if key.endswith("-paths"))}):
+        given = settings.get(setting, _PATHS.get(setting))
+        for written in given if isinstance(given, list) else [given]:
+            path = "." if "{" in str(written) else posixpath.normpath(str(written or "."))
+            if posixpath.isabs(path) or path.split("/")[0] == "..":
+                raise ConfigError(
+                    f"`{setting}` names {written}, which is not in the project's folder and not in its archive",
+                    where=project / "dbt_project.yml",
+                    next_step="link the folder into the project, or make it a local package",
+                )
+            if written:
+                yield path
+
+
+def _smoke_dir(project: Path) -> str:
+    smoke_dir = Path(os.path.normpath(CdConfig.load(project).smoke_dir))
+    if not smoke_dir.is_relative_to(project):
+        raise ConfigError(
+            f"`smoke_dir` is {smoke_dir}, which is not in the project's folder and not in its archive",
+            where=project / FILE_NAME,
+            next_step="name a folder of the project",
+        )
+    return smoke_dir.relative_to(project).as_posix()
+
+
+def _packages(project: Path, checkout: Checkout) -> list[Path]:
+    """The folders of all local packages; those that a local package names count from the project, as dbt takes them.
+
+    Raises:
+        ConfigError: one lies outside of the repository.
+    """
+    found: list[Path] = []
+    open_ends = [(project, written) for written in local_packages(project)]
+    while open_ends:
+        named_in, written = open_ends.pop(0)
+        path = Path(os.path.normpath(project / written))
+        if path in found or not (path / "dbt_project.yml").is_file():
+            continue  # that it is not there `dbt deps` reports
+        leaves = checkout.in_git and not path.resolve().is_relative_to(checkout.root)
+        if leaves or Path(written).is_absolute():
+            raise ConfigError(
+                f"the local package {written} is outside of the repository, so no archive can hold what it was",
+                where=named_in,
+                next_step="move it into the repository and name it by a relative path, or install it from git",
+            )
+        found.append(path)
+        open_ends += [(path, inner) for inner in local_packages(path)]
+    return found
+
+
+def _installed_by_dbt(project: Path) -> frozenset[str]:
+    """The folder of installed packages, where links in it show that `dbt deps` was run in this very checkout.
+
+    Without them it is part of the checkout, by teams that commit it: without git nothing else can be said.
+    """
+    folder = project / install_path(project)
+    is_linked = folder.is_dir() and any(path.is_symlink() for path in folder.iterdir())
+    return frozenset({folder.name}) if is_linked and folder.parent == project else frozenset()
