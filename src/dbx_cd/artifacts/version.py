@@ -82,6 +82,10 @@ class ArtifactVersion(Record):
     """Checksum and size of every file, by name."""
     is_latest: bool = False
     """Whether `latest` served it when it was read."""
+    dbt_version: str = ""
+    """The version of dbt-core that made it; "" where nobody recorded it."""
+    adapter_version: str = ""
+    """The version of dbt-databricks that made it; "" where nobody recorded it."""
 
     def __str__(self) -> str:
         outcome = "ok" if self.ok else "failed"
@@ -146,9 +150,9 @@ class Outcome:
     @classmethod
     def read(cls, folder: Path) -> Outcome:
         """Read `run_results.json`; without one dbt stopped before it ran anything, which is a failure."""
-        adapter = _installed("dbt-databricks")
+        adapter = installed_version("dbt-databricks")
         if not (folder / "run_results.json").is_file():
-            return cls("", False, _installed("dbt-core"), adapter)
+            return cls("", False, installed_version("dbt-core"), adapter)
         results = RunResults.load(folder / "run_results.json")
         complete = results.ok and bool(results.results) and (folder / "manifest.json").is_file()
         return cls(results.command, complete, str(results.metadata.get("dbt_version") or ""), adapter)
@@ -186,6 +190,8 @@ def make_version(path: Path, contents: Contents, *, is_latest: bool) -> Artifact
         ok=contents.ok,
         files=contents.files,
         is_latest=is_latest,
+        dbt_version=contents.dbt_version,
+        adapter_version=contents.adapter_version,
     )
 
 
@@ -239,7 +245,8 @@ def _verify(path: Path, published: FileRecord) -> None:
         raise ChecksumMismatch(f"{path.name} is not what was published", where=path.parent, next_step=next_step)
 
 
-def _installed(package: str) -> str:
+def installed_version(package: str) -> str:
+    """The version of an installed distribution; "" where it is not installed."""
     try:
         return version(package)
     except PackageNotFoundError:

@@ -26,6 +26,7 @@ from dbx_cd.dbt.project import COPY, LocalProject
 from dbx_cd.dbt.selection import Selection, WithParents
 from dbx_cd.dbt.warm_parent import warm_dbt
 from dbx_cd.deploy.claim import claim
+from dbx_cd.deploy.dbt_versions import refuse_other_dbt
 from dbx_cd.deploy.layout import Refusal, make_room, refusals, way_out
 from dbx_cd.errors import ApprovalStale, DbxCdError, what_failed
 from dbx_cd.plan.rollback_readiness import require_readiness
@@ -114,6 +115,7 @@ def build_release(
         ApprovalRequired: the target is gated and there is no valid approval.
         ReleaseSuperseded, ReleaseError: the release is over, or another one is deploying.
         ConfigError: the project's files are not as the commit has them, or no archive can hold them.
+        SetupError: another dbt is installed than the one that staging was built with.
         DbtFailed: dbt failed; `.result` is the `DbtRun`, whose artifacts are published.
     """
     gated = cd.config.target(target).gate is not None
@@ -219,6 +221,7 @@ def _deploy(cd: Cd, release: Release, request: ApprovalRequest, staged: Artifact
     target, selection = request.target, request.selection
     listed = dbt.run(replace(selection, cmd="ls", full_refresh=False), check=True)
     manifest = Manifest.load(listed.files_dir / "manifest.json")
+    refuse_other_dbt(staged, manifest)
     effects = BuildEffects.of(manifest, listed.listed, full_refresh=selection.full_refresh)
     claim(cd, release, target=target, seal=request.seal)
     try:
