@@ -105,7 +105,7 @@ class Checkout:
             yield Entry(seen, None, "is a link that leads to itself", bad_link=True)
             return
         inside = real.relative_to(self.root).as_posix() if real.is_relative_to(self.root) else None
-        if inside is None or ".git" in Path(inside).parts:
+        if inside is None:
             whole = "repository" if self.in_git else "project"
             yield Entry(seen, None, f"is a link to {link.readlink()}, which leaves the {whole}", bad_link=True)
         elif real.is_dir():
@@ -122,7 +122,10 @@ class Checkout:
 
 
 def _work_tree(folder: Path) -> Path | None:
-    """The root of the git work tree that a folder belongs to; None where it belongs to none, or git ignores it."""
+    """The root of the git work tree that a folder belongs to; None where it belongs to none, or git tracks none of it.
+
+    The latter is a checkout that was put below another repository, as the embedded workspace's may be.
+    """
     if not any((parent / ".git").exists() for parent in (folder, *folder.parents)):
         return None
     try:
@@ -131,8 +134,7 @@ def _work_tree(folder: Path) -> Path | None:
         if "not a git repository" in exc.what:
             return None
         raise
-    ignored = _run(folder, "check-ignore", "--quiet", "--", "dbt_project.yml").returncode == 0
-    return None if ignored or not root else Path(root).resolve()
+    return Path(root).resolve() if root and _git(folder, "ls-files", "-z", "--", ".") else None
 
 
 def _how(code: str) -> str:

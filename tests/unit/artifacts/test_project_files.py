@@ -53,8 +53,9 @@ def test_a_project_in_a_folder_of_a_repository_has_none_of_the_rest(tmp_path: Pa
     assert names(project) == set(FILES)
 
 
-def test_a_project_that_git_ignores_is_taken_as_it_is(project: Path) -> None:
-    fill(project, {".gitignore": "state/\n"})
+@pytest.mark.parametrize("ignored", [True, False])
+def test_a_checkout_below_another_repository_is_taken_as_it_is(project: Path, ignored: bool) -> None:
+    fill(project, {".gitignore": "state/\n" if ignored else ""})
     checkout = fill(commit(project) / "state" / "checkout")
     assert names(checkout) == set(FILES)
 
@@ -317,13 +318,14 @@ UNCOMMITTED: dict[str, dict[str, str]] = {
     "untracked.sql": {"untracked.sql": ""},
     "edited.sql": {"edited.sql": "2"},
     "ignored": {"ignored/a.sql": ""},
+    "ignored.csv": {"ignored.csv": ""},
     ".git/config": {},
 }
 
 
 @pytest.mark.parametrize("to", UNCOMMITTED)
 def test_a_link_to_what_the_commit_does_not_have_is_refused(project: Path, to: str) -> None:
-    fill(project, {"edited.sql": "1", ".gitignore": "ignored/\n"})
+    fill(project, {"edited.sql": "1", ".gitignore": "ignored/\n*.csv\n"})
     link(project, "models/a.sql", f"../{to}")
     commit(project)
     fill(project, UNCOMMITTED[to])
