@@ -14,6 +14,7 @@ from pathlib import Path
 
 from dbx_cd.errors import ConfigError
 
+_HIDDEN = "is marked assume-unchanged or skip-worktree, so git does not say whether it differs"
 _STATUS = {"?": "is not committed", "D": "was deleted", "U": "is not merged"}
 
 
@@ -63,6 +64,12 @@ class Checkout:
             root, "status", "--porcelain=v1", "-z", "--no-renames", "--untracked-files=all", "--ignore-submodules=none"
         )
         changed = {line[3:].rstrip("/"): _how(line[:2]) for line in status.split("\0") if line}
+        # `git status` trusts these two marks of a file and does not look at it (git-update-index). A file that a sparse
+        # checkout leaves out has one of them, and is not there.
+        marked = (
+            line for line in _git(root, "ls-files", "-z", "-v").split("\0") if line[:1].islower() or line[:1] == "S"
+        )
+        changed |= {line[2:]: _HIDDEN for line in marked if os.path.lexists(root / line[2:])}
         return cls(root, frozenset(filter(None, tracked)), True, changed)
 
     @classmethod

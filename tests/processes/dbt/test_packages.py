@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from dbt_projects import manifest
 
 from dbx_cd import DbtOutcome, build_release, run_dbt
 from dbx_cd.artifacts.archive import unpack
@@ -124,3 +125,15 @@ def test_an_archive_with_packages_is_parsed_by_dbt_as_it_is_and_holds_no_reposit
     assert answers(done.files_dir / "manifest.json") == releases.dbt.macros
     assert not list(project.rglob(".git"))
     assert (project / "package-lock.yml").is_file()
+
+
+def test_later_tasks_share_one_parse_of_an_archive_with_packages(releases: Releases, tmp_path: Path) -> None:
+    release, manifests = releases.staged(), []
+    for name in ("a", "b"):
+        project = unpack(releases.cd().store.find("stg", release.id), tmp_path / name)
+        done = run_dbt("parse", target="stg", project_dir=project, work_dir=tmp_path / f"work_{name}")
+        manifests.append(manifest(done.files_dir / "manifest.json", project=tmp_path / f"work_{name}" / "project"))
+    log = (tmp_path / "work_b" / "logs" / "dbt.log").read_text()
+    assert "Partial parsing enabled" in log
+    assert "saved manifest not found" not in log
+    assert manifests[0] == manifests[1]

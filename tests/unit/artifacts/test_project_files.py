@@ -141,6 +141,14 @@ def test_a_model_that_differs_from_its_commit_is_refused(project: Path, change: 
         project_files(project)
 
 
+@pytest.mark.parametrize("mark", ["--assume-unchanged", "--skip-worktree"])
+def test_a_model_whose_changes_are_hidden_from_git_is_refused(project: Path, mark: str) -> None:
+    git(project, "update-index", mark, "models/orders.sql")
+    fill(project, {"models/orders.sql": "select 2"})
+    with pytest.raises(ConfigError, match=r"models/orders\.sql is marked assume-unchanged or skip-worktree"):
+        project_files(project)
+
+
 def test_of_many_faults_the_first_are_named_and_the_others_counted(project: Path) -> None:
     fill(project, {f"models/m{n}.sql": "" for n in range(8)})
     with pytest.raises(ConfigError, match=r"m4\.sql is not committed; and 3 more"):
