@@ -190,6 +190,7 @@ def test_a_repository_that_git_refuses_to_read_is_not_taken_for_no_git(project: 
 
 
 def test_a_variable_that_points_git_elsewhere_does_not_count(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(project, {"notes.txt": "not added"})
     monkeypatch.setenv("GIT_DIR", str(project / "nowhere"))
     assert names(project) == set(FILES)
 
@@ -221,7 +222,7 @@ def with_submodule(tmp_path: Path, project: Path) -> Path:
 def test_files_of_a_submodule_are_the_project_s(with_submodule: Path, way: str) -> None:
     if way == "without git":
         plain(with_submodule)
-        (with_submodule / "models" / "other" / ".git").unlink()
+        assert (with_submodule / "models" / "other" / ".git").is_file()
     assert names(with_submodule) == {*FILES, ".gitmodules", "models/other/models/shared.sql"}
 
 
