@@ -83,10 +83,8 @@ def _installed(folder: Path, layout: Path) -> Iterator[tuple[str, Path]]:
                 where="packages.yml",
                 next_step="move it into the repository and name it by a relative path, or install it from git",
             )
-        if real.is_file():
-            found = True
-            yield package.name, real
-            continue
+        if not real.is_dir():
+            continue  # dbt takes folders only
         for entry in Checkout.of_files(real).below(real):
             if entry.path is None or is_secret(entry.name) or is_secret(PurePosixPath(entry.path).name):
                 left_out.append(f"{package.name}/{entry.name}{entry.fault and f' {entry.fault}'}")

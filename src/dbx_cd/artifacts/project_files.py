@@ -63,15 +63,14 @@ def project_files(project_dir: str | Path) -> ProjectFiles:
     read = [*_read(project), _smoke_dir(project)]
     read += [posixpath.join(p.relative_to(project).as_posix(), name) for p in inside for name in _read(p)]
     files = _chosen(checkout, project, read=read)
-    for name, path in files.items():
-        if PurePosixPath(name).name in ("profiles.yml", "profiles.yaml"):
-            refuse_clear_secrets(path, name=name)
+    _refuse_clear_secrets({n: p for n, p in files.items() if not n.startswith(f"{install_path(project)}/")})
     beside: dict[Path, Mapping[str, Path]] = {}
     for path in packages:
         if path not in inside:
             real = path.resolve()
             own = checkout if checkout.in_git else Checkout.around(real, generated=_GENERATED)
             beside[path] = _chosen(own, real, read=list(_read(real)), shown=os.path.relpath(path, project))
+            _refuse_clear_secrets(beside[path], shown=os.path.relpath(path, project))
             if "dbt_project.yml" not in beside[path]:
                 raise ConfigError("nothing of this local package is committed", where=path, next_step="commit it")
     return ProjectFiles(project, files, beside)
@@ -106,6 +105,12 @@ def _chosen(checkout: Checkout, folder: Path, *, read: Sequence[str], shown: str
     if left_out:
         _log.warning("left out of the archive, by names that secrets have: %s", ", ".join(left_out))
     return files
+
+
+def _refuse_clear_secrets(files: Mapping[str, Path], *, shown: str = "") -> None:
+    for name, path in files.items():
+        if PurePosixPath(name).name in ("profiles.yml", "profiles.yaml"):
+            refuse_clear_secrets(path, name=posixpath.join(shown, name))
 
 
 def _is_read(name: str, read: Sequence[str]) -> bool:

@@ -155,7 +155,10 @@ def test_of_many_faults_the_first_are_named_and_the_others_counted(project: Path
         project_files(project)
 
 
-def test_the_lock_file_that_dbt_deps_has_written_is_no_offence(project: Path) -> None:
+@pytest.mark.parametrize("paths", ["models", "."])
+def test_the_lock_file_that_dbt_deps_has_written_is_no_offence(project: Path, paths: str) -> None:
+    fill(project, {"dbt_project.yml": f"name: shop\nmodel-paths: [{paths}]\n"})
+    commit(project)
     fill(project, {"package-lock.yml": "packages: []"})
     assert names(project) == set(FILES)
 
@@ -391,6 +394,18 @@ def test_profiles_with_a_secret_in_clear_are_refused_with_the_line(project: Path
     fill(project, {"ci/profiles.yml": CLEAR[case]})
     with pytest.raises(ConfigError, match=rf"`{key}` holds a secret in clear.*ci/profiles\.yml:{line}\).*env_var\("):
         project_files(commit(project))
+
+
+def test_profiles_of_a_local_package_are_looked_at_too(tmp_path: Path) -> None:
+    project = monorepo(tmp_path)
+    fill(tmp_path / "repository" / "shared", {"profiles.yml": CLEAR["token"]})
+    with pytest.raises(ConfigError, match=r"`token` holds a secret in clear.*\.\./shared/profiles\.yml:4"):
+        project_files(project)
+
+
+def test_profiles_of_packages_that_a_team_commits_are_others_business(project: Path) -> None:
+    fill(project, {"dbt_packages/utils/integration_tests/profiles.yml": CLEAR["password"]})
+    assert "dbt_packages/utils/integration_tests/profiles.yml" in names(commit(project))
 
 
 READ_FROM_ENVIRONMENT = "shop: {token: \"{{ env_var('T') }}\", password: '', client_secret: , auth_type: oauth}\n"
