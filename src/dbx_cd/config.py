@@ -103,7 +103,7 @@ class CdConfig:
 
         Raises:
             ConfigError: the file is not YAML, or holds an unknown key (the message suggests the nearest one) or a
-                value of the wrong type.
+                value of the wrong type, or a gated target defers to itself or to one that is promoted to after it.
         """
         project = Path(project_dir).resolve()
         path = project / FILE_NAME
@@ -118,6 +118,8 @@ class CdConfig:
                     where=path,
                     next_step=f"declare it under `targets`, or use one of {', '.join(config.targets)}",
                 )
+        for name in config.gates:
+            _refuse_disorder(name, config.targets[name].defer_to, config.gates, where=path)
         try:
             RelationName.parse(config.release_log)
         except DbxCdError as exc:
@@ -126,6 +128,11 @@ class CdConfig:
         object.__setattr__(config, "written", frozenset(in_file))
         object.__setattr__(config, "smoke_dir", project / config.smoke_dir)
         return config
+
+    @property
+    def gates(self) -> tuple[str, ...]:
+        """The gated targets in promotion order: as `targets` lists them. A release goes into each after the others."""
+        return tuple(name for name, target in self.targets.items() if target.gate is not None)
 
     def target(self, name: str) -> TargetConfig:
         """The settings of a target.
@@ -160,6 +167,19 @@ class CdConfig:
                 next_step=f"set targets.{name}.defer_to",
             )
         return staging
+
+
+def _refuse_disorder(name: str, defer_to: str | None, gates: tuple[str, ...], *, where: Path) -> None:
+    """A gated target defers to what is built before it: an open target, or a gated one that is listed before it."""
+    if defer_to not in gates or gates.index(defer_to) < gates.index(name):
+        return
+    later = "itself" if defer_to == name else f"{defer_to!r}, which is listed after it"
+    raise ConfigError(
+        f"gated target {name!r} defers to {later}",
+        where=where,
+        next_step="list `targets` in the order in which a release is promoted; a gated target defers to an open one, "
+        "or to a gated one that is listed before it",
+    )
 
 
 def dbt_metadata_variables() -> dict[str, str]:

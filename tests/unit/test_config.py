@@ -203,3 +203,36 @@ def test_writers_are_a_list_of_names(tmp_path: Path) -> None:
     (tmp_path / "dbx_cd.yml").write_text("targets: {prod: {writers: dbt-sp}}")
     with pytest.raises(ConfigError, match=r"`targets\.prod\.writers` must be a list of names, not 'dbt-sp'"):
         CdConfig.load(tmp_path)
+
+
+TWO_GATES = "targets: {stg: {}, uat: {gate: approval, defer_to: stg}, prod: {gate: approval, defer_to: %s}}"
+
+
+@pytest.mark.parametrize("defer_to", ["stg", "uat"])
+def test_gates_are_in_the_order_in_which_the_file_lists_them(load, defer_to: str) -> None:
+    config = load(TWO_GATES % defer_to)
+    assert config.gates == ("uat", "prod")
+    assert config.staging_of("prod") == defer_to
+    assert load(
+        "targets: {prod: {gate: approval, defer_to: s}, s: {}, uat: {gate: approval, defer_to: prod}}"
+    ).gates == (
+        "prod",
+        "uat",
+    )
+    assert load("").gates == ("prod",)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (TWO_GATES % "prod", "gated target 'prod' defers to itself"),
+        (
+            "targets: {uat: {gate: approval, defer_to: prod}, prod: {gate: approval, defer_to: stg}, stg: {}}",
+            "gated target 'uat' defers to 'prod', which is listed after it",
+        ),
+    ],
+    ids=["itself", "a later one"],
+)
+def test_a_gated_target_that_defers_to_what_is_promoted_to_later_is_refused(load, settings: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        load(settings)
