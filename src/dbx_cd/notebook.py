@@ -132,8 +132,8 @@ def _texts(widgets: Mapping[str, str | bool]) -> dict[str, str]:
 
 def _staged(cd: Cd, release: Release) -> ArtifactVersion | None:
     """The artifacts of this release that hold its project archive; None before its first build."""
-    for target, settings in cd.config.targets.items():
-        if settings.gate is None:
+    for target in cd.config.targets:
+        if target not in cd.config.gates:
             try:
                 return cd.store.find(target, release.id)
             except ArtifactNotFound:

@@ -148,9 +148,16 @@ class Releases:
         """The report of a passed smoke test of staging's newest build."""
         return smoke_of(release)
 
-    def ask(self, release: Release, **selection: object) -> ApprovalRequest:
-        """Ask for production."""
-        return request_approval(self.cd(), release, target="prod", **selection)  # type: ignore[arg-type]
+    def promoted(self, release: Release, target: str) -> Release:
+        """A release that was approved for a gated target, built into it and tested there."""
+        self.approve(self.ask(release, target=target))
+        build_release(self.cd(), release, target=target)
+        self.cd().log.append(release, smoke_of(release, target=target))
+        return release
+
+    def ask(self, release: Release, *, target: str = "prod", **selection: object) -> ApprovalRequest:
+        """Ask for a gated target."""
+        return request_approval(self.cd(), release, target=target, **selection)  # type: ignore[arg-type]
 
     def approve(self, request: ApprovalRequest) -> None:
         """The owner's approval."""

@@ -22,7 +22,7 @@ from dbx_cd.dbt.selection import Selection
 from dbx_cd.errors import ApprovalRequired, DbxCdError
 from dbx_cd.release.context import Cd
 from dbx_cd.release.events import Built, Release
-from dbx_cd.release.turn import refuse_ended
+from dbx_cd.release.turn import refuse_ended, require_promoted
 
 
 def request_approval(
@@ -52,12 +52,14 @@ def request_approval(
 
     Raises:
         ConfigError: another command, since nothing else may change a gated target; or the target defers to nothing.
-        ApprovalRequired: there is nothing to approve yet: no build, no smoke report, or a failed one.
+        ApprovalRequired: there is nothing to approve yet: no build, no smoke report, or a failed one; or it is not in
+            place in every gated target that comes first.
         ApprovalSuperseded: a newer release has overtaken this one.
     """
     log = cd.log.read(release)
     refuse_ended(log, target=target)
     staging = cd.config.staging_of(target)
+    require_promoted(log, gates=cd.config.gates, target=target)
     built = next((b for b in reversed(log.all(Built)) if b.target == staging and b.ok), None)
     if built is None:
         raise ApprovalRequired(f"{staging} has no successful build", where=release, next_step=f"run {staging}_build")

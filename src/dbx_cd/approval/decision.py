@@ -6,6 +6,8 @@ run. Databricks Jobs has no task type for human approval (none of the SDK's 21).
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from dbx_cd.approval.approver import require_approver
 from dbx_cd.approval.request import (
     ApprovalRequest,
@@ -30,17 +32,23 @@ from dbx_cd.errors import (
 from dbx_cd.release.context import Cd
 from dbx_cd.release.events import Release
 from dbx_cd.release.reading import LogReading
-from dbx_cd.release.turn import refuse_ended
+from dbx_cd.release.turn import may_be_decided, refuse_ended, require_promoted
 from dbx_cd.smoke.report import SmokeReport
 
 
 def pending_approvals(cd: Cd) -> list[ApprovalRequest]:
-    """The requests that wait for a decision, newest first; expired ones are left out."""
+    """The requests that wait for a decision, newest first; expired ones are left out, and what may not be decided now.
+
+    That is a release that was overtaken, or that is no longer in place in a gated target that comes first.
+    """
     pending = []
-    for release, state in cd.log.history():
-        if state.waiting_for:
+    log = cd.log.read()
+    for release, state in log.history:
+        here = replace(log, release=release)
+        waiting = [t for t in state.waiting_for if may_be_decided(here, gates=cd.config.gates, target=t)]
+        if waiting:
             asked = {request.target: request for request in cd.log.all(release, ApprovalRequest)}
-            pending += [asked[target] for target in state.waiting_for if not expired(asked[target])]
+            pending += [asked[target] for target in waiting if not expired(asked[target])]
     return pending
 
 
@@ -63,6 +71,7 @@ def approve(cd: Cd, request: ApprovalRequest, *, seal: str, comment: str | None 
     if expired(request):
         raise expiry(request)
     refuse_ended(log, target=request.target)
+    require_promoted(log, gates=cd.config.gates, target=request.target)
     _refuse_stale(cd, log, request)
     return _decide(cd, log, Decision("approved", request.release.id, request.seal, cd.user, comment), request)
 
@@ -103,6 +112,7 @@ def approved_request(cd: Cd, release: Release, *, target: str) -> tuple[Approval
             f"{cd.config.approvers}, in a notebook: acknowledge_alteration(cd, seal='{altered.seal}', reason='...')",
         )
     refuse_ended(log, target=target)
+    require_promoted(log, gates=cd.config.gates, target=target)
     request = newest_request(log, target)
     if request is None:
         raise ApprovalPending(

@@ -183,7 +183,7 @@ def passed_smoke(log: LogReading, staging: str) -> SmokeReport:
             where=log.release,
             next_step="fix it and merge again",
         )
-    if log.state.of(staging).build != "smoked":
+    if not log.state.of(staging).is_tested:
         raise ApprovalRequired(
             f"{staging} was built again since it was smoke-tested, well or not",
             where=log.release,

@@ -12,7 +12,7 @@ from dbx_cd.config import CdConfig
 from dbx_cd.errors import ReleaseError
 from dbx_cd.relations import RelationName
 from dbx_cd.release.in_place import builds_of
-from dbx_cd.rollback.point import RestorePoint
+from dbx_cd.rollback.of_target import points_of
 from dbx_cd.smoke.baseline import NoBaseline
 from dbx_cd.smoke.report import CheckResult, SmokeReport
 from dbx_cd.smoke.run import load_suites, run_smoke
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from dbx_cd.release.events import Release
     from dbx_cd.release.reading import LogReading
     from dbx_cd.rollback.journal import RestoreResult
+    from dbx_cd.rollback.point import RestorePoint
 
 
 def smoke_after_restore(cd: Cd, release: Release, result: RestoreResult, *, target: str | None = None) -> SmokeReport:
@@ -36,7 +37,8 @@ def smoke_after_restore(cd: Cd, release: Release, result: RestoreResult, *, targ
         cd: the context.
         release: the release that was rolled back.
         result: what `restore` returned.
-        target: the gated target to test; by default the one that the release was deployed to last.
+        target: the gated target to test; by default the one that was restored, or else the one that the release was
+            deployed to last.
 
     Returns:
         The report. Where production had no build before, or the release was killed before it changed anything, its only
@@ -47,10 +49,10 @@ def smoke_after_restore(cd: Cd, release: Release, result: RestoreResult, *, targ
     """
     log = cd.log.read(release)
     claimed = {name: t.claimed for name, t in log.state.targets.items() if t.claimed >= 0}
-    target = target or max(claimed, key=lambda name: claimed[name], default="a gated target")
+    target = target or result.target or max(claimed, key=lambda name: claimed[name], default="a gated target")
     if target not in claimed:
         raise ReleaseError(f"{release} never changed {target}", next_step="there is nothing to test")
-    point = next(iter(log.all(RestorePoint)), None)
+    point = next(iter(points_of(log, target)), None)
     earlier = _build_before(cd, log, point, target) if point is not None else None
     if point is None:
         report = _untested(target, release, f"{release} was killed before it changed anything in {target}")

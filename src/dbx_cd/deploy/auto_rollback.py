@@ -12,8 +12,8 @@ from dbx_cd.records import Record
 from dbx_cd.release.context import Cd
 from dbx_cd.release.events import Failed, Release
 from dbx_cd.rollback.capture import record_versions_after
+from dbx_cd.rollback.of_target import afters_of, points_of
 from dbx_cd.rollback.plan import RestorePlan, plan_restore
-from dbx_cd.rollback.point import RestorePoint, VersionsAfter
 from dbx_cd.rollback.restore import RestoreResult, restore
 from dbx_cd.smoke.report import SmokeReport
 
@@ -38,7 +38,7 @@ class NotRolledBack(Record):
 
 
 def auto_rollback(cd: Cd, release: Release, *, target: str) -> RestoreResult | NotRolledBack:
-    """Undo a release's changes of a target after its build or smoke test failed.
+    """Undo a release's changes of a target after its build or smoke test failed; those of other targets stay.
 
     Acts only when the log says that this release was deploying to the target, and only as `policies.auto_rollback`
     allows: "any" failure, or "contracts": a failed build, or a smoke test in which a contract failed. What the release
@@ -64,15 +64,8 @@ def auto_rollback(cd: Cd, release: Release, *, target: str) -> RestoreResult | N
     if reason is not None:
         _log.info("%s: not rolled back: %s", release, reason)
         return NotRolledBack(reason)
-    elsewhere = [t for t, s in cd.log.state(release).targets.items() if t != target and s.deployment is not None]
-    if elsewhere:
-        raise RestoreRefused(
-            f"{release} has changed {', '.join(elsewhere)} as well, and a rollback is of all that it has changed",
-            where=target,
-            next_step=f"open the notebook rollback, and bring back what is in {target} with only",
-        )
     _end_killed_build(cd, release, target)
-    plan = plan_restore(cd, release)
+    plan = plan_restore(cd, release, target=target)
     blocked = [f"{item.name} ({item.reason})" for item in plan.blocked]
     blocked += [f"{item.name} (others wrote: {'; '.join(item.later_writes)})" for item in plan.later_writes]
     if blocked:
@@ -82,7 +75,8 @@ def auto_rollback(cd: Cd, release: Release, *, target: str) -> RestoreResult | N
             next_step="open the notebook rollback, read its plan, and leave them out with skip or agree to the loss",
         )
     here = cd.log.state(release).of(target)
-    if not plan.changes and here.failed_in != "smoke" and not cd.log.all(release, RestorePlan):
+    begun = [p for p in cd.log.all(release, RestorePlan) if p.target in ("", target)]
+    if not plan.changes and here.failed_in != "smoke" and not begun:
         # It stays failed, so that it can be repaired: a release that was rolled back is over.
         reason = f"{release} has changed nothing in {target} that a rollback would bring back"
         _log.info("%s: not rolled back: %s", release, reason)
@@ -96,8 +90,8 @@ def auto_rollback(cd: Cd, release: Release, *, target: str) -> RestoreResult | N
 def _end_killed_build(cd: Cd, release: Release, target: str) -> None:
     """Write down what a build could not: where it left the relations, and that it failed, where it was killed."""
     log = cd.log.read(release)
-    point = log.all(RestorePoint)[-1]
-    is_said = any(after.taken_at >= point.taken_at for after in log.all(VersionsAfter))
+    point = points_of(log, target)[-1]
+    is_said = any(after.taken_at >= point.taken_at for after in afters_of(log, target))
     if not is_said and datetime.now(UTC) - point.taken_at < _OF_ONE_RUN:
         record_versions_after(cd, release, point)
     if log.state.of(target).deployment == "deploying":
@@ -109,7 +103,7 @@ def _reason_not_to(cd: Cd, release: Release, target: str, policy: str) -> str | 
         return "policies.auto_rollback is never"
     log = cd.log.read(release)
     here = log.state.of(target)
-    if here.deployment is None or not log.all(RestorePoint):
+    if here.deployment is None or not points_of(log, target):
         return f"{release} has changed nothing in {target}"
     if here.deployment not in ("failed", "deploying"):
         return f"{release} is {here.deployment.replace('_', ' ')} in {target}"

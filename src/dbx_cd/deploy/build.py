@@ -38,6 +38,7 @@ from dbx_cd.release.in_place import settle_latest
 from dbx_cd.release.reading import LogReading
 from dbx_cd.release.turn import refuse_over
 from dbx_cd.rollback.capture import capture_restore_point, record_versions_after
+from dbx_cd.rollback.of_target import points_of
 from dbx_cd.rollback.plan import plan_restore
 from dbx_cd.rollback.point import RestorePoint
 
@@ -118,14 +119,15 @@ def build_release(
         SetupError: another dbt is installed than the one that staging was built with.
         DbtFailed: dbt failed; `.result` is the `DbtRun`, whose artifacts are published.
     """
-    gated = cd.config.target(target).gate is not None
+    cd.config.target(target)  # one that is not known is refused
+    gated = target in cd.config.gates
     if not gated:
         log = cd.log.read(release)
         gated = _was_gated(log, target)
         if not gated:
             refuse_over(release, log.state)
             # This task may write the store, which somebody who rolled a release back may not.
-            settle_latest(cd.store, log, (name for name, t in cd.config.targets.items() if t.gate is not None))
+            settle_latest(cd.store, log, cd.config.gates)
     selection = Selection(cmd, select or None, exclude or None, with_parents, full_refresh)
     _log.info("%s: building into %s", release, target)
     with tempfile.TemporaryDirectory(prefix="dbx_cd-", ignore_cleanup_errors=True) as folder:
@@ -227,7 +229,7 @@ def _deploy(cd: Cd, release: Release, request: ApprovalRequest, staged: Artifact
     try:
         affected = affected_relations(manifest, listed.listed)
         writers = cd.config.target(target).writers
-        point = capture_restore_point(cd, release, affected, effects=effects, writers=writers)
+        point = capture_restore_point(cd, release, affected, target=target, effects=effects, writers=writers)
         touched: Sequence[RelationName] | None = ()
         try:
             _require_readiness(cd, release, point)
@@ -251,8 +253,10 @@ def _deploy(cd: Cd, release: Release, request: ApprovalRequest, staged: Artifact
 
 def _require_readiness(cd: Cd, release: Release, point: RestorePoint) -> None:
     """Judge the restore point by the policy; that of a repaired build by what a rollback would go back to, as well."""
-    is_repaired = len(cd.log.all(release, RestorePoint)) > 1
-    blocked = [i for i in plan_restore(cd, release).blocked if i.kind_before == "table"] if is_repaired else []
+    blocked = []
+    if len(points_of(cd.log.read(release), point.target)) > 1:
+        plan = plan_restore(cd, release, target=point.target)
+        blocked = [item for item in plan.blocked if item.kind_before == "table"]
     require_readiness(point, blocked=blocked, policy=cd.config.policies.require_rollback_ready)
 
 

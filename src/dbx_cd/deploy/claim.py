@@ -1,12 +1,14 @@
-"""Who may change a gated target now: one release at a time, no rollback in between, and never an older release."""
+"""Who may change a gated target now: one release at a time, no rollback in between, and in the order of promotion."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from dbx_cd.errors import ApprovalStale, DbxCdError, ReleaseError
 from dbx_cd.release.context import Cd
 from dbx_cd.release.events import ClaimWithdrawn, Deploying, Release
 from dbx_cd.release.reading import LogReading
-from dbx_cd.release.turn import refuse_ended
+from dbx_cd.release.turn import gates_before, refuse_ended, require_promoted
 from dbx_cd.rollback.journal import restoring_since
 
 
@@ -26,17 +28,18 @@ def claim(cd: Cd, release: Release, *, target: str, seal: str | None = None) -> 
 
     Raises:
         ReleaseError: another release is deploying, or a rollback is under way.
-        ApprovalRequired: the release was overtaken, rejected or rolled back by now, or asked about anew.
+        ApprovalRequired: the release was overtaken, rejected or rolled back by now, also in a gated target that comes
+            first, or asked about anew.
     """
     cd.log.append(release, Deploying(target))
     try:
-        _refuse(cd.log.read(release), release, target=target, seal=seal)
+        _refuse(cd.log.read(release), release, target=target, seal=seal, gates=cd.config.gates)
     except DbxCdError as refused:
         cd.log.append(release, ClaimWithdrawn(target, refused.what))
         raise
 
 
-def _refuse(log: LogReading, release: Release, *, target: str, seal: str | None) -> None:
+def _refuse(log: LogReading, release: Release, *, target: str, seal: str | None, gates: Sequence[str]) -> None:
     mine = log.state.of(target).claimed
     others = [
         other
@@ -49,15 +52,22 @@ def _refuse(log: LogReading, release: Release, *, target: str, seal: str | None)
             where=release,
             next_step="wait for it; if its run has died, repair that run or roll the release back",
         )
-    since = restoring_since(log.events)
-    restoring = next((name for name, began in since.items() if name == release.id or began < mine), None)
-    if restoring is not None:
+    since = restoring_since(log.events, target=target)
+    restoring = [(name, target) for name, began in since.items() if name == release.id or began < mine]
+    # This release goes here only while it is in place in the targets before.
+    restoring += [
+        (release.id, gate)
+        for gate in gates_before(gates, target)
+        if release.id in restoring_since(log.events, target=gate)
+    ]
+    for name, place in restoring:
         raise ReleaseError(
-            f"release {restoring} is being rolled back",
+            f"release {name} is being rolled back in {place}",
             where=release,
             next_step="wait for it; if it has died, restore again: it goes on where it was",
         )
     refuse_ended(log, target=target)
+    require_promoted(log, gates=gates, target=target)
     if log.state.of(target).deployment != "deploying":
         raise ReleaseError(
             f"{release} was brought back in part while it claimed {target}",

@@ -23,7 +23,7 @@ def prune_artifacts(cd: Cd, *, dry_run: bool = True) -> dict[str, PruneResult]:
         What was removed and what was kept, by target.
     """
     history = cd.log.history().rows
-    live = {r.id for r, state in history if state.undecided or state.phase in ("approved", "deploying")}
+    live = {r.id for r, state in history if state.is_on_its_way}
     for target in {name for _, state in history for name in state.targets}:
         there = (r.id for r, state in history if state.of(target).is_changed)
         good = (r.id for r, state in history if state.of(target).is_in_place)

@@ -12,10 +12,10 @@ from dbx_cd.delta.tables import Tables
 from dbx_cd.errors import ArtifactError, ArtifactNotFound
 from dbx_cd.release.context import Cd
 from dbx_cd.release.events import Release
+from dbx_cd.rollback.of_target import points_of
 from dbx_cd.rollback.own_build import is_same_table
 from dbx_cd.rollback.ownership import history_since
 from dbx_cd.rollback.plan import states_before
-from dbx_cd.rollback.point import RestorePoint
 from dbx_cd.rollback.relation_state import RelationState
 from dbx_cd.smoke.baseline import Baseline, NoBaseline, TimeTravelBaseline
 
@@ -23,19 +23,21 @@ from dbx_cd.smoke.baseline import Baseline, NoBaseline, TimeTravelBaseline
 def baseline_for(cd: Cd, release: Release, target: str) -> ArtifactVersion | Baseline | NoBaseline:
     """What a build of `target` is compared with.
 
-    A gated target is compared with itself at this release's restore point; any other with the newest artifacts of the
-    target that defers to it, which is where this build will go next.
+    A gated target is compared with itself at this release's restore point there; any other with the newest artifacts of
+    the target that defers to it, which is where this build will go next: of several gated ones, the first.
 
     Raises:
         ConfigError: no such target.
         SqlFailed: the catalog cannot be asked about a gated target's tables.
     """
-    if cd.config.target(target).gate is not None:
-        points = cd.log.all(release, RestorePoint)
+    cd.config.target(target)  # one that is not known is refused
+    if target in cd.config.gates:
+        points = points_of(cd.log.read(release), target)
         if not points:
             return NoBaseline(f"release {release.id} has no restore point")
         return before_release(cd.tables, states_before(points))
-    following = next((name for name, t in cd.config.targets.items() if t.defer_to == target), None)
+    ordered = (*cd.config.gates, *cd.config.targets)
+    following = next((name for name in ordered if cd.config.target(name).defer_to == target), None)
     if following is None:
         return NoBaseline(f"no target defers to {target}")
     try:

@@ -66,4 +66,5 @@ class ReleaseHistory:
 
 def _in_part(state: ReleaseState) -> str:
     """What a release's one word does not say."""
-    return f"  rolled back in part: {', '.join(state.partly_rolled_back)}" if state.partly_rolled_back else ""
+    partly = f"rolled back in part: {', '.join(state.partly_rolled_back)}" if state.partly_rolled_back else ""
+    return "".join(f"  {text}" for text in (state.where, partly) if text)

@@ -23,7 +23,7 @@ class Builds:
     """The successful builds of one target, each oldest first."""
 
     in_place: tuple[ArtifactVersion, ...]
-    """Those whose release was not rolled back."""
+    """Those whose release was not rolled back in the target."""
     undone: tuple[ArtifactVersion, ...]
     """Those whose release was."""
 
@@ -40,9 +40,9 @@ def builds_of(store: ArtifactStore, log: LogReading, target: str, *, without: Re
         store: the artifacts.
         log: a reading of the release log.
         target: the dbt target.
-        without: a release that is being rolled back, which the log does not say yet.
+        without: a release that is being rolled back there, which the log does not say yet.
     """
-    undone = {release.id for release, state in log.history if state.phase == "rolled_back"}
+    undone = {release.id for release, state in log.history if state.of(target).is_undone}
     undone |= {without.id} if without else set()
     builds = [version for version in store.list(target) if version.is_deployable]
     return Builds(
@@ -51,8 +51,8 @@ def builds_of(store: ArtifactStore, log: LogReading, target: str, *, without: Re
     )
 
 
-def take_from_latest(store: ArtifactStore, log: LogReading, release: Release) -> tuple[str, ...]:
-    """Let `latest` of every gated target that a release was deployed to go back to what is in place without it.
+def take_from_latest(store: ArtifactStore, log: LogReading, release: Release, *, target: str = "") -> tuple[str, ...]:
+    """Let `latest` of a gated target that a release was deployed to go back to what is in place without it.
 
     Where `latest` names a build of a release that was not rolled back, it stays. The data is what it should be by then,
     so whatever fails here is only said.
@@ -60,12 +60,13 @@ def take_from_latest(store: ArtifactStore, log: LogReading, release: Release) ->
     Args:
         store: the artifacts.
         log: a reading of the release log.
-        release: the release that is undone as a whole.
+        release: the release all of whose changes are undone there.
+        target: the gated target; by default every one that the release has changed.
 
     Returns:
         What became of `latest`, or why it could not be moved and what to do, in words.
     """
-    targets = sorted(name for name, state in log.state.targets.items() if state.deployment is not None)
+    targets = sorted(name for name in log.state.changed_gates if target in ("", name))
     return tuple(message for name in targets if (message := _move(store, log, name, without=release)))
 
 
@@ -79,7 +80,7 @@ def settle_latest(store: ArtifactStore, log: LogReading, targets: Iterable[str])
         log: a reading of the release log.
         targets: gated targets.
     """
-    busy = {state.deploying_to for _, state in log.history}
+    busy = {name for _, state in log.history for name in state.deploying}
     for target in targets:
         if target not in busy:
             _move(store, log, target)

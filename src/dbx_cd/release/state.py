@@ -2,7 +2,12 @@
 
 The release log only ever grows, so nothing stores "the state" of a release. Whoever wants it replays the events. A
 release stands somewhere in each target on its own: what a repaired task does to staging later does not move what is in
-production.
+production, and what is brought back in one gated target stays in another.
+
+A newer release overtakes an older one per gated target. When it opens, it supersedes as a whole what nobody has decided
+on yet and what is in no gated target. A release that is deployed to one gated target and waits for the next is not
+superseded so: it is what the first target holds. It is overtaken in the next one, by itself and without an event, as
+soon as a newer release has changed that one, or has been asked about for it; see `turn.refuse_ended`.
 """
 
 from __future__ import annotations
@@ -25,6 +30,7 @@ STATE_FIELDS = {
     "of_all": "BOOLEAN",
     "changes": "BOOLEAN",
     "target": "STRING",
+    "state_target": "STRING",
     "seal": "STRING",
     "actor": "STRING",
     "reason": "STRING",
@@ -94,7 +100,11 @@ class ReleaseState:
 
     @property
     def phase(self) -> Phase:
-        """One word for the whole release: its end, else what is in a gated target, else what happened last."""
+        """One word for the whole release: its end, else what is in a gated target, else what happened last.
+
+        It is `rolled_back` when all is brought back in every gated target that it has changed; until then what is left
+        in the others counts.
+        """
         return self.end.phase if self.end else self._leading.phase
 
     @property
@@ -126,14 +136,37 @@ class ReleaseState:
         return tuple(name for name, t in self.targets.items() if t.is_partly_rolled_back)
 
     @property
+    def changed_gates(self) -> tuple[str, ...]:
+        """The gated targets that it changes or has changed, also where that was brought back; oldest claim first."""
+        found = sorted((t.claimed, name) for name, t in self.targets.items() if t.deployment is not None)
+        return tuple(name for _, name in found)
+
+    @property
+    def deploying(self) -> tuple[str, ...]:
+        """The gated targets that it is being deployed to, or whose deploys were killed."""
+        return tuple(name for name, t in self.targets.items() if t.deployment == "deploying")
+
+    @property
     def deploying_to(self) -> str | None:
-        """The gated target that it is being deployed to, or whose deploy was killed."""
-        return next((name for name, t in self.targets.items() if t.deployment == "deploying"), None)
+        """The first of them; None where there is none."""
+        return next(iter(self.deploying), None)
 
     @property
     def undecided(self) -> bool:
-        """Whether a newer release may still overtake this one."""
-        return self.phase in _UNDECIDED
+        """Whether a newer release that opens supersedes this one: not where it is in a gated target already."""
+        return self.phase in _UNDECIDED and not self.deployed_to
+
+    @property
+    def is_on_its_way(self) -> bool:
+        """Whether it may still go into a gated target: it is undecided, waits there, is approved or being deployed."""
+        words: tuple[Phase, ...] = ("waiting", "approved", "deploying")
+        return self.undecided or (not self.ended and any(t.phase in words for t in self.targets.values()))
+
+    @property
+    def where(self) -> str:
+        """Where it stands in each gated target, where it has changed several: its one word does not say that."""
+        words = [f"{name}: {(self.of(name).deployment or '').replace('_', ' ')}" for name in self.changed_gates]
+        return ", ".join(words) if len(words) > 1 else ""
 
     @property
     def ended(self) -> bool:
@@ -142,10 +175,15 @@ class ReleaseState:
 
     @property
     def waiting_for(self) -> tuple[str, ...]:
-        """The gated targets for which somebody is asked to decide; what staging built since makes a question void."""
+        """The gated targets for which somebody is asked to decide; what was built since in the target that is asked
+        about, or in an open one, makes a question void."""
         staged = max((t.changed for t in self.targets.values() if t.build is not None), default=-1)
         asked = [(n, t.approval) for n, t in self.targets.items() if t.approval is not None and not self.ended]
-        return tuple(name for name, a in asked if a.phase == "waiting" and a.version > staged)
+        return tuple(
+            name
+            for name, a in asked
+            if a.phase == "waiting" and a.version > max(staged, self.of(a.state_target).changed)
+        )
 
     def of(self, target: str) -> TargetState:
         """Where it stands in one target."""
@@ -153,8 +191,9 @@ class ReleaseState:
 
     @property
     def _leading(self) -> TargetState:
-        """The target whose word stands for the release."""
-        states = sorted(self.targets.values(), key=lambda t: t.version, reverse=True)
+        """The target whose word stands for the release; not one in which all is brought back, and elsewhere is not."""
+        kept = [t for t in self.targets.values() if t.deployment != "rolled_back"]
+        states = sorted(kept or self.targets.values(), key=lambda t: t.version, reverse=True)
         for word in ("deploying", "deployed"):
             found = next((t for t in states if t.phase == word), None)
             if found is not None and not (word == "deployed" and _fails_later(states, found)):
@@ -201,6 +240,8 @@ def _next(state: ReleaseState, event: Event) -> ReleaseState:
     if after == before:
         return state
     state = replace(state, targets={**state.targets, name: after})
+    if after.deployment == "rolled_back":  # a claim was withdrawn, and meanwhile the rest may have been brought back
+        return replace(state, end=state.end or _rolled_back(state, event.at, after.failure))
     decided = after.approval if after.approval != before.approval else None
     if decided is not None and decided.phase == "rejected":
         return replace(state, end=state.end or End("rejected", event.at, decided.reason))
@@ -208,15 +249,23 @@ def _next(state: ReleaseState, event: Event) -> ReleaseState:
 
 
 def _after_restore(state: ReleaseState, event: Event) -> ReleaseState:
-    """A rollback is of everything that the release changed, whichever gated targets that is in."""
+    """A rollback is of what the release changed in one gated target; one of older wheels names none, and is of all."""
+    named = event.payload.get("target")
     undone = {
         name: target.after_restore(event.kind, event.payload, at=event.at, version=event.version)
         for name, target in state.targets.items()
-        if target.deployment is not None
+        if target.deployment is not None and named in (None, "", name)
     }
+    state = replace(state, targets={**state.targets, **undone})
     whole = event.kind == "rolled_back" and event.payload.get("complete", True)
-    end = End("rolled_back", event.at, event.payload.get("reason")) if whole else state.end
-    return replace(state, targets={**state.targets, **undone}, end=end)
+    end = _rolled_back(state, event.at, event.payload.get("reason")) if whole else None
+    return replace(state, end=end or state.end)
+
+
+def _rolled_back(state: ReleaseState, at: datetime, reason: str | None) -> End | None:
+    """How a release ends whose changes are brought back, if they are in every gated target that it has changed."""
+    is_whole = all(t.deployment in (None, "rolled_back") for t in state.targets.values())
+    return End("rolled_back", at, reason) if is_whole else None
 
 
 def _asked(state: ReleaseState, seal: str) -> str:

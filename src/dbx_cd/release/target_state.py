@@ -40,6 +40,8 @@ class Approval:
     """Who decided."""
     reason: str | None = None
     """Why, or what they remarked."""
+    state_target: str = ""
+    """The target whose build was asked about; "" in requests that do not say."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,10 @@ class TargetState:
     """What was true before the claim: a claim that is withdrawn changes nothing."""
     is_partly_rolled_back: bool = False
     """Whether some of its relations were brought back: then the release is not in the target as it was built."""
+    is_undone: bool = False
+    """Whether all that it changed here was brought back, ever: then nothing more is built from it here."""
+    has_passed: bool = False
+    """Of a gated target: whether its smoke test passed after the deploy."""
 
     @property
     def approval(self) -> Approval | None:
@@ -86,6 +92,11 @@ class TargetState:
     def is_in_place(self) -> bool:
         """Whether the target holds this release, whole and good."""
         return self.deployment == "deployed" and not self.is_partly_rolled_back
+
+    @property
+    def is_tested(self) -> bool:
+        """Whether what was built last passed its smoke test, and is there still."""
+        return self.build == "smoked" or (self.is_in_place and self.has_passed)
 
     @property
     def phase(self) -> Phase:
@@ -132,7 +143,8 @@ class TargetState:
         ok, reason = bool(payload.get("ok")), payload.get("summary") or payload.get("reason")
 
         def deployment(to: Deployment | None, **more: Any) -> TargetState:
-            return replace(self, deployment=to, at=at, changed=version, **{"failure": None, "failed_in": None, **more})
+            reset = {"failure": None, "failed_in": None, "has_passed": False}
+            return replace(self, deployment=to, at=at, changed=version, **{**reset, **more})
 
         match kind:
             case "deploying":
@@ -182,7 +194,7 @@ class TargetState:
         if payload.get("complete", True):
             return replace(
                 self, deployment="rolled_back", at=at, changed=version, failed_in=None, failure=payload.get("reason"),
-                before_claim=None, is_partly_rolled_back=False,
+                before_claim=None, is_partly_rolled_back=False, is_undone=True, has_passed=False,
             )  # fmt: skip
         partly = replace(
             self,
@@ -207,11 +219,17 @@ class TargetState:
             # Of what was there before the claim, should that be withdrawn.
             return replace(self, before_claim=self.before_claim._smoked_gated(ok, reason, at=at, version=version))
         if self.deployment == "deployed" and not ok:
-            return replace(self, deployment="failed", failed_in="smoke", failure=reason, at=at, changed=version)
+            return replace(
+                self, deployment="failed", failed_in="smoke", failure=reason, at=at, changed=version, has_passed=False
+            )
+        if self.deployment == "deployed":
+            return replace(self, has_passed=True)
         # After a deploy the smoke test of production was repaired: the release is good after all. Not so when part of
         # it was brought back: then the checks were of what stood there before.
         if self.deployment == "failed" and self.failed_in == "smoke" and ok and not self.is_partly_rolled_back:
-            return replace(self, deployment="deployed", failed_in=None, failure=None, at=at, changed=version)
+            return replace(
+                self, deployment="deployed", failed_in=None, failure=None, at=at, changed=version, has_passed=True
+            )
         return self
 
     def _asked(self, kind: str, payload: Mapping[str, Any], *, at: datetime, version: int) -> TargetState:
@@ -220,14 +238,18 @@ class TargetState:
         if kind == "approval_requested":
             decided = known is not None and known.phase != "waiting"
             asked = (
-                replace(known, at=at, version=version) if known and decided else Approval(seal, "waiting", at, version)
+                replace(known, at=at, version=version)
+                if known and decided
+                else Approval(seal, "waiting", at, version, state_target=payload.get("state_target") or "")
             )
             if self.newest_seal == seal and decided:
                 return self
             return replace(self, requests={**self.requests, seal: asked}, newest_seal=seal)
         if kind in ("approved", "rejected") and known is not None and known.phase == "waiting":
             outcome: Literal["approved", "rejected"] = "approved" if kind == "approved" else "rejected"
-            answer = Approval(seal, outcome, at, version, payload.get("actor"), payload.get("reason"))
+            answer = replace(
+                known, phase=outcome, at=at, version=version, actor=payload.get("actor"), reason=payload.get("reason")
+            )
             return replace(self, requests={**self.requests, seal: answer})
         return self
 

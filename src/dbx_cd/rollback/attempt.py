@@ -40,6 +40,8 @@ class Attempt:
     """The context."""
     release: Release
     """The release that is undone."""
+    target: str
+    """The gated target."""
     seal: str
     """The plan's seal."""
     before: Mapping[str, RelationState]
@@ -125,6 +127,7 @@ class Attempt:
             from_version=item.from_version,
             to_version=item.to_version,
             differences=item.differences,
+            target=self.target,
         )
         if written is not None and written.changes:
             done = written

@@ -34,6 +34,7 @@ def capture_restore_point(
     release: Release,
     relations: Sequence[RelationName],
     *,
+    target: str = "",
     effects: BuildEffects | None = None,
     writers: Sequence[str] = (),
 ) -> RestorePoint:
@@ -47,6 +48,7 @@ def capture_restore_point(
         cd: the context.
         release: the release about to change the relations.
         relations: every relation its build may touch, and views over them.
+        target: the gated target that they are in; by default the one that the release has claimed.
         effects: what is known of the build: which tables it drops, what it makes of others, and who reads what.
         writers: whose commits are the release's own besides those of whoever runs this: as whom dbt logs in.
 
@@ -55,7 +57,7 @@ def capture_restore_point(
     """
     signed = cd.tables.signed(f"dbx_cd restore point {release.id}")
     point = look_at(cd.tables, release, relations, effects=effects or BuildEffects(), refreshing=signed)
-    point = replace(point, writers=tuple(dict.fromkeys([cd.user, *writers])))
+    point = replace(point, target=target, writers=tuple(dict.fromkeys([cd.user, *writers])))
     cd.log.append(release, point)
     return point
 
@@ -126,7 +128,7 @@ def record_versions_after(
         )
         for s in states
     )  # fmt: skip
-    after = VersionsAfter(release.id, datetime.now(UTC), tuple(relations))
+    after = VersionsAfter(release.id, datetime.now(UTC), tuple(relations), target=point.target)
     cd.log.append(release, after)
     return after
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from dbx_cd.release.state import ReleaseState
 from dbx_cd.rollback.journal import RestoreResult
+from dbx_cd.rollback.of_target import afters_of, points_of
 from dbx_cd.rollback.plan import RestorePlan
-from dbx_cd.rollback.point import RestorePoint, VersionsAfter
 
 if TYPE_CHECKING:
     from dbx_cd.release.context import Cd
@@ -32,9 +32,9 @@ def say_what_was_erased(cd: Cd, release: Release, plans: Sequence[RestorePlan]) 
     older = {item.relation.key for plan in plans if plan.to is not None for item in plan.changes}
     log = cd.log.read()
     for other, state in log.after(release) if newer else ():
-        _say_erased(cd, other, state, newer, by=release, seal=plans[0].seal)
+        _say_erased(cd, other, state, newer, by=release, plan=plans[0])
     for other, state in log.before(release) if older else ():
-        _say_erased(cd, other, state, older, by=release, seal=plans[0].seal, since=min(moments))
+        _say_erased(cd, other, state, older, by=release, plan=plans[0], since=min(moments))
 
 
 def _say_erased(
@@ -44,15 +44,18 @@ def _say_erased(
     relations: set[str],
     *,
     by: Release,
-    seal: str,
+    plan: RestorePlan,
     since: datetime | None = None,
 ) -> None:
-    if not any(target.is_changed for target in state.targets.values()):
+    changed = {name for name, there in state.targets.items() if there.is_changed}
+    if not changed or (plan.target and plan.target not in changed):
         return
-    points, afters = cd.log.all(other, RestorePoint), cd.log.all(other, VersionsAfter)
+    log = cd.log.read(other)
+    points, afters = points_of(log, plan.target), afters_of(log, plan.target)
     if since is not None:
         ends = [min((a.taken_at for a in afters if a.taken_at >= p.taken_at), default=None) for p in points]
         points = [p for p, end in zip(points, ends, strict=True) if end is None or end >= since]
     if relations & {state.relation.key for point in points for state in point.relations}:
         reason = f"erased by the rollback of {by.id}"
-        cd.log.append(other, RestoreResult(other.id, seal, (), False, datetime.now(UTC), 0.0, True, reason))
+        result = RestoreResult(other.id, plan.seal, (), False, datetime.now(UTC), 0.0, True, reason, target=plan.target)
+        cd.log.append(other, result)

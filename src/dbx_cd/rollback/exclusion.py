@@ -1,12 +1,14 @@
-"""Who may change production: a restore excludes every deploy, and the restore of another release."""
+"""Who may change a gated target: a restore excludes every deploy to it, and the restore of another release in it."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from dbx_cd.errors import RestoreRefused
 from dbx_cd.release.reading import LogReading
+from dbx_cd.release.turn import gates_after
 from dbx_cd.rollback.journal import RestoreResult, restoring_since
 from dbx_cd.rollback.plan import RestorePlan
 
@@ -22,7 +24,12 @@ def claim_restore(cd: Cd, release: Release, plan: RestorePlan, *, discard_later_
     """
     cd.log.append(release, plan)
     try:
-        refuse_while_others_work(cd.log.read(release), discard_later_writes=discard_later_writes)
+        refuse_while_others_work(
+            cd.log.read(release),
+            target=plan.target,
+            gates=cd.config.gates,
+            discard_later_writes=discard_later_writes,
+        )
     except RestoreRefused as refused:
         withdrawn = f"withdrawn: {refused.what}"
         cd.log.append(
@@ -37,19 +44,30 @@ def claim_restore(cd: Cd, release: Release, plan: RestorePlan, *, discard_later_
                 reason=withdrawn,
                 withdrawn=True,
                 brought_back=False,
+                target=plan.target,
             ),
         )
         raise
 
 
-def refuse_while_others_work(log: LogReading, *, discard_later_writes: bool) -> None:
-    """A restore excludes any deploy, and the restore of another release: the one that began first goes on.
+def refuse_while_others_work(log: LogReading, *, target: str, gates: Sequence[str], discard_later_writes: bool) -> None:
+    """A restore excludes any deploy to its target, and the restore of another release: whichever began first goes on.
+
+    What another release does in another target is independent of it. A deploy of this very release to a target that is
+    promoted to later is not: it goes there only while it is in place here.
 
     Whether a deploy of this very release still runs, or was killed, the log cannot tell: that is for a person to say.
+
+    Args:
+        log: a reading of the release that is to be undone.
+        target: where; "" where the log does not say, which means everywhere.
+        gates: the gated targets in promotion order.
+        discard_later_writes: whether the person says that no run of the release is left.
     """
-    assert log.release is not None
-    since = restoring_since(log.events)
-    mine = since.pop(log.release.id, None)
+    release = log.release
+    assert release is not None
+    since = restoring_since(log.events, target=target)
+    mine = since.pop(release.id, None)
     half_done = next((release_id for release_id, began in since.items() if mine is None or began < mine), None)
     if half_done is not None:
         raise RestoreRefused(
@@ -57,15 +75,19 @@ def refuse_while_others_work(log: LogReading, *, discard_later_writes: bool) -> 
             next_step="finish that restore first: plan and restore it again",
         )
     for other, state in log.history:
-        if state.deploying_to is None:
+        if other.id == release.id:
             continue
-        if other.id != log.release.id:
-            if mine is None or state.of(state.deploying_to).claimed < mine:
-                raise RestoreRefused(
-                    f"{other} is deploying to {state.deploying_to}", next_step="wait until it has ended"
-                )
-        elif not discard_later_writes:
+        for name in state.deploying if not target else {target} & set(state.deploying):
+            if mine is None or state.of(name).claimed < mine:
+                raise RestoreRefused(f"{other} is deploying to {name}", next_step="wait until it has ended")
+    for name in log.state.deploying:
+        if name in gates_after(gates, target):
             raise RestoreRefused(
-                f"{other} is still deploying to {state.deploying_to}, or its run was killed",
+                f"{release} is still deploying to {name}, or its run was killed, and {name} comes after {target}",
+                next_step=f"make sure that no run of it is left, and roll it back in {name} first",
+            )
+        if name == target and not discard_later_writes:
+            raise RestoreRefused(
+                f"{release} is still deploying to {name}, or its run was killed",
                 next_step="make sure that no run of it is left, then restore with discard_later_writes=True",
             )

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from dbx_cd import html
 from dbx_cd.records import Record
+from dbx_cd.release.events import ClaimWithdrawn, Deploying
 from dbx_cd.release.state import Event
 from dbx_cd.rollback.plan_item import CHANGING, Action
 
@@ -18,6 +19,8 @@ class RestoredRelation(Record):
     """One relation of a restore."""
 
     KIND: ClassVar[str] = "restored_relation"
+    # Format 1 had no target: a wheel that reads that one takes a rollback of one target for one of all.
+    FORMAT: ClassVar[int] = 2
 
     name: str
     """The relation, with catalog and schema."""
@@ -45,6 +48,8 @@ class RestoredRelation(Record):
     """What to do, where it failed and more is known than to try again."""
     seconds: float = 0.0
     """Wall time."""
+    target: str = ""
+    """The gated target; "" in records of wheels that took a rollback to be of all that a release had changed."""
 
     @property
     def changes(self) -> bool:
@@ -70,6 +75,7 @@ class RestoreResult(Record):
     """What a restore did."""
 
     KIND: ClassVar[str] = "rolled_back"
+    FORMAT: ClassVar[int] = 2
 
     release_id: str
     """The release that was undone."""
@@ -78,7 +84,7 @@ class RestoreResult(Record):
     relations: tuple[RestoredRelation, ...]
     """Every relation of the plan."""
     complete: bool
-    """Whether the whole release is undone, which ends the release."""
+    """Whether all that the release changed in the target is undone, which ends the release there."""
     started_at: datetime
     """When, UTC."""
     seconds: float
@@ -95,10 +101,12 @@ class RestoreResult(Record):
     left_out: tuple[str, ...] = ()
     """The relations that were left as they are on purpose."""
     of_all: bool = False
-    """Whether it was of all that the release changed, but for what was left out on purpose: a deploy that was killed is
-    over then."""
+    """Whether it was of all that the release changed in the target, but for what was left out on purpose: a deploy that
+    was killed is over then."""
     latest: tuple[str, ...] = ()
-    """What became of `latest` of the targets, or why it could not be moved and what to do; empty where it stays."""
+    """What became of `latest` of the target, or why it could not be moved and what to do; empty where it stays."""
+    target: str = ""
+    """The gated target; "" in records of wheels that took a rollback to be of all that a release had changed."""
 
     @property
     def ok(self) -> bool:
@@ -116,9 +124,10 @@ class RestoreResult(Record):
         failed = f", {len(self.failed)} FAILED: {', '.join(r.name for r in self.failed)}" if self.failed else ""
         left_out = f", left out on purpose: {', '.join(self.left_out)}" if self.left_out else ""
         why = f" ({self.reason})" if self.reason else ""
+        what = f"release {self.release_id}{f' in {self.target}' if self.target else ''}"
         if self.left_out and not self.relations:
-            return f"release {self.release_id}: NOTHING was brought back{left_out}{why}"
-        return f"release {self.release_id}: {done} relations restored, {same} left as they are{left_out}{failed}{why}"
+            return f"{what}: NOTHING was brought back{left_out}{why}"
+        return f"{what}: {done} relations restored, {same} left as they are{left_out}{failed}{why}"
 
     @property
     def text(self) -> str:
@@ -141,33 +150,37 @@ class RestoreResult(Record):
         return str(html.section("Restore", html.paragraph(str(self)), html.table(headers, rows), *latest))
 
 
-def unfinished(events: Iterable[Event]) -> dict[str, list[str]]:
+def unfinished(events: Iterable[Event], *, target: str = "") -> dict[str, list[str]]:
     """The releases whose restore has begun and not ended: it runs now, or its process was killed.
 
-    Nothing else may change production then: half of it is the old state. A restore that ended with failures has
-    ended, and said so. It also ends an earlier one of the same release whose relations are all among those it is about,
-    as when the plan was made anew after a kill, without what cannot be brought back; one of other relations goes on.
-    One that stepped back as it began ends nothing but itself.
+    Nothing else may change that target then: half of it is the old state. A restore that ended with failures has
+    ended, and said so. It also ends an earlier one of the same release and target whose relations are all among those
+    it is about, as when the plan was made anew after a kill, without what cannot be brought back; one of other
+    relations goes on. One that stepped back as it began ends nothing but itself.
 
     Args:
         events: events of the release log in commit order.
+        target: restores in this gated target; in any by default.
 
     Returns:
         By release, in the order in which their restores began: the seals of the plans, "" for one of an earlier wheel.
     """
-    return {release_id: [plan.seal or "" for plan in plans] for release_id, plans in _begun(events).items()}
+    begun = _begun(events, target).items()
+    return {release_id: list({plan.version: plan.seal or "" for plan in plans}.values()) for release_id, plans in begun}
 
 
-def restoring_since(events: Iterable[Event]) -> dict[str, int]:
+def restoring_since(events: Iterable[Event], *, target: str = "") -> dict[str, int]:
     """The commit with which the restore of each release of `unfinished` began.
 
-    Of a restore and a deploy, and of two restores, that begin at the same time the one whose event comes first goes on;
-    the other one steps back, or was killed before it could.
+    Of a restore and a deploy, and of two restores, that begin at the same time in one target the one whose event comes
+    first goes on; the other one steps back, or was killed before it could.
     """
-    return {release_id: plans[0].version for release_id, plans in _begun(events).items()}
+    return {release_id: plans[0].version for release_id, plans in _begun(events, target).items()}
 
 
-def ended_with(events: Iterable[Event], release_id: str, *, seal: str, only: Sequence[str]) -> frozenset[int]:
+def ended_with(
+    events: Iterable[Event], release_id: str, *, seal: str, only: Sequence[str], target: str = ""
+) -> frozenset[int]:
     """The commits with which those restores of a release began that end when one of a plan ends; see `unfinished`.
 
     Args:
@@ -175,22 +188,37 @@ def ended_with(events: Iterable[Event], release_id: str, *, seal: str, only: Seq
         release_id: the release.
         seal: the plan's seal.
         only: what the plan is about.
+        target: the plan's target.
     """
-    plans = _begun(events).get(release_id, [])
-    return frozenset(plan.version for plan in _ended_by(_Begun(seal, frozenset(only), -1), plans))
+    plans = _begun(events, target).get(release_id, [])
+    return frozenset(plan.version for plan in _ended_by(_Begun(seal, frozenset(only), -1, target), plans))
 
 
-def _begun(events: Iterable[Event]) -> dict[str, list[_Begun]]:
+def _begun(events: Iterable[Event], target: str) -> dict[str, list[_Begun]]:
+    """The plans that have begun and not ended, of one target or all, by release.
+
+    A plan of an earlier wheel names no target and is of all that the release has changed: in each it ends by itself.
+    """
     begun: dict[str, list[_Begun]] = {}
+    claimed: dict[str, list[str]] = {}
     for event in events:
-        if event.kind == "restore_planned":
-            plan = _Begun(event.payload.get("seal"), frozenset(event.payload.get("only") or ()), event.version)
-            begun.setdefault(event.release_id, []).append(plan)
-        elif event.kind == RestoreResult.KIND and event.release_id in begun:
-            begun[event.release_id] = _after_end(begun[event.release_id], event)
-            if not begun[event.release_id]:
-                del begun[event.release_id]
-    return begun
+        plans, claims = begun.pop(event.release_id, []), claimed.setdefault(event.release_id, [])
+        named = str(event.payload.get("target") or "")
+        if event.kind == Deploying.KIND:
+            claims.append(named)
+        elif event.kind == ClaimWithdrawn.KIND and named in claims:
+            claims.remove(named)
+        elif event.kind == "restore_planned":
+            seal, only = event.payload.get("seal"), frozenset(event.payload.get("only") or ())
+            about = [named] if named else [*dict.fromkeys(claims)] or [""]
+            plans = [*plans, *(_Begun(seal, only, event.version, name) for name in about)]
+        elif event.kind == RestoreResult.KIND:
+            plans = _after_end(plans, event)
+        if plans:
+            begun[event.release_id] = plans
+    of_target = {r: [p for p in plans if p.is_in(target)] for r, plans in begun.items()}
+    found = [(release_id, plans) for release_id, plans in of_target.items() if plans]
+    return dict(sorted(found, key=lambda item: item[1][0].version))
 
 
 @dataclass(frozen=True)
@@ -199,27 +227,34 @@ class _Begun:
     """None in logs of before plans said their seal."""
     only: frozenset[str]
     version: int
+    target: str
+
+    def is_in(self, target: str) -> bool:
+        """Whether it is about a target, as far as both are known."""
+        return "" in (target, self.target) or target == self.target
 
     def is_within(self, other: _Begun) -> bool:
         """Whether all that it is about is among what another plan of the release is about."""
-        return not other.only or (bool(self.only) and self.only <= other.only)
+        return self.is_in(other.target) and (not other.only or (bool(self.only) and self.only <= other.only))
 
 
 def _after_end(plans: list[_Begun], result: Event) -> list[_Begun]:
     """The plans that go on after one of them has ended, or stepped back."""
-    known = [plan.seal for plan in plans]
+    named = str(result.payload.get("target") or "")
+    known = [plan.seal for plan in plans if plan.is_in(named)]
     seal = result.payload.get("seal") if result.payload.get("seal") in known else None
     if seal not in known:
         return plans
-    last = len(known) - 1 - known[::-1].index(seal)
+    last = max(plan.version for plan in plans if plan.seal == seal and plan.is_in(named))
+    ending = [plan for plan in plans if plan.version == last and plan.is_in(named)]
     if result.payload.get("withdrawn"):
-        return plans[:last] + plans[last + 1 :]
-    ended = _ended_by(plans[last], plans)
+        return [plan for plan in plans if plan not in ending]
+    ended = [plan for each in ending for plan in _ended_by(each, plans)]
     return [plan for plan in plans if plan not in ended]
 
 
 def _ended_by(ending: _Begun, plans: list[_Begun]) -> list[_Begun]:
     """The plans that end when one of them does, or a new one: none that began after it."""
-    seals = [plan.seal for plan in plans]
-    upto = len(seals) - seals[::-1].index(ending.seal) if ending.seal in seals else len(seals)
+    alike = [n for n, plan in enumerate(plans) if plan.seal == ending.seal and plan.is_in(ending.target)]
+    upto = alike[-1] + 1 if alike else len(plans)
     return [plan for plan in plans[:upto] if plan.is_within(ending)]

@@ -21,9 +21,10 @@ from dbx_cd.errors import RestoreRefused, asking_about
 from dbx_cd.records import Record
 from dbx_cd.release.reading import LogReading
 from dbx_cd.rollback.decision import decide
+from dbx_cd.rollback.of_target import afters_of, points_of, target_to_restore
 from dbx_cd.rollback.ownership import OwnCommits
 from dbx_cd.rollback.plan_item import NewTables, PlanItem
-from dbx_cd.rollback.point import RestorePoint, VersionsAfter
+from dbx_cd.rollback.point import RestorePoint
 from dbx_cd.rollback.present import is_untouched, present_of
 from dbx_cd.rollback.proof import with_proof
 from dbx_cd.rollback.relation_state import RelationState
@@ -40,7 +41,7 @@ _BLOCKED = ("rebuild", "impossible")
 
 @dataclass(frozen=True)
 class RestorePlan(Record):
-    """Every relation of a release in the order a restore takes them: tables, then views after what they read."""
+    """Every relation of a release in a gated target, as restored: tables, then views after what they read."""
 
     KIND: ClassVar[str] = "restore_planned"
     FORMAT: ClassVar[int] = 2
@@ -61,6 +62,8 @@ class RestorePlan(Record):
     """The relations that are left as they are on purpose."""
     reason: str | None = None
     """Why; set in the log, when somebody carries the plan out."""
+    target: str = ""
+    """The gated target; "" in records of wheels that took a release to have one."""
 
     @property
     def seal(self) -> str:
@@ -69,7 +72,8 @@ class RestorePlan(Record):
         What is only told besides (warnings, differences, kept properties) is looked at again when it is carried out.
         """
         described = [(i.name, i.action, i.now, i.to_version, i.later_writes) for i in self.items]
-        return digest([self.release_id, self.new_tables, self.to, self.only, self.skip, sorted(described)])
+        about = [self.release_id, self.new_tables, self.to, self.only, self.skip]
+        return digest([*about, sorted(described), *([self.target] if self.target else [])])
 
     def __post_serialize__(self, d: dict[Any, Any]) -> dict[Any, Any]:
         return {**super().__post_serialize__(d), "seal": self.seal}
@@ -97,6 +101,7 @@ class RestorePlan(Record):
     def __str__(self) -> str:
         counts = Counter(i.action for i in self.items)
         actions = ", ".join(f"{n} {action}" for action, n in counts.items()) or "nothing to do"
+        actions += f" in {self.target}" if self.target else ""
         warned = f"; {len(self.later_writes)} with later writes by others" if self.later_writes else ""
         left_out = f"; left out: {', '.join(self.skip)}" if self.skip else ""
         return f"restore plan of release {self.release_id}: {actions}{warned}{left_out}; seal {self.seal[:12]}"
@@ -132,6 +137,7 @@ def plan_restore(
     cd: Cd,
     release: Release,
     *,
+    target: str | None = None,
     only: Sequence[str] | None = None,
     skip: Sequence[str] = (),
     to: datetime | None = None,
@@ -144,19 +150,20 @@ def plan_restore(
     Args:
         cd: the context.
         release: the release to undo.
+        target: the gated target in which to undo it; by default the one that it has changed.
         only: restrict to these relations, each as `model`, `schema.model` or `catalog.schema.model`.
         skip: leave these out, named likewise.
         to: bring tables to what they were at this time (UTC when it has no zone) instead of before the release.
         new_tables: what becomes of relations that the release created: "keep" or "drop".
 
     Raises:
-        RestoreRefused: the release has no restore point, a name in `only` is not in it, or one in `skip` is not among
-            the relations to bring back.
+        RestoreRefused: the release has no restore point, it has changed several targets and none is named, a name in
+            `only` is not in it, or one in `skip` is not among the relations to bring back.
         SqlFailed: a relation cannot be looked at; the message names it.
     """
     moment = to.replace(tzinfo=UTC) if to is not None and to.tzinfo is None else to
     log = cd.log.read(release)
-    plan = assess(cd.tables, log, only=only, skip=skip, to=moment, new_tables=new_tables)
+    plan = assess(cd.tables, log, target=target, only=only, skip=skip, to=moment, new_tables=new_tables)
 
     def prove(item: PlanItem) -> PlanItem:
         with _asking_about(item.name):
@@ -171,6 +178,7 @@ def assess(
     tables: Tables,
     log: LogReading,
     *,
+    target: str | None = None,
     only: Sequence[str] | None = None,
     skip: Sequence[str] = (),
     to: datetime | None = None,
@@ -185,11 +193,12 @@ def assess(
 
     `planned`: a plan of before; of a table that nobody has written to since a fresh one, it is taken as it is.
     """
-    release, points, afters = log.release, log.all(RestorePoint), log.all(VersionsAfter)
+    release, target = log.release, target_to_restore(log, target)
     assert release is not None
+    points, afters = points_of(log, target), afters_of(log, target)
     # A deploy that was killed between its claim and its restore point has changed nothing, and holds the target all the
     # same: an empty plan gives it back.
-    if not points and log.state.deploying_to is None:
+    if not points and log.state.of(target).deployment != "deploying":
         raise RestoreRefused(
             f"{release} has no restore point: it never began to change production",
             next_step="pick a release that was deployed, from cd.log.history()",
@@ -225,6 +234,7 @@ def assess(
         to=to,
         only=() if only is None else tuple(s.name for s in about),
         skip=tuple(s.name for s in about if s.name in left_out),
+        target=target,
     )
 
 

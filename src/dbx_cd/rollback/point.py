@@ -31,6 +31,8 @@ class RestorePoint(Record):
     """Each relation as it was."""
     writers: tuple[str, ...] = ()
     """Whose commits are the release's own, as the platform names them; empty in records of format 1."""
+    target: str = ""
+    """The gated target; "" in records of wheels that took a release to have one."""
 
     @classmethod
     def upgrade(cls, d: dict[Any, Any], written: int) -> dict[Any, Any]:
@@ -114,6 +116,8 @@ class VersionsAfter(Record):
     """When, UTC."""
     relations: tuple[VersionAfter, ...]
     """Each relation as the build left it."""
+    target: str = ""
+    """The gated target; "" in records of wheels that took a release to have one."""
 
     def of(self, relation: RelationName) -> VersionAfter | None:
         """One relation, or None when it is not among them."""

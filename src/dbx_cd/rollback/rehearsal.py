@@ -19,9 +19,9 @@ from dbx_cd.delta.views import named_in, with_other_relations
 from dbx_cd.errors import DbxCdError, RestoreFailed
 from dbx_cd.records import Record
 from dbx_cd.relations import RelationName
+from dbx_cd.rollback.of_target import points_of
 from dbx_cd.rollback.plan import RestorePlan, plan_restore, states_before
 from dbx_cd.rollback.plan_item import PlanItem
-from dbx_cd.rollback.point import RestorePoint
 from dbx_cd.rollback.proof import is_copy_of
 from dbx_cd.rollback.relation_state import RelationState, written
 from dbx_cd.rollback.statements import RestoreStatements
@@ -72,6 +72,8 @@ class Rehearsal(Record):
     """When, UTC."""
     seconds: float
     """Wall time."""
+    target: str = ""
+    """The gated target; "" in records of wheels that took a release to have one."""
 
     @property
     def ok(self) -> bool:
@@ -99,7 +101,8 @@ class Rehearsal(Record):
     def __str__(self) -> str:
         counts = {o: sum(r.outcome == o for r in self.relations) for o in ("proved", "skipped", "failed")}
         outcomes = ", ".join(f"{n} {outcome}" for outcome, n in counts.items() if n)
-        return f"rehearsal of release {self.release_id} on copies: {outcomes or 'nothing to do'}"
+        where = f" in {self.target}" if self.target else ""
+        return f"rehearsal of release {self.release_id}{where} on copies: {outcomes or 'nothing to do'}"
 
     @property
     def text(self) -> str:
@@ -117,7 +120,13 @@ class Rehearsal(Record):
 
 
 def rehearse(
-    cd: Cd, release: Release, *, plan: RestorePlan | None = None, scratch: str | None = None, threads: int = THREADS
+    cd: Cd,
+    release: Release,
+    *,
+    target: str | None = None,
+    plan: RestorePlan | None = None,
+    scratch: str | None = None,
+    threads: int = THREADS,
 ) -> Rehearsal:
     """Carry out a restore plan on copies in a schema of its own, prove each, and drop them again.
 
@@ -128,7 +137,8 @@ def rehearse(
     Args:
         cd: the context of somebody who may read production, and create a schema in the catalog of the scratch schema.
         release: the release that would be undone.
-        plan: what to try; by default `plan_restore(cd, release)`.
+        target: the gated target in which to try it; by default the one that the release has changed.
+        plan: what to try; by default `plan_restore(cd, release, target=target)`.
         scratch: `catalog.schema` that does not exist yet; by default a new schema beside the release log.
         threads: how many tables to copy at the same time.
 
@@ -136,18 +146,18 @@ def rehearse(
         A proof for each relation; it is in the release log as well.
 
     Raises:
-        RestoreRefused: the release has no restore point.
+        RestoreRefused: the release has no restore point, or has changed several targets and none is named.
         SqlFailed: the scratch schema exists already, or may not be made.
     """
     started, clock = datetime.now(UTC), time.monotonic()
     tables = SparkTables.of(cd.spark)
-    plan = plan or plan_restore(cd, release)
+    plan = plan or plan_restore(cd, release, target=target)
     catalog, _, schema = (scratch or f"{cd.log.table.catalog}.dbx_cd_rehearsal_{uuid.uuid4().hex[:12]}").partition(".")
     _log.info("%s: rehearsing its rollback on copies in %s.%s", release, catalog, schema)
     with scratch_schema(tables, catalog, schema):
         stage = _Stage(
             tables=tables,
-            before={s.name: s for s in states_before(cd.log.all(release, RestorePoint))},
+            before={s.name: s for s in states_before(points_of(cd.log.read(release), plan.target))},
             copies=_names(plan, catalog, schema),
             statements=RestoreStatements.signed(tables, release_id=release.id),
             at_point=plan.to is None,
@@ -164,6 +174,7 @@ def rehearse(
         relations=tuple(done[i.name] for i in plan.items),
         started_at=started,
         seconds=round(time.monotonic() - clock, 1),
+        target=plan.target,
     )
     cd.log.append(release, rehearsal)
     return rehearsal

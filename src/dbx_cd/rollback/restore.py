@@ -25,9 +25,9 @@ from dbx_cd.rollback.journal import (
     ended_with,
     unfinished,
 )
+from dbx_cd.rollback.of_target import points_of
 from dbx_cd.rollback.plan import RestorePlan, assess, states_before
 from dbx_cd.rollback.plan_item import PlanItem
-from dbx_cd.rollback.point import RestorePoint
 from dbx_cd.rollback.progress import OnProgress, silent
 from dbx_cd.rollback.relation_state import RelationState
 from dbx_cd.rollback.statements import RestoreStatements
@@ -97,14 +97,14 @@ def restore(
     """
     started, clock = datetime.now(UTC), time.monotonic()
     log = cd.log.read(cd.log.release(plan.release_id))
-    refuse_while_others_work(log, discard_later_writes=discard_later_writes)
+    refuse_while_others_work(log, target=plan.target, gates=cd.config.gates, discard_later_writes=discard_later_writes)
     require_consent(plan, seal=seal, discard_later_writes=discard_later_writes)
     items = agreed(plan, _as_it_is_now(cd, log, plan))
-    before = _result_of_before(log, items)
+    before = _result_of_before(log, items, target=plan.target)
     if before is not None:
         # Two restores of one release are one; what `latest` names may have been out of reach at the end of the first.
         assert log.release is not None
-        return replace(before, latest=take_from_latest(cd.store, log, log.release))
+        return replace(before, latest=take_from_latest(cd.store, log, log.release, target=plan.target))
     plan, ends = _begin(cd, log, replace(plan, reason=reason), discard_later_writes=discard_later_writes)
     begun = _Begun(log, plan, ends, started, clock, discard_later_writes)
     done = _carry_out(cd, begun, items, on_progress=on_progress, threads=threads)
@@ -131,6 +131,7 @@ def _as_it_is_now(cd: Cd, log: LogReading, plan: RestorePlan) -> RestorePlan:
     return assess(
         cd.tables,
         log,
+        target=plan.target,
         only=plan.only or None,
         skip=plan.skip,
         to=plan.to,
@@ -140,16 +141,17 @@ def _as_it_is_now(cd: Cd, log: LogReading, plan: RestorePlan) -> RestorePlan:
     )
 
 
-def _result_of_before(log: LogReading, items: Sequence[PlanItem]) -> RestoreResult | None:
-    """The result of an earlier restore of all of the release, where every relation is as that one left it.
+def _result_of_before(log: LogReading, items: Sequence[PlanItem], *, target: str) -> RestoreResult | None:
+    """The result of an earlier restore of all of the release in the target, where every relation is as it left it.
 
     What is left alone because somebody else has changed it since is not: then this restore has its own result.
     """
     assert log.release is not None
-    finished = log.last(RestoreResult)
-    if finished is None or not finished.complete or log.state.deploying_to is not None:
+    results = [r for r in log.all(RestoreResult) if "" in (target, r.target) or r.target == target]
+    finished = results[-1] if results else None
+    if finished is None or not finished.complete or log.state.of(target).deployment == "deploying":
         return None
-    if log.release.id in unfinished(log.events):
+    if log.release.id in unfinished(log.events, target=target):
         return None
     kept = {r.name for r in finished.relations if r.action == "keep"}
     is_left = (
@@ -171,9 +173,9 @@ def _begin(
     assert log.release is not None
     release = log.release
     planned = {e.version: RestorePlan.read(dict(e.payload)) for e in log.of(release.id, kinds=(RestorePlan.KIND,))}
-    ended = ended_with(log.events, release.id, seal=plan.seal, only=plan.only)
+    ended = ended_with(log.events, release.id, seal=plan.seal, only=plan.only, target=plan.target)
     ends = (plan, *(p for version, p in planned.items() if version in ended))
-    if plan.seal in unfinished(log.events).get(release.id, []):
+    if plan.seal in unfinished(log.events, target=plan.target).get(release.id, []):
         reason = plan.reason or next(p.reason for p in reversed(planned.values()) if p.seal == plan.seal)
         return replace(plan, reason=reason), ends
     claim_restore(cd, release, plan, discard_later_writes=discard_later_writes)
@@ -194,8 +196,9 @@ def _carry_out(
     attempt = Attempt(
         cd=cd,
         release=release,
+        target=plan.target,
         seal=plan.seal,
-        before={s.name: s for s in states_before(log.all(RestorePoint))},
+        before={s.name: s for s in states_before(points_of(log, plan.target))},
         journal={r.name: r for r in log.all(RestoredRelation) if r.seal == plan.seal and r.ok},
         tried=tried,
         statements=RestoreStatements.signed(cd.tables, release_id=release.id),
@@ -208,7 +211,7 @@ def _carry_out(
 
 
 def _conclude(cd: Cd, begun: _Begun, done: Sequence[RestoredRelation]) -> RestoreResult:
-    """Say in the log how the restore has ended, and let `latest` go back where all of the release is undone."""
+    """Say in the log how the restore has ended, and let `latest` go back where all is undone in the target."""
     log, plan, release = begun.log, begun.plan, begun.release
     complete = all(r.ok for r in done) and not (plan.only or plan.skip) and plan.to is None
     result = RestoreResult(
@@ -224,7 +227,8 @@ def _conclude(cd: Cd, begun: _Begun, done: Sequence[RestoredRelation]) -> Restor
         left_out=plan.skip,
         of_all=not plan.only and (plan.to is None or not plan.items),
         # Before the log says that the restore has ended: no deploy moves `latest` until then.
-        latest=take_from_latest(cd.store, log, release) if complete else (),
+        latest=take_from_latest(cd.store, log, release, target=plan.target) if complete else (),
+        target=plan.target,
     )
     say_what_was_erased(cd, release, begun.ends)
     cd.log.append(release, result)

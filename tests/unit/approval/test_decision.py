@@ -296,7 +296,7 @@ def test_a_release_of_which_a_part_was_rolled_back_lends_nobody_its_approval(rel
 def test_an_approval_for_another_target_is_none_for_this_one(make: MakeReleases) -> None:
     gated = "{gate: approval, defer_to: stg}"
     releases = make(f"targets: {{stg: {{}}, prod: {gated}, prod_eu: {gated}}}\n")
-    release = releases.approved("1")
+    release = releases.deployed("1")
     with pytest.raises(ApprovalPending):
         require_approval(releases.cd(), release, target="prod_eu")
     request = request_approval(releases.cd(), release, target="prod_eu")

@@ -205,12 +205,6 @@ def test_after_a_killed_build_a_person_has_to_say_what_becomes_of_other_writes(
     assert releases.tables.rows(ORDERS) == ["bad", "select 1 as id"]
 
 
-def test_a_release_that_has_changed_another_target_as_well_is_left_to_a_person(releases: Releases) -> None:
-    release = logged(releases, Deploying("other"), Deployed("other", ""), Deploying("prod"), Failed("prod", "x"))
-    with pytest.raises(RestoreRefused, match="has changed other as well"):
-        auto_rollback(under("any", releases), release, target="prod")
-
-
 def test_a_deploy_that_the_policy_refused_before_anything_was_built_stays_failed_and_can_be_repaired(
     releases: Releases,
 ) -> None:

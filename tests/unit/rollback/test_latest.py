@@ -144,7 +144,7 @@ def test_a_rollback_of_a_deploy_that_failed_leaves_latest(releases: Releases) ->
     assert latest(releases) == before.id
 
 
-def test_latest_goes_back_in_every_target_that_had_the_release(releases: Releases) -> None:
+def test_latest_goes_back_in_each_target_in_which_the_release_is_undone(releases: Releases) -> None:
     releases.settings = TWO_TARGETS
 
     def both(number: int) -> Release:
@@ -155,7 +155,9 @@ def test_latest_goes_back_in_every_target_that_had_the_release(releases: Release
 
     before, bad = both(1), both(2)
     staged = latest(releases, "stg")
-    undone(releases, bad)
+    undone(releases, bad, target="eu")
+    assert [latest(releases, target) for target in ("prod", "eu")] == [bad.id, before.id]
+    undone(releases, bad, target="prod")
     assert [latest(releases, target) for target in ("prod", "eu")] == [before.id, before.id]
     assert latest(releases, "stg") == staged, "staging holds what was built there last"
 

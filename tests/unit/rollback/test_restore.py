@@ -1062,7 +1062,7 @@ def test_leaving_everything_out_brings_nothing_back_and_says_so(releases: Releas
     plan = plan_restore(cd, release, skip=["a"])
     result = restore(cd, plan, seal=plan.seal)
     assert not result.complete
-    assert str(result) == f"release {release.id}: NOTHING was brought back, left out on purpose: prod.shop.a"
+    assert str(result) == f"release {release.id} in prod: NOTHING was brought back, left out on purpose: prod.shop.a"
     assert cd.log.state(release).phase == "deployed"
     assert cd.log.last_good("prod") == release
 
