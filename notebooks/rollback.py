@@ -1,7 +1,8 @@
 # Databricks notebook source
 # MAGIC %md
 # MAGIC # Roll production data back
-# MAGIC 1. Pick a release in the widget `release_id` and run: you see what would be done. Nothing is changed.
+# MAGIC 1. Pick a release in the widget `release_id` and run: you see what would be done. Nothing is changed. Where it has
+# MAGIC    changed several gated targets, fill in `target` as well: a rollback is of one of them.
 # MAGIC 2. Read the plan. To try it on copies first, set `rehearse` to true and run.
 # MAGIC 3. Tick the plan's seal in the widget `seal` and run: it is restored, proved, and smoke-tested.
 # MAGIC
@@ -13,7 +14,7 @@ from datetime import datetime
 
 from dbx_cd import RestoreFailed, RestoreProgress, open_cd, plan_restore, rehearse, restore, smoke_after_restore
 
-for name in ("only", "skip", "to", "reason", "project_dir", "artifacts_root"):
+for name in ("target", "only", "skip", "to", "reason", "project_dir", "artifacts_root"):
     dbutils.widgets.text(name, "")
 for name, choices in {
     "new_tables": ["keep", "drop"],
@@ -39,6 +40,7 @@ if given("release_id"):
     plan = plan_restore(
         cd,
         release,
+        target=given("target") or None,
         only=given("only").split() or None,
         skip=given("skip").split(),
         to=datetime.fromisoformat(given("to")) if given("to") else None,

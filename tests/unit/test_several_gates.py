@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Sequence
-from dataclasses import replace
+from contextlib import redirect_stdout
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+import dbx_cd
 from dbx_cd import (
     ApprovalPending,
     ApprovalRequired,
@@ -490,6 +494,66 @@ def test_requests_of_two_targets_are_kept_apart(releases: Releases) -> None:
     with pytest.raises(ApprovalPending, match="for prod"):
         require_approval(releases.cd(), first, target="prod")
     assert pending_approvals(releases.cd()) == [of_prod]
+
+
+# The notebooks of people
+
+
+@dataclass
+class Notebook:
+    """A notebook of the repository in a context that is given to it, as `open_cd` would."""
+
+    name: str
+    shown: list[str] = field(default_factory=list)
+
+    def run(self, cd: Cd, monkeypatch: pytest.MonkeyPatch, **widgets: str) -> str:
+        """What it prints."""
+        printed = io.StringIO()
+        monkeypatch.setattr(dbx_cd, "open_cd", lambda *_args, **_how: cd)
+        monkeypatch.setattr(dbx_cd, "resume", lambda _workspace, release: f"resumed {release.id}")
+        names = {name: lambda *_declared: None for name in ("text", "dropdown", "combobox")} | {
+            "get": lambda name: widgets.get(name, DEFAULTS.get(name, ""))
+        }
+        dbutils = SimpleNamespace(widgets=SimpleNamespace(**names), notebook=SimpleNamespace(exit=lambda _text: None))
+        source = (Path(__file__).parents[2] / "notebooks" / f"{self.name}.py").read_text()
+        with redirect_stdout(printed):
+            exec(source, {"spark": None, "dbutils": dbutils, "displayHTML": self.shown.append})
+        return printed.getvalue()
+
+
+DEFAULTS = {"new_tables": "keep", "discard_later_writes": "false", "rehearse": "false"}
+
+
+def test_the_notebook_approve_decides_about_one_target_at_a_time(
+    releases: Releases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = in_uat(releases, 1)
+    of_prod = releases.ask(first)
+    of_uat = releases.ask(first, target="uat", full_refresh=True)
+    cd, notebook = releases.cd(OWNER), Notebook("approve")
+    assert "Nothing decided" in notebook.run(cd, monkeypatch)
+    assert len(notebook.shown) == 2
+    for decision in ({"seal": of_prod.seal}, {"reject_because": "wrong"}):
+        with pytest.raises(SystemExit, match=f"{first.id} waits for (uat and prod|prod and uat): fill in target"):
+            notebook.run(cd, monkeypatch, release_id=first.id, **decision)
+    with pytest.raises(SystemExit, match=rf"does not wait for a decision for stg; these do: {first.id} for "):
+        notebook.run(cd, monkeypatch, release_id=first.id, target="stg", seal=of_prod.seal)
+    printed = notebook.run(cd, monkeypatch, release_id=first.id, target="prod", seal=of_prod.seal)
+    assert f"resumed {first.id}" in printed
+    assert pending_approvals(releases.cd()) == [of_uat]
+    assert "rejected" in notebook.run(cd, monkeypatch, release_id=first.id, reject_because="wrong"), "one is left"
+
+
+def test_the_notebook_rollback_plans_for_the_target_in_its_widget(
+    releases: Releases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release = in_both(releases, 1)
+    cd, notebook = releases.cd(OWNER), Notebook("rollback")
+    with pytest.raises(RestoreRefused, match="has changed uat, prod"):
+        notebook.run(cd, monkeypatch, release_id=release.id)
+    printed = notebook.run(cd, monkeypatch, release_id=release.id, target="uat")
+    assert "uat.shop.orders" in printed
+    assert "prod.shop.orders" not in printed
 
 
 # What a gated target is compared with, and what latest names

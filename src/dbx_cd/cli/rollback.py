@@ -14,10 +14,11 @@ ROLLBACK_NOTEBOOK = "rollback"
 
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare the command."""
-    parser = commands.add_parser("rollback", help="take production's data back to before a release")
+    parser = commands.add_parser("rollback", help="take a gated target's data back to before a release")
     parser.add_argument(
         "release", nargs="?", metavar="RELEASE", help="the release's id; without it, releases are listed"
     )
+    parser.add_argument("--target", help="the gated target; needed where the release has changed several")
     parser.add_argument("--plan", action="store_true", help="only print what would be done, and its seal")
     parser.add_argument("--rehearse", action="store_true", help="try the plan on copies; production is not touched")
     parser.add_argument("--seal", help="the seal of the plan that you have read: carry it out")
@@ -42,6 +43,7 @@ def roll_back(options: argparse.Namespace) -> int:
     workspace = current_workspace()
     parameters = {
         "release_id": options.release or "",
+        "target": options.target or "",
         "only": " ".join(options.only),
         "skip": " ".join(options.skip),
         "to": options.to or "",

@@ -13,8 +13,8 @@ from dbx_cd.errors import WorkflowError
 from dbx_cd.release.workflow import notebook_result, start_notebook
 
 ECHO = """
-names = ("release_id", "only", "skip", "to", "new_tables", "discard_later_writes", "rehearse", "seal", "reason",
-         "project_dir", "artifacts_root")
+names = ("release_id", "target", "only", "skip", "to", "new_tables", "discard_later_writes", "rehearse", "seal",
+         "reason", "project_dir", "artifacts_root")
 for name in names:
     dbutils.widgets.text(name, "")
 given = {name: dbutils.widgets.get(name) for name in names}
@@ -50,11 +50,11 @@ def test_rollback_passes_everything_to_the_notebook_and_prints_what_it_says(
     workspace: Workspace, capsys: pytest.CaptureFixture[str]
 ) -> None:
     seal = "5" * 64
-    command = ["rollback", "r1", "--seal", seal, "--only", "orders", "lines", "--new-tables", "drop"]
+    command = ["rollback", "r1", "--target", "uat", "--seal", seal, "--only", "orders", "lines", "--new-tables", "drop"]
     assert main([*command, "--discard-later-writes", "--reason", "wrong"]) == 0
     printed = capsys.readouterr().out
     assert printed.strip() == (
-        "release_id=r1 only=orders lines skip= to= new_tables=drop discard_later_writes=true rehearse=false "
+        "release_id=r1 target=uat only=orders lines skip= to= new_tables=drop discard_later_writes=true rehearse=false "
         f"seal={seal} reason=wrong project_dir=shop artifacts_root=/Volumes/a"
     )
 
