@@ -37,6 +37,6 @@ if chosen and reason:
     print(reject(cd, asked[0], reason=reason))
 elif chosen and seal:
     print(approve(cd, asked[0], seal=seal))
-    print(resume(cd.workspace, asked[0].release))
+    print(resume(cd.workspace, asked[0].release, target=asked[0].target))
 else:
     print("Nothing decided: fill in release_id and seal, or release_id and reject_because.")

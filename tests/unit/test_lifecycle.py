@@ -77,15 +77,17 @@ class Deploy:
 
     release: Release
     """The release."""
+    target: str
+    """The gated target."""
     has_begun: bool = False
-    """Whether it has run a statement in production."""
+    """Whether it has run a statement there."""
     approved: dict[str, str] = field(default_factory=dict)
     """The models that were approved."""
 
 
 @dataclass(frozen=True)
 class Known:
-    """What this test knows by itself of one release in production."""
+    """What this test knows by itself of one release in one gated target, called production here."""
 
     is_in_production: bool = False
     """Whether it was deployed and nothing took that back since."""
@@ -97,7 +99,7 @@ class Known:
     """What was known before its last claim."""
 
     def after(self, kind: str, payload: Mapping[str, Any]) -> Known:
-        """What is true after an event about production; what a restore did is taken from its own record."""
+        """What is true after an event about that target; what a restore did is taken from its own record."""
         match kind:
             case "deploying":
                 return replace(self, is_in_production=False, smoke_failed=False, before_claim=self)
@@ -134,18 +136,27 @@ KILLS = st.one_of(st.none(), st.none(), st.none(), st.tuples(st.integers(1, 5), 
 class Lifecycle(RuleBasedStateMachine):
     """Releases of one project, by several processes and people."""
 
+    GATES: ClassVar[tuple[str, ...]] = ("prod",)
+    """The gated targets in their order."""
+    SETTINGS: ClassVar[str] = ""
+    """More of `dbx_cd.yml`."""
     seen: ClassVar[Counter[str]] = Counter()
     """What has happened in all examples: an attack in which nothing gets far would show nothing."""
 
     def __init__(self) -> None:
         super().__init__()
         self._folder = tempfile.TemporaryDirectory(prefix="dbx_cd-lifecycle-")
-        self.world = Releases(Path(self._folder.name))
+        self.world = Releases(Path(self._folder.name), self.SETTINGS)
         self.world.dbt.before_statement = self._statement
         self.world.log_table.before_append = lambda rows: self._event(rows, "before")
         self.world.log_table.after_append = lambda rows: self._event(rows, "after")
         self.world.log_table.after_read = self._point
-        self.known: dict[str, Known] = defaultdict(Known)
+        self.known: dict[tuple[str, str], Known] = defaultdict(Known)
+        """By gated target and release."""
+        self.at_claim: dict[tuple[str, str], list[Known]] = {}
+        """What was known of the targets before when a release claimed one."""
+        self.undone: set[tuple[str, str]] = set()
+        """The targets in which all of a release was brought back."""
         self.processes: list[Process] = []
         self.deploys: list[Deploy] = []
         self.runs = 0
@@ -160,7 +171,7 @@ class Lifecycle(RuleBasedStateMachine):
     def first(self, ships: bool) -> None:
         self.open(None)
         self.go_all_the_way(0, None, ships)
-        assert self.known[self._picked(0).id].is_in_production == ships
+        assert self.known["prod", self._picked(0).id].is_in_production == ships
 
     @rule(kill=KILLS)
     def open(self, kill: Kill) -> None:
@@ -202,6 +213,8 @@ class Lifecycle(RuleBasedStateMachine):
         release = self._picked(pick)
         self._build(release, fails, None)
         self._smoke(release, True, "stg", None)
+        for gate in self.GATES[:-1]:
+            self._promote(release, gate)
         self._ask(release)
         self._decide(release, OWNER, True, None)
         if ships:
@@ -254,27 +267,31 @@ class Lifecycle(RuleBasedStateMachine):
         history = self.world.cd().log.history().rows
         releases = [release for release, _ in history]
         assert len({r.id for r in releases}) == len({r.run_id for r in releases}) == len(releases)
+        for gate in self.GATES:
+            for release, state in history:
+                known = self.known[gate, release.id]
+                assert (gate in state.deployed_to) == known.is_in_production, (known, state)
+                assert (state.of(gate).deployment == "deploying") == (known.before_claim is not None), (known, state)
+            good = [r for r in releases if self._is_in_place(gate, r)]
+            try:
+                last_good = self.world.cd().log.last_good(gate)
+            except ReleaseError:
+                last_good = None
+            assert last_good == (good[0] if good else None), "the newest release in production is the last good one"
+            builds = [version for version in self.world.cd().store.list(gate) if version.is_deployable]
+            gone = [v for v in builds if (gate, v.release_id) in self.undone]
+            self.seen["left_behind"] += bool(gone)
+            assert not [v for v in gone if v.is_latest], "latest names what is in place"
         for release, state in history:
-            known = self.known[release.id]
-            assert ("prod" in state.deployed_to) == known.is_in_production, (known, state)
-            assert (state.of("prod").deployment == "deploying") == (known.before_claim is not None), (known, state)
-        good = [r for r in releases if self.known[r.id].is_in_production and not self.known[r.id].is_partly_back]
-        try:
-            last_good = self.world.cd().log.last_good("prod")
-        except ReleaseError:
-            last_good = None
-        assert last_good == (good[0] if good else None), "the newest release in production is the last good one"
-
-        undone = {release.id for release, state in history if state.phase == "rolled_back"}
-        builds = [version for version in self.world.cd().store.list("prod") if version.is_deployable]
-        self.seen["left_behind"] += any(v.release_id in undone for v in builds)
-        assert not [v for v in builds if v.is_latest and v.release_id in undone], "latest names what is in place"
+            in_place = [gate for gate in self.GATES if self._is_in_place(gate, release)]
+            if in_place:
+                assert state.phase not in ("superseded", "rolled_back"), f"{release} is in {in_place}"
 
     @invariant()
     def what_is_pending_can_still_be_decided(self) -> None:
         for request in pending_approvals(self.world.cd()):
             assert not self.world.cd().log.state(request.release).ended
-            assert request == self._request(request.release)
+            assert request == self._request(request.release, request.target)
 
     # How it is done
 
@@ -308,12 +325,19 @@ class Lifecycle(RuleBasedStateMachine):
         with self._process(kill):
             self.world.cd().log.append(release, smoke_of(release, ok=ok, target=where))
 
-    def _ask(self, release: Release, *, full_refresh: bool = False, kill: Kill = None) -> None:
+    def _ask(self, release: Release, *, full_refresh: bool = False, kill: Kill = None, target: str = "prod") -> None:
         with self._process(kill):
-            self.world.ask(release, full_refresh=full_refresh)
+            self.world.ask(release, target=target, full_refresh=full_refresh)
 
-    def _decide(self, release: Release, who: str, yes: bool, kill: Kill) -> None:
-        request = self._request(release)
+    def _promote(self, release: Release, gate: str) -> None:
+        """What a release does on a good day in a gated target before production."""
+        self._ask(release, target=gate)
+        self._decide(release, OWNER, True, None, target=gate)
+        self._deploy(release, None, target=gate)
+        self._smoke(release, True, gate, None)
+
+    def _decide(self, release: Release, who: str, yes: bool, kill: Kill, *, target: str = "prod") -> None:
+        request = self._request(release, target)
         if request is not None:
             with self._process(kill):
                 if yes:
@@ -321,25 +345,34 @@ class Lifecycle(RuleBasedStateMachine):
                 else:
                     reject(self.world.cd(who), request, reason="no")
 
-    def _deploy(self, release: Release, kill: Kill, meanwhile: Callable[[], None] | None = None, at: int = 0) -> None:
-        self.deploys.append(Deploy(release))
+    def _deploy(
+        self,
+        release: Release,
+        kill: Kill,
+        meanwhile: Callable[[], None] | None = None,
+        at: int = 0,
+        *,
+        target: str = "prod",
+    ) -> None:
+        self.deploys.append(Deploy(release, target))
         try:
             with self._process(kill, meanwhile, at):
-                build_release(self.world.cd(), release, target="prod")
-                assert self.world.tables.rows(ORDERS) == [self.deploys[-1].approved["orders"]]
+                build_release(self.world.cd(), release, target=target)
+                assert self.world.tables.rows(relation(target, "orders")) == [self.deploys[-1].approved["orders"]]
         finally:
             self.deploys.pop()
 
     def _roll_back(
         self, release: Release, kill: Kill, meanwhile: Callable[[], None] | None, at: int, *,
-        part: str, new_tables: NewTables, discard: bool,
+        part: str, new_tables: NewTables, discard: bool, target: str = "prod",
     ) -> None:  # fmt: skip
         cd = self.world.cd(OWNER)
         if self._is_deploying(release):
             discard = False  # a person says by it that no run of the release is left
         with self._process(kill, meanwhile, at):
             parts = {part: ["orders"]} if part else {}
-            plan = plan_restore(cd, release, new_tables=new_tables, **parts)
+            named = None if len(self.GATES) == 1 else target
+            plan = plan_restore(cd, release, target=named, new_tables=new_tables, **parts)
             result = restore(cd, plan, seal=plan.seal, discard_later_writes=discard)
             smoke_after_restore(cd, release, result)
 
@@ -380,11 +413,9 @@ class Lifecycle(RuleBasedStateMachine):
             self.seen.update(row.kind for row in rows)
             for row in rows:
                 payload = json.loads(row.payload or "{}")
-                if payload.get("target", "prod") == "prod":
-                    before = self.known[row.release_id]
-                    self.known[row.release_id] = before.after(row.kind, payload)
-                    if row.kind == "rolled_back" and before.before_claim is not None and not payload["complete"]:
-                        self.seen["given_back"] += self.known[row.release_id].before_claim is None
+                for n, gate in enumerate(self.GATES):
+                    if (payload.get("target") or gate) == gate:
+                        self._known(gate, row, payload, first=self.GATES[:n])
         if not self.processes:
             return
         process = self.processes[-1]
@@ -396,6 +427,17 @@ class Lifecycle(RuleBasedStateMachine):
         if process.kill == (process.written, when):
             process.is_dead = True
             raise Killed
+
+    def _known(self, gate: str, row: LogRow, payload: Mapping[str, Any], *, first: Sequence[str]) -> None:
+        key = gate, row.release_id
+        before = self.known[key]
+        self.known[key] = after = before.after(row.kind, payload)
+        if row.kind == "deploying":
+            self.at_claim[key] = [self.known[earlier, row.release_id] for earlier in first]
+        if row.kind == "rolled_back" and payload["complete"]:
+            self.undone.add(key)
+        elif row.kind == "rolled_back" and before.before_claim is not None:
+            self.seen["given_back"] += after.before_claim is None
 
     def _point(self) -> None:
         """Between any look at the log and what follows, and before any event, something else may happen."""
@@ -411,8 +453,8 @@ class Lifecycle(RuleBasedStateMachine):
             act()
 
     def _statement(self, target: str, _relation: RelationName) -> None:
-        """The promises at every statement that changes production."""
-        if target != "prod":
+        """The promises at every statement that changes a gated target."""
+        if target not in self.GATES:
             return
         process = self.processes[-1]
         meanwhile, process.meanwhile = process.meanwhile, None  # nothing happens while this looks
@@ -421,19 +463,28 @@ class Lifecycle(RuleBasedStateMachine):
 
     def _check(self, deploy: Deploy) -> None:
         deploy.has_begun = True
-        release = deploy.release
+        release, target = deploy.release, deploy.target
         cd = self.world.cd()
         log = cd.log.read(release)
-        state = log.state.of("prod")
+        state = log.state.of(target)
         assert state.deployment == "deploying"
-        assert not [d for d in self.deploys[:-1] if d.has_begun], "one deployer at a time"
-        assert not unfinished(log.events), "no rollback is under way"
-        points = [e for e in log.of(release.id, kinds=(RestorePoint.KIND,)) if e.version > state.claimed]
+        others = [d for d in self.deploys[:-1] if d.has_begun and d.target == target]
+        assert not others, "one deployer at a time"
+        assert not unfinished(log.events, target=target), "no rollback is under way"
+        for known in self.at_claim[target, release.id]:
+            assert known.is_in_production and not known.is_partly_back, "it is in place in every target before"  # noqa: PT018
+        for gate in self.GATES[: self.GATES.index(target)]:
+            assert release.id not in unfinished(log.events, target=gate), "it is not being taken from one before"
+        points = [
+            e
+            for e in log.of(release.id, kinds=(RestorePoint.KIND,))
+            if e.version > state.claimed and e.payload["target"] == target
+        ]
         assert points, "the restore point is in the log first"
         # Who answers between the deploy's last look, after its claim, and its first statement answers too late.
-        claimed = max(e.version for e in log.of(release.id, kinds=("deploying",)))
+        claimed = max(e.version for e in log.of(release.id, kinds=("deploying",)) if e.payload["target"] == target)
         then = replace(log, events=tuple(e for e in log.events if e.version < claimed))
-        request = next(r for r in reversed(then.all(ApprovalRequest)) if r.target == "prod")
+        request = next(r for r in reversed(then.all(ApprovalRequest)) if r.target == target)
         decision = next(d for d in then.all(Decision) if d.seal == request.seal)
         assert decision.outcome == "approved", "nothing is built that was not approved"
         rejected = [d for d in then.all(Decision) if d.outcome == "rejected"]
@@ -449,19 +500,76 @@ class Lifecycle(RuleBasedStateMachine):
             e.version for e in log.of(release.id, kinds=("approval_requested",)) if e.payload["seal"] == request.seal
         ]
         assert any(built[0] < v < asked[-1] for v in tested), "what is built was smoke-tested"
-        newer = [s.of("prod").deployment for _, s in log.after(release)]
+        newer = [s.of(target).deployment for _, s in log.after(release)]
         assert not {"deployed", "failed"} & set(newer), "an older release does not overwrite a newer one"
 
-    def _request(self, release: Release) -> ApprovalRequest | None:
-        return self.world.cd().log.last(release, ApprovalRequest)
+    def _request(self, release: Release, target: str = "prod") -> ApprovalRequest | None:
+        asked = self.world.cd().log.all(release, ApprovalRequest)
+        return next((request for request in reversed(asked) if request.target == target), None)
+
+    def _is_in_place(self, gate: str, release: Release) -> bool:
+        known = self.known[gate, release.id]
+        return known.is_in_production and not known.is_partly_back
 
     def _is_deploying(self, release: Release) -> bool:
         return any(d.release.id == release.id for d in self.deploys)
 
 
-def attack(*, examples: int, steps: int, derandomize: bool, shrinks: bool = False) -> None:
+class TwoGates(Lifecycle):
+    """The same with a gated target before production, in which anything may happen as well."""
+
+    GATES = ("uat", "prod")
+    SETTINGS = "targets: {stg: {}, uat: {gate: approval, defer_to: stg}, prod: {gate: approval, defer_to: stg}}"
+    seen: ClassVar[Counter[str]] = Counter()
+
+    @rule(pick=PICK)
+    def promote(self, pick: int) -> None:
+        self._promote(self._picked(pick), "uat")
+
+    @rule(pick=PICK, ok=st.booleans(), kill=KILLS)
+    def smoke_first(self, pick: int, ok: bool, kill: Kill) -> None:
+        self._smoke(self._picked(pick), ok, "uat", kill)
+
+    @rule(pick=PICK, yes=st.booleans(), kill=KILLS)
+    def decide_first(self, pick: int, yes: bool, kill: Kill) -> None:
+        self._decide(self._picked(pick), OWNER, yes, kill, target="uat")
+
+    @rule(pick=PICK, other=PICK, meanwhile=st.sampled_from(["", "promote", "roll back", "smoke"]), at=st.integers(1, 9),
+          kill=KILLS)  # fmt: skip
+    def deploy_while_the_first_changes(self, pick: int, other: int, meanwhile: str, at: int, kill: Kill) -> None:
+        self._deploy(self._picked(pick), kill, self._in_first(meanwhile, self._picked(other)), at)
+
+    @rule(pick=PICK, other=PICK, meanwhile=st.sampled_from(["", "deploy", "roll back"]), at=st.integers(1, 9),
+          kill=KILLS)  # fmt: skip
+    def deploy_to_the_first(self, pick: int, other: int, meanwhile: str, at: int, kill: Kill) -> None:
+        act = self._other(meanwhile, self._picked(other))
+        self._deploy(self._picked(pick), kill, act, at, target="uat")
+
+    @rule(pick=PICK, other=PICK, part=st.sampled_from(["", "", "only", "skip"]), discard=st.booleans(),
+          meanwhile=st.sampled_from(["", "", "deploy", "roll back"]), at=st.integers(1, 8), kill=KILLS)  # fmt: skip
+    def roll_back_the_first(
+        self, pick: int, other: int, part: str, discard: bool, meanwhile: str, at: int, kill: Kill
+    ) -> None:
+        act = self._other(meanwhile, self._picked(other))
+        release = self._picked(pick)
+        self._roll_back(release, kill, act, at, part=part, new_tables="drop", discard=discard, target="uat")
+
+    def _in_first(self, action: str, release: Release) -> Callable[[], None] | None:
+        actions: dict[str, Callable[[], None]] = {
+            "promote": lambda: None if self._is_deploying(release) else self._promote(release, "uat"),
+            "roll back": lambda: self._roll_back(
+                release, None, None, 0, part="", new_tables="drop", discard=True, target="uat"
+            ),
+            "smoke": lambda: self._smoke(release, False, "uat", None),
+        }
+        return actions.get(action)
+
+
+def attack(
+    machine: type[Lifecycle] = Lifecycle, *, examples: int, steps: int, derandomize: bool, shrinks: bool = False
+) -> None:
     run_state_machine_as_test(
-        Lifecycle,
+        machine,
         settings=settings(
             max_examples=examples,
             stateful_step_count=steps,
@@ -488,6 +596,15 @@ def test_no_interleaving_breaks_a_promise() -> None:
     assert [what for what in EVERYTHING.split() if not Lifecycle.seen[what]] == [], "the attack reaches everything"
 
 
+def test_no_interleaving_in_two_gated_targets_breaks_a_promise() -> None:
+    TwoGates.seen.clear()
+    attack(TwoGates, examples=25, steps=25, derandomize=True)
+    # The rest takes more examples; `test_no_interleaving_of_many_breaks_a_promise` has them.
+    reached = set(EVERYTHING.split()) - {"rejected", "claim_withdrawn"}
+    assert [what for what in sorted(reached) if not TwoGates.seen[what]] == [], "the attack reaches this much"
+
+
 @pytest.mark.deep
-def test_no_interleaving_of_many_breaks_a_promise() -> None:
-    attack(examples=300, steps=40, derandomize=False, shrinks=True)
+@pytest.mark.parametrize("machine", [Lifecycle, TwoGates])
+def test_no_interleaving_of_many_breaks_a_promise(machine: type[Lifecycle]) -> None:
+    attack(machine, examples=300, steps=40, derandomize=False, shrinks=True)

@@ -248,6 +248,16 @@ def test_a_rollback_of_the_last_target_leaves_the_first(releases: Releases) -> N
     assert (releases.cd().log.newest_in("uat"), releases.cd().log.newest_in("prod")) == (second, first)
 
 
+def test_latest_passes_over_what_was_rolled_back_in_its_own_target_alone(releases: Releases) -> None:
+    first, second, third = (in_both(releases, n) for n in (1, 2, 3))
+    undone(releases, third, "prod")
+    undone(releases, second, "prod")
+    assert (latest(releases, "uat"), latest(releases, "prod")) == (third.id, first.id)
+    fourth = in_both(releases, 4)
+    undone(releases, fourth, "prod")
+    assert (latest(releases, "uat"), latest(releases, "prod")) == (fourth.id, first.id)
+
+
 def test_a_rollback_of_the_first_target_leaves_the_last(releases: Releases) -> None:
     first, second = in_both(releases, 1), in_both(releases, 2)
     undone(releases, second, "uat")

@@ -38,7 +38,6 @@ STATE_FIELDS = {
     "by": "STRING",
     "project_digest": "STRING",
     "approvers": "STRING",
-    "state_target": "STRING",
     "only": "ARRAY<STRING>",
 }
 ADDED = ("summary", "ok")
