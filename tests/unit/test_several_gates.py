@@ -243,6 +243,7 @@ def test_a_rollback_of_the_last_target_leaves_the_first(releases: Releases) -> N
     assert rows(releases) == (text(2), text(1))
     assert deployments(releases, second) == ("deployed", "rolled_back")
     assert releases.cd().log.state(second).phase == "deployed", "it is in uat"
+    assert "uat: deployed, prod: rolled back" in str(releases.cd().log.history())
     assert (latest(releases, "uat"), latest(releases, "prod")) == (second.id, first.id)
     assert (releases.cd().log.last_good("uat"), releases.cd().log.last_good("prod")) == (second, first)
     assert (releases.cd().log.newest_in("uat"), releases.cd().log.newest_in("prod")) == (second, first)
