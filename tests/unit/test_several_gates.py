@@ -328,6 +328,16 @@ def test_what_a_rollback_erased_of_a_newer_release_is_said_of_its_target_alone(r
     assert releases.cd().log.last_good("prod") == newer
 
 
+def test_nothing_is_erased_of_a_newer_release_that_was_rolled_back_in_that_target(releases: Releases) -> None:
+    older, newer = in_both(releases, 1), in_both(releases, 2)
+    undone(releases, newer, "uat")
+    releases.tables.insert(UAT, "somebody else")
+    plan = plan_restore(releases.cd(), older, target="uat", new_tables="drop")
+    assert plan.later_writes
+    restore(releases.cd(), plan, seal=plan.seal, discard_later_writes=True)
+    assert releases.cd().log.state(newer).partly_rolled_back == ()
+
+
 def test_the_smoke_test_after_a_rollback_is_of_the_target_that_was_rolled_back(releases: Releases) -> None:
     in_both(releases, 1)
     release = in_both(releases, 2)
@@ -436,6 +446,20 @@ def test_production_is_rolled_back_while_a_release_is_being_deployed_to_the_targ
     newer = staged(releases, 3)
     with pytest.raises(ReleaseError, match="is deploying to uat"):
         releases.promoted(newer, "uat")
+
+
+def test_production_is_rolled_back_while_another_release_is_being_deployed_to_the_target_before(
+    releases: Releases,
+) -> None:
+    in_both(releases, 1)
+    bad = in_both(releases, 2)
+    newer = staged(releases, 3)
+    releases.approve(releases.ask(newer, target="uat"))
+    killed_deploy(releases, newer, "uat")
+    with pytest.raises(RestoreRefused, match="is deploying to uat"):
+        undone(releases, bad, "uat")
+    undone(releases, bad, "prod")
+    assert releases.tables.rows(PROD) == text(1)
 
 
 # Overtaken in one target
