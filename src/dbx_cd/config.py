@@ -118,8 +118,7 @@ class CdConfig:
                     where=path,
                     next_step=f"declare it under `targets`, or use one of {', '.join(config.targets)}",
                 )
-        for name in config.gates:
-            _refuse_disorder(name, config.targets[name].defer_to, config.gates, where=path)
+        refuse_disorder(config.targets, where=path)
         try:
             RelationName.parse(config.release_log)
         except DbxCdError as exc:
@@ -164,17 +163,23 @@ class CdConfig:
         return staging
 
 
-def _refuse_disorder(name: str, defer_to: str | None, gates: tuple[str, ...], *, where: Path) -> None:
-    """A gated target defers to what is built before it: an open target, or a gated one that is listed before it."""
-    if defer_to not in gates or gates.index(defer_to) < gates.index(name):
-        return
-    later = "itself" if defer_to == name else f"{defer_to!r}, which is listed after it"
-    raise ConfigError(
-        f"gated target {name!r} defers to {later}",
-        where=where,
-        next_step="list `targets` in the order in which a release is promoted; a gated target defers to an open one, "
-        "or to a gated one that is listed before it",
-    )
+def refuse_disorder(targets: Mapping[str, TargetConfig], *, where: Path) -> None:
+    """A gated target defers to what is built before it: an open target, or a gated one that is listed before it.
+
+    Raises:
+        ConfigError: it defers to itself, or to one that comes later.
+    """
+    gates = [name for name, target in targets.items() if target.gate is not None]
+    for name in gates:
+        before = targets[name].defer_to
+        if before in gates and gates.index(before) >= gates.index(name):
+            later = "itself" if before == name else f"{before!r}, which is listed after it"
+            raise ConfigError(
+                f"gated target {name!r} defers to {later}",
+                where=where,
+                next_step="list `targets` in the order in which a release is promoted; a gated target defers to an "
+                "open one, or to a gated one that is listed before it",
+            )
 
 
 def dbt_metadata_variables() -> dict[str, str]:

@@ -561,7 +561,7 @@ class Notebook:
         """What it prints."""
         printed = io.StringIO()
         monkeypatch.setattr(dbx_cd, "open_cd", lambda *_args, **_how: cd)
-        monkeypatch.setattr(dbx_cd, "resume", lambda _workspace, release: f"resumed {release.id}")
+        monkeypatch.setattr(dbx_cd, "resume", lambda _workspace, release, target: f"resumed {release.id} at {target}")
         names = {name: lambda *_declared: None for name in ("text", "dropdown", "combobox")} | {
             "get": lambda name: widgets.get(name, DEFAULTS.get(name, ""))
         }
@@ -590,7 +590,7 @@ def test_the_notebook_approve_decides_about_one_target_at_a_time(
     with pytest.raises(SystemExit, match=rf"does not wait for a decision for stg; these do: {first.id} for "):
         notebook.run(cd, monkeypatch, release_id=first.id, target="stg", seal=of_prod.seal)
     printed = notebook.run(cd, monkeypatch, release_id=first.id, target="prod", seal=of_prod.seal)
-    assert f"resumed {first.id}" in printed
+    assert f"resumed {first.id} at prod" in printed
     assert pending_approvals(releases.cd()) == [of_uat]
     assert "rejected" in notebook.run(cd, monkeypatch, release_id=first.id, reject_because="wrong"), "one is left"
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from dbx_cd.config import FILE_NAME, CdConfig, TargetConfig
+from dbx_cd.config import FILE_NAME, CdConfig, TargetConfig, refuse_disorder
 from dbx_cd.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def settle(config: CdConfig, *sources: Standing) -> CdConfig:
         The settings; `overruled` says what the file has and does not count.
 
     Raises:
-        ConfigError: a target is gated, and nobody says what is built and tested before it.
+        ConfigError: a target is gated, and nobody says what is built and tested before it, or that is what comes later.
     """
     overruled = list(config.overruled)
     for name in _NAMES:
@@ -73,12 +73,14 @@ def settle(config: CdConfig, *sources: Standing) -> CdConfig:
                 )
     order = tuple(dict.fromkeys(gate for source in sources for gate in source.gates))
     gates = [name for name, target in targets.items() if target.gate is not None]
-    promoted = [*order, *(name for name in gates if name not in order)]
+    in_turn = iter(order)
+    promoted = [next(in_turn) if name in order else name for name in gates]
     known = [name for name in config.gates if name in order]
     if known != [name for name in order if name in known]:
         overruled.append(f"the gates come in the order {', '.join(known)} in {FILE_NAME}; {', '.join(order)} counts")
     in_order = {name: target for name, target in targets.items() if target.gate is None}
     in_order |= {name: targets[name] for name in promoted}
+    refuse_disorder(in_order, where=config.project_dir / FILE_NAME)
     return replace(config, targets=in_order, overruled=tuple(overruled))
 
 
