@@ -251,6 +251,18 @@ def test_a_submodule_that_is_not_as_the_commit_has_it_is_refused(with_submodule:
         project_files(with_submodule)
 
 
+def test_a_submodule_that_dbt_reads_a_folder_of_is_refused_where_it_is_not_as_the_commit_has_it(
+    tmp_path: Path, project: Path
+) -> None:
+    commit(fill(tmp_path / "other", {"models/shared.sql": "select 3"}))
+    git(project, "submodule", "--quiet", "add", str(tmp_path / "other"), "other")
+    fill(project, {"dbt_project.yml": "name: shop\nmodel-paths: [models, other/models]\n"})
+    commit(project)
+    fill(project / "other", {"models/new.sql": ""})
+    with pytest.raises(ConfigError, match="other differs from the commit"):
+        project_files(project)
+
+
 # Links
 
 

@@ -172,6 +172,29 @@ def test_packages_that_a_team_commits_are_not_installed_anew(releases: Releases)
     assert "dbt_packages/utils/macros/m.sql" in releases.dbt.seen[1]
 
 
+def test_a_file_that_keeps_the_folder_of_packages_in_git_is_no_package(releases: Releases) -> None:
+    fill(releases.project, {"dbt_packages/.gitkeep": ""})
+    releases.cd()
+    commit(releases.project)
+    releases.deployed()
+    assert commands(releases) == ["deps", "build", "ls", "build"]
+
+
+def test_a_package_that_dbt_links_to_what_is_outside_of_the_repository_is_refused(
+    releases: Releases, tmp_path: Path
+) -> None:
+    class Rendering(MemoryHub):
+        def install(self, project: Path) -> DbtOutcome:
+            (project / "dbt_packages").mkdir()
+            (project / "dbt_packages" / "shared").symlink_to(fill(tmp_path / "elsewhere", SHARED))
+            return DbtOutcome(True)
+
+    packages(releases, {"local": "{{ env_var('WHERE') }}"})
+    releases.dbt.hub = Rendering()
+    with pytest.raises(ConfigError, match=r"the package shared is .*elsewhere, outside of the repository"):
+        releases.build(releases.open())
+
+
 def test_where_dbt_installs_nothing_production_does_not_ask_again(releases: Releases) -> None:
     fill(releases.project, {"packages.yml": "packages: []\n{# #}projects: [{name: other}]\n"})
 
