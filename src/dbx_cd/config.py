@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -147,6 +147,11 @@ class CdConfig:
             )
         return self.targets[name]
 
+    @property
+    def gates(self) -> tuple[str, ...]:
+        """The gated targets, in promotion order."""
+        return tuple(name for name, target in self.targets.items() if target.gate is not None)
+
     def staging_of(self, name: str) -> str:
         """The target that is built and tested before a gated one, and whose artifacts that one defers to.
 
@@ -185,6 +190,11 @@ def refuse_disorder(targets: Mapping[str, TargetConfig], *, where: Path) -> None
 def dbt_metadata_variables() -> dict[str, str]:
     """The variables that dbt writes into the metadata of every artifact (dbt-common: DBT_ENV_CUSTOM_ENV_*)."""
     return {name: value for name, value in os.environ.items() if name.startswith("DBT_ENV_CUSTOM_ENV_")}
+
+
+def variables_set(names: Iterable[str]) -> list[str]:
+    """Which of these environment variables have a value."""
+    return [name for name in names if os.environ.get(name)]
 
 
 def warm_dbt_address() -> Path | None:

@@ -51,7 +51,8 @@ def request_approval(
         cmd: "build" or "run".
 
     Raises:
-        ConfigError: another command, since nothing else may change a gated target; or the target defers to nothing.
+        ConfigError: another command, or a flag among the selection, since nothing else may change a gated target; or
+            the target defers to nothing.
         ApprovalRequired: there is nothing to approve yet: no build, no smoke report, or a failed one; or it is not in
             place in every gated target that comes first.
         ApprovalSuperseded: a newer release has overtaken this one.
@@ -70,6 +71,7 @@ def request_approval(
         full_refresh=full_refresh,
         favor_state=cd.config.policies.untagged_changes == "read_staging",
     )
+    selection.refuse_flags()
     smoke = passed_smoke(log, staging)
     staged = cd.store.find(staging, release.id)
     asked = newest_request(log, target)

@@ -144,7 +144,7 @@ def newest_request(log: LogReading, target: str) -> ApprovalRequest | None:
 
 
 def deployable(cmd: str) -> str:
-    """The command, if it is one that may change a gated target.
+    """The command, if it is one that may build a release, be the target gated or open.
 
     Raises:
         ConfigError: it is not.
@@ -152,7 +152,7 @@ def deployable(cmd: str) -> str:
     if cmd not in DEPLOYABLE_COMMANDS:
         words = " or ".join(DEPLOYABLE_COMMANDS)
         raise ConfigError(
-            f"a gated target is built by {words}, not by {cmd!r}",
+            f"a release is built by {words}, not by {cmd!r}",
             where="parameter cmd",
             next_step="give what to build as select and exclude, so that it can be approved",
         )

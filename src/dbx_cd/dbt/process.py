@@ -8,10 +8,37 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from dbx_cd.config import warm_dbt_address
+from dbx_cd.config import variables_set, warm_dbt_address
+from dbx_cd.errors import ConfigError
 from dbx_cd.warm.client import NotWarm, Process, WarmProcess
 
 _log = logging.getLogger(__name__)
+
+# The options of dbt-core 1.11 (`cli/params.py`) that dbt also reads from the environment and that change what is built,
+# of which nodes, from what, or what counts as built. The others are about its output, or run_dbt gives them itself.
+CHANGE_A_BUILD = (
+    "FULL_REFRESH", "EMPTY", "SAMPLE", "EVENT_TIME_START", "EVENT_TIME_END", "RESOURCE_TYPES",
+    "EXCLUDE_RESOURCE_TYPES", "INDIRECT_SELECTION", "STATE", "ARTIFACT_STATE_PATH", "DEFER", "DEFER_STATE",
+    "DEFER_TO_STATE", "FAVOR_STATE", "FAVOR_STATE_MODE", "PROFILE", "STORE_FAILURES", "EXPORT_SAVED_QUERIES",
+    "INCLUDE_SAVED_QUERY", "WARN_ERROR", "WARN_ERROR_OPTIONS", "FAIL_FAST", "PARTIAL_PARSE_FILE_PATH",
+    "UPLOAD_TO_ARTIFACTS_INGEST_API",
+)  # fmt: skip
+
+
+def refuse_flags_of_environment() -> None:
+    """Make sure that no environment variable changes what dbt builds: a release is what was sealed, and nothing else.
+
+    Raises:
+        ConfigError: one does.
+    """
+    found = variables_set(f"DBT_{part}{name}" for part in ("ENGINE_", "") for name in CHANGE_A_BUILD)
+    if found:
+        raise ConfigError(
+            f"{', '.join(found)} would change what dbt builds, unseen by whoever approves it",
+            where="environment of the task",
+            next_step="unset it on the cluster; say it by the task's parameters, or under `flags` in dbt_project.yml, "
+            "which is approved with the project",
+        )
 
 
 def start_dbt(args: Sequence[str], *, cwd: Path, warm_parent: Path | None = None) -> Process:

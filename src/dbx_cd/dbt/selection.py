@@ -21,6 +21,14 @@ COMMANDS = (
     "run-operation", "seed", "show", "snapshot", "source freshness", "test",
 )  # fmt: skip
 
+# What run_dbt gives dbt itself: once more in `cmd`, one of the two would be ignored, or dbt would go by another state.
+_OWN_FLAGS = (
+    "--target", "--profile", "--profiles-dir", "--project-dir", "--target-path", "--log-path", "--log-format",
+    "--state", "--defer-state",
+)  # fmt: skip
+_OWN_SHORT = "t"
+_SHORT_WITH_VALUE = "smor"  # dbt-core 1.11, `cli/params.py`: what follows in the word is their value
+
 # `a,b` is an intersection; `2+a` and `@a` say already which ancestors.
 _NO_PARENTS_OF = re.compile(r",|^@|^\d+\+")
 
@@ -54,8 +62,10 @@ class Selection:
             state_path: folder with the state manifest.
 
         Raises:
-            ConfigError: parameters that do not go together, or a state folder without a manifest.
+            ConfigError: parameters that do not go together, a term that dbt would take for a flag, or a state folder
+                without a manifest.
         """
+        self.refuse_flags()
         if self.with_parents not in get_args(WithParents):
             words = ", ".join(get_args(WithParents))
             raise ConfigError(f"with_parents must be one of {words}, not {self.with_parents!r}")
@@ -75,6 +85,23 @@ class Selection:
         flags += ["--vars", json.dumps(dict(self.vars))] if self.vars else []
         return flags
 
+    def refuse_flags(self) -> None:
+        """Make sure that `select` and `exclude` hold terms alone: dbt takes whatever begins with `-` for a flag.
+
+        Records of selections are read without this, so that a log stays readable whatever it holds.
+
+        Raises:
+            ConfigError: a term begins with `-`.
+        """
+        for name, terms in (("select", self.select), ("exclude", self.exclude)):
+            flag = next((term for term in (terms or "").split() if term.startswith("-")), None)
+            if flag is not None:
+                raise ConfigError(
+                    f"{name} holds {flag!r}, which dbt would take for a flag, not for a node",
+                    where=f"parameter {name}",
+                    next_step="name nodes alone; flags have parameters of their own, such as full_refresh",
+                )
+
     def differing(self, asked: Selection) -> list[str]:
         """The names of what `asked` sets otherwise; what it leaves at its default asks for nothing."""
         nothing = Selection()
@@ -86,10 +113,11 @@ class Selection:
 
 
 def check_command(cmd: str) -> list[str]:
-    """Split a command into words and make sure that dbt has it.
+    """Split a command into words and make sure that dbt has it, and that it leaves `run_dbt`'s own flags alone.
 
     Raises:
-        ConfigError: no such command; the message suggests the nearest one.
+        ConfigError: no such command, of which the message suggests the nearest one; or a word says once more what
+            `run_dbt` says by its parameters.
     """
     try:
         words = shlex.split(cmd)
@@ -102,7 +130,22 @@ def check_command(cmd: str) -> list[str]:
             where="parameter cmd",
             next_step=f"did you mean {near[0]!r}?" if near else f"use one of {', '.join(COMMANDS)}",
         )
+    own = next((word for word in words if _is_own_flag(word)), None)
+    if own is not None:
+        raise ConfigError(
+            f"{own!r} in the command {cmd!r} is a flag that run_dbt gives dbt itself",
+            where="parameter cmd",
+            next_step="use the parameters target, project_dir, profiles_dir, work_dir, state_path and defer",
+        )
     return words
+
+
+def _is_own_flag(word: str) -> bool:
+    """Whether a word is such a flag, also with its value (`--target=prod`, `-tprod`) or among short ones (`-xt`)."""
+    if word.startswith("--") or not word.startswith("-"):
+        return word.partition("=")[0] in _OWN_FLAGS
+    switches = re.split(f"[{_SHORT_WITH_VALUE}]", word[1:], maxsplit=1)[0]
+    return _OWN_SHORT in switches
 
 
 def command_name(words: list[str]) -> str:

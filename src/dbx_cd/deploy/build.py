@@ -22,6 +22,7 @@ from dbx_cd.dbt.artifacts import Manifest
 from dbx_cd.dbt.effects import BuildEffects, affected_relations
 from dbx_cd.dbt.invocation import DbtRun, install_packages, run_dbt
 from dbx_cd.dbt.packages import needs_deps
+from dbx_cd.dbt.process import refuse_flags_of_environment
 from dbx_cd.dbt.project import COPY, LocalProject
 from dbx_cd.dbt.selection import Selection, WithParents
 from dbx_cd.dbt.warm_parent import warm_dbt
@@ -113,12 +114,16 @@ def build_release(
         profiles_dir: folder with `profiles.yml`; by default the project's own.
 
     Raises:
+        ConfigError: another command, a flag among the selection, or an environment variable that changes the build.
         ApprovalRequired: the target is gated and there is no valid approval.
         ReleaseSuperseded, ReleaseError: the release is over, or another one is deploying.
         ConfigError: the project's files are not as the commit has them, or no archive can hold them.
         SetupError: another dbt is installed than the one that staging was built with.
         DbtFailed: dbt failed; `.result` is the `DbtRun`, whose artifacts are published.
     """
+    selection = Selection(deployable(cmd), select or None, exclude or None, with_parents, full_refresh)
+    selection.refuse_flags()
+    refuse_flags_of_environment()
     cd.config.target(target)  # one that is not known is refused
     gated = target in cd.config.gates
     if not gated:
@@ -128,7 +133,6 @@ def build_release(
             refuse_over(release, log.state)
             # This task may write the store, which somebody who rolled a release back may not.
             settle_latest(cd.store, log, cd.config.gates)
-    selection = Selection(cmd, select or None, exclude or None, with_parents, full_refresh)
     _log.info("%s: building into %s", release, target)
     with tempfile.TemporaryDirectory(prefix="dbx_cd-", ignore_cleanup_errors=True) as folder:
         work = Path(folder)
@@ -202,7 +206,6 @@ def _refused(run: DbtRun, folder: Path) -> list[Refusal]:
 def _build_gated(
     cd: Cd, release: Release, asked: Selection, *, target: str, work: Path, profiles_dir: str | Path | None
 ) -> BuildResult:
-    deployable(asked.cmd)
     request, _ = approved_request(cd, release, target=target)
     _refuse_other_parameters(asked, request)
     # The very version that was approved: staging may have been built again since this was asked.

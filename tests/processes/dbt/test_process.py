@@ -18,7 +18,7 @@ from dbt_projects import manifest, shop
 from dbx_cd import run_dbt
 from dbx_cd.config import WARM_DBT
 from dbx_cd.dbt import warm_parent as warm_parent_module
-from dbx_cd.dbt.process import start_dbt
+from dbx_cd.dbt.process import CHANGE_A_BUILD, start_dbt
 from dbx_cd.warm.client import WarmProcess
 from dbx_cd.warm.parent import WarmParent
 
@@ -174,3 +174,19 @@ def _leads_to(link: Path, folder: Path) -> bool:
         return link.readlink() == folder
     except OSError:
         return False
+
+
+def test_every_environment_variable_that_dbt_reads_for_an_option_is_known_here() -> None:
+    from dbt.cli.params import KNOWN_ENV_VARS
+
+    output = (
+        "CACHE_SELECTED_ONLY", "CLEAN_PROJECT_FILES_ONLY", "DEBUG", "HOST", "INTROSPECT", "LOG_CACHE_EVENTS",
+        "LOG_FILE_MAX_BYTES", "LOG_FORMAT", "LOG_FORMAT_FILE", "LOG_LEVEL", "LOG_LEVEL_FILE", "LOG_PATH",
+        "MACRO_DEBUGGING", "NO_PRINT", "PARTIAL_PARSE", "PARTIAL_PARSE_FILE_DIFF", "POPULATE_CACHE", "PRINT",
+        "PRINTER_WIDTH", "QUIET", "SEND_ANONYMOUS_USAGE_STATS", "SHOW_RESOURCE_REPORT", "SINGLE_THREADED", "SQLPARSE",
+        "STATIC_PARSER", "USE_COLORS", "USE_COLORS_FILE", "USE_EXPERIMENTAL_PARSER", "USE_FAST_TEST_EDGES",
+        "VERSION_CHECK", "WRITE_JSON",
+    )  # fmt: skip
+    by_parameter = ("TARGET", "TARGET_PATH", "PROFILES_DIR", "PROJECT_DIR")
+    known = {variable.name.removeprefix("DBT_ENGINE_") for variable in KNOWN_ENV_VARS}
+    assert known == {*CHANGE_A_BUILD, *output, *by_parameter}

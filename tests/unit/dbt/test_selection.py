@@ -125,3 +125,40 @@ def test_what_differs_is_named_and_what_is_not_asked_for_does_not_differ() -> No
     assert approved.differing(Selection(select="tag:deploy")) == []
     asked = Selection(cmd="run", select="everything", exclude="orders", vars={"a": 1})
     assert approved.differing(asked) == ["cmd", "select", "vars"]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"select": "tag:deploy --full-refresh"},
+        {"select": "-f"},
+        {"select": "tag:deploy\t--target prod", "with_parents": "all"},
+        {"exclude": "x --vars {a:1} --empty"},
+        {"exclude": "--"},
+    ],
+)
+def test_a_flag_among_selected_or_excluded_nodes_never_reaches_dbt(given: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match="would take for a flag"):
+        flags(**given)
+
+
+def test_a_dash_inside_of_a_name_is_no_flag() -> None:
+    assert flags(select="tag:a-b path:models/-x") == ["--select", "tag:a-b", "path:models/-x"]
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "--target prod", "--target=prod", "-t prod", "-tprod", "-xft prod", "--profile other", "--profiles-dir /x",
+        "--project-dir=/x", "--target-path /x", "--log-path /x", "--log-format text", "--state /x",
+        "--defer-state=/x",
+    ],
+)  # fmt: skip
+def test_a_command_may_not_say_again_what_run_dbt_says_by_its_parameters(word: str) -> None:
+    with pytest.raises(ConfigError, match="a flag that run_dbt gives dbt itself"):
+        check_command(f"build {word}")
+
+
+@pytest.mark.parametrize("word", ["--threads 2", "-x", "-stag:t", "-s tag:t", "-mt", "--exclude other", "-q"])
+def test_a_command_may_carry_other_flags(word: str) -> None:
+    assert check_command(f"build {word}")[0] == "build"

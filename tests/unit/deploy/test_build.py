@@ -248,6 +248,45 @@ def test_nothing_but_build_and_run_changes_a_gated_target(releases: Releases, cm
     assert kinds(releases) == []
 
 
+@pytest.mark.parametrize(
+    "cmd", ["build --target prod", "run-operation drop_it", "build --vars {a:1}", "seed", " build"]
+)
+def test_nothing_but_build_and_run_builds_staging(releases: Releases, cmd: str) -> None:
+    with pytest.raises(ConfigError, match="is built by build or run"):
+        build_release(releases.cd(), releases.open(), target="stg", cmd=cmd, project_dir=releases.project)
+    assert releases.dbt.calls == []
+
+
+@pytest.mark.parametrize(
+    "given", [{"select": "tag:deploy --full-refresh"}, {"exclude": "orders --vars {a:1} --empty"}], ids=["sel", "excl"]
+)
+def test_a_flag_in_the_selection_is_refused_before_anybody_is_asked(releases: Releases, given: dict[str, Any]) -> None:
+    release = releases.staged()
+    calls = list(releases.dbt.calls)
+    with pytest.raises(ConfigError, match="would take for a flag"):
+        request_approval(releases.cd(), release, target="prod", **given)
+    assert kinds(releases, after="smoked") == []
+    for target in ("stg", "prod"):
+        with pytest.raises(ConfigError, match="would take for a flag"):
+            build_release(releases.cd(), release, target=target, project_dir=releases.project, **given)
+    assert releases.dbt.calls == calls
+
+
+@pytest.mark.parametrize("name", ["DBT_FULL_REFRESH", "DBT_ENGINE_FULL_REFRESH", "DBT_EMPTY", "DBT_ENGINE_DEFER_STATE"])
+@pytest.mark.parametrize("target", ["stg", "prod"])
+def test_an_environment_variable_cannot_change_what_a_release_builds(
+    releases: Releases, target: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release = releases.approved()
+    calls = list(releases.dbt.calls)
+    monkeypatch.setenv(name, "true")
+    with pytest.raises(ConfigError, match=f"{name} would change what dbt builds"):
+        build_release(releases.cd(), release, target=target, project_dir=releases.project)
+    assert releases.dbt.calls == calls
+    monkeypatch.setenv(name, "")
+    build_release(releases.cd(), release, target=target, project_dir=releases.project)
+
+
 def test_what_was_approved_as_run_is_built_by_run(releases: Releases) -> None:
     release = releases.staged()
     releases.approve(releases.ask(release, cmd="run"))
