@@ -147,11 +147,6 @@ class CdConfig:
             )
         return self.targets[name]
 
-    @property
-    def gates(self) -> tuple[str, ...]:
-        """The gated targets, in promotion order."""
-        return tuple(name for name, target in self.targets.items() if target.gate is not None)
-
     def staging_of(self, name: str) -> str:
         """The target that is built and tested before a gated one, and whose artifacts that one defers to.
 

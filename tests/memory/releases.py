@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 from dbx_cd import (
     ArtifactStore,
@@ -116,8 +117,16 @@ class Releases:
         """A release whose staging build and smoke test are done."""
         release = self.open(run_id, commit=commit, requester=requester)
         self.build(release)
-        self.cd().log.append(release, smoke_of(release, ok=ok))
+        self.smoke(release, ok=ok)
         return release
+
+    def smoke(self, release: Release, *, ok: bool = True, target: str = "stg", **report: Any) -> SmokeReport:
+        """A smoke test of the release's newest good build into a target; `report`: what else is true of it."""
+        cd = self.cd()
+        of = cd.store.find(target, release.id)
+        found = replace(smoke_of(release, ok=ok, target=target), **{"artifacts": of.timestamp, **report})
+        cd.log.append(release, found)
+        return found
 
     def approved(self, run_id: str = "1", *, commit: str = "a" * 40) -> Release:
         """A release that may be built into production."""
@@ -144,15 +153,11 @@ class Releases:
         cd.log.append(release, Deployed("prod", ""))
         return release
 
-    def smoke(self, release: Release) -> SmokeReport:
-        """The report of a passed smoke test of staging's newest build."""
-        return smoke_of(release)
-
     def promoted(self, release: Release, target: str) -> Release:
         """A release that was approved for a gated target, built into it and tested there."""
         self.approve(self.ask(release, target=target))
         build_release(self.cd(), release, target=target)
-        self.cd().log.append(release, smoke_of(release, target=target))
+        self.smoke(release, target=target)
         return release
 
     def ask(self, release: Release, *, target: str = "prod", **selection: object) -> ApprovalRequest:
@@ -165,7 +170,7 @@ class Releases:
 
 
 def smoke_of(release: Release, *, ok: bool = True, target: str = "stg", kind: str = "metric") -> SmokeReport:
-    """A report of one check."""
+    """A report of one check, of no known build."""
     status = "pass" if ok else "fail"
     check = CheckResult(name="revenue", kind=kind, status=status, domain="sales", where="sales.yml:3")  # type: ignore[arg-type]
     return SmokeReport(

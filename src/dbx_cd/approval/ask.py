@@ -72,12 +72,12 @@ def request_approval(
         favor_state=cd.config.policies.untagged_changes == "read_staging",
     )
     selection.refuse_flags()
-    smoke = passed_smoke(log, staging)
     staged = cd.store.find(staging, release.id)
+    smoke = passed_smoke(log, staged)
     asked = newest_request(log, target)
     ignored = ignored_decisions(cd, log, asked) if asked is not None else ()
     deploy = deploy_of(target, selection)
-    parts = sealed_parts(release, staged, smoke=smoke_record(log, staging), deploy=deploy, ignored=ignored)
+    parts = sealed_parts(release, staged, smoke=smoke_record(log, staged), deploy=deploy, ignored=ignored)
     same = asked is not None and (asked.seal, asked.approvers) == (seal_of(parts), cd.config.approvers)
     if asked is not None and same and not (expired(asked) and decision_on(log, asked) is None):
         return asked

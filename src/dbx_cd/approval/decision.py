@@ -17,6 +17,7 @@ from dbx_cd.approval.request import (
     expiry,
     newest_request,
     passed_smoke,
+    smoke_of,
     smoke_record,
 )
 from dbx_cd.approval.seal import changed_parts, sealed_parts
@@ -33,7 +34,6 @@ from dbx_cd.release.context import Cd
 from dbx_cd.release.events import Release
 from dbx_cd.release.reading import LogReading
 from dbx_cd.release.turn import may_be_decided, refuse_ended, require_promoted
-from dbx_cd.smoke.report import SmokeReport
 
 
 def pending_approvals(cd: Cd) -> list[ApprovalRequest]:
@@ -170,12 +170,12 @@ def _may_decide(cd: Cd, log: LogReading, request: ApprovalRequest, seal: str) ->
 def _refuse_stale(cd: Cd, log: LogReading, request: ApprovalRequest) -> None:
     release = request.release
     staged = cd.store.find(request.state_target, release.id)
-    smoke = next((r for r in reversed(log.all(SmokeReport)) if r.target == request.state_target), None)
-    written = smoke_record(log, request.state_target)
+    smoke = smoke_of(log, staged)
+    written = smoke_record(log, staged)
     parts = sealed_parts(release, staged, smoke=written, deploy=request.deploy, ignored=request.ignored)
     changed = changed_parts(request.sealed, parts)
     if not changed or (smoke is not None and not smoke.ok):
-        passed_smoke(log, request.state_target)
+        passed_smoke(log, staged)
     if changed:
         raise ApprovalStale(
             f"what was sealed is no longer what would be built; changed: {', '.join(changed)}",

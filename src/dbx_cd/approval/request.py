@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import ClassVar, Literal
 
 from dbx_cd import html
-from dbx_cd.artifacts.version import DEPLOYABLE_COMMANDS
+from dbx_cd.artifacts.version import DEPLOYABLE_COMMANDS, ArtifactVersion
 from dbx_cd.dbt.selection import Selection
 from dbx_cd.errors import (
     ApprovalExpired,
@@ -15,8 +15,9 @@ from dbx_cd.errors import (
     ConfigError,
 )
 from dbx_cd.records import Record
-from dbx_cd.release.events import Release, WithSelection
+from dbx_cd.release.events import Built, Release, WithSelection
 from dbx_cd.release.reading import LogReading
+from dbx_cd.release.state import Event
 from dbx_cd.smoke.report import SmokeReport
 
 _ALWAYS_SEALED = ("cmd", "select", "exclude", "with_parents", "full_refresh", "favor_state", "vars")
@@ -126,13 +127,6 @@ class Decision(Record):
         return f"{self.release_id} {self.outcome} by {self.actor}{why}"
 
 
-def smoke_record(log: LogReading, staging: str) -> dict[str, object] | None:
-    """The newest smoke report of a target in the form that is sealed: as it was written."""
-    assert log.release is not None
-    reports = log.of(log.release.id, kinds=(SmokeReport.KIND,))
-    return next((event.record for event in reversed(reports) if event.payload.get("target") == staging), None)
-
-
 def decision_on(log: LogReading, request: ApprovalRequest) -> Decision | None:
     """The first decision on this seal: two people answering at once get one answer, that of the earlier commit."""
     return next((d for d in log.all(Decision) if d.seal == request.seal), None)
@@ -168,28 +162,73 @@ def deploy_of(target: str, selection: Selection) -> dict[str, object]:
     return {"target": target} | {k: v for k, v in used.items() if k in _ALWAYS_SEALED or v != untouched[k]}
 
 
-def passed_smoke(log: LogReading, staging: str) -> SmokeReport:
-    """The staging smoke report, which must have passed, and be of what staging built last.
+def smoke_of(log: LogReading, staged: ArtifactVersion) -> SmokeReport | None:
+    """The newest smoke report of exactly these artifacts; one of an older build says nothing about them."""
+    event = _smoked(log, staged)
+    return None if event is None else SmokeReport.read(dict(event.payload))
+
+
+def smoke_record(log: LogReading, staged: ArtifactVersion) -> dict[str, object] | None:
+    """That report in the form that is sealed: as it was written."""
+    event = _smoked(log, staged)
+    return None if event is None else event.record
+
+
+def _smoked(log: LogReading, staged: ArtifactVersion) -> Event | None:
+    assert log.release is not None, "this reading is of no release"
+    about = {"target": staged.target, "artifacts": staged.timestamp}
+    events = reversed(log.of(log.release.id, kinds=(SmokeReport.KIND,)))
+    return next((e for e in events if about.items() <= e.payload.items()), None)
+
+
+def passed_smoke(log: LogReading, staged: ArtifactVersion) -> SmokeReport:
+    """The smoke report of the staged artifacts, which must be whole, have passed, and be of what was built last.
+
+    Args:
+        log: what is known of the release.
+        staged: the artifacts that are asked for.
 
     Raises:
-        ApprovalRequired: there is none, it did not pass, or staging was built again since.
+        ApprovalRequired: there is none, it did not pass, it is of other artifacts or of a part of the checks, or
+            staging was built again since.
     """
+    staging, release = staged.target, log.release
+    assert release is not None, "this reading is of no release"
+    again = f"run {staging}_smoke"
     reports = [r for r in log.all(SmokeReport) if r.target == staging]
     if not reports:
-        raise ApprovalRequired(f"{staging} was not smoke-tested", where=log.release, next_step=f"run {staging}_smoke")
-    if not reports[-1].ok:
-        raise ApprovalRequired(
-            f"{staging} did not pass its smoke tests: {reports[-1]}",
-            where=log.release,
-            next_step="fix it and merge again",
-        )
-    if not log.state.of(staging).is_tested:
+        raise ApprovalRequired(f"{staging} was not smoke-tested", where=release, next_step=again)
+    newest = next(b for b in reversed(log.all(Built)) if b.target == staging)
+    if not newest.ok or newest.timestamp != staged.timestamp:
         raise ApprovalRequired(
             f"{staging} was built again since it was smoke-tested, well or not",
-            where=log.release,
-            next_step=f"run {staging}_smoke, after {staging}_build where that has failed",
+            where=release,
+            next_step=f"{again}, after {staging}_build where that has failed",
         )
-    return reports[-1]
+    report = smoke_of(log, staged)
+    if report is None:
+        other = f"the build {staging}/{reports[-1].artifacts}" if reports[-1].artifacts else "no known build"
+        raise ApprovalRequired(
+            f"the smoke report is of {other}, and {staging}/{staged.timestamp} is asked for",
+            where=release,
+            next_step=again,
+        )
+    if not report.ok:
+        raise ApprovalRequired(
+            f"{staging} did not pass its smoke tests: {report}", where=release, next_step="fix it and merge again"
+        )
+    if (report.release_id, report.commit) != (release.id, release.commit):
+        raise ApprovalRequired(
+            f"the smoke report is of release {report.release_id}, commit {report.commit[:12]}, not of {release}",
+            where=release,
+            next_step=again,
+        )
+    if report.tiny or report.narrowed:
+        part = "only guardrails were run" if report.tiny else f"only a part was run, {report.narrowed}"
+        raise ApprovalRequired(
+            f"{staging} was not smoke-tested as a whole: {part}", where=release, next_step=f"{again} without that"
+        )
+    return report
 
 
 def expired(request: ApprovalRequest) -> bool:

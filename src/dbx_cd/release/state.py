@@ -38,6 +38,8 @@ STATE_FIELDS = {
     "by": "STRING",
     "project_digest": "STRING",
     "approvers": "STRING",
+    "timestamp": "STRING",
+    "artifacts": "STRING",
     "only": "ARRAY<STRING>",
 }
 ADDED = ("summary", "ok")

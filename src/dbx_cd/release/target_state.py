@@ -50,6 +50,8 @@ class TargetState:
 
     build: Build | None = None
     """Of an open target: how its last build or smoke test ended."""
+    artifacts: str = ""
+    """The version of its last build's artifacts; "" where that is not known."""
     requests: Mapping[str, Approval] = field(default_factory=dict)
     """Of a gated target: what came of each request, by its seal. The first decision on a seal counts."""
     newest_seal: str | None = None
@@ -75,8 +77,6 @@ class TargetState:
     """Whether some of its relations were brought back: then the release is not in the target as it was built."""
     is_undone: bool = False
     """Whether all that it changed here was brought back, ever: then nothing more is built from it here."""
-    has_passed: bool = False
-    """Of a gated target: whether its smoke test passed after the deploy."""
 
     @property
     def approval(self) -> Approval | None:
@@ -92,11 +92,6 @@ class TargetState:
     def is_in_place(self) -> bool:
         """Whether the target holds this release, whole and good."""
         return self.deployment == "deployed" and not self.is_partly_rolled_back
-
-    @property
-    def is_tested(self) -> bool:
-        """Whether what was built last passed its smoke test, and is there still."""
-        return self.build == "smoked" or (self.is_in_place and self.has_passed)
 
     @property
     def phase(self) -> Phase:
@@ -143,10 +138,13 @@ class TargetState:
         ok, reason = bool(payload.get("ok")), payload.get("summary") or payload.get("reason")
 
         def deployment(to: Deployment | None, **more: Any) -> TargetState:
-            reset = {"failure": None, "failed_in": None, "has_passed": False}
-            return replace(self, deployment=to, at=at, changed=version, **{**reset, **more})
+            return replace(self, deployment=to, at=at, changed=version, **{"failure": None, "failed_in": None, **more})
 
         match kind:
+            case "smoked" if payload.get("artifacts") and self.artifacts not in ("", payload["artifacts"]):
+                return self  # of an older build: the test was running while the target was built again
+            case "built" if payload.get("gated"):
+                return replace(self, artifacts=payload.get("timestamp") or "")
             case "deploying":
                 claimed = self.claimed if self.deployment == "deploying" else version
                 return deployment("deploying", claimed=claimed, before_claim=replace(self, before_claim=None))
@@ -167,8 +165,9 @@ class TargetState:
             return replace(self, build=to, at=at, changed=version, **{"failure": None, "failed_in": None, **more})
 
         match kind:
-            case "built" if not payload.get("gated"):
-                return build("built") if ok else build("failed", failed_in="build", failure=reason)
+            case "built":
+                built = build("built") if ok else build("failed", failed_in="build", failure=reason)
+                return replace(built, artifacts=payload.get("timestamp") or "")
             case "smoked" if self.build is not None and self.failed_in != "build":
                 return build("smoked") if ok else build("failed", failed_in="smoke", failure=reason)
         return self._asked(kind, payload, at=at, version=version)
@@ -194,7 +193,7 @@ class TargetState:
         if payload.get("complete", True):
             return replace(
                 self, deployment="rolled_back", at=at, changed=version, failed_in=None, failure=payload.get("reason"),
-                before_claim=None, is_partly_rolled_back=False, is_undone=True, has_passed=False,
+                before_claim=None, is_partly_rolled_back=False, is_undone=True,
             )  # fmt: skip
         partly = replace(
             self,
@@ -219,17 +218,11 @@ class TargetState:
             # Of what was there before the claim, should that be withdrawn.
             return replace(self, before_claim=self.before_claim._smoked_gated(ok, reason, at=at, version=version))
         if self.deployment == "deployed" and not ok:
-            return replace(
-                self, deployment="failed", failed_in="smoke", failure=reason, at=at, changed=version, has_passed=False
-            )
-        if self.deployment == "deployed":
-            return replace(self, has_passed=True)
+            return replace(self, deployment="failed", failed_in="smoke", failure=reason, at=at, changed=version)
         # After a deploy the smoke test of production was repaired: the release is good after all. Not so when part of
         # it was brought back: then the checks were of what stood there before.
         if self.deployment == "failed" and self.failed_in == "smoke" and ok and not self.is_partly_rolled_back:
-            return replace(
-                self, deployment="deployed", failed_in=None, failure=None, at=at, changed=version, has_passed=True
-            )
+            return replace(self, deployment="deployed", failed_in=None, failure=None, at=at, changed=version)
         return self
 
     def _asked(self, kind: str, payload: Mapping[str, Any], *, at: datetime, version: int) -> TargetState:

@@ -100,6 +100,8 @@ class SmokeReport(Record):
     """How long the whole run took."""
     checks: tuple[CheckResult, ...]
     """Every check, problems first; a skipped one never counts as passed."""
+    narrowed: str = ""
+    """The selection or the domains that the checks were narrowed to; "" when all of the project were run."""
 
     @property
     def ok(self) -> bool:
@@ -143,7 +145,8 @@ class SmokeReport(Record):
     def __str__(self) -> str:
         counts = ", ".join(f"{n} {status}" for status, n in self.counts.items()) or "nothing to check"
         verdict = "ok" if self.ok else "failed"
-        return f"{'tiny ' if self.tiny else ''}smoke of {self.target} {verdict}: {counts}"
+        part = f" ({self.narrowed})" if self.narrowed else ""
+        return f"{'tiny ' if self.tiny else ''}smoke of {self.target}{part} {verdict}: {counts}"
 
     def to_html(self, *, past: Sequence[SmokeReport] = ()) -> str:
         """A page part: verdict, problems first, then each domain's checks folded; metrics as small pictures.

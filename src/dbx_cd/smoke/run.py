@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -65,6 +66,7 @@ def load_suites(
     Raises:
         SuiteError: a selector matches nothing, or there is no such domain.
     """
+    select, domains = (x if x is None or isinstance(x, str) else list(x) for x in (select, domains))
     manifest = artifacts.manifest()
     folder = Path(smoke_dir)
     files = sorted(f for pattern in ("*.yml", "*.yaml") for f in folder.glob(pattern)) if folder.is_dir() else []
@@ -74,9 +76,15 @@ def load_suites(
         others = {n.name for n in manifest.nodes.values()} - {n.name for n in manifest.select(ids)}
         suites = [SmokeSuite(s.domain, tuple(c for c in s if c.model not in others), s.owner) for s in suites]
     chosen = _of_domains([contracts_from_manifest(manifest, select=select), *suites], domains)
+    narrowed = "; ".join(_narrowed("select", select) + _narrowed("domains", domains))
     for suite in chosen:
         _log.info("suite %s: %d checks", suite.domain, len(suite))
-    return chosen
+    return [replace(suite, narrowed=narrowed) for suite in chosen]
+
+
+def _narrowed(name: str, words: str | Iterable[str] | None) -> list[str]:
+    found = words.split() if isinstance(words, str) else list(words or ())
+    return [f"{name} {' '.join(found)}"] if found else []
 
 
 def _read(file: Path) -> SmokeSuite:
@@ -149,6 +157,7 @@ def run_smoke(
         tiny=tiny,
         seconds=time.perf_counter() - started,
         checks=in_order(results),
+        narrowed=next((suite.narrowed for suite in suites if suite.narrowed), ""),
     )
     _log.info("%s, in %.1f s", report, report.seconds)
     for result in report.checks:

@@ -25,6 +25,8 @@ class SmokeSuite:
     """Its checks, in the order they were written."""
     owner: str | None = None
     """Who answers for checks that name nobody."""
+    narrowed: str = ""
+    """The selection or the domains by which this and the suites beside it are a part of the project's; "" for all."""
 
     @classmethod
     def from_yaml(cls, path: str | Path) -> Self:

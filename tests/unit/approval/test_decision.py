@@ -140,7 +140,7 @@ def test_a_second_staging_build_makes_the_approval_stale_and_says_what_changed(r
     releases.build(release)
     with pytest.raises(ApprovalStale) as stale:
         require_approval(releases.cd(), release, target="prod")
-    assert stale.value.changed == ("artifacts", "project archive")
+    assert stale.value.changed == ("artifacts", "project archive", "smoke report")
 
 
 def test_artifacts_changed_behind_the_store_s_back_are_not_built(releases: Releases) -> None:

@@ -19,7 +19,7 @@ from dbx_cd.artifacts.version import RECORD_NAME
 from dbx_cd.release.events import Built
 from memory.dbt import MemoryDbt
 from memory.hub import MemoryHub
-from memory.releases import Releases, relation, smoke_of
+from memory.releases import Releases, relation
 
 ORDERS = relation("prod", "orders")
 UTILS = {"dbt_project.yml": "name: utils\n", "macros/m.sql": "{% macro m() %}of the hub{% endmacro %}"}
@@ -263,7 +263,7 @@ def test_an_archive_of_0_1_0_without_packages_is_built_and_the_log_warns(
     older = cd.store.publish("stg", files, commit=release.commit, release_id=release.id, latest=True)
     event = replace(cd.log.last(release, Built), timestamp=older.timestamp, project_digest=archive_digest(older))
     cd.log.append(release, event)
-    cd.log.append(release, smoke_of(release))
+    releases.smoke(release)
     releases.approve(releases.ask(release))
     with caplog.at_level(logging.WARNING):
         build_release(releases.cd(), release, target="prod")

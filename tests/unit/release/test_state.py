@@ -31,6 +31,16 @@ EVENTS: dict[str, tuple[str, dict[str, Any]]] = {
     "failed": ("failed", {"target": "prod", "reason": "a model failed"}),
     "prod smoked": ("smoked", {"ok": True, "target": "prod"}),
     "prod smoke failed": ("smoked", {"ok": False, "target": "prod", "summary": "3 checks failed"}),
+    "staged as A": ("built", {"ok": True, "gated": False, "target": "stg", "timestamp": "A"}),
+    "staged as B": ("built", {"ok": True, "gated": False, "target": "stg", "timestamp": "B"}),
+    "A smoked": ("smoked", {"ok": True, "target": "stg", "artifacts": "A"}),
+    "A smoke failed": ("smoked", {"ok": False, "target": "stg", "artifacts": "A"}),
+    "B smoked": ("smoked", {"ok": True, "target": "stg", "artifacts": "B"}),
+    "prod built as A": ("built", {"ok": True, "gated": True, "target": "prod", "timestamp": "A"}),
+    "prod built as B": ("built", {"ok": True, "gated": True, "target": "prod", "timestamp": "B"}),
+    "prod A smoked": ("smoked", {"ok": True, "target": "prod", "artifacts": "A"}),
+    "prod A smoke failed": ("smoked", {"ok": False, "target": "prod", "artifacts": "A"}),
+    "prod B smoke failed": ("smoked", {"ok": False, "target": "prod", "artifacts": "B"}),
     "docs": ("docs_published", {}),
     "planned": ("restore_planned", {}),
     "restored one": ("restored_relation", {}),
@@ -205,3 +215,26 @@ def test_release_knows_since_when_it_is_in_its_phase() -> None:
 @pytest.mark.parametrize("word", ["restored one", "rolled back in part"])
 def test_a_restore_of_an_earlier_wheel_counts_as_one_that_brought_something_back(word: str) -> None:
     assert replay(*DONE, word).partly_rolled_back == ("prod",)
+
+
+@pytest.mark.parametrize(
+    ("words", "phase"),
+    [
+        (("staged as A", "A smoked"), "smoked"),
+        (("staged as A", "staged as B", "A smoked"), "built"),
+        (("staged as A", "staged as B", "A smoke failed"), "built"),
+        (("staged as A", "staged as B", "B smoked", "A smoke failed"), "smoked"),
+        (("staged", "A smoked"), "smoked"),  # of which build, an older record does not say
+        (("staged as A", "smoked"), "smoked"),
+    ],
+)
+def test_a_smoke_test_of_an_older_build_says_nothing_about_a_newer_one(words: tuple[str, ...], phase: str) -> None:
+    assert replay("opened", *words).of("stg").phase == phase
+
+
+def test_a_smoke_test_of_an_older_build_does_not_make_a_failed_deploy_good() -> None:
+    first = (*DEPLOYING, "prod built as A", "deployed")
+    second = (*first, "deploying", "prod built as B", "deployed")
+    assert replay(*first, "prod A smoke failed", "prod A smoked").of("prod").is_in_place
+    assert replay(*second, "prod A smoke failed").of("prod").is_in_place
+    assert not replay(*second, "prod B smoke failed", "prod A smoked").of("prod").is_in_place

@@ -67,3 +67,10 @@ def test_run_says_what_it_loads_where_it_begins_and_ends_and_which_checks_are_br
     assert begins.getMessage().endswith("begins: 2 suites")
     assert ends.getMessage().startswith("smoke of stg failed: 1 broken, in ")
     assert (warned.levelname, warned.getMessage()) == ("WARNING", "broken: orders (no such key)")
+
+
+def test_a_report_says_by_which_selection_or_domains_it_is_a_part(tmp_path: Path) -> None:
+    build = ArtifactStore(tmp_path / "root").publish("stg", artifacts(tmp_path / "dbt"), commit="1a2b3c")
+    for domains, narrowed in (("contracts", "domains contracts"), ("", "")):
+        suites = load_suites(tmp_path / "smoke", build, domains=domains)
+        assert run_smoke(suites, spark=SPARK, artifacts=build, check=False).narrowed == narrowed

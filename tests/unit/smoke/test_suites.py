@@ -376,6 +376,8 @@ def test_domains_are_chosen_by_name_and_an_unknown_one_is_refused(tmp_path: Path
     build: Any = SimpleNamespace(manifest=lambda: manifest(node("orders")))
     assert [s.domain for s in load_suites(tmp_path, build, domains="people contracts")] == ["contracts", "people"]
     assert len(load_suites(tmp_path, build, domains="")) == 3
+    assert {s.narrowed for s in load_suites(tmp_path, build, domains=iter(["people"]))} == {"domains people"}
+    assert {s.narrowed for s in load_suites(tmp_path, build, domains="", select="")} == {""}
     with pytest.raises(SuiteError, match=r"no domain 'sale'.*contracts, people, sales"):
         load_suites(tmp_path, build, domains=["sale"])
 
@@ -384,6 +386,7 @@ def test_check_of_a_model_that_does_not_exist_stays_whatever_is_selected(tmp_pat
     write(tmp_path, SUITE.replace("model: orders", "model: orderz"))
     build: Any = SimpleNamespace(manifest=lambda: manifest(node("orders"), node("customers")))
     suite = load_suites(tmp_path, build, select="customers")[1]
+    assert suite.narrowed == "select customers"
     assert {c.model for c in suite} == {"orderz", None}
 
 
