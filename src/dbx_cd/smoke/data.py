@@ -1,14 +1,16 @@
 """How smoke reads data: every statement and table of its own goes through here, and so into the log.
 
-Great Expectations queries the frames that it is given itself.
+Great Expectations queries the frames that it is given itself, and has a session that takes queries alone.
 """
 
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from dbx_cd.errors import SuiteError
 from dbx_cd.relations import RelationName
+from dbx_cd.smoke.query import ONLY_QUERIES, as_query
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -19,9 +21,33 @@ LOGGED_CHARACTERS = 300
 
 
 def query(spark: SparkSession, statement: str) -> DataFrame:
-    """The rows of a query; Spark analyses it at once and runs it when they are asked for."""
+    """The rows of a query; Spark analyses it at once and runs it when they are asked for.
+
+    Raises:
+        SuiteError: it is no query; then nothing of it has run.
+    """
+    from pyspark.errors import ParseException
+
     _log.debug("%s", statement[:LOGGED_CHARACTERS])
-    return spark.sql(statement)
+    try:
+        return spark.sql(as_query(statement))
+    except ParseException as exc:
+        first = str(exc).strip().splitlines()[0]
+        raise SuiteError(f"{ONLY_QUERIES}, and Spark takes this for none: {first}") from exc
+
+
+class QueriesOnly:
+    """A session whose `sql` runs queries alone; everything else is the session's own."""
+
+    def __init__(self, spark: SparkSession) -> None:
+        self._spark = spark
+
+    def sql(self, statement: str) -> DataFrame:
+        """The rows of a query, as `query` has them."""
+        return query(self._spark, statement)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._spark, name)
 
 
 def table(spark: SparkSession, relation: RelationName) -> DataFrame:

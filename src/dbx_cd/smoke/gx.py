@@ -52,6 +52,7 @@ from dbx_cd.smoke.answers import (
     with_real_columns,
     wrong_aggregates,
 )
+from dbx_cd.smoke.data import QueriesOnly
 from dbx_cd.smoke.gx_engine import EscapingPageView, OneScanEngine, QuietValidator
 from dbx_cd.smoke.own_code import load_class
 
@@ -229,7 +230,10 @@ def _run(frame: DataFrame, expectations: Sequence[Any]) -> dict[int, Any]:
         configurations = [e.configuration for e in expectations]
         for postpone in (True, False):
             engine = OneScanEngine(
-                postpone=postpone, spark=frame.sparkSession, persist=False, batch_data_dict={"table": frame}
+                postpone=postpone,
+                spark=QueriesOnly(frame.sparkSession),
+                persist=False,
+                batch_data_dict={"table": frame},
             )
             # No runtime configuration: it would override each expectation's own result format.
             results = QuietValidator(execution_engine=engine).graph_validate(configurations)

@@ -40,7 +40,7 @@ SPARK: Any = Session()
 def test_every_statement_is_logged_cut(caplog: pytest.LogCaptureFixture) -> None:
     statement = "select " + "x" * 400
     with caplog.at_level(logging.DEBUG, "dbx_cd.smoke.data"):
-        assert data.query(SPARK, statement) == statement
+        assert data.query(SPARK, statement) == f"select * from (\n{statement}\n)"
     assert [(r.levelname, r.getMessage()) for r in caplog.records] == [("DEBUG", statement[:300])]
 
 
