@@ -38,6 +38,8 @@ class MemoryDbt:
         hub: where `dbt deps` gets packages.
         dbt_version: what it writes into its manifests.
         models: the texts of the models that the last call selected, by name.
+        named: where it builds a model, by target and name.
+        alter_manifest: called with the nodes and sources of each manifest before it is written.
         before_statement: called with target and relation before each statement.
         killed_after: the relation after whose statement the system kills it, as for memory; None for none. It leaves no
             `run_results.json`, which dbt writes when it ends or is interrupted (dbt-core 1.11, `task/runnable.py`).
@@ -47,6 +49,8 @@ class MemoryDbt:
         self.tables = tables
         self.calls: list[list[str]] = []
         self.models: dict[str, str] = {}
+        self.named: Callable[[str, str], RelationName] = lambda target, name: RelationName(target, "shop", name)
+        self.alter_manifest: Callable[[dict[str, Any]], None] = lambda _manifest: None
         self.before_statement: Callable[[str, RelationName], None] = lambda _target, _relation: None
         self.killed_after: RelationName | None = None
         self.hub = MemoryHub()
@@ -63,22 +67,23 @@ class MemoryDbt:
         self.models = {name: text for name, text in models.items() if name not in excluded}
         out = Path(_option(args, "--target-path"))
         out.mkdir(parents=True, exist_ok=True)
-        nodes = {_id(name): _node(name, text, target) for name, text in models.items()}
+        nodes = {_id(name): _node(name, text, self.named(target, name)) for name, text in models.items()}
         manifest = {"metadata": {"project_name": PROJECT, "dbt_version": self.dbt_version}, "nodes": nodes}
+        self.alter_manifest(manifest)
         (out / "manifest.json").write_text(json.dumps(manifest))
         if command[0] == "ls":
             return DbtOutcome(True, listed=tuple(map(_id, self.models)))
         results = []
         for name, text in self.models.items():
             results.append(self._build(name, text, target))
-            if self.killed_after == RelationName(target, "shop", name):
+            if self.killed_after == self.named(target, name):
                 return DbtOutcome(False)
         document = {"metadata": {}, "args": {"which": command[-1]}, "results": results}
         (out / "run_results.json").write_text(json.dumps(document))
         return DbtOutcome(all(r["status"] == "success" for r in results))
 
     def _build(self, name: str, text: str, target: str) -> dict[str, Any]:
-        relation = RelationName(target, "shop", name)
+        relation = self.named(target, name)
         self.before_statement(target, relation)
         refused = "partitioned" in text and self._ever_clustered(relation)
         failed = refused or f"fails in {target}" in text
@@ -86,7 +91,7 @@ class MemoryDbt:
         if not failed and is_view != ("view" in text):
             self.tables.drop(relation, kind="view" if is_view else "table")
         if not failed and "view" in text:
-            self.tables.view(relation, RelationName(target, "shop", _REF.findall(text)[0]))
+            self.tables.view(relation, self.named(target, _REF.findall(text)[0]))
         elif not failed:
             self.tables.create(relation, text)
         status = "error" if failed else "success"
@@ -107,16 +112,16 @@ def _id(name: str) -> str:
     return f"model.{PROJECT}.{name}"
 
 
-def _node(name: str, text: str, target: str) -> dict[str, Any]:
+def _node(name: str, text: str, relation: RelationName) -> dict[str, Any]:
     return {
         "unique_id": _id(name),
         "name": name,
         "resource_type": "model",
         "raw_code": text,
-        "database": target,
-        "schema": "shop",
-        "alias": name,
-        "relation_name": f"`{target}`.`shop`.`{name}`",
+        "database": relation.catalog,
+        "schema": relation.schema,
+        "alias": relation.identifier,
+        "relation_name": relation.quoted,
         "config": {"materialized": "view" if "view" in text else "table"},
         "depends_on": {"nodes": [_id(read) for read in _REF.findall(text)]},
     }

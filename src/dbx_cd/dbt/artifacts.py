@@ -99,7 +99,16 @@ class Manifest:
         """Take a parsed manifest document; `where` is named in errors."""
         if "nodes" not in document or "metadata" not in document:
             raise ArtifactError("not a dbt manifest: `nodes` or `metadata` is missing", where=where)
-        groups = ("nodes", "sources", "exposures", "unit_tests", "semantic_models", "metrics", "saved_queries")
+        groups = (
+            "nodes",
+            "sources",
+            "exposures",
+            "unit_tests",
+            "functions",
+            "semantic_models",
+            "metrics",
+            "saved_queries",
+        )
         found = (raw for group in groups for raw in (document.get(group) or {}).values())
         return cls(metadata=document["metadata"], nodes={n.unique_id: n for n in map(_node, found)})
 

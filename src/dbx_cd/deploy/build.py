@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -30,6 +31,7 @@ from dbx_cd.deploy.claim import claim
 from dbx_cd.deploy.dbt_versions import refuse_other_dbt
 from dbx_cd.deploy.layout import Refusal, make_room, refusals, way_out
 from dbx_cd.errors import ApprovalStale, DbxCdError, what_failed
+from dbx_cd.plan.apart import require_apart
 from dbx_cd.plan.rollback_readiness import require_readiness
 from dbx_cd.records import Record
 from dbx_cd.relations import RelationName
@@ -114,7 +116,8 @@ def build_release(
         profiles_dir: folder with `profiles.yml`; by default the project's own.
 
     Raises:
-        ConfigError: another command, a flag among the selection, or an environment variable that changes the build.
+        ConfigError: another command, a flag among the selection, or an environment variable that changes the build;
+            or an open target would write what a gated one holds, and then dbt has run no statement.
         ApprovalRequired: the target is gated and there is no valid approval.
         ReleaseSuperseded, ReleaseError: the release is over, or another one is deploying.
         ConfigError: the project's files are not as the commit has them, or no archive can hold them.
@@ -179,7 +182,10 @@ def _build_open(cd: Cd, release: Release, selection: Selection, dbt: _Dbt) -> Bu
     packed = _pack_with_packages(dbt)
     # Staging builds what the archive holds, as production will: not the checkout, which may hold more.
     dbt = replace(dbt, project_dir=archive.unpack_files(packed, dbt.work / COPY))
-    run = dbt.run(selection)
+    listed = dbt.run(replace(selection, cmd="ls", full_refresh=False))
+    if listed.ok:
+        _require_apart(dbt, selection, listed)
+    run = dbt.run(selection) if listed.ok else listed
     replaced = make_room(cd, _refused(run, run.files_dir))
     if replaced:
         run = dbt.run(selection)
@@ -194,6 +200,24 @@ def _pack_with_packages(dbt: _Dbt) -> Path:
 
     files = with_packages(project_files(dbt.project_dir), layout=dbt.work / "checkout", install=install)
     return archive.pack_files(files, dbt.work / archive.ARCHIVE_NAME)
+
+
+def _require_apart(dbt: _Dbt, selection: Selection, listed: DbtRun) -> None:
+    manifest = Manifest.load(listed.files_dir / "manifest.json")
+    require_apart(
+        dbt.cd, target=dbt.target, cmd=selection.cmd, manifest=manifest, selected=listed.listed,
+        names_in=partial(_names_in, dbt),
+    )  # fmt: skip
+
+
+def _names_in(dbt: _Dbt, target: str) -> Manifest | None:
+    """What the same files are called in another target, parsed in a folder of its own; None where dbt cannot say."""
+    other = replace(dbt, target=target, work=dbt.work / f"names-{target}", state=None, defer=False)
+    try:
+        return Manifest.load(other.run(Selection("ls"), check=True).files_dir / "manifest.json")
+    except DbxCdError as exc:
+        _log.warning("which names this commit has in %s is not known, and not compared: %s", target, exc)
+        return None
 
 
 def _refused(run: DbtRun, folder: Path) -> list[Refusal]:

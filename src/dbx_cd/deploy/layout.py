@@ -13,13 +13,14 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dbx_cd.dbt.artifacts import Manifest, Node, NodeResult
 from dbx_cd.delta.tables import Tables
 from dbx_cd.errors import ArtifactError, SqlFailed
+from dbx_cd.plan.apart import taken_by_gated
 from dbx_cd.relations import RelationName
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ def make_room(cd: Cd, refused: Sequence[Refusal]) -> tuple[str, ...]:
     if not refused:
         return ()
     try:
-        kept = _of_gated_targets(cd)
+        kept = taken_by_gated(cd).relations
     except ArtifactError as exc:
         _log.warning("nothing is dropped, for it is not known what production has: %s", exc)
         return ()
@@ -140,16 +141,6 @@ def _is_append_only(node: Node) -> bool:
     """Whether the project itself wants the table so: then the next build would be refused again."""
     properties = node.config.get("tblproperties") or {}
     return str(properties.get("delta.appendOnly", "")).lower() == "true"
-
-
-def _of_gated_targets(cd: Cd) -> Collection[str]:
-    """The relations of every gated target, as its newest artifacts name them, by `RelationName.key`."""
-    names: set[str] = set()
-    for target, settings in cd.config.targets.items():
-        if settings.gate is not None:
-            newest = next((v for v in reversed(cd.store.list(target)) if "manifest.json" in v.files), None)
-            names |= set(newest.manifest().relations) if newest is not None else set()
-    return names
 
 
 def _dropped(tables: Tables, refusal: Refusal) -> bool:

@@ -1,0 +1,209 @@
+"""Whether an open target's build keeps apart from what gated targets hold: asked before dbt's first statement.
+
+Nothing but a macro and a profile decides where dbt builds: a `generate_schema_name` that forgets the target, or another
+target's catalog in the profile, and staging's build is production's, approved by nobody. So names are compared: those
+that the commit gives the nodes to be built, with those that gated targets have had.
+
+Only what dbt says beforehand can be compared. A model or a macro may run statements of its own while dbt builds; the
+wall against those is a login of staging's that may not write to production.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from dbx_cd.dbt.artifacts import BUILT_TYPES, Manifest, Node
+from dbx_cd.errors import ArtifactError, ConfigError
+from dbx_cd.rollback.point import RestorePoint
+
+if TYPE_CHECKING:
+    from dbx_cd.artifacts.version import ArtifactVersion
+    from dbx_cd.release.context import Cd
+
+_log = logging.getLogger(__name__)
+
+_POINTS = 10  # restore points, of as many releases: they name what the newest artifacts no longer do
+_SHOWN = 20
+_WITH_RELATION = (*BUILT_TYPES, "test", "function")  # a test has one where it stores its failures
+_PART = r"(?:`[^`]+`|\"[^\"]+\"|\w+)"
+_DOTTED = re.compile(rf"{_PART}(?:\s*\.\s*{_PART})+")
+_HOOKS = ("pre-hook", "post-hook")
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What gated targets hold, each with the words for who holds it; by `RelationName.key`, and by `catalog.schema`."""
+
+    nodes: Mapping[str, str] = field(default_factory=dict)
+    """The relations that their nodes have."""
+    sources: Mapping[str, str] = field(default_factory=dict)
+    """The relations that they read as sources."""
+    changed: Mapping[str, str] = field(default_factory=dict)
+    """The relations that their releases were about to change, by the restore points."""
+    schemas: Mapping[str, str] = field(default_factory=dict)
+    """The schemas that their nodes live in."""
+
+    @property
+    def relations(self) -> Mapping[str, str]:
+        """Every relation."""
+        return {**self.changed, **self.sources, **self.nodes}
+
+    def __or__(self, other: Taken) -> Taken:
+        return Taken(
+            {**self.nodes, **other.nodes},
+            {**self.sources, **other.sources},
+            {**self.changed, **other.changed},
+            {**self.schemas, **other.schemas},
+        )
+
+    def with_names(self, manifest: Manifest, target: str, *, schemas: bool = True) -> Taken:
+        """Together with the names that a manifest gives a target's nodes and sources."""
+        nodes = [n for n in manifest.nodes.values() if n.resource_type in _WITH_RELATION and not n.is_ephemeral]
+        sources = [n for n in manifest.nodes.values() if n.resource_type == "source"]
+        named = Taken(
+            {n.relation.key: f"{target}'s {n.resource_type} {n.name}" for n in nodes if n.relation},
+            {n.relation.key: f"{target}'s source {n.name}" for n in sources if n.relation},
+            {},
+            {_schema(n.relation.key): target for n in nodes if n.relation} if schemas else {},
+        )
+        return self | named
+
+
+def taken_by_gated(cd: Cd) -> Taken:
+    """What gated targets hold, as their newest artifacts, those in place and the newest restore points name it.
+
+    Raises:
+        ArtifactError: a gated target's artifacts cannot be read.
+    """
+    taken = Taken()
+    for gate in cd.config.gates:
+        taken |= _by_artifacts(cd, gate)
+    return taken | _by_restore_points(cd) if taken.nodes else taken
+
+
+def require_apart(
+    cd: Cd,
+    *,
+    target: str,
+    cmd: str,
+    manifest: Manifest,
+    selected: Collection[str],
+    names_in: Callable[[str], Manifest | None],
+) -> None:
+    """Make sure that a build of an open target writes nothing that a gated one holds.
+
+    Args:
+        cd: the context.
+        target: the open target.
+        cmd: the dbt command, `build` or `run`.
+        manifest: the manifest of this build, for that target.
+        selected: the unique ids that it selects.
+        names_in: the manifest of the same files for another target, or None where dbt cannot say; asked only about a
+            gated target without artifacts.
+
+    Raises:
+        ConfigError: it would; the message names each node, its relation, and who holds it.
+    """
+    taken = Taken()
+    for gate in cd.config.gates:
+        try:
+            found = _by_artifacts(cd, gate)
+        except ArtifactError as exc:
+            _log.warning("what %s holds is not known by its artifacts: %s", gate, exc)
+            found = Taken()
+        if not found.nodes:
+            named = names_in(gate)
+            # Of names alone: teams that keep targets apart by alias have one schema for all.
+            found = Taken().with_names(named, gate, schemas=False) if named is not None else found
+        taken |= found
+    if not taken.nodes:
+        return
+    if taken.schemas:
+        taken |= _by_restore_points(cd)
+    own = _own(cd, target)
+    chosen = [n for n in manifest.select(selected) if cmd != "run" or n.resource_type == "model"]
+    problems = [*_writes(chosen, taken, own), *_hooks(manifest, chosen, taken, own)]
+    if problems:
+        more = f"; and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
+        raise ConfigError(
+            f"{target} would write what a gated target holds, so nothing was built: "
+            f"{'; '.join(problems[:_SHOWN])}{more}",
+            where=f"target {target}",
+            next_step=f"see what the macros generate_schema_name and generate_database_name make of {target}, and "
+            f"which catalog and schema {target} has in profiles.yml; a hook should name {{{{ this }}}} or "
+            "{{ target.schema }}",
+        )
+
+
+def _by_artifacts(cd: Cd, gate: str) -> Taken:
+    versions = [v for v in cd.store.list(gate) if "manifest.json" in v.files]
+    taken = Taken()
+    for version in {v.timestamp: v for v in (*versions[-1:], *(v for v in versions if v.is_latest))}.values():
+        taken = taken.with_names(version.manifest(), gate)
+    return taken
+
+
+def _by_restore_points(cd: Cd) -> Taken:
+    """What releases changed, also where no node has that name any more: a removed model's table may still be there."""
+    events = cd.log.newest(RestorePoint.KIND, where={}, but=None, limit=_POINTS)
+    points = [RestorePoint.read(dict(event.payload)) for event in events]
+    return Taken(
+        changed={s.relation.key: f"in the restore point of {p.release_id}" for p in points for s in p.relations}
+    )
+
+
+def _own(cd: Cd, target: str) -> Taken:
+    """What the open target itself has: as its newest good artifacts name it."""
+    versions: Sequence[ArtifactVersion] = [v for v in cd.store.list(target) if v.ok and "manifest.json" in v.files]
+    try:
+        return Taken().with_names(versions[-1].manifest(), target) if versions else Taken()
+    except ArtifactError as exc:
+        _log.warning("what %s holds itself is not known: %s", target, exc)
+        return Taken()
+
+
+def _writes(chosen: Sequence[Node], taken: Taken, own: Taken) -> Iterator[str]:
+    certain = {**taken.sources, **taken.nodes}
+    for node in chosen:
+        if node.relation is None or node.is_ephemeral or node.resource_type not in _WITH_RELATION:
+            continue
+        key, what = node.relation.key, f"{node.resource_type} {node.name} as {node.relation}"
+        if key in certain:
+            yield f"{what}, which is {certain[key]}"
+        elif key in taken.changed and key not in own.nodes:
+            yield f"{what}, which is {taken.changed[key]}"
+        elif _schema(key) in taken.schemas and _schema(key) not in own.schemas:
+            yield f"{what}, in a schema that {taken.schemas[_schema(key)]} lives in"
+
+
+def _hooks(manifest: Manifest, chosen: Sequence[Node], taken: Taken, own: Taken) -> Iterator[str]:
+    """Hooks that name what only gated targets hold; a model of that name, in this very commit, does not change that."""
+    sources = {n.relation.key for n in manifest.nodes.values() if n.resource_type == "source" and n.relation}
+    relations = {k: w for k, w in {**taken.changed, **taken.nodes}.items() if k not in own.nodes}
+    relations |= {k: w for k, w in taken.sources.items() if k not in sources}
+    schemas = {s: f"a schema that {gate} lives in" for s, gate in taken.schemas.items() if s not in own.schemas}
+    for label, text in _texts(manifest, chosen):
+        for name in _DOTTED.findall(text):
+            parts = [part.strip('`"').lower() for part in re.findall(_PART, name)]
+            whole, schema = ".".join(parts[:3]), ".".join(parts[:2])
+            found = relations.get(whole) or schemas.get(schema)
+            if found:
+                yield f"{label} names {whole if whole in relations else schema}, which is {found}"
+
+
+def _texts(manifest: Manifest, chosen: Sequence[Node]) -> Iterator[tuple[str, str]]:
+    for node in manifest.nodes.values():
+        if node.resource_type == "operation":  # on-run-start and on-run-end: they run whatever is selected
+            yield f"hook {node.name}", str(node.raw.get("raw_code") or "")
+    for node in chosen:
+        for kind in _HOOKS:
+            for hook in node.config.get(kind) or ():
+                yield f"{kind} of {node.name}", str(hook.get("sql") if isinstance(hook, Mapping) else hook)
+
+
+def _schema(key: str) -> str:
+    return key.rpartition(".")[0]

@@ -1,0 +1,218 @@
+"""Staging never builds what production has: asked before dbt's first statement."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dbx_cd import ConfigError, DbtFailed, DbtOutcome, Release, build_release
+from dbx_cd.relations import RelationName
+from memory.dbt import PROJECT
+from memory.releases import Releases
+
+PROD_ORDERS = RelationName("prod", "shop", "orders")
+
+
+@pytest.fixture
+def releases(tmp_path: Path) -> Releases:
+    return Releases(tmp_path)
+
+
+def refused(releases: Releases, *, run_id: str = "2", cmd: str = "build") -> str:
+    """Why the staging build of a new release is refused; nothing of it has happened."""
+    cd = releases.cd()
+    before = releases.tables.rows(PROD_ORDERS) if PROD_ORDERS.key in releases.tables.relations else None
+    versions = [version.timestamp for version in cd.store.list("stg")]
+    built = sum(call[0] in ("build", "run") for call in releases.dbt.calls)
+    release = releases.open(run_id, commit="b" * 40)
+    with pytest.raises(ConfigError) as why:
+        build_release(cd, release, target="stg", select="tag:deploy", cmd=cmd, project_dir=releases.project)
+    assert sum(call[0] in ("build", "run") for call in releases.dbt.calls) == built
+    assert (releases.tables.rows(PROD_ORDERS) if before else None) == before
+    assert [version.timestamp for version in cd.store.list("stg")] == versions
+    assert [e.kind for e in cd.log.events(release.id)] == ["opened"]
+    return str(why.value)
+
+
+def built(releases: Releases) -> Release:
+    """Another staging build, which is not refused."""
+    release = releases.open("2", commit="b" * 40)
+    releases.build(release)
+    return release
+
+
+def named(releases: Releases, name: Callable[[str, str], str]) -> None:
+    releases.dbt.named = lambda target, model: RelationName.parse(name(target, model))
+
+
+def altered(releases: Releases, *, nodes: dict[str, Any] | None = None, sources: dict[str, Any] | None = None) -> None:
+    """More nodes and sources in every manifest from now on."""
+
+    def alter(manifest: dict[str, Any]) -> None:
+        manifest["nodes"].update(nodes or {})
+        manifest["sources"] = sources or {}
+
+    releases.dbt.alter_manifest = alter
+
+
+def node(kind: str, name: str, relation: str | None = None, **more: Any) -> dict[str, Any]:
+    catalog, schema, identifier = relation.split(".") if relation else ("", "", name)
+    unique_id = f"{kind}.{PROJECT}.{name}"
+    found = {"unique_id": unique_id, "name": name, "resource_type": kind, "config": {}, "depends_on": {"nodes": []}}
+    where = {"database": catalog, "schema": schema, "alias": identifier, "relation_name": relation}
+    return {unique_id: {**found, **where, **more}}
+
+
+def test_a_macro_that_forgets_the_target_cannot_make_staging_write_production(releases: Releases) -> None:
+    releases.deployed()
+    named(releases, lambda _target, model: f"Prod.shop.{model}")
+    message = refused(releases)
+    assert "model orders as Prod.shop.orders, which is prod's model orders" in message
+    assert "generate_schema_name" in message
+    assert "profiles.yml" in message
+
+
+def test_a_profile_with_production_s_catalog_is_refused_for_a_schema_too(releases: Releases) -> None:
+    releases.deployed()
+    releases.model("quite_new")
+    named(releases, lambda _t, model: f"prod.shop.{model}" if model == "quite_new" else f"stg.shop.{model}")
+    assert "model quite_new as prod.shop.quite_new, in a schema that prod lives in" in refused(releases)
+
+
+def test_targets_that_share_a_schema_and_differ_by_alias_are_built(releases: Releases) -> None:
+    named(releases, lambda target, model: f"main.shop.{target}_{model}")
+    releases.deployed()
+    releases.model("payments")
+    built(releases)
+
+
+def test_what_production_is_to_be_called_is_asked_of_dbt_where_it_was_never_built(releases: Releases) -> None:
+    named(releases, lambda _target, model: f"main.shop.{model}")
+    assert "model orders as main.shop.orders, which is prod's model orders" in refused(releases)
+
+
+def test_where_dbt_cannot_say_what_production_is_called_staging_is_built_and_says_so(
+    releases: Releases, caplog: pytest.LogCaptureFixture
+) -> None:
+    dbt = releases.dbt
+
+    class NoProfile(type(dbt)):  # type: ignore[misc]
+        def __call__(self, args: list[str]) -> Any:
+            if "prod" in args:
+                raise DbtFailed("the profile does not have a target named 'prod'")
+            return super().__call__(args)
+
+    releases.dbt = NoProfile(releases.tables)
+    built(releases)
+    assert "does not have a target named 'prod'" in caplog.text
+
+
+def test_production_s_sources_are_not_written_by_staging(releases: Releases) -> None:
+    altered(releases, sources=node("source", "events", "raw.landing.events"))
+    releases.deployed()
+    releases.model("events")
+    named(releases, lambda target, model: "raw.landing.events" if model == "events" else f"{target}.shop.{model}")
+    assert "model events as raw.landing.events, which is prod's source events" in refused(releases)
+
+
+def test_a_table_of_a_model_that_production_no_longer_has_is_not_written(releases: Releases) -> None:
+    named(releases, lambda target, model: f"{target}.{model}.{model}")
+    releases.model("payments")
+    releases.deployed("0")
+    (releases.project / "models" / "payments.sql").unlink()
+    releases.deployed("1", commit="c" * 40)
+    releases.model("pay")
+    named(releases, lambda t, model: "prod.payments.payments" if model == "pay" else f"{t}.{model}.{model}")
+    assert "model pay as prod.payments.payments, which is in" in refused(releases)
+
+
+def test_the_build_in_place_counts_beside_the_newest(releases: Releases) -> None:
+    named(releases, lambda target, model: f"{target}.one.{model}")
+    releases.deployed("0")
+    named(releases, lambda target, model: f"{target}.two.{model}")
+    releases.model("payments", "fails in prod")
+    bad = releases.approved("1", commit="c" * 40)
+    with pytest.raises(DbtFailed):
+        build_release(releases.cd(), bad, target="prod")
+    (releases.project / "models" / "payments.sql").unlink()
+    releases.model("fresh")
+    for schema in ("one", "two"):
+        named(releases, lambda t, m, s=schema: f"prod.{s}.{m}" if m == "fresh" else f"{t}.two.{m}")  # type: ignore[misc]
+        assert f"model fresh as prod.{schema}.fresh, in a schema that prod lives in" in refused(releases, run_id=schema)
+
+
+def test_a_test_that_stores_its_failures_in_production_is_refused(releases: Releases) -> None:
+    releases.deployed()
+    test = node("test", "not_null_orders", "prod.shop.not_null_orders")
+    altered(releases, nodes=test)
+    dbt = releases.dbt
+
+    class Lists(type(dbt)):  # type: ignore[misc]
+        def __call__(self, args: list[str]) -> Any:
+            outcome = super().__call__(args)
+            return type(outcome)(outcome.success, listed=(*outcome.listed, *test)) if args[0] == "ls" else outcome
+
+    releases.dbt = Lists(releases.tables)
+    releases.dbt.alter_manifest = dbt.alter_manifest
+    assert "test not_null_orders as prod.shop.not_null_orders, in a schema" in refused(releases)
+    release = releases.open("3", commit="d" * 40)
+    build_release(releases.cd(), release, target="stg", cmd="run", project_dir=releases.project)  # runs no test
+
+
+HOOKS = [
+    ("insert into `prod` . shop.`Orders` select 1", "prod.shop.orders"),
+    ("drop table if exists prod.shop.old_orders", "prod.shop"),
+    ("grant usage on schema PROD.SHOP to somebody", "prod.shop"),
+    ("{% if target.name == 'stg' %} delete from prod.shop.orders {% endif %}", "prod.shop.orders"),
+]
+
+
+@pytest.mark.parametrize(("hook", "name"), HOOKS)
+def test_a_hook_that_names_what_production_has_is_refused(releases: Releases, hook: str, name: str) -> None:
+    releases.deployed()
+    altered(releases, nodes=node("operation", "tiny-on-run-start-0", raw_code=hook))
+    assert f"hook tiny-on-run-start-0 names {name}, which is" in refused(releases)
+
+
+def test_a_model_s_own_hook_counts_as_well(releases: Releases) -> None:
+    releases.deployed()
+
+    def alter(manifest: dict[str, Any]) -> None:
+        hook = {"sql": "delete from prod.shop.orders", "transaction": True, "index": None}
+        manifest["nodes"][f"model.{PROJECT}.orders"]["config"]["post-hook"] = [hook]
+
+    releases.dbt.alter_manifest = alter
+    assert "post-hook of orders names prod.shop.orders, which is prod's model orders" in refused(releases)
+
+
+def test_a_hook_may_not_be_excused_by_a_model_of_that_name_that_nobody_builds(releases: Releases) -> None:
+    releases.deployed()
+    hook = node("operation", "h", raw_code="delete from prod.shop.orders")
+    altered(releases, nodes={**hook, **node("model", "excuse", "prod.shop.orders")})
+    assert "hook h names prod.shop.orders" in refused(releases)
+
+
+def test_hooks_may_name_what_staging_has_and_sources_that_both_read(releases: Releases) -> None:
+    hooks = "insert into stg.shop.audit select * from raw.landing.events; grant select on {{ target.schema }}.x to y"
+    altered(
+        releases, nodes=node("operation", "h", raw_code=hooks), sources=node("source", "events", "raw.landing.events")
+    )
+    releases.deployed()
+    built(releases)
+
+
+def test_a_project_that_dbt_cannot_parse_fails_as_it_did_and_is_published_for_audit(releases: Releases) -> None:
+    class Broken(type(releases.dbt)):  # type: ignore[misc]
+        def __call__(self, args: list[str]) -> Any:
+            self.calls.append(args)
+            return DbtOutcome(False, errors=("Compilation Error in model orders",))
+
+    releases.dbt = Broken(releases.tables)
+    release = releases.open()
+    with pytest.raises(DbtFailed, match="Compilation Error"):
+        releases.build(release)
+    assert {call[0] for call in releases.dbt.calls} == {"ls"}
+    assert [e.kind for e in releases.cd().log.events(release.id)] == ["opened", "built"]
