@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from dataclasses import replace
 from pathlib import Path
 
 from dbx_cd import ArtifactStore, Cd, CdConfig, Release, ReleaseLog, SmokeReport
@@ -43,7 +44,8 @@ class Releases:
         cd = self.cd()
         release = cd.log.open(commit, run_id=run_id, requester=requester)
         self.publish(release)
-        cd.log.append(release, self.smoke(release, ok=ok))
+        built = cd.store.find("stg", release.id)
+        cd.log.append(release, replace(self.smoke(release, ok=ok), artifacts=built.timestamp))
         return release
 
     def publish(self, release: Release, *, target: str = "stg", model: str = "select 1") -> None:

@@ -329,7 +329,7 @@ def test_what_was_approved_under_0_1_0_is_still_approved(store: ArtifactStore, m
 def test_what_waited_under_0_1_0_has_the_seal_it_had(store: ArtifactStore) -> None:
     cd, release = waiting_or_approved(store, 11)
     (request,) = cd.log.all(release, ApprovalRequest)
-    smoke = smoke_record(cd.log.read(release), "stg")
     staged = store.find("stg", release.id)
+    smoke = smoke_record(cd.log.read(release), staged)
     assert sealed_parts(release, staged, smoke=smoke, deploy=request.deploy) == request.sealed
     assert seal_of(request.sealed) == request.seal

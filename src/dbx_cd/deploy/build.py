@@ -6,9 +6,8 @@ import logging
 import shutil
 import tempfile
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -16,20 +15,19 @@ from dbx_cd import html
 from dbx_cd.approval.decision import approved_request
 from dbx_cd.approval.request import ApprovalRequest, deployable
 from dbx_cd.artifacts import archive
-from dbx_cd.artifacts.installed import with_packages
-from dbx_cd.artifacts.project_files import project_files
 from dbx_cd.artifacts.version import ArtifactVersion
 from dbx_cd.dbt.artifacts import Manifest
 from dbx_cd.dbt.effects import BuildEffects, affected_relations
-from dbx_cd.dbt.invocation import DbtRun, install_packages, run_dbt
+from dbx_cd.dbt.invocation import DbtRun
 from dbx_cd.dbt.packages import needs_deps
 from dbx_cd.dbt.process import refuse_flags_of_environment
-from dbx_cd.dbt.project import COPY, LocalProject
+from dbx_cd.dbt.project import COPY
 from dbx_cd.dbt.selection import Selection, WithParents
 from dbx_cd.dbt.warm_parent import warm_dbt
 from dbx_cd.deploy.claim import claim
 from dbx_cd.deploy.dbt_versions import refuse_other_dbt
 from dbx_cd.deploy.layout import Refusal, make_room, refusals, way_out
+from dbx_cd.deploy.project_dbt import ProjectDbt
 from dbx_cd.errors import ApprovalStale, DbxCdError, what_failed
 from dbx_cd.plan.apart import require_apart
 from dbx_cd.plan.rollback_readiness import require_readiness
@@ -143,8 +141,9 @@ def build_release(
             result = _build_gated(cd, release, selection, target=target, work=work, profiles_dir=profiles_dir)
         else:
             state = cd.store.resolve(state_path).path if state_path else None
-            dbt = _Dbt(cd, target, work, Path(project_dir), profiles_dir, state, defer)
-            result = _build_open(cd, release, selection, dbt)
+            with _warm(cd) as parent:
+                dbt = ProjectDbt(cd, target, work, Path(project_dir), profiles_dir, state, defer, parent)
+                result = _build_open(cd, release, selection, dbt)
     refused = _refused(result.run, result.artifacts.path) if gated else []
     result.run.raise_if_failed(next_step=way_out(refused, target=target))
     return result
@@ -155,69 +154,27 @@ def _was_gated(log: LogReading, target: str) -> bool:
     return any(event.kind == Deploying.KIND and event.payload.get("target") == target for event in log.events)
 
 
-@dataclass(frozen=True)
-class _Dbt:
-    """dbt on one copy of a project and one target, however often it is run."""
-
-    cd: Cd
-    target: str
-    work: Path
-    project_dir: Path
-    profiles_dir: str | Path | None
-    state: Path | None = None
-    defer: bool = False
-    warm_parent: Path | None = None
-
-    def run(self, selection: Selection, *, check: bool = False) -> DbtRun:
-        return run_dbt(
-            selection.cmd, target=self.target, select=selection.select, exclude=selection.exclude, defer=self.defer,
-            state_path=self.state, favor_state=selection.favor_state, with_parents=selection.with_parents,
-            full_refresh=selection.full_refresh, vars=selection.vars, project_dir=self.project_dir,
-            profiles_dir=self.profiles_dir or None, work_dir=self.work, runner=self.cd.dbt,
-            warm_parent=self.warm_parent, check=check,
-        )  # fmt: skip
+def _warm(cd: Cd) -> AbstractContextManager[Path | None]:
+    """A process that has imported dbt, for the several invocations of a build."""
+    return nullcontext() if cd.dbt is not None else warm_dbt()
 
 
-def _build_open(cd: Cd, release: Release, selection: Selection, dbt: _Dbt) -> BuildResult:
-    packed = _pack_with_packages(dbt)
+def _build_open(cd: Cd, release: Release, selection: Selection, dbt: ProjectDbt) -> BuildResult:
+    packed = dbt.pack()
     # Staging builds what the archive holds, as production will: not the checkout, which may hold more.
     dbt = replace(dbt, project_dir=archive.unpack_files(packed, dbt.work / COPY))
-    listed = dbt.run(replace(selection, cmd="ls", full_refresh=False))
+    listed = dbt.list(selection)
     if listed.ok:
-        _require_apart(dbt, selection, listed)
+        manifest = Manifest.load(listed.files_dir / "manifest.json")
+        require_apart(
+            cd, target=dbt.target, cmd=selection.cmd, manifest=manifest, selected=listed.listed, names_in=dbt.names_in
+        )
     run = dbt.run(selection) if listed.ok else listed
     replaced = make_room(cd, _refused(run, run.files_dir))
     if replaced:
         run = dbt.run(selection)
     shutil.copyfile(packed, run.files_dir / archive.ARCHIVE_NAME)
     return _publish(cd, release, selection, run, target=dbt.target, gated=False, replaced=replaced)
-
-
-def _pack_with_packages(dbt: _Dbt) -> Path:
-    def install(folder: Path) -> None:
-        project = LocalProject.at(folder, work=dbt.work / "deps", profiles_dir=dbt.profiles_dir or None)
-        install_packages(project, target=dbt.target, runner=dbt.cd.dbt, warm_parent=dbt.warm_parent)
-
-    files = with_packages(project_files(dbt.project_dir), layout=dbt.work / "checkout", install=install)
-    return archive.pack_files(files, dbt.work / archive.ARCHIVE_NAME)
-
-
-def _require_apart(dbt: _Dbt, selection: Selection, listed: DbtRun) -> None:
-    manifest = Manifest.load(listed.files_dir / "manifest.json")
-    require_apart(
-        dbt.cd, target=dbt.target, cmd=selection.cmd, manifest=manifest, selected=listed.listed,
-        names_in=partial(_names_in, dbt),
-    )  # fmt: skip
-
-
-def _names_in(dbt: _Dbt, target: str) -> Manifest | None:
-    """What the same files are called in another target, parsed in a folder of its own; None where dbt cannot say."""
-    other = replace(dbt, target=target, work=dbt.work / f"names-{target}", state=None, defer=False)
-    try:
-        return Manifest.load(other.run(Selection("ls"), check=True).files_dir / "manifest.json")
-    except DbxCdError as exc:
-        _log.warning("which names this commit has in %s is not known, and not compared: %s", target, exc)
-        return None
 
 
 def _refused(run: DbtRun, folder: Path) -> list[Refusal]:
@@ -241,14 +198,16 @@ def _build_gated(
             "and they may differ from what staging was built with",
             release, staged,
         )  # fmt: skip
-    with nullcontext() if cd.dbt is not None else warm_dbt() as parent:
-        dbt = _Dbt(cd, target, work, project, profiles_dir, staged.path, defer=True, warm_parent=parent)
+    with _warm(cd) as parent:
+        dbt = ProjectDbt(cd, target, work, project, profiles_dir, staged.path, defer=True, warm_parent=parent)
         return _deploy(cd, release, request, staged, dbt)
 
 
-def _deploy(cd: Cd, release: Release, request: ApprovalRequest, staged: ArtifactVersion, dbt: _Dbt) -> BuildResult:
+def _deploy(
+    cd: Cd, release: Release, request: ApprovalRequest, staged: ArtifactVersion, dbt: ProjectDbt
+) -> BuildResult:
     target, selection = request.target, request.selection
-    listed = dbt.run(replace(selection, cmd="ls", full_refresh=False), check=True)
+    listed = dbt.list(selection, check=True)
     manifest = Manifest.load(listed.files_dir / "manifest.json")
     refuse_other_dbt(staged, manifest)
     effects = BuildEffects.of(manifest, listed.listed, full_refresh=selection.full_refresh)

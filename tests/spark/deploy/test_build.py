@@ -89,10 +89,11 @@ class Small:
     def staged(self, run_id: str) -> Release:
         """A release that was built to staging, smoke-tested and approved."""
         cd, release = self.cd(), self.open(run_id)
-        build_release(cd, release, target="stg", select="tag:deploy", project_dir=self.project)
+        built = build_release(cd, release, target="stg", select="tag:deploy", project_dir=self.project).artifacts
         passed = SmokeReport(
-            target="stg", artifacts="", commit=release.commit, release_id=release.id, tiny=False, seconds=0.0, checks=()
-        )
+            target="stg", artifacts=built.timestamp, commit=release.commit, release_id=release.id, tiny=False,
+            seconds=0.0, checks=(),
+        )  # fmt: skip
         cd.log.append(release, passed)
         request = request_approval(cd, release, target="prod")
         if request.seal:

@@ -72,7 +72,7 @@ def test_packages_are_installed_once_for_staging_and_never_for_production(releas
     release = releases.deployed()
     with pytest.raises(DbxCdError, match="dbt left no"):  # dbt in memory writes no site
         publish_docs(releases.cd(), release, target="prod")
-    assert commands(releases) == ["deps", "build", "ls", "build", "docs"]
+    assert commands(releases) == ["deps", "ls", "ls", "build", "ls", "build", "docs"]
     assert len(releases.dbt.hub.installs) == 1
 
 
@@ -151,7 +151,7 @@ def test_a_local_package_is_archived_wherever_it_lies_in_the_repository(
 def test_an_install_path_of_the_project_s_own_is_honoured(releases: Releases) -> None:
     packages(releases, {"package": "a/utils", "version": "1"}, **{"packages-install-path": "vendor/dbt"})
     releases.deployed()
-    assert commands(releases) == ["deps", "build", "ls", "build"]
+    assert commands(releases) == ["deps", "ls", "ls", "build", "ls", "build"]
     assert "vendor/dbt/utils/macros/m.sql" in releases.dbt.seen[1]
 
 
@@ -168,7 +168,7 @@ def test_packages_that_a_team_commits_are_not_installed_anew(releases: Releases)
     releases.cd()
     commit(releases.project)
     releases.deployed()
-    assert commands(releases) == ["build", "ls", "build"]
+    assert commands(releases) == ["ls", "ls", "build", "ls", "build"]
     assert "dbt_packages/utils/macros/m.sql" in releases.dbt.seen[1]
 
 
@@ -177,7 +177,7 @@ def test_a_file_that_keeps_the_folder_of_packages_in_git_is_no_package(releases:
     releases.cd()
     commit(releases.project)
     releases.deployed()
-    assert commands(releases) == ["deps", "build", "ls", "build"]
+    assert commands(releases) == ["deps", "ls", "ls", "build", "ls", "build"]
 
 
 def test_a_package_that_dbt_links_to_what_is_outside_of_the_repository_is_refused(
@@ -205,7 +205,7 @@ def test_where_dbt_installs_nothing_production_does_not_ask_again(releases: Rele
 
     releases.dbt.hub = Nothing()
     releases.deployed()
-    assert commands(releases) == ["deps", "build", "ls", "build"]
+    assert commands(releases) == ["deps", "ls", "ls", "build", "ls", "build"]
 
 
 INSTALLED: dict[str, tuple[Callable[[Path], object], set[str]]] = {

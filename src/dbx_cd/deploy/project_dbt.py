@@ -1,0 +1,78 @@
+"""dbt on the files of one project and one target, however often a build runs it."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from dbx_cd.artifacts import archive
+from dbx_cd.artifacts.installed import with_packages
+from dbx_cd.artifacts.project_files import project_files
+from dbx_cd.dbt.artifacts import Manifest
+from dbx_cd.dbt.invocation import DbtRun, install_packages, run_dbt
+from dbx_cd.dbt.project import LocalProject
+from dbx_cd.dbt.selection import Selection
+from dbx_cd.errors import DbxCdError
+from dbx_cd.release.context import Cd
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ProjectDbt:
+    """Runs dbt with what does not change between the invocations of one build."""
+
+    cd: Cd
+    """The context."""
+    target: str
+    """The dbt target."""
+    work: Path
+    """A folder on local disk for the copy, the parse and what dbt leaves."""
+    project_dir: Path
+    """The project."""
+    profiles_dir: str | Path | None
+    """The folder of `profiles.yml`; None for the project's own."""
+    state: Path | None = None
+    """The folder of the state that unselected parents resolve to."""
+    defer: bool = False
+    """Whether they do."""
+    warm_parent: Path | None = None
+    """The socket of a process that has imported dbt."""
+
+    def run(self, selection: Selection, *, check: bool = False) -> DbtRun:
+        """Run a command on what is selected."""
+        return run_dbt(
+            selection.cmd, target=self.target, select=selection.select, exclude=selection.exclude, defer=self.defer,
+            state_path=self.state, favor_state=selection.favor_state, with_parents=selection.with_parents,
+            full_refresh=selection.full_refresh, vars=selection.vars, project_dir=self.project_dir,
+            profiles_dir=self.profiles_dir or None, work_dir=self.work, runner=self.cd.dbt,
+            warm_parent=self.warm_parent, check=check,
+        )  # fmt: skip
+
+    def list(self, selection: Selection, *, check: bool = False) -> DbtRun:
+        """What a selection means, without running a statement; the build goes on with the same parse."""
+        return self.run(replace(selection, cmd="ls", full_refresh=False), check=check)
+
+    def pack(self) -> Path:
+        """The project archive: the project's files, with the packages that it names installed.
+
+        Raises:
+            ConfigError: they are not as the commit has them, or no archive can hold them.
+            DbtFailed: packages cannot be installed.
+        """
+        files = with_packages(project_files(self.project_dir), layout=self.work / "checkout", install=self._install)
+        return archive.pack_files(files, self.work / archive.ARCHIVE_NAME)
+
+    def names_in(self, target: str) -> Manifest | None:
+        """What the same files are called in another target; None where dbt cannot say."""
+        other = replace(self, target=target, work=self.work / f"names-{target}", state=None, defer=False)
+        try:
+            return Manifest.load(other.run(Selection("ls"), check=True).files_dir / "manifest.json")
+        except DbxCdError as exc:
+            _log.warning("which names this commit has in %s is not known, and not compared: %s", target, exc)
+            return None
+
+    def _install(self, folder: Path) -> None:
+        project = LocalProject.at(folder, work=self.work / "deps", profiles_dir=self.profiles_dir or None)
+        install_packages(project, target=self.target, runner=self.cd.dbt, warm_parent=self.warm_parent)
