@@ -23,6 +23,7 @@ from dbx_cd import (
     Decision,
     Release,
     ReleaseLog,
+    SetupError,
     approve,
     build_release,
     reject,
@@ -32,6 +33,7 @@ from dbx_cd.approval.alteration import acknowledge_alteration
 from dbx_cd.approval.request import ApprovalRequest
 from dbx_cd.local.job_bundle import load_job
 from dbx_cd.records import Record
+from dbx_cd.relations import RelationName
 from dbx_cd.release.job import JobDefinition
 from dbx_cd.release.standing import settle
 from memory.releases import BOT, DEVELOPER, OWNER, Releases, smoke_of
@@ -142,6 +144,72 @@ def another_model_is_built_to_staging_after_the_approval(releases: Releases) -> 
     releases.model("orders", "select 2 as id")
     releases.build(release)
     releases.smoke(release)
+    return build(releases, release)
+
+
+@attack(MERGE, ConfigError, "stg would write what a gated target holds.*which is prod's model orders")
+def a_macro_sends_staging_s_models_to_production(releases: Releases) -> Step:
+    releases.deployed("1")
+    release = releases.open("2", commit="b" * 40)
+    releases.dbt.named = lambda _target, name: RelationName("prod", "shop", name)
+    return lambda: releases.build(release)
+
+
+@attack(MERGE, ConfigError, "sandbox would write what a gated target holds")
+def a_commit_declares_an_open_target_beside_production_with_its_names(releases: Releases) -> Step:
+    releases.deployed("1")
+    release = releases.open("2", commit="b" * 40)
+    releases.settings = "targets: {stg: {}, sandbox: {}, prod: {gate: approval, defer_to: stg}}\n"
+    releases.dbt.named = lambda _target, name: RelationName("prod", "shop", name)
+    project = releases.project
+    return lambda: build_release(releases.cd(), release, target="sandbox", select="tag:deploy", project_dir=project)
+
+
+@attack(MERGE, ConfigError, "`token` holds a secret in clear")
+def a_commit_brings_a_login_of_its_own_in_clear(releases: Releases) -> Step:
+    release = releases.open()
+    profile = "tiny:\n  outputs:\n    stg:\n      type: databricks\n      token: dapi0123456789\n"
+    (releases.project / "profiles.yml").write_text(profile)
+    return lambda: releases.build(release)
+
+
+@attack(MERGE, ApprovalRequired, "uat comes before prod")
+def a_release_skips_the_gate_before_production(releases: Releases) -> Step:
+    gated = "{gate: approval, defer_to: stg}"
+    releases.settings = f"targets: {{stg: {{}}, uat: {gated}, prod: {gated}}}\n"
+    release = releases.staged()
+    return lambda: request_approval(releases.cd(), release, target="prod")
+
+
+@attack(RUN, ConfigError, "which dbt would take for a flag")
+def a_run_hides_a_flag_among_the_models(releases: Releases) -> Step:
+    release = releases.staged()
+    return lambda: releases.ask(release, select="tag:deploy --full-refresh")
+
+
+@attack(RUN, ApprovalRequired, "only guardrails were run")
+def a_run_tests_staging_by_its_guardrails_alone(releases: Releases) -> Step:
+    release = releases.open()
+    releases.build(release)
+    releases.smoke(release, tiny=True)
+    return lambda: releases.ask(release)
+
+
+@attack(REPAIR, ApprovalRequired, "the smoke report is of the build stg/")
+def staging_is_built_again_while_its_smoke_test_runs(releases: Releases) -> Step:
+    release = releases.open()
+    releases.build(release)
+    tested = releases.cd().store.find("stg", release.id).timestamp
+    releases.model("orders", "select 2 as id")
+    releases.build(release)
+    releases.cd().log.append(release, replace(smoke_of(release), artifacts=tested))
+    return lambda: releases.ask(release)
+
+
+@attack(REPAIR, SetupError, "dbt-core 1.11.99")
+def the_cluster_has_another_dbt_by_now(releases: Releases) -> Step:
+    release = releases.approved()
+    releases.dbt.dbt_version = "1.11.99"
     return build(releases, release)
 
 
