@@ -88,6 +88,7 @@ class JobDefinition:
             release_log=self.parameters.get("release_log") or None,
             approvers=self.parameters.get("approvers") or None,
             gates=self.gates,
+            is_in_order=True,
             staging=self.open_targets[0] if len(self.open_targets) == 1 else None,
         )
 

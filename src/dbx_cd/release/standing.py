@@ -34,7 +34,9 @@ class Standing:
     approvers: str | None = None
     """The group whose members may decide."""
     gates: tuple[str, ...] = ()
-    """Targets that are gated, in the order in which a release is promoted."""
+    """Targets that are gated."""
+    is_in_order: bool = False
+    """Whether it says in which order a release is promoted, too: as it lists the gates."""
     staging: str | None = None
     """The open target that is built before the gated ones, for a commit that does not say it of one of them."""
 
@@ -66,12 +68,13 @@ def settle(config: CdConfig, *sources: Standing) -> CdConfig:
         for gate in source.gates:
             written_target = targets.get(gate, TargetConfig())
             if written_target.gate is None:
-                if "targets" in config.written:
+                # A gate of earlier days that no commit speaks of any more is no difference.
+                if "targets" in config.written and (gate in config.targets or source.is_in_order):
                     overruled.append(f"{gate} has no gate in {FILE_NAME}; it is gated, by {source.source}")
                 targets[gate] = replace(
                     written_target, gate="approval", defer_to=_before(gate, written_target, sources, config)
                 )
-    order = tuple(dict.fromkeys(gate for source in sources for gate in source.gates))
+    order = next((source.gates for source in sources if source.is_in_order), ())
     gates = [name for name, target in targets.items() if target.gate is not None]
     in_turn = iter(order)
     promoted = [next(in_turn) if name in order else name for name in gates]

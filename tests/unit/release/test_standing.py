@@ -18,6 +18,7 @@ JOB = Standing(
     release_log="ops.dbt_meta.release_log",
     approvers="data_owners",
     gates=("prod",),
+    is_in_order=True,
     staging="stg",
 )
 
@@ -65,11 +66,19 @@ def test_a_commit_may_gate_more(tmp_path: Path) -> None:
 
 
 def test_the_order_of_the_gates_is_the_job_s(tmp_path: Path) -> None:
-    two = Standing("the job's definition", gates=("uat", "prod"), staging="stg")
+    two = Standing("the job's definition", gates=("uat", "prod"), is_in_order=True, staging="stg")
     gated = "{gate: approval, defer_to: stg}"
     config = settle(committed(tmp_path, f"targets: {{stg: {{}}, prod: {gated}, uat: {gated}}}\n"), two)
     assert config.gates == ("uat", "prod")
     assert config.overruled == ("the gates come in the order prod, uat in dbx_cd.yml; uat, prod counts",)
+
+
+def test_a_gate_of_earlier_days_comes_before_none_and_is_no_difference(tmp_path: Path) -> None:
+    log = Standing("the release log", gates=("uat", "prod"), staging="stg")
+    text = "targets: {stg: {}, prod: {gate: approval, defer_to: stg}}\n"
+    for sources in ((log,), (JOB, log)):
+        config = settle(committed(tmp_path, text), *sources)
+        assert (config.gates, config.overruled) == (("prod", "uat"), ())
 
 
 def test_what_a_commit_does_not_say_is_no_difference(tmp_path: Path) -> None:
