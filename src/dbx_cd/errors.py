@@ -33,7 +33,15 @@ class DbxCdError(Exception):
         self.next_step = next_step
         self.located = what if self.where is None else f"{what} ({self.where})"
         """What failed and where, for messages that have a next step of their own."""
-        super().__init__(self.located if next_step is None else f"{self.located}. Next: {next_step}")
+        super().__init__(self._text())
+
+    def note(self, more: str) -> None:
+        """Add to what failed: something that its reader should know as well."""
+        self.what, self.located = f"{self.what}; {more}", f"{self.located}; {more}"
+        self.args = (self._text(),)
+
+    def _text(self) -> str:
+        return self.located if self.next_step is None else f"{self.located}. Next: {self.next_step}"
 
 
 def what_failed(error: BaseException) -> str:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 # Set by the job itself (resources/dbx_cd.job.yml), the same for every task.
-_JOB_WIDGETS = {"run_id": "", "commit": "", "artifacts_root": "", "reason": ""}
+_JOB_WIDGETS = dict.fromkeys(("run_id", "commit", "artifacts_root", "release_log", "approvers", "reason"), "")
 _BOOLEANS = {"true": True, "false": False, "1": True, "0": False, "yes": True, "no": False, "": False}
 
 

@@ -6,8 +6,9 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
+
+from databricks.sdk.service.iam import Group, ServicePrincipal, User
 
 from dbx_cd import (
     ArtifactStore,
@@ -31,34 +32,57 @@ from memory.tables import MemoryTables
 
 APPROVERS = "dbx_cd_approvers"
 BOT, OWNER, OTHER_OWNER, DEVELOPER = "bot", "owner@example.org", "second@example.org", "dev@example.org"
+PRINCIPAL = "11111111-2222"
+"""A service principal that may approve."""
 GROUPS = {BOT: (), OWNER: (APPROVERS,), OTHER_OWNER: (APPROVERS,), DEVELOPER: ()}
 
 
 @dataclass(frozen=True)
 class Person:
-    """Stands for the SDK's client of somebody: all that the library asks of it is who they are."""
+    """Stands for the SDK's client of somebody: the library asks it who they are, and who is in a group."""
 
     name: str
-    groups: Sequence[str] = ()
+    member_of: Sequence[str] = ()
 
     @property
     def current_user(self) -> Person:
         return self
 
-    def me(self) -> SimpleNamespace:
-        return _user(self.name, self.groups)
+    def me(self) -> User:
+        return user(self.name, self.member_of)
 
     @property
-    def users(self) -> Person:
-        return self
+    def users(self) -> Listing:
+        return Listing([user(name, groups) for name, groups in GROUPS.items()], "userName", "user_name")
 
-    def list(self, filter: str) -> Iterator[SimpleNamespace]:
-        """The user that a SCIM filter names."""
-        return (_user(name, groups) for name, groups in GROUPS.items() if filter == f'userName eq "{name}"')
+    @property
+    def service_principals(self) -> Listing:
+        one = ServicePrincipal.from_dict({"applicationId": PRINCIPAL, "groups": [{"display": APPROVERS}]})
+        return Listing([one], "applicationId", "application_id")
+
+    @property
+    def groups(self) -> Listing:
+        members = [{"value": name, "display": name} for name, groups in GROUPS.items() if APPROVERS in groups]
+        return Listing([Group.from_dict({"displayName": APPROVERS, "members": members})], "displayName", "display_name")
 
 
-def _user(name: str, groups: Sequence[str]) -> SimpleNamespace:
-    return SimpleNamespace(user_name=name, groups=[SimpleNamespace(display=g) for g in groups])
+@dataclass(frozen=True)
+class Listing:
+    """One kind of SCIM resource, in the SDK's own shape."""
+
+    resources: Sequence[Any]
+    attribute: str
+    field: str
+
+    def list(self, filter: str) -> Iterator[Any]:
+        """Those that a filter names."""
+        wanted = filter.removeprefix(f'{self.attribute} eq "').removesuffix('"')
+        return (found for found in self.resources if str(getattr(found, self.field)).lower() == wanted.lower())
+
+
+def user(name: str, groups: Sequence[str]) -> User:
+    """A user as the SDK reads one."""
+    return User.from_dict({"id": name, "userName": name, "groups": [{"display": group} for group in groups]})
 
 
 class Releases:

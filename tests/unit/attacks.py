@@ -335,13 +335,12 @@ def a_row_says_that_an_earlier_approval_still_applies(releases: Releases) -> Ste
     return build(releases, release)
 
 
-@attack(WRITE, ApprovalRequired, f"smoked by {DEVELOPER}")
+@attack(WRITE, ApprovalRequired, f"does not count: smoked by {DEVELOPER}")
 def a_row_says_that_the_smoke_test_has_passed(releases: Releases) -> Step:
     release = releases.staged(ok=False)
     tested = releases.cd().store.find("stg", release.id).timestamp
     append(releases, release, replace(smoke_of(release), artifacts=tested))
-    releases.approve(releases.ask(release))
-    return build(releases, release)
+    return lambda: releases.ask(release)
 
 
 @attack(WRITE, ApprovalRequired, f"approval_requested by {DEVELOPER}")
@@ -355,9 +354,12 @@ def a_row_asks_for_everything_in_the_workflow_s_place(releases: Releases) -> Ste
 
 @attack(WRITE, ApprovalRequired, "the release log was altered: .* DELETE")
 def the_rejection_is_deleted(releases: Releases) -> Step:
-    release = releases.approved()
+    release = releases.staged()
+    request = releases.ask(release)
+    reject(releases.cd(OWNER), request, reason="wrong numbers")
     releases.log_table.user = DEVELOPER
     releases.log_table.alter("DELETE", predicate="kind = 'rejected'")
+    releases.log_table.forget("rejected")
     releases.log_table.user = None
     return build(releases, release)
 

@@ -4,7 +4,7 @@ keeps its history.
 
 from __future__ import annotations
 
-from dbx_cd.approval.approver import require_approver
+from dbx_cd.approval.approver import may_be_member, require_approver
 from dbx_cd.approval.request import ApprovalRequest
 from dbx_cd.errors import ApprovalStale, DbxCdError, ReleaseError
 from dbx_cd.release.alteration import AlterationAcknowledged
@@ -29,7 +29,12 @@ def acknowledge_alteration(cd: Cd, *, seal: str, reason: str) -> AlterationAckno
     """
     if not reason.strip():
         raise DbxCdError("an acknowledgement needs a reason", where=cd.log.table, next_step="say what happened")
-    altered = cd.log.tampering()
+    group = cd.config.approvers
+
+    def may_acknowledge(person: str) -> bool:
+        return may_be_member(cd, person, group=group)
+
+    altered = cd.log.tampering(may_acknowledge=may_acknowledge)
     if not altered:
         raise ReleaseError(
             "nothing is left to acknowledge",
@@ -39,7 +44,7 @@ def acknowledge_alteration(cd: Cd, *, seal: str, reason: str) -> AlterationAckno
     newest = cd.log.events(kinds=(ApprovalRequest.KIND,))[-1:]
     involved = {str(request.payload.get("job_identity")): "is the job's own identity" for request in newest}
     involved |= {commit.user: "altered the log" for commit in altered if commit.user}
-    person = require_approver(cd, group=cd.config.approvers, involved=involved, where=cd.log.table)
+    person = require_approver(cd, group=group, involved=involved, where=cd.log.table)
     if seal != altered.seal:
         raise ApprovalStale(
             "the seal is not that of the alterations there are now",
@@ -49,7 +54,9 @@ def acknowledge_alteration(cd: Cd, *, seal: str, reason: str) -> AlterationAckno
         )
     record = altered.acknowledge(actor=person, reason=reason)
     cd.log.append_acknowledgement(record)
-    if {commit.version for commit in cd.log.tampering()} & {commit.version for commit in altered}:
+    if {commit.version for commit in cd.log.tampering(may_acknowledge=may_acknowledge)} & {
+        commit.version for commit in altered
+    }:
         raise ReleaseError(
             f"{person} acknowledged, but somebody else wrote that into the log, as the platform says",
             where=cd.log.table,

@@ -50,11 +50,19 @@ def require_decider(cd: Cd, person: str, *, group: str, involved: Mapping[str, s
         ApprovalNotAllowed: they might not.
     """
     refuse_involved(person, involved=involved, where=where)
-    groups = _groups_of(cd.workspace, person)
-    if groups is None:
-        _log.warning("whether %s, who has decided, is in the group %s cannot be asked here", person, group)
-    elif group not in groups:
+    if not may_be_member(cd, person, group=group):
         raise _not_a_member(person, group, where)
+
+
+def may_be_member(cd: Cd, person: str, *, group: str) -> bool:
+    """Whether somebody is in a group, or that cannot be asked here, which is logged.
+
+    Looking up others is a right of its own on some workspaces; what one may see without it is not documented.
+    """
+    known = is_member(cd.workspace, person, group=group)
+    if known is None:
+        _log.warning("whether %s, who has decided, is in the group %s cannot be asked here", person, group)
+    return known is not False
 
 
 def refuse_involved(person: str, *, involved: Mapping[str, str], where: object) -> None:
@@ -70,23 +78,32 @@ def refuse_involved(person: str, *, involved: Mapping[str, str], where: object) 
             )
 
 
-def _groups_of(workspace: WorkspaceClient, person: str) -> set[str] | None:
-    """The groups of a user, as that user would be told them; None where the platform does not say.
-
-    Looking up others is a right of its own on some workspaces; what one may see without it is not documented.
-    """
+def is_member(workspace: WorkspaceClient, person: str, *, group: str) -> bool | None:
+    """Whether a user or service principal is in a group; None where the platform does not say."""
     from databricks.sdk.errors.base import DatabricksError
 
-    quoted = person.replace("\\", "\\\\").replace('"', '\\"')
     try:
-        found = list(workspace.users.list(filter=f'userName eq "{quoted}"'))
+        found = [
+            u for u in workspace.users.list(filter=_equals("userName", person)) if same_person(u.user_name, person)
+        ]
+        if not found:
+            principals = workspace.service_principals.list(filter=_equals("applicationId", person))
+            found = [p for p in principals if same_person(p.application_id, person)]  # type: ignore[misc]
+        groups = {str(member.display) for one in found for member in one.groups or ()}
+        if groups or not found:
+            return group in groups
+        # Told of no group at all, which need not mean that there is none: the group itself may say more.
+        listed = [g for g in workspace.groups.list(filter=_equals("displayName", group)) if g.display_name == group]
     except DatabricksError as exc:
-        _log.info("users cannot be looked up: %s", exc)
+        _log.info("groups cannot be looked up: %s", exc)
         return None
-    users = [user for user in found if same_person(user.user_name, person)]
-    if found and all(user.groups is None for user in users):
-        return None
-    return {str(member.display) for user in users for member in user.groups or ()}
+    members = {member.value for one in listed for member in one.members or ()}
+    return bool(members & {one.id for one in found}) if members else None
+
+
+def _equals(attribute: str, value: str) -> str:
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'{attribute} eq "{escaped}"'
 
 
 def _not_a_member(person: str, group: str, where: object) -> ApprovalNotAllowed:

@@ -17,11 +17,17 @@ from dbx_cd.approval.request import (
     smoke_record,
 )
 from dbx_cd.approval.seal import seal_of, sealed_parts
-from dbx_cd.approval.validity import approvals_to_reuse, ignored_decisions
+from dbx_cd.approval.validity import (
+    approvals_to_reuse,
+    examined,
+    ignored_decisions,
+    naming_what_does_not_count,
+)
 from dbx_cd.dbt.selection import Selection
 from dbx_cd.errors import ApprovalRequired, DbxCdError
 from dbx_cd.release.context import Cd
 from dbx_cd.release.events import Built, Release
+from dbx_cd.release.reading import LogReading
 from dbx_cd.release.turn import refuse_ended, require_promoted
 
 
@@ -57,7 +63,22 @@ def request_approval(
             place in every gated target that comes first.
         ApprovalSuperseded: a newer release has overtaken this one.
     """
-    log = cd.log.read(release)
+    log = examined(cd, release)[0]
+    with naming_what_does_not_count(log):
+        return _ask(cd, log, release, target=target, select=select, exclude=exclude, full_refresh=full_refresh, cmd=cmd)
+
+
+def _ask(
+    cd: Cd,
+    log: LogReading,
+    release: Release,
+    *,
+    target: str,
+    select: str | None,
+    exclude: str | None,
+    full_refresh: bool,
+    cmd: str,
+) -> ApprovalRequest:
     refuse_ended(log, target=target)
     staging = cd.config.staging_of(target)
     require_promoted(log, gates=cd.config.gates, target=target)

@@ -21,7 +21,14 @@ from dbx_cd.approval.request import (
     smoke_record,
 )
 from dbx_cd.approval.seal import changed_parts, sealed_parts
-from dbx_cd.approval.validity import invalidity, involved_in, require_own_events, require_own_request
+from dbx_cd.approval.validity import (
+    examined,
+    invalidity,
+    involved_in,
+    naming_what_does_not_count,
+    require_own_opening,
+    require_own_request,
+)
 from dbx_cd.errors import (
     ApprovalPending,
     ApprovalRejected,
@@ -103,7 +110,7 @@ def require_approval(cd: Cd, release: Release, *, target: str) -> Decision:
 
 def approved_request(cd: Cd, release: Release, *, target: str) -> tuple[ApprovalRequest, Decision]:
     """`require_approval`, with the request that was approved."""
-    log, altered = cd.log.examined(release)
+    log, altered = examined(cd, release)
     if altered:
         raise ApprovalRequired(
             f"the release log was altered: {'; '.join(map(str, altered))}",
@@ -111,14 +118,19 @@ def approved_request(cd: Cd, release: Release, *, target: str) -> tuple[Approval
             next_step="find out who did it, and whether approvals in this log can still be relied on; then one of "
             f"{cd.config.approvers}, in a notebook: acknowledge_alteration(cd, seal='{altered.seal}', reason='...')",
         )
+    with naming_what_does_not_count(log):
+        return _approved_request(cd, log, release, target=target)
+
+
+def _approved_request(cd: Cd, log: LogReading, release: Release, *, target: str) -> tuple[ApprovalRequest, Decision]:
     refuse_ended(log, target=target)
     require_promoted(log, gates=cd.config.gates, target=target)
+    require_own_opening(cd, log)
     request = newest_request(log, target)
     if request is None:
         raise ApprovalPending(
             f"nobody has been asked to approve {release} for {target}", next_step="run the task approval_gate"
         )
-    require_own_events(cd, log, staging=request.state_target)
     require_own_request(cd, request)
     decision = decision_on(log, request)
     if decision is None:

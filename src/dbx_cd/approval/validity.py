@@ -7,45 +7,61 @@ the request must be of the Workflow, and ask what the Workflow would ask now; wh
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
-from dbx_cd.approval.approver import require_decider
+from dbx_cd.approval.approver import may_be_member, require_decider
 from dbx_cd.approval.request import ApprovalRequest, Decision, decision_on
-from dbx_cd.errors import ApprovalNotAllowed, ApprovalRequired, ApprovalStale
+from dbx_cd.errors import ApprovalNotAllowed, ApprovalRequired, ApprovalStale, DbxCdError
 from dbx_cd.people import same_person
+from dbx_cd.release.alteration import Alterations
 from dbx_cd.release.authorship import written_by_others
 from dbx_cd.release.context import Cd
-from dbx_cd.release.events import Built, Deployed, Release
+from dbx_cd.release.events import Deployed, Release
 from dbx_cd.release.reading import LogReading
-from dbx_cd.smoke.report import SmokeReport
-
-_OF_THE_WORKFLOW = (Release.KIND, Built.KIND, ApprovalRequest.KIND)
 
 
-def require_own_events(cd: Cd, log: LogReading, *, staging: str) -> None:
-    """Refuse a release whose own events somebody else than the Workflow has written, in their own name.
+def examined(cd: Cd, release: Release) -> tuple[LogReading, Alterations]:
+    """The log as the gate reads it: without what does not count, and with what was done to it.
 
     Args:
         cd: the context of the Workflow.
-        log: a reading of the release.
-        staging: the target whose smoke report is relied on; that of a rolled back production may be a person's.
+        release: the release whose records will be asked for.
+    """
+    group = cd.config.approvers
+
+    def may_acknowledge(person: str) -> bool:
+        return not same_person(person, cd.user) and may_be_member(cd, person, group=group)
+
+    return cd.log.examined(release, workflow=cd.user, may_acknowledge=may_acknowledge)
+
+
+@contextmanager
+def naming_what_does_not_count(log: LogReading) -> Iterator[None]:
+    """Let a refusal say which events about the release do not count: they may be why another answer was expected."""
+    assert log.release is not None
+    events = [e for e in log.not_counted if e.release_id == log.release.id]
+    try:
+        yield
+    except DbxCdError as refused:
+        if events:
+            whose = ", ".join(f"{e.kind} by {e.actor or 'nobody'} (version {e.version})" for e in events)
+            refused.note(f"what the Workflow did not write does not count: {whose}")
+        raise
+
+
+def require_own_opening(cd: Cd, log: LogReading) -> None:
+    """Refuse a release that somebody else than the Workflow has opened: they would choose who asked for it.
 
     Raises:
-        ApprovalRequired: with the events.
+        ApprovalRequired: it was.
     """
     assert log.release is not None
-    events = log.of(log.release.id)
-    tested = [e for e in events if e.kind == SmokeReport.KIND and e.payload.get("target") == staging]
-    foreign = written_by_others(
-        [*(e for e in events if e.kind in _OF_THE_WORKFLOW), *tested],
-        identity=cd.user,
-        kinds=(*_OF_THE_WORKFLOW, SmokeReport.KIND),
-    )
+    foreign = written_by_others(log.of(log.release.id), identity=cd.user, kinds=(Release.KIND,))
     if foreign:
-        whose = "; ".join(f"{e.kind} by {e.actor or 'nobody'} (version {e.version})" for e in foreign)
         raise ApprovalRequired(
-            f"not everything about {log.release} was written by the Workflow, {cd.user}: {whose}",
+            f"{log.release} was opened by {foreign[0].actor or 'nobody'}, and the Workflow is {cd.user}",
             where=cd.log.table,
-            next_step="trigger the Workflow for a new release; and find out who writes into the log",
+            next_step="trigger the Workflow for a new release",
         )
 
 
@@ -66,7 +82,7 @@ def require_own_request(cd: Cd, request: ApprovalRequest) -> None:
             f"this is {cd.user}, and {cd.config.approvers} decide",
             changed=changed,
             where=request.target,
-            next_step="run approval_gate again as the Workflow, so that the release is asked for as it is now",
+            next_step="run approval_gate again, so that the release is asked for as it is now",
         )
 
 
@@ -118,7 +134,7 @@ def approvals_to_reuse(cd: Cd, log: LogReading, request: ApprovalRequest) -> Ite
 
     Args:
         cd: the context of the Workflow.
-        log: a reading of the release that is asked about.
+        log: a reading of the release that is asked about, without what does not count.
         request: what is asked.
     """
     if request.selection.full_refresh:
@@ -127,30 +143,34 @@ def approvals_to_reuse(cd: Cd, log: LogReading, request: ApprovalRequest) -> Ite
     for release, state in log.history:
         if release.id == request.release.id or not state.of(request.target).is_in_place:
             continue
-        events = log.of(release.id, kinds=(Deployed.KIND,))
-        here = [e for e in events if e.payload.get("target") == request.target]
-        if not here or written_by_others(here, identity=request.job_identity, kinds=(Deployed.KIND,)):
-            continue
-        if Deployed.read(dict(here[-1].payload)) == same and _was_approved(cd, release, request):
+        deployed = [Deployed.read(dict(e.payload)) for e in log.of(release.id, kinds=(Deployed.KIND,))]
+        here = [d for d in deployed if d.target == request.target]
+        if here and here[-1] == same and _was_approved(cd, release.id, request):
             yield release
 
 
-def _was_approved(cd: Cd, release: Release, request: ApprovalRequest) -> bool:
-    """Whether somebody who might has approved a release for the target, to be built as it is asked now."""
-    there = cd.log.examined(release)[0]
-    foreign = written_by_others(there.of(release.id), identity=request.job_identity, kinds=(ApprovalRequest.KIND,))
-    own = there.without(foreign)
-    decided = [(a, d) for a in own.all(ApprovalRequest) if (d := decision_on(own, a)) is not None]
+def _was_approved(cd: Cd, release_id: str, request: ApprovalRequest, *, seen: frozenset[str] = frozenset()) -> bool:
+    """Whether somebody who might today has approved a release for the target, to be built as it is asked now.
+
+    Args:
+        cd: the context of the Workflow.
+        release_id: the release, or one that lent it its approval.
+        request: what is asked now.
+        seen: the releases that were looked at on the way here.
+    """
+    log = examined(cd, cd.log.release(release_id))[0]
+    decided = [(a, d) for a in log.all(ApprovalRequest) if (d := decision_on(log, a)) is not None]
     approved = [(a, d) for a, d in decided if a.target == request.target and d.outcome == "approved"]
     if not approved or approved[-1][0].deploy != request.deploy:
         return False
     asked, decision = approved[-1]
-    if not same_person(_writer_of(own, asked), decision.actor):
+    if not same_person(_writer_of(log, asked), decision.actor):
         return False
     if decision.reuses is not None:
-        return same_person(decision.actor, request.job_identity)
+        lent = decision.reuses not in seen and same_person(decision.actor, request.job_identity)
+        return lent and _was_approved(cd, decision.reuses, request, seen=seen | {release_id})
     try:
-        require_decider(cd, decision.actor, group=asked.approvers, involved=involved_in(asked), where=release)
+        require_decider(cd, decision.actor, group=request.approvers, involved=involved_in(asked), where=release_id)
     except ApprovalNotAllowed:
         return False
     return True

@@ -28,7 +28,8 @@ from dbx_cd.deploy.claim import claim
 from dbx_cd.deploy.dbt_versions import refuse_other_dbt
 from dbx_cd.deploy.layout import Refusal, make_room, refusals, way_out
 from dbx_cd.deploy.project_dbt import ProjectDbt
-from dbx_cd.errors import ApprovalStale, DbxCdError, what_failed
+from dbx_cd.errors import ApprovalStale, ConfigError, DbxCdError, what_failed
+from dbx_cd.people import same_person
 from dbx_cd.plan.apart import require_apart
 from dbx_cd.plan.rollback_readiness import require_readiness
 from dbx_cd.records import Record
@@ -124,12 +125,20 @@ def build_release(
     """
     selection = Selection(deployable(cmd), select or None, exclude or None, with_parents, full_refresh)
     selection.refuse_flags()
+    if profiles_dir and not Path(profiles_dir).is_absolute():
+        raise ConfigError(
+            f"profiles_dir {str(profiles_dir)!r} lies in the checkout, and a repaired run may check out another commit",
+            where="parameter profiles_dir",
+            next_step="keep profiles.yml beside dbt_project.yml, where it is archived; or give an absolute path",
+        )
     refuse_flags_of_environment()
     cd.config.target(target)  # one that is not known is refused
     gated = target in cd.config.gates
     if not gated:
         log = cd.log.read(release)
-        gated = _was_gated(log, target)
+        # A job that builds a target past no gate is right about it.
+        is_open = any(target in source.open_targets for source in cd.standing)
+        gated = not is_open and _was_gated(log, target, workflow=cd.user)
         if not gated:
             refuse_over(release, log.state)
             # This task may write the store, which somebody who rolled a release back may not.
@@ -149,9 +158,10 @@ def build_release(
     return result
 
 
-def _was_gated(log: LogReading, target: str) -> bool:
+def _was_gated(log: LogReading, target: str, *, workflow: str) -> bool:
     """Whether a release was ever deployed to a target through its gate; a commit cannot take that gate away."""
-    return any(event.kind == Deploying.KIND and event.payload.get("target") == target for event in log.events)
+    claims = (event for event in log.events if event.kind == Deploying.KIND and same_person(event.actor, workflow))
+    return any(event.payload.get("target") == target for event in claims)
 
 
 def _warm(cd: Cd) -> AbstractContextManager[Path | None]:

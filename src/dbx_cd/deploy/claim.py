@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from dbx_cd.approval.validity import examined
 from dbx_cd.errors import ApprovalStale, DbxCdError, ReleaseError
 from dbx_cd.release.context import Cd
 from dbx_cd.release.events import ClaimWithdrawn, Deploying, Release
@@ -33,7 +34,7 @@ def claim(cd: Cd, release: Release, *, target: str, seal: str | None = None) -> 
     """
     cd.log.append(release, Deploying(target))
     try:
-        _refuse(cd.log.read(release), release, target=target, seal=seal, gates=cd.config.gates)
+        _refuse(examined(cd, release)[0], release, target=target, seal=seal, gates=cd.config.gates)
     except DbxCdError as refused:
         cd.log.append(release, ClaimWithdrawn(target, refused.what))
         raise

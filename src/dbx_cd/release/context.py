@@ -89,9 +89,10 @@ def open_cd(
     workspace = workspace or current_workspace()
     actor = str(workspace.current_user.me().user_name)
     log = ReleaseLog(spark, table, actor=actor, known_id=anchor.table_id if anchor is not None else None)
-    standing = (*sources, log_standing(log))
-    config = settle(loaded, *standing)
-    return Cd(spark, config, ArtifactStore(config.artifacts_root), log, workspace, standing=standing)
+    if definition is not None:
+        sources.append(log_standing(log.examined(workflow=actor)[0]))
+    config = settle(loaded, *sources)
+    return Cd(spark, config, ArtifactStore(config.artifacts_root), log, workspace, standing=tuple(sources))
 
 
 def current_workspace() -> WorkspaceClient:

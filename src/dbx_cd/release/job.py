@@ -13,6 +13,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from dbx_cd.errors import ConfigError, WorkflowError
+from dbx_cd.people import same_person
 from dbx_cd.release.standing import Standing
 
 if TYPE_CHECKING:
@@ -88,7 +89,8 @@ class JobDefinition:
             release_log=self.parameters.get("release_log") or None,
             approvers=self.parameters.get("approvers") or None,
             gates=self.gates,
-            is_in_order=True,
+            open_targets=self.open_targets,
+            is_in_order=bool(self.gates),
             staging=self.open_targets[0] if len(self.open_targets) == 1 else None,
         )
 
@@ -142,7 +144,8 @@ def job_definition(workspace: WorkspaceClient, facts: RunFacts, *, run_id: str) 
     """The definition of the job that a run is of.
 
     Raises:
-        WorkflowError: the run is over, so no task of it can ask; it is of no saved job, or that cannot be read.
+        WorkflowError: the run is over, so no task of it can ask; it is of no saved job, of one that runs as somebody
+            else, or that cannot be read.
         ConfigError: a gate task does not say its target.
     """
     from databricks.sdk.errors.base import DatabricksError
@@ -159,14 +162,21 @@ def job_definition(workspace: WorkspaceClient, facts: RunFacts, *, run_id: str) 
             next_step="run the Workflow's own job",
         )
     try:
-        settings = workspace.jobs.get(facts.job_id).settings
+        job = workspace.jobs.get(facts.job_id)
     except DatabricksError as exc:
         raise WorkflowError(
             f"cannot read job {facts.job_id}: {exc}", next_step="give the job's identity CAN VIEW on the job"
         ) from exc
-    if settings is None:
+    if job.settings is None:
         raise WorkflowError(f"job {facts.job_id} has no settings", next_step="deploy the Workflow's job")
-    return JobDefinition.of(settings)
+    me = workspace.current_user.me().user_name
+    # "The email of an active workspace user or the application ID of a service principal" (Jobs API documentation).
+    if job.run_as_user_name and not same_person(job.run_as_user_name, me):
+        raise WorkflowError(
+            f"run {run_id} is of a job that runs as {job.run_as_user_name}, and this is {me}",
+            next_step="let the job hand over run_id itself, as {{job.run_id}}",
+        )
+    return JobDefinition.of(job.settings)
 
 
 def _life_cycle(run: Run) -> str | None:
@@ -175,7 +185,7 @@ def _life_cycle(run: Run) -> str | None:
 
 
 def _notebook(task: Task | RunTask) -> str | None:
-    return PurePosixPath(task.notebook_task.notebook_path).name if task.notebook_task is not None else None
+    return PurePosixPath(task.notebook_task.notebook_path.removesuffix(".py")).name if task.notebook_task else None
 
 
 def gate_target(task: Task | RunTask, parameters: Mapping[str, str]) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, TypeVar
@@ -16,10 +16,10 @@ from dbx_cd.errors import ReleaseError, SqlFailed
 from dbx_cd.records import Record
 from dbx_cd.relations import RelationName
 from dbx_cd.release.alteration import AlterationAcknowledged, Alterations, alterations_of, not_acknowledged
-from dbx_cd.release.authorship import in_words, misattributed
+from dbx_cd.release.authorship import in_words, misattributed, written_by_others
 from dbx_cd.release.events import Release, Superseded
 from dbx_cd.release.history import ReleaseHistory
-from dbx_cd.release.reading import LogReading
+from dbx_cd.release.reading import LogReading, counting, events_of, is_opening, unreadable
 from dbx_cd.release.state import STATE_FIELDS, Event, ReleaseState
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ class ReleaseLog:
         Raises:
             ReleaseError: there is none.
         """
-        for event in self.events(release_id, kinds=(Release.KIND,)):
+        for event in filter(is_opening, self.events(release_id, kinds=(Release.KIND,))):
             return Release.read(dict(event.payload))
         raise ReleaseError(
             f"unknown release {release_id!r}", where=self.table, next_step="list releases with ReleaseLog.history()"
@@ -206,11 +206,12 @@ class ReleaseLog:
     def all(self, release: Release, record_type: type[R]) -> list[R]:
         """The records of a type in a release, in commit order."""
         kinds = getattr(record_type, "KINDS", (record_type.KIND,))
-        return [record_type.read(dict(e.payload)) for e in self.events(release.id, kinds=kinds)]
+        events = self.events(release.id, kinds=(*kinds, Release.KIND))
+        return [record_type.read(dict(e.payload)) for e in counting(events).events if e.kind in kinds]
 
     def state(self, release: Release) -> ReleaseState:
         """Where a release stands."""
-        return LogReading(tuple(self.events(release.id, brief=True)), release).state
+        return counting(self.events(release.id, brief=True), release).state
 
     def history(self) -> ReleaseHistory:
         """Every release with its state, newest first."""
@@ -219,10 +220,12 @@ class ReleaseLog:
     def read(self, release: Release | None = None) -> LogReading:
         """The whole log at one moment, in one query: the release's events whole, of every other what its state needs.
 
+        What the Workflow alone writes counts in the name of whoever opened the release.
+
         Args:
             release: the release whose records will be asked for.
         """
-        return LogReading(tuple(self.events(brief=True, whole=release)), release)
+        return counting(self.events(brief=True, whole=release), release)
 
     def events(
         self,
@@ -242,27 +245,38 @@ class ReleaseLog:
             whole: with `brief`, take the payloads of this release whole.
         """
         cut = Brief(STATE_FIELDS, (Release.KIND,), None if whole is None else whole.id) if brief else None
-        return _events(self._rows.rows(release_id=release_id, kinds=kinds, brief=cut))
+        return events_of(self._rows.rows(release_id=release_id, kinds=kinds, brief=cut))
 
     def newest(self, kind: str, *, where: Mapping[str, str], but: Release | None, limit: int) -> list[Event]:
         """See `LogTable.newest`: no other events leave the log's table."""
         but_release = None if but is None else but.id
-        return _events(self._rows.newest(kind, where=where, but_release=but_release, limit=limit))
+        return events_of(self._rows.newest(kind, where=where, but_release=but_release, limit=limit))
 
-    def tampering(self) -> Alterations:
+    def tampering(self, *, may_acknowledge: Callable[[str], bool] = lambda _person: True) -> Alterations:
         """What was done to the log besides creation, appends and maintenance, and was not acknowledged.
 
         The log is tamper-evident, not tamper-proof: an owner can unset `delta.appendOnly`, and RESTORE ignores it
         (measured). Events in another's name count as well, and a table that was put in the place of the one that the
         Volume remembers. The gate refuses a log while there is anything that nobody has acknowledged.
-        """
-        return self.examined()[1]
 
-    def examined(self, release: Release | None = None) -> tuple[LogReading, Alterations]:
-        """The log as `read` gives it, without the events in another's name, and with what was done to it.
+        Args:
+            may_acknowledge: whose acknowledgements count.
+        """
+        return self.examined(may_acknowledge=may_acknowledge)[1]
+
+    def examined(
+        self,
+        release: Release | None = None,
+        *,
+        workflow: str | None = None,
+        may_acknowledge: Callable[[str], bool] = lambda _person: True,
+    ) -> tuple[LogReading, Alterations]:
+        """The log as `read` gives it, without the events that do not count, and with what was done to it.
 
         Args:
             release: the release whose records will be asked for.
+            workflow: the Workflow's identity: what it alone writes does not count in the name of somebody else.
+            may_acknowledge: whose acknowledgements of alterations count.
         """
         try:
             log = self.read(release)
@@ -274,16 +288,19 @@ class ReleaseLog:
             return LogReading((), release), Alterations(altered)
         # Read after the rows: whatever wrote a row is in it.
         commits = self._rows.commits()
-        foreign = misattributed(log.events, commits)
-        altered = alterations_of(commits, misattributed=in_words(foreign), made_anew=self._made_anew())
-        log = log.without(foreign)
+        foreign = misattributed((*log.events, *log.not_counted), commits)
+        wrong = {**dict.fromkeys(unreadable(log), "WRITE of a row that cannot be read"), **in_words(foreign)}
+        altered = alterations_of(commits, misattributed=wrong, made_anew=self._made_anew())
+        others = () if workflow is None else written_by_others(log.events, identity=workflow)
+        log = log.without([*foreign, *others])
         if not altered:
             return log, Alterations()  # nothing to ask of the rows: so it is nearly always
         records = [
             (e.version, AlterationAcknowledged.read(dict(e.payload)))
             for e in self.events(ABOUT_THE_LOG, kinds=(AlterationAcknowledged.KIND,))
         ]
-        return log, not_acknowledged(commits, altered, records)
+        counting = [(version, record) for version, record in records if may_acknowledge(record.actor)]
+        return log, not_acknowledged(commits, altered, counting)
 
     def _made_anew(self) -> str | None:
         """What is wrong with the table's id, in words; None where it is the one that the Volume remembers."""
@@ -295,10 +312,3 @@ class ReleaseLog:
     def append_acknowledgement(self, record: AlterationAcknowledged) -> Event:
         """Append the one event that is about the log itself."""
         return self._append(ABOUT_THE_LOG, [record])[0]
-
-
-def _events(rows: Sequence[tuple[int, LogRow]]) -> list[Event]:
-    return [
-        Event(r.event_id, r.release_id, r.kind, r.at, r.actor or "", json.loads(r.payload or "{}"), version)
-        for version, r in rows
-    ]

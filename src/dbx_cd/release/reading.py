@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TypeVar
 
+from dbx_cd.delta.log_table import LogRow
+from dbx_cd.errors import DbxCdError
 from dbx_cd.records import Record
+from dbx_cd.release.authorship import not_by_their_opener
 from dbx_cd.release.events import Release
 from dbx_cd.release.state import Event, ReleaseState, state_of
 
 R = TypeVar("R", bound=Record)
+
+UNREADABLE = "unreadable"
+"""The kind of an event whose row is not one of this library's."""
+
+
+def is_opening(event: Event) -> bool:
+    """Whether an event opens a release that can be read; anybody with MODIFY can write one that cannot."""
+    try:
+        Release.read(dict(event.payload))
+    except DbxCdError:
+        return False
+    return True
 
 
 @dataclass(frozen=True)
@@ -23,6 +39,8 @@ class LogReading:
     """All events: whole of `release`, of any other only what a release's state needs."""
     release: Release | None = None
     """The release whose records can be asked for."""
+    not_counted: tuple[Event, ...] = ()
+    """Events that were left out, since they do not count."""
 
     def of(self, release_id: str, *, kinds: Sequence[str] = ()) -> list[Event]:
         """The events of one release, of some kinds or all."""
@@ -30,8 +48,13 @@ class LogReading:
 
     def without(self, events: Collection[Event]) -> LogReading:
         """The same reading, in which some events do not count."""
-        left_out = {event.event_id for event in events}
-        return replace(self, events=tuple(e for e in self.events if e.event_id not in left_out)) if events else self
+        # Not by their ids, which whoever writes a row chooses.
+        left_out = set(map(id, events))
+        if not left_out:
+            return self
+        remaining = tuple(e for e in self.events if id(e) not in left_out)
+        removed = (e for e in self.events if id(e) in left_out)
+        return replace(self, events=remaining, not_counted=(*self.not_counted, *removed))
 
     def all(self, record_type: type[R]) -> list[R]:
         """The records of a type in the reading's release, in commit order."""
@@ -62,7 +85,7 @@ class LogReading:
         runs: set[str] = set()
         for event in self.events:
             run = str(event.payload.get("run_id"))
-            if event.kind == Release.KIND and event.release_id not in ids and run not in runs:
+            if event.kind == Release.KIND and is_opening(event) and event.release_id not in ids and run not in runs:
                 found.append(event)
                 ids.add(event.release_id)
                 runs.add(run)
@@ -94,3 +117,31 @@ class LogReading:
         """The releases that were opened after another one, newest first."""
         ids = [newer.id for newer, _ in self.history]
         return self.history[: ids.index(release.id)]
+
+
+def events_of(rows: Sequence[tuple[int, LogRow]]) -> list[Event]:
+    """Rows of the log's table, each with the version of its commit, as events; of one that cannot be read the kind says
+    so, which counts for nothing.
+    """
+    return [_event(version, row) for version, row in rows]
+
+
+def counting(events: Sequence[Event], release: Release | None = None) -> LogReading:
+    """A reading of these events in which the Workflow's own kinds count in the name of who opened the release."""
+    log = LogReading(tuple(events), release)
+    return log.without(not_by_their_opener(log.events))
+
+
+def unreadable(log: LogReading) -> list[int]:
+    """The versions of the commits that wrote rows which nobody can read."""
+    return [e.version for e in log.events if e.kind == UNREADABLE or (e.kind == Release.KIND and not is_opening(e))]
+
+
+def _event(version: int, row: LogRow) -> Event:
+    try:
+        payload = json.loads(row.payload or "{}")
+    except ValueError:
+        payload = None
+    kind = row.kind if isinstance(payload, dict) else UNREADABLE
+    known = payload if isinstance(payload, dict) else {}
+    return Event(row.event_id, row.release_id, kind, row.at, row.actor or "", known, version)

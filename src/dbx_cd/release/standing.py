@@ -15,7 +15,7 @@ from dbx_cd.config import FILE_NAME, CdConfig, TargetConfig, refuse_disorder
 from dbx_cd.errors import ConfigError
 
 if TYPE_CHECKING:
-    from dbx_cd.release.log import ReleaseLog
+    from dbx_cd.release.reading import LogReading
 
 _NAMES = ("artifacts_root", "release_log", "approvers")
 _REQUESTED, _DEPLOYING = "approval_requested", "deploying"
@@ -35,6 +35,8 @@ class Standing:
     """The group whose members may decide."""
     gates: tuple[str, ...] = ()
     """Targets that are gated."""
+    open_targets: tuple[str, ...] = ()
+    """Targets that it says are not gated."""
     is_in_order: bool = False
     """Whether it says in which order a release is promoted, too: as it lists the gates."""
     staging: str | None = None
@@ -63,9 +65,12 @@ def settle(config: CdConfig, *sources: Standing) -> CdConfig:
         if name in config.written and written != value:
             overruled.append(f"{name} is {written} in {FILE_NAME}; {value} counts, by {source.source}")
         config = replace(config, **{name: value})
+    order = next((source.gates for source in sources if source.is_in_order), ())
     targets = dict(config.targets)
+    # A job that builds a target past no gate is right about it, whatever the log remembers.
+    opened = {name for source in sources for name in source.open_targets}
     for source in sources:
-        for gate in source.gates:
+        for gate in (name for name in source.gates if name not in opened or name in order):
             written_target = targets.get(gate, TargetConfig())
             if written_target.gate is None:
                 # A gate of earlier days that no commit speaks of any more is no difference.
@@ -74,7 +79,6 @@ def settle(config: CdConfig, *sources: Standing) -> CdConfig:
                 targets[gate] = replace(
                     written_target, gate="approval", defer_to=_before(gate, written_target, sources, config)
                 )
-    order = next((source.gates for source in sources if source.is_in_order), ())
     gates = [name for name, target in targets.items() if target.gate is not None]
     in_turn = iter(order)
     promoted = [next(in_turn) if name in order else name for name in gates]
@@ -87,12 +91,15 @@ def settle(config: CdConfig, *sources: Standing) -> CdConfig:
     return replace(config, targets=in_order, overruled=tuple(overruled))
 
 
-def log_standing(log: ReleaseLog) -> Standing:
+def log_standing(log: LogReading) -> Standing:
     """What the log knows from the releases in it: a target that anybody was ever asked about stays gated.
 
     Who may approve is what the newest request says.
+
+    Args:
+        log: a reading in which the Workflow's own events count alone.
     """
-    events = log.events(kinds=(_REQUESTED, _DEPLOYING), brief=True)
+    events = [event for event in log.events if event.kind in (_REQUESTED, _DEPLOYING)]
     newest = next((event for event in reversed(events) if event.kind == _REQUESTED), None)
     request: Mapping[str, Any] = newest.payload if newest is not None else {}
     return Standing(

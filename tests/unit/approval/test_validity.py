@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
+from typing import ClassVar
 
 import pytest
 from databricks.sdk.errors import PermissionDenied
+from databricks.sdk.service.iam import Group
 
 from dbx_cd import (
     ApprovalNotAllowed,
@@ -19,14 +18,28 @@ from dbx_cd import (
     Decision,
     Release,
     ReleaseLog,
+    acknowledge_alteration,
     approve,
     build_release,
     require_approval,
 )
 from dbx_cd.approval.request import ApprovalRequest
 from dbx_cd.records import Record
-from dbx_cd.release.events import Deployed
-from memory.releases import APPROVERS, BOT, DEVELOPER, GROUPS, OTHER_OWNER, OWNER, Releases, smoke_of
+from dbx_cd.release.events import Deployed, Deploying
+from memory.releases import (
+    APPROVERS,
+    BOT,
+    DEVELOPER,
+    GROUPS,
+    OTHER_OWNER,
+    OWNER,
+    PRINCIPAL,
+    Listing,
+    Person,
+    Releases,
+    smoke_of,
+    user,
+)
 
 
 @pytest.fixture
@@ -60,8 +73,6 @@ def test_an_approval_in_another_s_name_is_an_alteration_of_the_log(releases: Rel
 
 
 def test_an_approval_in_another_s_name_counts_for_nothing_when_it_was_acknowledged(releases: Releases) -> None:
-    from dbx_cd import acknowledge_alteration
-
     release = releases.staged()
     request = releases.ask(release)
     write(releases, release, decision(request, OWNER), as_actor=OWNER)
@@ -147,10 +158,16 @@ def test_a_smoke_report_of_somebody_else_passes_no_gate(releases: Releases) -> N
     release = releases.staged(ok=False)
     report = replace(smoke_of(release), artifacts=releases.cd().store.find("stg", release.id).timestamp)
     write(releases, release, report, as_actor=DEVELOPER)
-    request = releases.ask(release)
-    releases.approve(request)
-    with pytest.raises(ApprovalRequired, match=f"not everything about .* Workflow, {BOT}: smoked by {DEVELOPER}"):
-        gate(releases, release)
+    with pytest.raises(ApprovalRequired, match=f"did not pass.*does not count: smoked by {DEVELOPER}"):
+        releases.ask(release)
+
+
+def test_a_smoke_test_by_hand_does_not_hold_a_release_back(releases: Releases) -> None:
+    release = releases.staged()
+    report = replace(smoke_of(release, ok=False), artifacts=releases.cd().store.find("stg", release.id).timestamp)
+    write(releases, release, report, as_actor=DEVELOPER)
+    releases.approve(releases.ask(release))
+    assert gate(releases, release).actor == OWNER
 
 
 def test_a_request_of_somebody_else_is_no_request(releases: Releases) -> None:
@@ -158,7 +175,7 @@ def test_a_request_of_somebody_else_is_no_request(releases: Releases) -> None:
     request = releases.ask(release)
     wide = replace(request, selection=replace(request.selection, select=None), approvers="everybody")
     write(releases, release, wide, as_actor=DEVELOPER)
-    with pytest.raises(ApprovalRequired, match=f"approval_requested by {DEVELOPER}"):
+    with pytest.raises(ApprovalPending, match=f"does not count: approval_requested by {DEVELOPER}"):
         gate(releases, release)
 
 
@@ -194,28 +211,73 @@ def test_a_release_that_another_identity_asked_about_is_stale(releases: Releases
         require_approval(releases.cd(DEVELOPER), release, target="prod")
 
 
-class Silent:
-    """A directory in which this user may not look up others, or is told less of them."""
+class Silent(Person):
+    """A directory that tells this user of no groups, or of nobody at all."""
 
-    def __init__(self, found: Sequence[Any] | None) -> None:
-        self.found = found
+    answers: ClassVar[bool] = True
 
-    def list(self, filter: str) -> Sequence[Any]:
-        if self.found is None:
+    @property
+    def users(self) -> Listing:
+        if not self.answers:
             raise PermissionDenied("no")
-        return self.found
+        return Listing([user(OWNER, ())], "userName", "user_name")
+
+    @property
+    def groups(self) -> Listing:
+        return Listing([Group.from_dict({"displayName": APPROVERS})], "displayName", "display_name")
 
 
-@pytest.mark.parametrize("found", [None, [SimpleNamespace(user_name=OWNER, groups=None)]], ids=["refused", "no groups"])
+@pytest.mark.parametrize("answers", [False, True], ids=["refused", "of no groups"])
 def test_where_groups_cannot_be_asked_it_is_told_and_the_platform_s_name_counts(
-    releases: Releases, found: Sequence[Any] | None, caplog: pytest.LogCaptureFixture
+    releases: Releases, answers: bool, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     release = releases.approved()
-    cd = releases.cd()
-    me = cd.workspace.current_user
-    cd = replace(cd, workspace=SimpleNamespace(current_user=me, users=Silent(found)))  # type: ignore[arg-type]
+    monkeypatch.setattr(Silent, "answers", answers)
+    cd = replace(releases.cd(), workspace=Silent(BOT))  # type: ignore[arg-type]
     require_approval(cd, release, target="prod")
     assert f"whether {OWNER}, who has decided, is in the group {APPROVERS} cannot be asked here" in caplog.text
+
+
+def test_a_service_principal_may_approve_where_it_is_in_the_group(releases: Releases) -> None:
+    release = releases.staged()
+    write(releases, release, decision(releases.ask(release), PRINCIPAL), as_actor=PRINCIPAL, by=PRINCIPAL)
+    assert gate(releases, release).actor == PRINCIPAL
+
+
+def test_an_approval_of_a_group_that_does_not_decide_any_more_is_not_reused(
+    releases: Releases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    releases.settings = "approvers: juniors\n"
+    monkeypatch.setitem(GROUPS, OWNER, ("juniors",))
+    releases.deployed("1")
+    releases.settings = ""
+    again = releases.staged("2")
+    releases.ask(again)
+    with pytest.raises(ApprovalPending):
+        gate(releases, again)
+
+
+def test_a_gate_is_not_passed_by_rows_of_somebody_else(releases: Releases) -> None:
+    gated = "{gate: approval, defer_to: stg}"
+    releases.settings = f"targets: {{stg: {{}}, uat: {gated}, prod: {gated}}}\n"
+    release = releases.staged()
+    write(releases, release, Deploying("uat"), Deployed("uat", ""), as_actor=DEVELOPER)
+    with pytest.raises(ApprovalRequired, match=f"uat comes before prod.*does not count: deploying by {DEVELOPER}"):
+        releases.ask(release)
+
+
+def test_only_an_approver_s_acknowledgement_opens_the_gate(releases: Releases) -> None:
+    release = releases.approved()
+    releases.log_table.user = "third@example.org"
+    releases.log_table.alter("DELETE")
+    altered = releases.cd().log.tampering()
+    releases.log_table.user = DEVELOPER
+    releases.cd(DEVELOPER).log.append_acknowledgement(altered.acknowledge(actor=DEVELOPER, reason="fine"))
+    releases.log_table.user = None
+    with pytest.raises(ApprovalRequired, match="was altered"):
+        gate(releases, release)
+    acknowledge_alteration(releases.cd(OWNER), seal=altered.seal, reason="known")
+    gate(releases, release)
 
 
 def test_nobody_of_that_name_is_no_approver(releases: Releases) -> None:

@@ -8,9 +8,10 @@ import pytest
 
 from dbx_cd import CdConfig, ConfigError, ReleaseLog
 from dbx_cd.config import TargetConfig
+from dbx_cd.release.events import Deploying
 from dbx_cd.release.standing import Standing, log_standing, settle
 from memory.log_table import MemoryLogTable
-from memory.releases import APPROVERS, Releases
+from memory.releases import APPROVERS, BOT, DEVELOPER, Releases
 
 JOB = Standing(
     source="the job's definition",
@@ -106,7 +107,7 @@ def test_a_gate_without_anything_before_it_is_refused(tmp_path: Path) -> None:
 def test_the_log_keeps_gate_and_approvers_of_what_was_asked_before(tmp_path: Path) -> None:
     releases = Releases(tmp_path / "releases")
     releases.ask(releases.staged())
-    known = log_standing(releases.cd().log)
+    known = log_standing(releases.cd().log.read())
     assert (known.gates, known.approvers, known.staging) == (("prod",), APPROVERS, "stg")
     config = settle(committed(tmp_path, "targets: {stg: {}, prod: {}}\napprovers: everybody\n"), known)
     assert (config.gates, config.approvers) == (("prod",), APPROVERS)
@@ -114,4 +115,18 @@ def test_the_log_keeps_gate_and_approvers_of_what_was_asked_before(tmp_path: Pat
 
 
 def test_an_empty_log_says_nothing() -> None:
-    assert log_standing(ReleaseLog.on(MemoryLogTable())) == Standing("the release log")
+    assert log_standing(ReleaseLog.on(MemoryLogTable()).read()) == Standing("the release log")
+
+
+def test_a_job_that_builds_a_target_past_no_gate_is_right_about_it(tmp_path: Path) -> None:
+    job = Standing("the job", gates=("prod",), open_targets=("uat",), is_in_order=True, staging="uat")
+    log = Standing("the release log", gates=("uat", "prod"), staging="stg")
+    config = settle(committed(tmp_path, "targets: {uat: {}, prod: {gate: approval, defer_to: uat}}\n"), job, log)
+    assert config.gates == ("prod",)
+
+
+def test_what_somebody_else_wrote_makes_no_gate(tmp_path: Path) -> None:
+    releases = Releases(tmp_path / "releases")
+    release = releases.staged()
+    releases.cd(DEVELOPER).log.append(release, Deploying("stg"))
+    assert log_standing(releases.cd().log.examined(workflow=BOT)[0]).gates == ()
