@@ -8,7 +8,9 @@
 
 from dbx_cd import request_approval, require_approval, rollback_readiness, start_task
 
-task = start_task(dbutils, spark, target="prod", select="", exclude="", full_refresh=False, project_dir=".")
+task = start_task(
+    dbutils, spark, cmd="build", target="prod", select="", exclude="", full_refresh=False, project_dir="."
+)
 target = task.params["target"]
 
 # COMMAND ----------
@@ -20,6 +22,7 @@ request = request_approval(
     select=task.params["select"],
     exclude=task.params["exclude"],
     full_refresh=task.params["full_refresh"],
+    cmd=task.params["cmd"],
 )
 task.cd.store.attach(task.release.id, f"approval-{target}.html", request.to_html())
 displayHTML(request.to_html())
