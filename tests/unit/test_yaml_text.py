@@ -34,3 +34,19 @@ def test_what_a_merge_brings_may_be_overridden() -> None:
 def test_no_objects_are_made() -> None:
     with pytest.raises(yaml.YAMLError):
         load_yaml("!!python/object/apply:os.system ['true']")
+
+
+def test_a_merge_of_a_merge_may_be_overridden_wherever_it_stands() -> None:
+    text = "a: &a {x: 0}\nwrapper: {base: &b {<<: *a, x: 1}}\nother: {<<: *b, x: 2}\nmore: {<<: *b}\n"
+    assert load_yaml(text) == yaml.safe_load(text)
+
+
+def test_a_key_twice_below_an_anchor_or_in_a_key_is_refused_too() -> None:
+    for text in ("a: &a {b: {x: 1, x: 2}}\nc: *a\n", "? {x: 1, x: 2}\n: 1\n"):
+        with pytest.raises(yaml.MarkedYAMLError, match="the key 'x' is there twice"):
+            load_yaml(text)
+
+
+def test_a_document_that_holds_itself_is_read() -> None:
+    loaded = load_yaml("a: &a [*a]\n")
+    assert loaded["a"][0] is loaded["a"]
