@@ -18,6 +18,11 @@ _NEVER = (
 )  # fmt: skip
 _SAMPLES = (".env.example", ".env.sample", ".env.template")
 _KEYS = re.compile(r"(?i)(?:\w*_)?(?:token|secret|password|passphrase|private_key)")
+_JINJA = re.compile(r"\{[{%].*?[}%]\}", re.DOTALL)
+_TEXT = r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\""""
+_NAMED = re.compile(rf"\b(?:env_var|var)\s*\(\s*(?:\w+\s*=\s*)?(?:{_TEXT})")
+_LITERAL = re.compile(rf"{_TEXT}|\d{{4,}}")
+_PLACEHOLDER = re.compile(r"\D{0,8}")  # as `not-set`: what is longer or has a digit cannot be told from a secret
 _LINE = re.compile(r"""^[\s{,-]*["']?(\w+)["']?\s*:\s*(\S.*)$""")
 
 
@@ -49,15 +54,33 @@ def refuse_clear_secrets(path: Path, *, name: str) -> None:
         found = [
             (number, match[1])
             for number, line in enumerate(text.splitlines(), start=1)
-            if (match := _LINE.match(line)) and _KEYS.fullmatch(match[1]) and "{{" not in match[2]
+            if (match := _LINE.match(line)) and _KEYS.fullmatch(match[1]) and _is_clear(_scalar(match[2]))
         ]
     if found:
         line, key = found[0]
         raise ConfigError(
             f"`{key}` holds a secret in clear, and the project is archived on the Volume",
             where=f"{name}:{line}",
-            next_step=f"read it from the environment: {{{{ env_var('DBT_ENV_SECRET_{key.upper()}') }}}}",
+            next_step=f"read it from the environment, without a default: "
+            f"{{{{ env_var('DBT_ENV_SECRET_{key.upper()}') }}}}",
         )
+
+
+def _is_clear(value: str) -> bool:
+    """Whether a value holds a secret itself: beside Jinja, or as a literal in it that does not name a variable."""
+    if "{{" not in value:
+        return bool(value.strip())
+    literals = [text.strip("'\"") for code in _JINJA.findall(value) for text in _LITERAL.findall(_NAMED.sub("", code))]
+    return not all(map(_PLACEHOLDER.fullmatch, (*literals, *_JINJA.split(value))))
+
+
+def _scalar(text: str) -> str:
+    """What a value is without YAML's quotes and comments; as it is written, where that cannot be said."""
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.YAMLError:
+        return text
+    return str(node.value) if isinstance(node, yaml.ScalarNode) else text
 
 
 def _clear(node: yaml.Node, seen: set[int]) -> Iterator[tuple[int, str]]:
@@ -71,8 +94,7 @@ def _clear(node: yaml.Node, seen: set[int]) -> Iterator[tuple[int, str]]:
     elif isinstance(node, yaml.MappingNode):
         for key, value in node.value:
             if isinstance(value, yaml.ScalarNode) and _KEYS.fullmatch(str(key.value)):
-                is_empty = not value.value.strip() or value.tag.endswith(":null")
-                if not is_empty and "{{" not in value.value:
+                if not value.tag.endswith(":null") and _is_clear(value.value):
                     yield value.start_mark.line + 1, str(key.value)
             else:
                 yield from _clear(value, seen)

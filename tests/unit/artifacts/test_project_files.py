@@ -395,6 +395,13 @@ CLEAR = {
     "client_secret": "shop: {outputs: {stg: {client_secret: 'abc'}}}\n",
     "azure_client_secret": "shop:\n  outputs:\n    stg: &a\n      azure_client_secret: abc\n    prod: *a\n",
     "password": "shop:\n  outputs:\n    - password: 12345\n",
+    "token, by a default": "shop:\n  token: \"{{ env_var('T', 'dapi0123') }}\"\n",
+    "token, by a default with a name": "shop:\n  token: \"{{ env_var(var='T', default='a-long-word') }}\"\n",
+    "token, as a literal": "shop:\n  token: \"{{ 'dapi0123' }}\"\n",
+    "password, as a number": "shop:\n  password: '{{ 123456 | as_text }}'\n",
+    "password, of two": 'shop:\n  password: \'{{ env_var("A") ~ "a-long-word" }}\'\n',
+    "token, beside Jinja": "shop:\n  token: \"dapi0123{{ env_var('T') }}\"\n",
+    "token, by a default in what is no YAML": "{% if true %}\nshop:\n  token: '{{ env_var(''T'', ''dapi0123'') }}'\n",
     "token, beside Jinja that is no YAML": "{% if true %}\nshop:\n  token: dapi0123\n{% endif %}\n",
 }
 
@@ -420,11 +427,17 @@ def test_profiles_of_packages_that_a_team_commits_are_others_business(project: P
     assert "dbt_packages/utils/integration_tests/profiles.yml" in names(commit(project))
 
 
-READ_FROM_ENVIRONMENT = "shop: {token: \"{{ env_var('T') }}\", password: '', client_secret: , auth_type: oauth}\n"
+READ_FROM_ENVIRONMENT = (
+    "shop: {token: \"{{ env_var('T') }}\", password: '', client_secret: , auth_type: oauth}\n",
+    "shop: {token: \"{{ env_var('DBT_ENV_SECRET_2', '') }}\", password: \"{{ env_var( 'P', 'not-set' ) }}\"}\n",
+    "shop: {token: \"{{ env_var(var='A_LONG_NAME_2') | trim }}\", password: \"{{ var('a_long_name') }}\"}\n",
+    "{% if true %}\nshop:\n  token: \"{{ env_var('A_LONG_NAME_2', '') }}\"  # of the service principal\n",
+)
 
 
-def test_profiles_that_read_secrets_from_the_environment_are_the_project_s(project: Path) -> None:
-    fill(project, {"profiles.yml": READ_FROM_ENVIRONMENT})
+@pytest.mark.parametrize("text", READ_FROM_ENVIRONMENT)
+def test_profiles_that_read_secrets_from_the_environment_are_the_project_s(project: Path, text: str) -> None:
+    fill(project, {"profiles.yml": text})
     assert names(commit(project)) == {*FILES, "profiles.yml"}
 
 
