@@ -30,6 +30,8 @@ class Entry:
     """What is wrong with it; "" for a file as the commit has it."""
     bad_link: bool = False
     """Whether the fault is that of a link or of a submodule, which concerns more than this one file."""
+    way_out: str = ""
+    """What to do about the fault, where it is something else than to commit or remove what is named."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,10 @@ class Checkout:
         inside = real.relative_to(self.root).as_posix() if real.is_relative_to(self.root) else None
         if inside is None:
             whole = "repository" if self.in_git else "project"
-            yield Entry(seen, None, f"is a link to {link.readlink()}, which leaves the {whole}", bad_link=True)
+            fault = f"is a link to {link.readlink()}, which leaves the {whole}"
+            package = "a package from git" if self.in_git else "a local package in packages.yml"
+            way_out = f"commit the files in the place of {seen}, or make what it leads to {package}"
+            yield Entry(seen, None, fault, bad_link=True, way_out=way_out)
         elif real.is_dir():
             if link.is_relative_to(real) or real in followed:
                 yield Entry(seen, None, f"is a link to {link.readlink()}, which holds the link itself", bad_link=True)

@@ -51,8 +51,9 @@ def project_files(project_dir: str | Path) -> ProjectFiles:
         project_dir: the folder with `dbt_project.yml`.
 
     Raises:
-        ConfigError: no project; something that dbt reads is not as the commit has it; a link or a package leaves the
-            repository; a submodule is not checked out; or `profiles.yml` holds a secret in clear.
+        ConfigError: no project; something that dbt or the smoke test reads is not as the commit has it, is behind a
+            link that cannot be followed or in a submodule that is not checked out; a package leaves the repository; or
+            `profiles.yml` holds a secret in clear.
     """
     project = Path(project_dir).resolve()
     if not (project / "dbt_project.yml").is_file():
@@ -85,12 +86,15 @@ def _chosen(checkout: Checkout, folder: Path, *, read: Sequence[str], shown: str
         read: what dbt reads of it: files and folders; "." for everything.
         shown: how messages name the folder; "" for the project's own.
     """
-    files, left_out, faults = {}, [], []
+    files, left_out, faults, unread, ways_out = {}, [], [], [], []
+    linked = [*read, install_path(folder)]  # dbt reads packages that a team commits
     for entry in checkout.below(folder):
-        if entry.bad_link or (entry.fault and _is_read(entry.name, read)):
-            faults.append(f"{posixpath.join(shown, entry.name)} {entry.fault}")
+        fault = f"{posixpath.join(shown, entry.name)} {entry.fault}"
+        if entry.fault and _is_read(entry.name, linked if entry.bad_link else read):
+            faults.append(fault)
+            ways_out += [entry.way_out] if entry.way_out else []
         elif entry.path is None:
-            continue
+            unread += [fault] if entry.bad_link else []
         elif is_secret(entry.name) or is_secret(entry.path.name):
             left_out.append(posixpath.join(shown, entry.name))
         else:
@@ -100,8 +104,10 @@ def _chosen(checkout: Checkout, folder: Path, *, read: Sequence[str], shown: str
         raise ConfigError(
             f"not as the commit has it: {'; '.join(faults[:_SHOWN])}{more}",
             where=folder,
-            next_step="commit or remove what is named, or release a clean checkout",
+            next_step=next(iter(ways_out), "commit or remove what is named, or release a clean checkout"),
         )
+    if unread:
+        _log.warning("left out of the archive, as dbt reads none of it: %s", "; ".join(unread))
     if left_out:
         _log.warning("left out of the archive, by names that secrets have: %s", ", ".join(left_out))
     return files

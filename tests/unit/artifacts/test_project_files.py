@@ -241,6 +241,18 @@ def test_a_submodule_that_is_not_checked_out_is_refused_by_name(with_submodule: 
         project_files(clone)
 
 
+def test_a_submodule_that_dbt_never_reads_may_be_empty(
+    project: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    commit(fill(tmp_path / "other", {"theme.css": ""}))
+    git(project, "submodule", "--quiet", "add", str(tmp_path / "other"), "website/theme")
+    commit(project)
+    clone = tmp_path / "clone"
+    subprocess.run(["git", "clone", "--quiet", str(project), str(clone)], check=True)
+    assert names(clone) == {*FILES, ".gitmodules"}
+    assert "website/theme is a submodule that is not checked out" in caplog.text
+
+
 @pytest.mark.parametrize("change", ["an uncommitted model", "an edited model", "another commit"])
 def test_a_submodule_that_is_not_as_the_commit_has_it_is_refused(with_submodule: Path, change: str) -> None:
     inside = with_submodule / "models" / "other"
@@ -330,10 +342,52 @@ def test_a_link_that_no_archive_can_follow_is_refused_by_name(
         project_files(project)
 
 
+UNREAD = {
+    "broken": ("website/theme", "gone", "which is not there"),
+    "out of the checkout": ("website/latest", "../../elsewhere", "which leaves the"),
+    "to the project": ("website/all", "..", "which holds the link itself"),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("case", UNREAD)
+def test_a_link_that_dbt_never_reads_is_left_out_by_name(
+    project: Path, tmp_path: Path, case: str, way: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    name, to, why = UNREAD[case]
+    fill(tmp_path / "elsewhere", {"a.sql": ""})
+    link(project, name, to)
+    commit(project)
+    if way == "without git":
+        plain(project)
+    with caplog.at_level(logging.WARNING):
+        assert names(project) == set(FILES)
+    assert f"left out of the archive, as dbt reads none of it: {name} is a link to {to}, {why}" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["macros", "smoke", "dbt_packages/own", "own/macros/a.sql", "profiles.yml"])
+def test_a_bad_link_is_refused_wherever_dbt_or_the_smoke_test_reads(project: Path, name: str) -> None:
+    fill(project, {"packages.yml": "packages: [{local: own}]", "own/dbt_project.yml": "name: own\n"})
+    link(project, name, "gone")
+    with pytest.raises(ConfigError, match=f"{name} is a link to gone, which is not there"):
+        project_files(commit(project))
+
+
+@pytest.mark.parametrize(("way", "package"), [("in git", "a package from git"), ("without git", "a local package")])
+def test_a_link_that_leaves_the_checkout_is_refused_with_a_way_out(project: Path, way: str, package: str) -> None:
+    link(project, "macros", "../shared")
+    fill(project.parent, {"shared/m.sql": ""})
+    commit(project)
+    if way == "without git":
+        plain(project)
+    with pytest.raises(ConfigError, match=f"Next: commit the files in the place of macros, or .* {package}"):
+        project_files(project)
+
+
 def test_folders_that_link_to_each_other_are_refused(project: Path) -> None:
-    fill(project, {"a/x.sql": "", "b/y.sql": ""})
-    link(project, "a/b", "../b")
-    link(project, "b/a", "../a")
+    fill(project, {"models/a/x.sql": "", "models/b/y.sql": ""})
+    link(project, "models/a/b", "../b")
+    link(project, "models/b/a", "../a")
     with pytest.raises(ConfigError, match="which holds the link itself"):
         project_files(commit(project))
 
