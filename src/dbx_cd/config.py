@@ -198,8 +198,13 @@ def warm_dbt_address() -> Path | None:
     return Path(given) if given else None
 
 
-def read_settings(path: Path) -> dict[str, Any]:
+def read_settings(path: Path, *, last_counts: bool = False) -> dict[str, Any]:
     """The settings in a project's file as they stand there; nothing where there is no file.
+
+    Args:
+        path: the file.
+        last_counts: take the last of two equal keys: for the archive of another release, which may have been published
+            when that still counted. Never for the release at hand.
 
     Raises:
         ConfigError: it is not YAML, has a key twice, or is no mapping.
@@ -207,7 +212,7 @@ def read_settings(path: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        loaded = load_yaml(path.read_text(encoding="utf-8"))
+        loaded = load_yaml(path.read_text(encoding="utf-8"), last_counts=last_counts)
     except (yaml.YAMLError, UnicodeDecodeError) as exc:
         raise ConfigError(f"not valid YAML: {exc}", where=path, next_step="fix the file") from exc
     if loaded is None:

@@ -10,7 +10,7 @@ from typing import Any
 from dbx_cd.artifacts import archive
 from dbx_cd.artifacts.version import ArtifactVersion
 from dbx_cd.config import FILE_NAME, read_settings
-from dbx_cd.errors import DbxCdError
+from dbx_cd.errors import ArtifactNotFound, DbxCdError
 from dbx_cd.release.context import Cd
 
 
@@ -21,12 +21,23 @@ def changed_settings(cd: Cd, target: str, staged: ArtifactVersion) -> tuple[str,
         cd: the context.
         target: the gated target.
         staged: the release's staging artifacts, with their project archive.
+
+    Returns:
+        Nothing for the first release; where the file of the build in place cannot be read, a line that says so.
+
+    Raises:
+        ConfigError: the release's own file cannot be read.
     """
     try:
         before = cd.store.latest(target)
-        then = dict(_flat(_settings(before)))
-    except DbxCdError:
-        return ()  # the first release, or one whose artifacts cannot be read: there is nothing to compare with
+    except ArtifactNotFound:
+        return ()  # the first release: there is nothing to compare with
+    except DbxCdError as exc:
+        return (_unknown(exc),)
+    try:
+        then = dict(_flat(_settings(before, last_counts=True)))
+    except DbxCdError as exc:
+        return (_unknown(exc),)
     now = dict(_flat(_settings(staged)))
     return tuple(
         f"{FILE_NAME}: {name} was {then.get(name, 'not set')}, and is {now.get(name, 'not set')}"
@@ -35,9 +46,16 @@ def changed_settings(cd: Cd, target: str, staged: ArtifactVersion) -> tuple[str,
     )
 
 
-def _settings(artifacts: ArtifactVersion) -> Mapping[str, Any]:
+def _unknown(why: DbxCdError) -> str:
+    return (
+        f"{FILE_NAME}: which settings were otherwise in the build in place is not known: {' '.join(why.what.split())}"
+    )
+
+
+def _settings(artifacts: ArtifactVersion, *, last_counts: bool = False) -> Mapping[str, Any]:
     with tempfile.TemporaryDirectory(prefix="dbx_cd-") as folder:
-        return read_settings(archive.unpack(artifacts, Path(folder) / "project") / FILE_NAME)
+        project = archive.unpack(artifacts, Path(folder) / "project")
+        return read_settings(project / FILE_NAME, last_counts=last_counts)
 
 
 def _flat(settings: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:

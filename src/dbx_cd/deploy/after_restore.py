@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from dbx_cd.artifacts import archive as project_archive
 from dbx_cd.artifacts.version import TIMESTAMP_FORMAT
-from dbx_cd.config import CdConfig
+from dbx_cd.config import FILE_NAME, CdConfig, read_settings
 from dbx_cd.errors import ReleaseError
 from dbx_cd.relations import RelationName
 from dbx_cd.release.in_place import builds_of
@@ -70,9 +70,9 @@ def _tested(cd: Cd, result: RestoreResult, earlier: ArtifactVersion) -> SmokeRep
     names = [known[key].name for r in result.relations if (key := RelationName.parse(r.name).key) in known]
     with tempfile.TemporaryDirectory(prefix="dbx_cd-", ignore_cleanup_errors=True) as folder:
         project = project_archive.unpack(earlier, Path(folder) / "project")
-        suites = load_suites(
-            CdConfig.load(project).smoke_dir, earlier, select=None if result.complete else sorted(set(names))
-        )
+        # This one setting alone: what else the file says was for that release, by the rules of then.
+        smoke_dir = read_settings(project / FILE_NAME, last_counts=True).get("smoke_dir") or CdConfig().smoke_dir
+        suites = load_suites(project / str(smoke_dir), earlier, select=None if result.complete else sorted(set(names)))
         return run_smoke(
             suites,
             spark=cd.spark,

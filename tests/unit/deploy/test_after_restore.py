@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,8 @@ from dbx_cd import (
     restore,
     smoke_after_restore,
 )
+from dbx_cd.artifacts.archive import ARCHIVE_NAME, pack_files, unpack
+from dbx_cd.artifacts.version import RECORD_NAME
 from dbx_cd.release.events import ClaimWithdrawn, Deploying
 from memory.releases import Releases
 
@@ -105,6 +108,25 @@ def test_after_a_rollback_of_some_relations_only_their_checks_run(
     bad = deployed(releases, 2)
     report = smoke_after_restore(releases.cd(), bad, undone(releases, bad, only=only))
     assert sorted({c.model for c in report.checks if c.model is not None}) == models
+
+
+def test_an_older_build_is_tested_whatever_its_settings_would_be_refused_for_now(
+    releases: Releases, tmp_path: Path
+) -> None:
+    before, cd = deployed(releases, 1), releases.cd()
+    built = cd.store.latest("prod")
+    files = Path(shutil.copytree(built.path, tmp_path / "files", ignore=shutil.ignore_patterns(RECORD_NAME)))
+    project = unpack(built, tmp_path / "unpacked")
+    (project / "checks").mkdir()
+    (project / "checks" / "sales.yml").write_text(CHECKS)
+    settings = "smoke_dir: nowhere\nsmoke_dir: checks\ntargets: {prod: {gate: approval, defer_to: prod}}\n"
+    (project / "dbx_cd.yml").write_text(settings)
+    contents = {path.relative_to(project).as_posix(): path for path in project.rglob("*") if path.is_file()}
+    pack_files(contents, files / ARCHIVE_NAME)
+    cd.store.publish("prod", files, commit=before.commit, release_id=before.id, latest=True)
+    bad = deployed(releases, 2)
+    report = smoke_after_restore(cd, bad, undone(releases, bad))
+    assert "sales" in {check.domain for check in report.checks}
 
 
 def test_a_release_that_was_killed_before_it_changed_anything_has_nothing_to_test(releases: Releases) -> None:
