@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from dbx_cd.dbt.artifacts import BUILT_TYPES, Manifest, Node
@@ -157,7 +157,17 @@ def _by_restore_points(cd: Cd) -> Taken:
 
 
 def _own(cd: Cd, target: str) -> Taken:
-    """What the open target itself has: as its newest good artifacts name it."""
+    """What the open target itself has, and the schemas of all open ones: a new one has nothing yet.
+
+    Where targets differ by alias alone they share a schema, and another open target in it shows that.
+    """
+    others = [name for name in cd.config.targets if name != target and name not in cd.config.gates]
+    own = _by_newest_good(cd, target)
+    shared = {schema: name for name in others for schema in _by_newest_good(cd, name).schemas}
+    return replace(own, schemas={**shared, **own.schemas})
+
+
+def _by_newest_good(cd: Cd, target: str) -> Taken:
     versions: Sequence[ArtifactVersion] = [v for v in cd.store.list(target) if v.ok and "manifest.json" in v.files]
     try:
         return Taken().with_names(versions[-1].manifest(), target) if versions else Taken()

@@ -89,6 +89,33 @@ def test_targets_that_share_a_schema_and_differ_by_alias_are_built(releases: Rel
     built(releases)
 
 
+def test_a_new_open_target_may_share_the_schema_that_another_open_one_shares(releases: Releases) -> None:
+    named(releases, lambda target, model: f"main.shop.{target}_{model}")
+    releases.settings = "targets: {stg: {}, dev: {}, prod: {defer_to: stg, gate: approval}}"
+    releases.deployed()
+    release = releases.open("2", commit="b" * 40)
+    assert build_release(releases.cd(), release, target="dev", select="tag:deploy", project_dir=releases.project).ok
+
+
+def test_a_new_open_target_may_not_write_what_production_has_in_a_shared_schema(releases: Releases) -> None:
+    releases.settings = "targets: {stg: {}, dev: {}, prod: {defer_to: stg, gate: approval}}"
+    named(releases, lambda target, model: f"main.shop.{'prod' if target == 'dev' else target}_{model}")
+    releases.deployed()
+    release = releases.open("2", commit="b" * 40)
+    with pytest.raises(ConfigError, match=r"as main\.shop\.prod_orders, which is prod's model orders"):
+        build_release(releases.cd(), release, target="dev", select="tag:deploy", project_dir=releases.project)
+
+
+def test_the_schema_of_another_gated_target_is_no_shared_one(releases: Releases) -> None:
+    gated = "{defer_to: stg, gate: approval}"
+    releases.settings = f"targets: {{stg: {{}}, dev: {{}}, prod: {gated}, eu: {gated}}}"
+    named(releases, lambda target, model: f"main.{'prod' if target == 'dev' else target}.{target}_{model}")
+    releases.deployed()
+    release = releases.open("2", commit="b" * 40)
+    with pytest.raises(ConfigError, match="in a schema that prod lives in"):
+        build_release(releases.cd(), release, target="dev", select="tag:deploy", project_dir=releases.project)
+
+
 def test_what_production_is_to_be_called_is_asked_of_dbt_where_it_was_never_built(releases: Releases) -> None:
     named(releases, lambda _target, model: f"main.shop.{model}")
     assert "model orders as main.shop.orders, which is prod's model orders" in refused(releases)
