@@ -7,7 +7,7 @@ import os
 import posixpath
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from dbx_cd.artifacts.checkout import Checkout
 from dbx_cd.artifacts.project_files import ProjectFiles
@@ -86,7 +86,7 @@ def _installed(folder: Path, layout: Path) -> Iterator[tuple[str, Path]]:
         if not real.is_dir():
             continue  # dbt takes folders only
         for entry in Checkout.of_files(real).below(real):
-            if entry.path is None or is_secret(entry.name) or is_secret(PurePosixPath(entry.path).name):
+            if entry.path is None or is_secret(entry.name, entry.path):
                 left_out.append(f"{package.name}/{entry.name}{entry.fault and f' {entry.fault}'}")
             else:
                 found = True

@@ -13,10 +13,9 @@ from dbx_cd.artifacts.checkout import Checkout
 from dbx_cd.artifacts.secrets import is_secret, refuse_clear_secrets
 from dbx_cd.config import FILE_NAME, CdConfig
 from dbx_cd.dbt.packages import LOCK_FILE, PACKAGE_FILES, install_path, local_packages, project_settings
+from dbx_cd.dbt.project import GENERATED
 from dbx_cd.errors import ConfigError
 
-# Only at the top: further down, `logs` may well be a folder of models.
-_GENERATED = frozenset({"target", "logs", ".venv", "node_modules"})
 _FILES = ("dbt_project.yml", *PACKAGE_FILES, "selectors.yml", "profiles.yml", ".dbtignore", FILE_NAME)
 # Every `...-paths` of dbt_project.yml is read; these also where it names none (dbt-core 1.11, config/project.py).
 _PATHS = {
@@ -58,7 +57,7 @@ def project_files(project_dir: str | Path) -> ProjectFiles:
     project = Path(project_dir).resolve()
     if not (project / "dbt_project.yml").is_file():
         raise ConfigError("no dbt_project.yml", where=project, next_step="give the folder of the dbt project")
-    checkout = Checkout.around(project, generated=_GENERATED | _installed_by_dbt(project))
+    checkout = Checkout.around(project, generated=GENERATED | _installed_by_dbt(project))
     packages = _packages(project, checkout)
     inside = [path for path in packages if path.is_relative_to(project) and path != project]
     read = [*_read(project), _smoke_dir(project)]
@@ -69,7 +68,7 @@ def project_files(project_dir: str | Path) -> ProjectFiles:
     for path in packages:
         if path not in inside:
             real = path.resolve()
-            own = checkout if checkout.in_git else Checkout.around(real, generated=_GENERATED)
+            own = checkout if checkout.in_git else Checkout.around(real, generated=GENERATED)
             beside[path] = _chosen(own, real, read=list(_read(real)), shown=os.path.relpath(path, project))
             _refuse_clear_secrets(beside[path], shown=os.path.relpath(path, project))
             if "dbt_project.yml" not in beside[path]:
@@ -95,7 +94,7 @@ def _chosen(checkout: Checkout, folder: Path, *, read: Sequence[str], shown: str
             ways_out += [entry.way_out] if entry.way_out else []
         elif entry.path is None:
             unread += [fault] if entry.bad_link else []
-        elif is_secret(entry.name) or is_secret(entry.path.name):
+        elif is_secret(entry.name, entry.path):
             left_out.append(posixpath.join(shown, entry.name))
         else:
             files[entry.name] = entry.path
@@ -122,7 +121,7 @@ def _refuse_clear_secrets(files: Mapping[str, Path], *, shown: str = "") -> None
 def _is_read(name: str, read: Sequence[str]) -> bool:
     if name == LOCK_FILE:  # `dbt deps` writes it, and the one that counts is written for the archive
         return False
-    if "." in read and PurePosixPath(name).parts[0] not in _GENERATED:
+    if "." in read and PurePosixPath(name).parts[0] not in GENERATED:
         return True
     return any(name == path or name.startswith(f"{path}/") or path.startswith(f"{name}/") for path in read)
 

@@ -26,13 +26,14 @@ _PLACEHOLDER = re.compile(r"\D{0,8}")  # as `not-set`: what is longer or has a d
 _LINE = re.compile(r"""^[\s{,-]*["']?(\w+)["']?\s*:\s*(\S.*)$""")
 
 
-def is_secret(name: str) -> bool:
+def is_secret(name: str, path: Path) -> bool:
     """Whether a file is never archived: it, or a folder it is in, has a name that tools give to secrets.
 
     Args:
-        name: the path of the file, relative to the project.
+        name: where it is, relative to the project.
+        path: the file, which has another name where a link leads to it.
     """
-    parts = [part.lower() for part in PurePosixPath(name).parts]
+    parts = [part.lower() for part in (*PurePosixPath(name).parts, path.name)]
     return any(fnmatchcase(part, never) for part in parts if part not in _SAMPLES for never in _NEVER)
 
 

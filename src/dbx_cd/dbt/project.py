@@ -14,8 +14,9 @@ ARTIFACT_NAMES = (
 )  # fmt: skip
 COPY = "project"
 """The folder of the copy, below the work folder."""
-# Only at the top: further down, `logs` may well be a folder of models.
-_LEFT_OUT = frozenset({".git", "target", "logs", ".venv", "__pycache__", "node_modules"})
+GENERATED = frozenset({"target", "logs", ".venv", "node_modules"})
+"""What tools write into a project. Only at the top: further down, `logs` may well be a folder of models."""
+_LEFT_OUT = GENERATED | {".git", "__pycache__"}
 
 
 @dataclass(frozen=True)

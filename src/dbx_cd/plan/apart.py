@@ -73,16 +73,30 @@ class Taken:
         return self | named
 
 
-def taken_by_gated(cd: Cd) -> Taken:
+def taken_by_gated(cd: Cd, *, names_in: Callable[[str], Manifest | None] | None = None) -> Taken:
     """What gated targets hold, as their newest artifacts, those in place and the newest restore points name it.
 
+    Args:
+        cd: the context.
+        names_in: the manifest of the files at hand for a target, or None where dbt cannot say; asked only about a gated
+            target whose artifacts name nothing. Without it, artifacts that cannot be read are an error.
+
     Raises:
-        ArtifactError: a gated target's artifacts cannot be read.
+        ArtifactError: a gated target's artifacts cannot be read, and there is nothing else to ask.
     """
     taken = Taken()
     for gate in cd.config.gates:
-        taken |= _by_artifacts(cd, gate)
-    return taken | _by_restore_points(cd) if taken.nodes else taken
+        try:
+            found = _by_artifacts(cd, gate)
+        except ArtifactError as exc:
+            if names_in is None:
+                raise
+            _log.warning("what %s holds is not known by its artifacts: %s", gate, exc)
+            found = Taken()
+        named = names_in(gate) if names_in is not None and not found.nodes else None
+        # Of names alone: teams that keep targets apart by alias have one schema for all.
+        taken |= Taken().with_names(named, gate, schemas=False) if named is not None else found
+    return taken | _by_restore_points(cd) if taken.schemas else taken
 
 
 def require_apart(
@@ -108,22 +122,9 @@ def require_apart(
     Raises:
         ConfigError: it would; the message names each node, its relation, and who holds it.
     """
-    taken = Taken()
-    for gate in cd.config.gates:
-        try:
-            found = _by_artifacts(cd, gate)
-        except ArtifactError as exc:
-            _log.warning("what %s holds is not known by its artifacts: %s", gate, exc)
-            found = Taken()
-        if not found.nodes:
-            named = names_in(gate)
-            # Of names alone: teams that keep targets apart by alias have one schema for all.
-            found = Taken().with_names(named, gate, schemas=False) if named is not None else found
-        taken |= found
+    taken = taken_by_gated(cd, names_in=names_in)
     if not taken.nodes:
         return
-    if taken.schemas:
-        taken |= _by_restore_points(cd)
     own = _own(cd, target)
     chosen = [n for n in manifest.select(selected) if cmd != "run" or n.resource_type == "model"]
     problems = [*_writes(chosen, taken, own), *_hooks(manifest, chosen, taken, own)]

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from dbx_cd import ConfigError, DbtFailed, DbtOutcome, Release, build_release
+from dbx_cd import ArtifactError, ConfigError, DbtFailed, DbtOutcome, Release, build_release
+from dbx_cd.plan.apart import taken_by_gated
 from dbx_cd.relations import RelationName
 from memory.dbt import PROJECT
 from memory.releases import Releases
@@ -135,6 +136,18 @@ def test_where_dbt_cannot_say_what_production_is_called_staging_is_built_and_say
     releases.dbt = NoProfile(releases.tables)
     built(releases)
     assert "does not have a target named 'prod'" in caplog.text
+
+
+def test_where_production_s_artifacts_cannot_be_read_dbt_is_asked_and_without_it_nothing_is_known(
+    releases: Releases, caplog: pytest.LogCaptureFixture
+) -> None:
+    releases.deployed()
+    releases.cd().store.latest("prod").file("manifest.json").write_text("[")
+    with pytest.raises(ArtifactError):
+        taken_by_gated(releases.cd())
+    named(releases, lambda _target, model: f"prod.shop.{model}")
+    assert "model orders as prod.shop.orders, which is prod's model orders" in refused(releases)
+    assert "what prod holds is not known by its artifacts" in caplog.text
 
 
 def test_production_s_sources_are_not_written_by_staging(releases: Releases) -> None:
