@@ -74,6 +74,8 @@ def start_task(dbutils: Any, spark: SparkSession, **widgets: str | bool) -> Task
     workspace = current_workspace()
     facts = run_facts(workspace, job["run_id"])
     definition = job_definition(workspace, facts, run_id=job["run_id"])
+    # Not every task has every parameter; the run has all of the job's.
+    definition.require_not_overridden(facts.parameters, defaults=facts.parameters, run_id=job["run_id"])
     delivered = {name: str(value) for name, value in {**params, **job}.items()}
     definition.require_not_overridden(delivered, defaults=_texts({**widgets, **_JOB_WIDGETS}), run_id=job["run_id"])
     checkout = find_project(str(params.get("project_dir") or "."))

@@ -164,7 +164,7 @@ def _only_that_table_is_back_and_it_is_said(shift: Shift, printed: str) -> None:
     _only_that_table_is_back(shift, printed)
     assert "1 relations restored" in printed
     assert "(revenue is wrong since last night)" in printed
-    assert "tiny smoke of prod ok" in printed
+    assert "tiny smoke of prod (select daily_revenue) ok" in printed
 
 
 def _the_smoke_suite_of_the_earlier_build_ran(shift: Shift, _printed: str) -> None:

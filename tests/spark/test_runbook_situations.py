@@ -154,9 +154,10 @@ def test_an_altered_log_is_told_with_what_altered_it(releases: Releases) -> None
 def test_what_an_approver_acknowledged_no_longer_shuts_the_gate(releases: Releases) -> None:
     release = approved(releases, "1")
     cd = releases.cd(OWNER)
-    cd.log.append(release, ClaimWithdrawn("prod", "of a test"))
-    cd.spark.sql(f"ALTER TABLE {cd.log.table.quoted} UNSET TBLPROPERTIES ('delta.appendOnly')")
-    cd.spark.sql(f"DELETE FROM {cd.log.table.quoted} WHERE kind = 'claim_withdrawn'")
+    somebody = releases.cd(DEVELOPER)
+    somebody.log.append(release, ClaimWithdrawn("prod", "of a test"))
+    somebody.spark.sql(f"ALTER TABLE {cd.log.table.quoted} UNSET TBLPROPERTIES ('delta.appendOnly')")
+    somebody.spark.sql(f"DELETE FROM {cd.log.table.quoted} WHERE kind = 'claim_withdrawn'")
     with pytest.raises(ApprovalRequired, match="altered"):
         require_approval(releases.cd(), release, target="prod")
     altered, *_, acknowledged = BLOCKS["acknowledge"].run({"cd": cd}).splitlines()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,10 +12,7 @@ from dbx_cd.dbt.artifacts import Manifest
 from dbx_cd.dbt.invocation import DbtRun, install_packages, run_dbt
 from dbx_cd.dbt.project import LocalProject
 from dbx_cd.dbt.selection import Selection
-from dbx_cd.errors import DbxCdError
 from dbx_cd.release.context import Cd
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -64,14 +60,14 @@ class ProjectDbt:
         files = with_packages(project_files(self.project_dir), layout=self.work / "checkout", install=self._install)
         return archive.pack_files(files, self.work / archive.ARCHIVE_NAME)
 
-    def names_in(self, target: str) -> Manifest | None:
-        """What the same files are called in another target; None where dbt cannot say."""
+    def names_in(self, target: str) -> Manifest:
+        """What the same files are called in another target.
+
+        Raises:
+            DbtFailed: dbt cannot say.
+        """
         other = replace(self, target=target, work=self.work / f"names-{target}", state=None, defer=False)
-        try:
-            return Manifest.load(other.run(Selection("ls"), check=True).files_dir / "manifest.json")
-        except DbxCdError as exc:
-            _log.warning("which names this commit has in %s is not known, and not compared: %s", target, exc)
-            return None
+        return Manifest.load(other.run(Selection("ls"), check=True).files_dir / "manifest.json")
 
     def _install(self, folder: Path) -> None:
         project = LocalProject.at(folder, work=self.work / "deps", profiles_dir=self.profiles_dir or None)

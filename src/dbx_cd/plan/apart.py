@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from dbx_cd.dbt.artifacts import BUILT_TYPES, Manifest, Node
-from dbx_cd.errors import ArtifactError, ConfigError
+from dbx_cd.errors import ArtifactError, ConfigError, DbxCdError
 from dbx_cd.rollback.point import RestorePoint
 
 if TYPE_CHECKING:
@@ -32,6 +32,12 @@ _WITH_RELATION = (*BUILT_TYPES, "test", "function")  # a test has one where it s
 _PART = r"(?:`[^`]+`|\"[^\"]+\"|\w+)"
 _DOTTED = re.compile(rf"{_PART}(?:\s*\.\s*{_PART})+")
 _HOOKS = ("pre-hook", "post-hook")
+_COMMENTS = re.compile(r"--[^\n]*|/\*.*?\*/|\{#.*?#\}", re.S)
+_WRITES = re.compile(
+    r"\b(insert|merge|update|delete|truncate|create|replace|alter|drop|undrop|restore|grant|revoke|copy|refresh|optimize"
+    r"|vacuum|comment|call|execute|msck|analyze|set|unset)\b",
+    re.I,
+)
 
 
 @dataclass(frozen=True)
@@ -73,13 +79,13 @@ class Taken:
         return self | named
 
 
-def taken_by_gated(cd: Cd, *, names_in: Callable[[str], Manifest | None] | None = None) -> Taken:
+def taken_by_gated(cd: Cd, *, names_in: Callable[[str], Manifest] | None = None) -> Taken:
     """What gated targets hold, as their newest artifacts, those in place and the newest restore points name it.
 
     Args:
         cd: the context.
-        names_in: the manifest of the files at hand for a target, or None where dbt cannot say; asked only about a gated
-            target whose artifacts name nothing. Without it, artifacts that cannot be read are an error.
+        names_in: the manifest of the files at hand for a target; asked only about a gated target whose artifacts name
+            nothing. Without it, artifacts that cannot be read are an error.
 
     Raises:
         ArtifactError: a gated target's artifacts cannot be read, and there is nothing else to ask.
@@ -93,7 +99,7 @@ def taken_by_gated(cd: Cd, *, names_in: Callable[[str], Manifest | None] | None 
                 raise
             _log.warning("what %s holds is not known by its artifacts: %s", gate, exc)
             found = Taken()
-        named = names_in(gate) if names_in is not None and not found.nodes else None
+        named = _named(cd, gate, names_in) if names_in is not None and not found.nodes else None
         # Of names alone: teams that keep targets apart by alias have one schema for all.
         taken |= Taken().with_names(named, gate, schemas=False) if named is not None else found
     return taken | _by_restore_points(cd) if taken.schemas else taken
@@ -106,7 +112,7 @@ def require_apart(
     cmd: str,
     manifest: Manifest,
     selected: Collection[str],
-    names_in: Callable[[str], Manifest | None],
+    names_in: Callable[[str], Manifest],
 ) -> None:
     """Make sure that a build of an open target writes nothing that a gated one holds.
 
@@ -116,11 +122,11 @@ def require_apart(
         cmd: the dbt command, `build` or `run`.
         manifest: the manifest of this build, for that target.
         selected: the unique ids that it selects.
-        names_in: the manifest of the same files for another target, or None where dbt cannot say; asked only about a
-            gated target without artifacts.
+        names_in: the manifest of the same files for another target; asked only about a gated target without
+            artifacts.
 
     Raises:
-        ConfigError: it would; the message names each node, its relation, and who holds it.
+        ConfigError: it would; the message names each node, its relation, and who holds it. Or that cannot be told.
     """
     taken = taken_by_gated(cd, names_in=names_in)
     if not taken.nodes:
@@ -140,6 +146,24 @@ def require_apart(
         )
 
 
+def _named(cd: Cd, gate: str, names_in: Callable[[str], Manifest]) -> Manifest | None:
+    """What this commit calls things in a gated target of which no build is known; None for one of earlier days."""
+    try:
+        return names_in(gate)
+    except DbxCdError as exc:
+        by_job = next((source.gates for source in cd.standing if source.is_in_order), cd.config.gates)
+        if gate not in by_job:
+            _log.warning("which names this commit has in %s is not known, and not compared: %s", gate, exc)
+            return None
+        raise ConfigError(
+            f"{gate} has no build yet, and dbt cannot say what this commit calls things there, so it cannot be told "
+            f"whether this build would write them: {exc.what}",
+            where=f"target {gate}",
+            next_step=f"let `dbt ls --target {gate}` work where staging is built: its output in profiles.yml, and the "
+            "environment variables that it reads",
+        ) from exc
+
+
 def _by_artifacts(cd: Cd, gate: str) -> Taken:
     versions = [v for v in cd.store.list(gate) if "manifest.json" in v.files]
     taken = Taken()
@@ -151,7 +175,12 @@ def _by_artifacts(cd: Cd, gate: str) -> Taken:
 def _by_restore_points(cd: Cd) -> Taken:
     """What releases changed, also where no node has that name any more: a removed model's table may still be there."""
     events = cd.log.newest(RestorePoint.KIND, where={}, but=None, limit=_POINTS)
-    points = [RestorePoint.read(dict(event.payload)) for event in events]
+    points = []
+    for event in events:
+        try:
+            points.append(RestorePoint.read(dict(event.payload)))
+        except DbxCdError as exc:
+            _log.warning("a restore point of %s cannot be read, and does not count: %s", event.release_id, exc)
     return Taken(
         changed={s.relation.key: f"in the restore point of {p.release_id}" for p in points for s in p.relations}
     )
@@ -197,8 +226,17 @@ def _hooks(manifest: Manifest, chosen: Sequence[Node], taken: Taken, own: Taken)
     relations = {k: w for k, w in {**taken.changed, **taken.nodes}.items() if k not in own.nodes}
     relations |= {k: w for k, w in taken.sources.items() if k not in sources}
     schemas = {s: f"a schema that {gate} lives in" for s, gate in taken.schemas.items() if s not in own.schemas}
+    # What a hook does in a gated target alone, in its own words, it does not do here.
+    gates = "|".join(map(re.escape, sorted(set(taken.schemas.values())))) or "(?!)"
+    only_there = (
+        rf"\{{%-?\s*if\s+target(?:\.name)?\s*==\s*['\"](?:{gates})['\"]\s*-?%\}}.*?(?=\{{%-?\s*(?:else|elif|endif)\b)"
+    )
+    elsewhere = re.compile(only_there, re.S)
     for label, text in _texts(manifest, chosen):
-        for name in _DOTTED.findall(text):
+        statements = elsewhere.sub(" ", _COMMENTS.sub(" ", text))
+        if not _WRITES.search(statements):
+            continue
+        for name in _DOTTED.findall(statements):
             parts = [part.strip('`"').lower() for part in re.findall(_PART, name)]
             whole, schema = ".".join(parts[:3]), ".".join(parts[:2])
             found = relations.get(whole) or schemas.get(schema)

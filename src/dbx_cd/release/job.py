@@ -39,6 +39,8 @@ class RunFacts:
     """The commit of its checkout, where it has one."""
     job_id: int | None = None
     """The job that it is a run of; None for a one-time run."""
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    """The job's parameters as this run has them."""
     is_under_way: bool = True
     """Whether tasks of it can be at work now."""
 
@@ -136,6 +138,7 @@ def run_facts(workspace: WorkspaceClient, run_id: str) -> RunFacts:
         creator=run.creator_user_name or "",
         used_commit=snapshot.used_commit if snapshot else None,
         job_id=run.job_id,
+        parameters={p.name: p.value or p.default or "" for p in run.job_parameters or () if p.name},
         is_under_way=_life_cycle(run) in (None, *_UNDER_WAY),
     )
 

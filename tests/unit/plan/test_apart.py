@@ -122,9 +122,7 @@ def test_what_production_is_to_be_called_is_asked_of_dbt_where_it_was_never_buil
     assert "model orders as main.shop.orders, which is prod's model orders" in refused(releases)
 
 
-def test_where_dbt_cannot_say_what_production_is_called_staging_is_built_and_says_so(
-    releases: Releases, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_where_dbt_cannot_say_what_production_is_called_staging_is_not_built(releases: Releases) -> None:
     dbt = releases.dbt
 
     class NoProfile(type(dbt)):  # type: ignore[misc]
@@ -134,8 +132,9 @@ def test_where_dbt_cannot_say_what_production_is_called_staging_is_built_and_say
             return super().__call__(args)
 
     releases.dbt = NoProfile(releases.tables)
-    built(releases)
-    assert "does not have a target named 'prod'" in caplog.text
+    said = refused(releases)
+    assert "prod has no build yet, and dbt cannot say" in said
+    assert "does not have a target named 'prod'" in said
 
 
 def test_where_production_s_artifacts_cannot_be_read_dbt_is_asked_and_without_it_nothing_is_known(
@@ -208,6 +207,21 @@ HOOKS = [
     ("grant usage on schema PROD.SHOP to somebody", "prod.shop"),
     ("{% if target.name == 'stg' %} delete from prod.shop.orders {% endif %}", "prod.shop.orders"),
 ]
+
+
+@pytest.mark.parametrize(
+    "hook",
+    [
+        "{% if target.name == 'prod' %}grant select on schema prod.shop to readers{% endif %}",
+        "grant select on table {{ this }} to readers -- as in prod.shop.orders",
+        "select count(*) from prod.shop.orders",
+    ],
+    ids=["in production alone", "a comment", "a query"],
+)
+def test_a_hook_that_writes_nothing_of_production_here_is_none_of_its_business(releases: Releases, hook: str) -> None:
+    releases.deployed()
+    altered(releases, nodes=node("operation", "tiny-on-run-start-0", raw_code=hook))
+    built(releases)
 
 
 @pytest.mark.parametrize(("hook", "name"), HOOKS)

@@ -130,7 +130,7 @@ def test_what_a_task_is_given_by_the_job_is_not_overridden() -> None:
 
 
 def test_facts_of_a_run_are_the_platform_s() -> None:
-    assert run_facts(workspace(running()), "5") == RunFacts("ci", "a" * 40, 7, True)
+    assert run_facts(workspace(running()), "5") == RunFacts("ci", "a" * 40, 7)
 
 
 @pytest.mark.parametrize("given", ["", "not a number"])
