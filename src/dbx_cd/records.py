@@ -74,4 +74,8 @@ class Record(DataClassDictMixin):
         try:
             return cls.from_dict(d)
         except (LookupError, ValueError, TypeError) as exc:
-            raise DbxCdError(f"not a valid {cls.__name__} record: {exc}") from exc
+            inner: BaseException | None = exc
+            while inner is not None and not isinstance(inner, DbxCdError):
+                inner = inner.__cause__ or inner.__context__
+            # A record inside this one that says itself why it cannot be read, such as a newer format.
+            raise inner or DbxCdError(f"not a valid {cls.__name__} record: {exc}") from exc
