@@ -123,8 +123,17 @@ class MemoryLogTable:
             return row
         key = (row.event_id, tuple(brief.fields))
         if key not in self._briefs:
-            payload: dict[str, Any] = json.loads(row.payload or "{}")
+            payload = _object(row.payload)
             # As Spark's to_json(from_json(...)): fields without a value are left out.
             kept = {name: payload[name] for name in brief.fields if payload.get(name) is not None}
             self._briefs[key] = LogRow(**{**vars(row), "payload": json.dumps(kept)})
         return self._briefs[key]
+
+
+def _object(text: str | None) -> dict[str, Any]:
+    """JSON as Spark's from_json takes it: what is no object has no fields."""
+    try:
+        found = json.loads(text or "{}")
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -287,6 +287,12 @@ def test_an_environment_variable_cannot_change_what_a_release_builds(
     build_release(releases.cd(), release, target=target, project_dir=releases.project)
 
 
+def test_a_profile_of_the_checkout_is_not_what_was_approved(releases: Releases) -> None:
+    release = releases.approved()
+    with pytest.raises(ConfigError, match="profiles_dir 'conf' lies in the checkout"):
+        build_release(releases.cd(), release, target="prod", profiles_dir="conf")
+
+
 def test_what_was_approved_as_run_is_built_by_run(releases: Releases) -> None:
     release = releases.staged()
     releases.approve(releases.ask(release, cmd="run"))

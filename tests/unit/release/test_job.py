@@ -65,7 +65,8 @@ class Jobs:
 
 
 def workspace(run: Run | Exception, job: Job | Exception | None = None) -> Any:
-    return SimpleNamespace(jobs=Jobs(run, job))
+    me = SimpleNamespace(me=lambda: SimpleNamespace(user_name="release-bot"))
+    return SimpleNamespace(jobs=Jobs(run, job), current_user=me)
 
 
 def running(state: RunLifeCycleState = RunLifeCycleState.RUNNING, *, job_id: int | None = 7) -> Run:
@@ -144,6 +145,14 @@ def test_a_task_that_names_another_run_is_refused(settings: JobSettings, state: 
     there = workspace(running(state), Job(job_id=7, settings=settings))
     with pytest.raises(WorkflowError, match="run 5 is not under way, so this task is not of it"):
         job_definition(there, run_facts(there, "5"), run_id="5")
+
+
+def test_a_run_of_a_job_of_somebody_else_is_none_of_the_workflow(settings: JobSettings) -> None:
+    there = workspace(running(), Job(job_id=7, settings=settings, run_as_user_name="dev@example.org"))
+    with pytest.raises(WorkflowError, match=r"of a job that runs as dev@example\.org, and this is release-bot"):
+        job_definition(there, run_facts(there, "5"), run_id="5")
+    own = workspace(running(), Job(job_id=7, settings=settings, run_as_user_name="Release-Bot"))
+    assert job_definition(own, run_facts(own, "5"), run_id="5").gates == ("prod",)
 
 
 def test_a_one_time_run_is_no_run_of_the_workflow() -> None:
