@@ -21,6 +21,7 @@ from dbx_cd import (
     acknowledge_alteration,
     approve,
     build_release,
+    request_approval,
     require_approval,
 )
 from dbx_cd.approval.request import ApprovalRequest
@@ -250,11 +251,12 @@ def test_an_approval_of_a_group_that_does_not_decide_any_more_is_not_reused(
     releases.settings = "approvers: juniors\n"
     monkeypatch.setitem(GROUPS, OWNER, ("juniors",))
     releases.deployed("1")
-    releases.settings = ""
     again = releases.staged("2")
-    releases.ask(again)
+    cd = releases.cd()
+    by_job = replace(cd, config=replace(cd.config, approvers=APPROVERS))  # the very same project, as the job has it now
+    request_approval(by_job, again, target="prod")
     with pytest.raises(ApprovalPending):
-        gate(releases, again)
+        require_approval(by_job, again, target="prod")
 
 
 def test_a_gate_is_not_passed_by_rows_of_somebody_else(releases: Releases) -> None:
