@@ -18,6 +18,7 @@ from dbx_cd import (
     SmokeReport,
 )
 from dbx_cd.local.workspace import CI, DEVELOPER, OWNER, EmbeddedWorkspace
+from dbx_cd.release.anchor import read_anchor
 from dbx_cd.release.events import Built
 
 ORDER = ["stg_build", "stg_smoke", "approval_gate", "prod_build", "prod_smoke", "docs_refresh", "auto_rollback"]
@@ -81,6 +82,13 @@ def test_a_commit_that_takes_the_gate_away_waits_at_it_and_is_told(story: Observ
     assert "prod has no gate in dbx_cd.yml; it is gated, by the job's definition" in mind
     assert "dbx_cd.yml: approvers was dbx_cd_approvers, and is everybody" in mind
     assert not spark.catalog.tableExists("ops.mine.release_log")
+
+
+def test_the_volume_remembers_which_table_is_the_log(story: Observed) -> None:
+    anchor = read_anchor(story.workflow.artifacts_root)
+    assert anchor is not None
+    assert (anchor.table, anchor.table_id) == (str(story.workflow.cd.log.table), story.workflow.cd.log.table_id)
+    assert not story.workflow.cd.log.tampering()
 
 
 def test_a_release_that_nobody_approves_waits_and_says_once_what_to_type(story: Observed) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from dbx_cd.artifacts import archive
 from dbx_cd.artifacts.version import ArtifactVersion
-from dbx_cd.config import FILE_NAME, read_settings
+from dbx_cd.config import FILE_NAME, CdConfig, read_settings
 from dbx_cd.errors import ArtifactNotFound, DbxCdError
 from dbx_cd.release.context import Cd
 
@@ -55,7 +57,23 @@ def _unknown(why: DbxCdError) -> str:
 def _settings(artifacts: ArtifactVersion, *, last_counts: bool = False) -> Mapping[str, Any]:
     with tempfile.TemporaryDirectory(prefix="dbx_cd-") as folder:
         project = archive.unpack(artifacts, Path(folder) / "project")
-        return read_settings(project / FILE_NAME, last_counts=last_counts)
+        return _with_defaults(read_settings(project / FILE_NAME, last_counts=last_counts))
+
+
+def _with_defaults(written: Mapping[str, Any]) -> dict[str, Any]:
+    """What a file says, and the defaults where it says nothing: to write a default down changes nothing."""
+    default = CdConfig()
+    targets = {name: {k: v for k, v in asdict(target).items() if v} for name, target in default.targets.items()}
+    known = {
+        "artifacts_root": default.artifacts_root,
+        "release_log": default.release_log,
+        "targets": targets,
+        "smoke_dir": str(default.smoke_dir),
+        "approvers": default.approvers,
+        "approval_expires": f"{default.approval_expires // timedelta(hours=1)}h",
+    }
+    parts = {name: {**asdict(getattr(default, name)), **(written.get(name) or {})} for name in ("policies", "keep")}
+    return {**known, **written, **parts}
 
 
 def _flat(settings: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:

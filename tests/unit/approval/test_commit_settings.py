@@ -68,3 +68,21 @@ def test_a_key_twice_in_the_release_at_hand_is_refused(releases: Releases) -> No
     staged = published(releases, "approvers: others\napprovers: us\n", "stg")
     with pytest.raises(ConfigError, match="there twice"):
         changed_settings(releases.cd(), "prod", staged)
+
+
+def test_to_write_a_default_down_changes_nothing(releases: Releases) -> None:
+    releases.deployed("1")
+    releases.settings = (
+        "targets: {stg: {}, prod: {gate: approval, defer_to: stg}}\napproval_expires: 72h\n"
+        "policies: {auto_rollback: never}\nsmoke_dir: smoke\n"
+    )
+    assert releases.ask(releases.staged("2", commit="b" * 40)).mind == ()
+
+
+def test_a_setting_that_a_commit_changes_is_shown_as_it_was_and_is(releases: Releases) -> None:
+    releases.deployed("1")
+    releases.settings = "policies: {auto_rollback: any}\nkeep: {versions: 1}\n"
+    assert releases.ask(releases.staged("2", commit="b" * 40)).mind == (
+        "dbx_cd.yml: keep.versions was 30, and is 1",
+        "dbx_cd.yml: policies.auto_rollback was never, and is any",
+    )
