@@ -35,7 +35,8 @@ class Repository:
         """Give keys of `dbx_cd.yml` other values, as YAML."""
         path = self.folder / "dbx_cd.yml"
         found = yaml.safe_load(path.read_text())
-        path.write_text(yaml.safe_dump(found | {name: yaml.safe_load(value) for name, value in settings.items()}))
+        changed = found | {name: yaml.safe_load(value) for name, value in settings.items()}
+        path.write_text(yaml.safe_dump(changed, sort_keys=False))
 
     def git(self, *arguments: str) -> str:
         """Run git in the repository; returns what it printed."""
