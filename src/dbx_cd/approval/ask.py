@@ -25,6 +25,7 @@ from dbx_cd.approval.validity import (
 )
 from dbx_cd.dbt.selection import Selection
 from dbx_cd.errors import ApprovalRequired, DbxCdError
+from dbx_cd.release.alteration import Alterations
 from dbx_cd.release.context import Cd
 from dbx_cd.release.events import Built, Release
 from dbx_cd.release.reading import LogReading
@@ -63,9 +64,12 @@ def request_approval(
             place in every gated target that comes first.
         ApprovalSuperseded: a newer release has overtaken this one.
     """
-    log = examined(cd, release)[0]
+    log, alterations = examined(cd, release)
     with naming_what_does_not_count(log):
-        return _ask(cd, log, release, target=target, select=select, exclude=exclude, full_refresh=full_refresh, cmd=cmd)
+        return _ask(
+            cd, log, release, target=target, select=select, exclude=exclude, full_refresh=full_refresh, cmd=cmd,
+            alterations=alterations,
+        )  # fmt: skip
 
 
 def _ask(
@@ -78,6 +82,7 @@ def _ask(
     exclude: str | None,
     full_refresh: bool,
     cmd: str,
+    alterations: Alterations,
 ) -> ApprovalRequest:
     refuse_ended(log, target=target)
     staging = cd.config.staging_of(target)
@@ -117,7 +122,7 @@ def _ask(
         approvers=cd.config.approvers,
         smoke=str(smoke),
         changes=_changes(cd, target, staged.timestamp, staging),
-        altered=tuple(map(str, cd.log.tampering().acknowledged)),
+        altered=tuple(map(str, alterations.acknowledged)),
         mind=(*cd.config.overruled, *changed_settings(cd, target, staged)),
         ignored=ignored,
     )
