@@ -116,10 +116,12 @@ def test_from_seal_to_proof_and_smoke_test(shop: Shop, capsys: pytest.CaptureFix
     assert "tiny smoke of prod ok: 1 pass" in printed
     assert shop.ids() == [1]
     log, release = shop.scene.log, shop.release
-    result, report = log.last(release, RestoreResult), log.last(release, SmokeReport)
+    result = log.last(release, RestoreResult)
     assert result is not None
     assert result.complete
-    assert report is not None
-    assert [(c.model, c.status) for c in report.checks] == [("a", "pass")]
+    (smoked,) = log.events(release.id, kinds=(SmokeReport.KIND,))
+    assert smoked.actor == CI
+    assert [(c.model, c.status) for c in SmokeReport.read(smoked.record).checks] == [("a", "pass")]
+    assert log.last(release, SmokeReport) is None, "whoever rolls back has not opened the release"
     assert (log.state(release).phase, log.state(release).reason) == ("rolled_back", "negative ids")
     assert {e.actor for e in log.events(release.id, kinds=("rolled_back",))} == {CI}
