@@ -36,6 +36,7 @@ from dbx_cd.records import Record
 from dbx_cd.relations import RelationName
 from dbx_cd.release.job import JobDefinition
 from dbx_cd.release.standing import settle
+from dbx_cd.rollback.journal import RestoreResult
 from memory.releases import BOT, DEVELOPER, OWNER, Releases, smoke_of
 
 REPOSITORY = Path(__file__).parents[2]
@@ -301,6 +302,15 @@ def a_release_that_was_rolled_back_is_repaired(releases: Releases) -> Step:
     plan = plan_restore(releases.cd(), release)
     restore(releases.cd(), plan, seal=plan.seal, reason="bad")
     return build(releases, release)
+
+
+@attack(WRITE, ApprovalSuperseded, f"lets no older release in: .* by {DEVELOPER}")
+def a_row_says_that_the_newer_release_was_rolled_back(releases: Releases) -> Step:
+    older = releases.approved("1")
+    releases.model("orders", "select 2 as id")
+    newer = releases.deployed("2", commit="b" * 40)
+    append(releases, newer, RestoreResult(newer.id, "s", (), True, newer.opened_at, 0.0))
+    return build(releases, older)
 
 
 @attack(WRITE, ApprovalRequired, f"in another's name: approved, as {OWNER}")

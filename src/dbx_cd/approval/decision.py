@@ -26,6 +26,7 @@ from dbx_cd.approval.validity import (
     invalidity,
     involved_in,
     naming_what_does_not_count,
+    refuse_overtaken,
     require_own_opening,
     require_own_request,
 )
@@ -123,7 +124,7 @@ def approved_request(cd: Cd, release: Release, *, target: str) -> tuple[Approval
 
 
 def _approved_request(cd: Cd, log: LogReading, release: Release, *, target: str) -> tuple[ApprovalRequest, Decision]:
-    refuse_ended(log, target=target)
+    refuse_overtaken(cd, log, target=target)
     require_promoted(log, gates=cd.config.gates, target=target)
     require_own_opening(cd, log)
     request = newest_request(log, target)

@@ -18,6 +18,8 @@ from dbx_cd.release.authorship import written_by_others
 from dbx_cd.release.context import Cd
 from dbx_cd.release.events import Deployed, Release
 from dbx_cd.release.reading import LogReading
+from dbx_cd.release.turn import refuse_ended
+from dbx_cd.rollback.journal import RestoreResult
 
 
 def examined(cd: Cd, release: Release) -> tuple[LogReading, Alterations]:
@@ -46,6 +48,34 @@ def naming_what_does_not_count(log: LogReading) -> Iterator[None]:
         if events:
             whose = ", ".join(f"{e.kind} by {e.actor or 'nobody'} (version {e.version})" for e in events)
             refused.note(f"what the Workflow did not write does not count: {whose}")
+        raise
+
+
+def refuse_overtaken(cd: Cd, log: LogReading, *, target: str) -> None:
+    """Refuse what `refuse_ended` does, and an older release after a rollback that neither Workflow nor decider made.
+
+    An approval given before the newer release does not know of it. Whoever may append to the log could take the newer
+    release out of the way by one row.
+
+    Args:
+        cd: the context of the Workflow.
+        log: a reading of the release, without what does not count.
+        target: the gated target.
+
+    Raises:
+        ApprovalRequired: the release is over, or was overtaken.
+    """
+    refuse_ended(log, target=target)
+    assert log.release is not None
+    newer = {release.id for release, _ in log.after(log.release)}
+    rollbacks = [e for e in log.events if e.kind == RestoreResult.KIND and e.release_id in newer]
+    group = cd.config.approvers
+    doubtful = [e for e in rollbacks if not (same_person(e.actor, cd.user) or may_be_member(cd, e.actor, group=group))]
+    try:
+        refuse_ended(log.without(doubtful), target=target)
+    except DbxCdError as refused:
+        whose = ", ".join(sorted({f"{e.release_id} by {e.actor or 'nobody'}" for e in doubtful}))
+        refused.note(f"a rollback by somebody outside {group} lets no older release in: {whose}")
         raise
 
 

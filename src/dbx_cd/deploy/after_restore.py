@@ -33,6 +33,9 @@ def smoke_after_restore(cd: Cd, release: Release, result: RestoreResult, *, targ
     production had then, from its own project archive. Contracts are executed, not taken from that build. After a
     rollback of some relations only their checks run.
 
+    Where somebody else rolls back than has opened the release, the report is in the log for people, and lets nothing on
+    (`release.authorship`).
+
     Args:
         cd: the context.
         release: the release that was rolled back.

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from dbx_cd.approval.validity import examined
+from dbx_cd.approval.validity import examined, refuse_overtaken
 from dbx_cd.errors import ApprovalStale, DbxCdError, ReleaseError
 from dbx_cd.release.context import Cd
 from dbx_cd.release.events import ClaimWithdrawn, Deploying, Release
 from dbx_cd.release.reading import LogReading
-from dbx_cd.release.turn import gates_before, refuse_ended, require_promoted
+from dbx_cd.release.turn import gates_before, require_promoted
 from dbx_cd.rollback.journal import restoring_since
 
 
@@ -34,13 +32,13 @@ def claim(cd: Cd, release: Release, *, target: str, seal: str | None = None) -> 
     """
     cd.log.append(release, Deploying(target))
     try:
-        _refuse(examined(cd, release)[0], release, target=target, seal=seal, gates=cd.config.gates)
+        _refuse(cd, examined(cd, release)[0], release, target=target, seal=seal)
     except DbxCdError as refused:
         cd.log.append(release, ClaimWithdrawn(target, refused.what))
         raise
 
 
-def _refuse(log: LogReading, release: Release, *, target: str, seal: str | None, gates: Sequence[str]) -> None:
+def _refuse(cd: Cd, log: LogReading, release: Release, *, target: str, seal: str | None) -> None:
     mine = log.state.of(target).claimed
     others = [
         other
@@ -58,7 +56,7 @@ def _refuse(log: LogReading, release: Release, *, target: str, seal: str | None,
     # This release goes here only while it is in place in the targets before.
     restoring += [
         (release.id, gate)
-        for gate in gates_before(gates, target)
+        for gate in gates_before(cd.config.gates, target)
         if release.id in restoring_since(log.events, target=gate)
     ]
     for name, place in restoring:
@@ -67,8 +65,8 @@ def _refuse(log: LogReading, release: Release, *, target: str, seal: str | None,
             where=release,
             next_step="wait for it; if it has died, restore again: it goes on where it was",
         )
-    refuse_ended(log, target=target)
-    require_promoted(log, gates=gates, target=target)
+    refuse_overtaken(cd, log, target=target)
+    require_promoted(log, gates=cd.config.gates, target=target)
     if log.state.of(target).deployment != "deploying":
         raise ReleaseError(
             f"{release} was brought back in part while it claimed {target}",

@@ -35,7 +35,7 @@ from dbx_cd.config import Policies
 from dbx_cd.release.events import Deploying, Failed
 from dbx_cd.rollback.capture import capture_restore_point
 from dbx_cd.rollback.plan import RestorePlan
-from memory.releases import BOT, OWNER, Releases, relation, smoke_of
+from memory.releases import BOT, DEVELOPER, OWNER, Releases, relation, smoke_of
 
 ORDERS, PAYMENTS = relation("prod", "orders"), relation("prod", "payments")
 
@@ -391,6 +391,23 @@ def test_a_newer_release_deployed_between_approval_and_claim_is_not_overwritten(
         build_release(releases.cd(), older, target="prod")
     assert releases.tables.rows(ORDERS) == ["select 2 as id"]
     assert releases.cd().log.last_good("prod") == newer
+
+
+@pytest.mark.parametrize(("who", "goes_in"), [(BOT, True), (OWNER, True), (DEVELOPER, False)])
+def test_an_older_approved_release_goes_in_after_a_rollback_by_the_workflow_or_an_approver_alone(
+    releases: Releases, who: str, goes_in: bool
+) -> None:
+    older = releases.approved("1")
+    releases.model("orders", "select 2 as id")
+    newer = releases.deployed("2", commit="b" * 40)
+    plan = plan_restore(releases.cd(), newer, new_tables="drop")
+    restore(releases.cd(who), plan, seal=plan.seal)
+    if goes_in:
+        build_release(releases.cd(), older, target="prod")
+    else:
+        with pytest.raises(ApprovalSuperseded, match=f"by somebody outside .* lets no older release in: {newer.id}"):
+            build_release(releases.cd(), older, target="prod")
+    assert (ORDERS.key in releases.tables.relations) == goes_in
 
 
 def test_a_release_rolled_back_between_approval_and_claim_is_not_built(releases: Releases) -> None:
