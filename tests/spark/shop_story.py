@@ -38,7 +38,7 @@ class Observed:
     said_by_prod_build_alone: str = ""
     built_by_prod_build_alone: bool = False
     docs: dict[str, str] = field(default_factory=dict)
-    overriding: dict[str, str] = field(default_factory=dict)
+    overriding: str = ""
     told: list[str] = field(default_factory=list)
     built_when_told: bool = False
     typed: subprocess.CompletedProcess[str] | None = None
@@ -64,7 +64,7 @@ def tell(workspace: EmbeddedWorkspace, folder: Path) -> Observed:
     workflow = LocalWorkflow(workspace, project)
     seen = Observed(workflow, commits)
 
-    seen.overriding = {name: _run_with(seen, **{name: "/tmp/mine"}) for name in ("artifacts_root", "profiles_dir")}
+    seen.overriding = _run_with(seen, artifacts_root="/tmp/mine")
     first = workflow.release(commits["first"], reason="first release")
     seen.results["waiting"] = results_of(workflow.wait(first))
     seen.releases["first"] = workflow.cd.log.for_run(str(first.run_id))

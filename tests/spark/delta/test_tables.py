@@ -59,6 +59,7 @@ def test_fingerprint_fails_when_files_are_gone_and_a_count_does_not(scene: Scene
     assert "FILE_NOT_EXIST" in str(failure.value)
 
 
+@pytest.mark.deep
 def test_fingerprint_tells_deletion_vectors_over_the_same_file_apart(scene: Scene) -> None:
     scene.sql(
         "CREATE TABLE @@ (id BIGINT) TBLPROPERTIES ('delta.enableDeletionVectors' = 'true')",

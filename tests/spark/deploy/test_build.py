@@ -64,8 +64,7 @@ class Small:
         return self.folder / "project"
 
     def connect(self, connection: dict[str, Any]) -> None:
-        """Write `profiles.yml` with a connection; a release is built under one name, dbt's included."""
-        os.environ[TOKEN] = str(self.workspace.client(RELEASE_BOT).config.token)
+        """Write `profiles.yml` with a connection."""
         given = {**connection, "token": f"{{{{ env_var('{TOKEN}') }}}}"}
         outputs = {
             target: {"type": "databricks", "catalog": target, "schema": self.schema, "threads": 1, **given}
@@ -113,6 +112,9 @@ class Small:
 def small(workspace: EmbeddedWorkspace, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Small]:
     before = dict(os.environ)
     os.environ.update(workspace.endpoint.client_environment())
+    # Before the warm parent, which serves no process that has other DBT_ variables. A release is built under one name,
+    # dbt's included.
+    os.environ[TOKEN] = str(workspace.client(RELEASE_BOT).config.token)
     with WarmParent("dbx_cd.dbt.warm") as parent:
         os.environ[WARM_DBT] = str(parent.address)
         yield Small.create(workspace, tmp_path_factory.mktemp("small"))
@@ -201,6 +203,7 @@ def test_a_dead_sql_endpoint_fails_the_build_with_the_reason(small: Small, faile
     assert cd.log.state(release).phase == "failed"
 
 
+@pytest.mark.deep
 def test_a_layout_that_cannot_be_changed_in_place_is_replaced_in_staging_and_never_in_production(small: Small) -> None:
     small.models(first=GOOD, second=CLUSTERED)
     build_release(small.cd(), small.staged("3"), target="prod")

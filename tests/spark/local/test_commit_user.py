@@ -53,6 +53,7 @@ def log_of(spark: SparkSession, table: str) -> Path:
     return Path(urlparse(location).path) / "_delta_log"
 
 
+@pytest.mark.deep
 def test_every_kind_of_commit_names_the_user_of_the_session(anna: SparkSession, table: str, commits: Commits) -> None:
     anna.sql("SET spark.databricks.delta.vacuum.logging.enabled = true")
     anna.sql(f"CREATE TABLE {table} AS SELECT 1 AS id")

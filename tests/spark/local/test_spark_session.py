@@ -38,6 +38,7 @@ def test_files_have_no_checksum_files_and_the_mode_that_is_set(spark: SparkSessi
     assert stat.S_IMODE(written[0].stat().st_mode) == 0o640
 
 
+@pytest.mark.deep
 def test_of_two_commits_with_one_number_one_fails(spark: SparkSession, tmp_path: Path) -> None:
     jvm, conf = spark._jvm, spark._jsc.hadoopConfiguration()  # type: ignore[union-attr]
     store = jvm.dbxcd.local.CommitLog(conf)

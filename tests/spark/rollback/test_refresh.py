@@ -114,6 +114,7 @@ def test_readers_of_changes_and_streams_see_nothing_of_a_version_of_today(scene:
     assert (streamed("rows"), streamed("changes", readChangeFeed="true")) == (1, 1)
 
 
+@pytest.mark.deep
 def test_tables_whose_log_files_share_one_time_are_restorable_and_restored(scene: Scene) -> None:
     """Delta moves equal times on within what it reads: the newest commit's differs between a few commits and all.
 

@@ -64,6 +64,7 @@ def test_tables_and_views_come_back_on_copies_and_production_is_only_read(scene:
     assert rehearsal.relations[0].name in rehearsal.to_html()
 
 
+@pytest.mark.deep
 def test_column_names_that_need_a_mapping_and_every_layout_are_rehearsed(scene: Scene) -> None:
     scene.sql(BLANKS, "INSERT INTO @@ VALUES (1, named_struct('c d', 2), 'tue')", this="blanks")
     scene.sql("CREATE TABLE @clustered (id INT, v STRING) CLUSTER BY (id)", "INSERT INTO @clustered VALUES (1, 'a')")

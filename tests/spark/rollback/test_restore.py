@@ -184,6 +184,7 @@ def test_what_only_delta_has_comes_back_and_a_vacuumed_table_does_not(scene: Sce
     assert ids(scene, "vacuumed") == [7]
 
 
+@pytest.mark.deep
 def test_where_restore_refuses_the_mode_of_column_mapping_the_way_around_that_the_plan_names_works(
     scene: Scene,
 ) -> None:
