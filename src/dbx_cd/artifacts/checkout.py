@@ -15,6 +15,7 @@ from pathlib import Path
 from dbx_cd.errors import ConfigError
 
 _HIDDEN = "is marked assume-unchanged or skip-worktree, so git does not say whether it differs"
+_LEFT_OUT = "was left out by a sparse checkout, or is marked so and was deleted"
 _STATUS = {"?": "is not committed", "D": "was deleted", "U": "is not merged"}
 
 
@@ -67,11 +68,11 @@ class Checkout:
         )
         changed = {line[3:].rstrip("/"): _how(line[:2]) for line in status.split("\0") if line}
         # `git status` trusts these two marks of a file and does not look at it (git-update-index). A file that a sparse
-        # checkout leaves out has one of them, and is not there.
+        # checkout leaves out has one of them.
         marked = (
             line for line in _git(root, "ls-files", "-z", "-v").split("\0") if line[:1].islower() or line[:1] == "S"
         )
-        changed |= {line[2:]: _HIDDEN for line in marked if os.path.lexists(root / line[2:])}
+        changed |= {line[2:]: _HIDDEN if os.path.lexists(root / line[2:]) else _LEFT_OUT for line in marked}
         return cls(root, frozenset(filter(None, tracked)), True, changed)
 
     @classmethod

@@ -205,10 +205,21 @@ def test_looking_at_a_repository_changes_nothing_in_it(project: Path) -> None:
     assert (project / ".git" / "index").read_bytes() == before
 
 
-def test_a_file_that_a_sparse_checkout_leaves_out_is_left_out(project: Path) -> None:
-    git(project, "update-index", "--skip-worktree", "models/orders.sql")
-    (project / "models" / "orders.sql").unlink()
-    assert names(project) == set(FILES) - {"models/orders.sql"}
+@pytest.mark.parametrize("mark", ["--skip-worktree", "--assume-unchanged"])
+def test_a_model_that_a_sparse_checkout_leaves_out_is_refused_and_what_dbt_does_not_read_is_left_out(
+    project: Path, mark: str
+) -> None:
+    commit(fill(project, {"docs/notes.txt": "of no use here"}))
+
+    def leave_out(name: str) -> None:
+        git(project, "update-index", mark, name)
+        (project / name).unlink()
+
+    leave_out("docs/notes.txt")
+    assert names(project) == set(FILES)
+    leave_out("models/orders.sql")
+    with pytest.raises(ConfigError, match=r"models/orders\.sql was left out by a sparse checkout"):
+        project_files(project)
 
 
 # Submodules
