@@ -62,18 +62,17 @@ class Checkout:
         root = _work_tree(folder)
         if root is None:
             return cls.of_files(folder, generated=generated)
-        tracked = _git(root, "ls-files", "-z", "--recurse-submodules").split("\0")
+        listed = _git(root, "ls-files", "-z", "-v", "--recurse-submodules").split("\0")
+        tracked = {line[2:]: line[0] for line in listed if line}
         status = _git(
             root, "status", "--porcelain=v1", "-z", "--no-renames", "--untracked-files=all", "--ignore-submodules=none"
         )
         changed = {line[3:].rstrip("/"): _how(line[:2]) for line in status.split("\0") if line}
         # `git status` trusts these two marks of a file and does not look at it (git-update-index). A file that a sparse
         # checkout leaves out has one of them.
-        marked = (
-            line for line in _git(root, "ls-files", "-z", "-v").split("\0") if line[:1].islower() or line[:1] == "S"
-        )
-        changed |= {line[2:]: _HIDDEN if os.path.lexists(root / line[2:]) else _LEFT_OUT for line in marked}
-        return cls(root, frozenset(filter(None, tracked)), True, changed)
+        marked = (name for name, tag in tracked.items() if tag.islower() or tag == "S")
+        changed |= {name: _HIDDEN if os.path.lexists(root / name) else _LEFT_OUT for name in marked}
+        return cls(root, frozenset(tracked), True, changed)
 
     @classmethod
     def of_files(cls, folder: Path, *, generated: Collection[str] = ()) -> Checkout:

@@ -274,6 +274,14 @@ def test_a_submodule_that_is_not_as_the_commit_has_it_is_refused(with_submodule:
         project_files(with_submodule)
 
 
+def test_an_edited_file_of_a_submodule_that_git_is_told_not_to_look_at_is_refused(with_submodule: Path) -> None:
+    inside = with_submodule / "models" / "other"
+    git(inside, "update-index", "--assume-unchanged", "models/shared.sql")
+    fill(inside, {"models/shared.sql": "select 4"})
+    with pytest.raises(ConfigError, match=r"models/other/models/shared\.sql is marked assume-unchanged"):
+        project_files(with_submodule)
+
+
 def test_a_submodule_that_dbt_reads_a_folder_of_is_refused_where_it_is_not_as_the_commit_has_it(
     tmp_path: Path, project: Path
 ) -> None:
