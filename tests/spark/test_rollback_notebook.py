@@ -101,6 +101,7 @@ def publish(scene: Scene, store: ArtifactStore, project: Path, folder: Path) -> 
     store.publish("prod", files, commit="a" * 40, release_id="earlier", latest=True)
 
 
+@pytest.mark.deep
 def test_from_seal_to_proof_and_smoke_test(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
     """What a plan looks like in a terminal is tested with the runbook's blocks."""
     assert shop.command("--seal", "0" * 64) == 1

@@ -214,6 +214,7 @@ def test_what_others_wrote_is_kept_and_the_rest_is_restored(scene: Scene) -> Non
     assert result.reason == "wrong numbers; others' writes are kept"
 
 
+@pytest.mark.deep
 def test_what_cannot_be_restored_is_left_out_rehearsed_and_then_built_again(scene: Scene, jobs: Workspace) -> None:
     jobs.repository.commit(stg_build="pass")
     declared = [{"name": name, "default": ""} for name in ("commit", "reason", "full_refresh")]

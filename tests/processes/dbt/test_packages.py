@@ -127,6 +127,7 @@ def test_an_archive_with_packages_is_parsed_by_dbt_as_it_is_and_holds_no_reposit
     assert (project / "package-lock.yml").is_file()
 
 
+@pytest.mark.deep
 def test_later_tasks_share_one_parse_of_an_archive_with_packages(releases: Releases, tmp_path: Path) -> None:
     release, manifests = releases.staged(), []
     for name in ("a", "b"):

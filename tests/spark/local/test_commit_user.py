@@ -78,6 +78,7 @@ def test_every_kind_of_commit_names_the_user_of_the_session(anna: SparkSession, 
     assert {user for _, user in seen} == {ANNA}
 
 
+@pytest.mark.deep
 def test_converted_and_cloned_tables_name_who_made_them(
     anna: SparkSession, table: str, commits: Commits, tmp_path: Path
 ) -> None:
@@ -88,6 +89,7 @@ def test_converted_and_cloned_tables_name_who_made_them(
     assert commits(table)[-1] == ("CLONE", BEN)
 
 
+@pytest.mark.deep
 def test_stream_writes_as_the_user_of_the_session_that_started_it(
     anna: SparkSession, table: str, commits: Commits, tmp_path: Path
 ) -> None:

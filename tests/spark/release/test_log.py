@@ -74,7 +74,7 @@ def _restore(spark: SparkSession, table: str) -> None:
     spark.sql(f"RESTORE TABLE {table} TO VERSION AS OF 0")
 
 
-@pytest.mark.parametrize("alter", [_delete_after_unlocking, _restore])
+@pytest.mark.parametrize("alter", [_delete_after_unlocking, pytest.param(_restore, marks=pytest.mark.deep)])
 def test_an_altered_log_is_noticed(spark: SparkSession, alter: Callable[[SparkSession, str], None]) -> None:
     log = a_log(spark)
     log.open(FIRST, run_id="1", requester="ci")
@@ -82,7 +82,7 @@ def test_an_altered_log_is_noticed(spark: SparkSession, alter: Callable[[SparkSe
     assert log.tampering()
 
 
-@pytest.mark.parametrize("alter", [_delete_after_unlocking, _restore])
+@pytest.mark.parametrize("alter", [pytest.param(_delete_after_unlocking, marks=pytest.mark.deep), _restore])
 def test_what_was_acknowledged_is_no_alteration_until_the_next_one(
     spark: SparkSession, alter: Callable[[SparkSession, str], None]
 ) -> None:
@@ -101,6 +101,7 @@ def test_what_was_acknowledged_is_no_alteration_until_the_next_one(
     assert [commit.operation for commit in log.tampering()] == ["UNSET TBLPROPERTIES"]
 
 
+@pytest.mark.deep
 def test_a_restore_to_before_the_acknowledgement_takes_it_away(spark: SparkSession) -> None:
     log = a_log(spark)
     log.open(FIRST, run_id="1", requester="ci")

@@ -53,6 +53,7 @@ def each(names: list[str], do: Callable[[str], object]) -> None:
         list(pool.map(do, names))
 
 
+@pytest.mark.deep
 def test_a_version_of_today_leaves_every_kind_of_table_as_it_was_and_can_be_rebuilt_alone(scene: Scene) -> None:
     tables, names = SparkTables.of(scene.spark), list(TABLES)
     versions: dict[str, int] = {}

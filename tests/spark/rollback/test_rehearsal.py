@@ -105,6 +105,7 @@ def test_what_would_not_come_back_is_found_and_production_stays_as_it_is(scene: 
     assert [r.x for r in scene.sql("SELECT * FROM @v")] == ["x"]
 
 
+@pytest.mark.deep
 def test_a_view_that_names_a_table_in_one_part_is_not_tried_on_production_s_table(scene: Scene) -> None:
     scene.sql(
         "CREATE TABLE @rates AS SELECT 1 rate", f"USE prod.{scene.schema}", "CREATE VIEW @v AS SELECT * FROM rates"

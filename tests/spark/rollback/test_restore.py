@@ -72,6 +72,7 @@ def test_log_holds_the_whole_story_and_commits_carry_the_release(scene: Scene) -
     assert newest.user_metadata is None, "the signature is not left on the session"
 
 
+@pytest.mark.deep
 def test_a_view_over_a_name_of_one_part_reads_the_same_table_again_wherever_it_is_restored_from(scene: Scene) -> None:
     other = f"{scene.schema}_other"
     scene.spark.sql(f"CREATE SCHEMA prod.{other}")
@@ -112,6 +113,7 @@ def make(scene: Scene, name: str) -> None:
         scene.sql(VIEWS[name])
 
 
+@pytest.mark.deep
 def test_views_are_read_as_they_were_whatever_the_session_s_settings_are(scene: Scene) -> None:
     """ANSI mode, time zone, default collation, schema mode, and text that looks like a variable."""
     tables = SparkTables.of(scene.spark)
@@ -145,6 +147,7 @@ def test_views_are_read_as_they_were_whatever_the_session_s_settings_are(scene: 
     assert [r.differences for r in result.relations] == [()] * len(VIEWS)
 
 
+@pytest.mark.deep
 def test_what_only_delta_has_comes_back_and_a_vacuumed_table_does_not(scene: Scene) -> None:
     names = ["deleted", "mapped", "vacuumed", "v"]
     scene.sql(
