@@ -22,6 +22,7 @@ from dbx_cd.approval.validity import (
     examined,
     ignored_decisions,
     naming_what_does_not_count,
+    refuse_overtaken,
 )
 from dbx_cd.dbt.selection import Selection
 from dbx_cd.errors import ApprovalRequired, DbxCdError
@@ -29,7 +30,7 @@ from dbx_cd.release.alteration import Alterations
 from dbx_cd.release.context import Cd
 from dbx_cd.release.events import Built, Release
 from dbx_cd.release.reading import LogReading
-from dbx_cd.release.turn import refuse_ended, require_promoted
+from dbx_cd.release.turn import require_promoted
 
 
 def request_approval(
@@ -84,7 +85,7 @@ def _ask(
     cmd: str,
     alterations: Alterations,
 ) -> ApprovalRequest:
-    refuse_ended(log, target=target)
+    refuse_overtaken(cd, log, target=target)
     staging = cd.config.staging_of(target)
     require_promoted(log, gates=cd.config.gates, target=target)
     built = next((b for b in reversed(log.all(Built)) if b.target == staging and b.ok), None)
