@@ -33,6 +33,7 @@ def outcomes(scene: Scene, rehearsal: Rehearsal) -> dict[str, str]:
     return {r.name.removeprefix(f"prod.{scene.schema}."): r.outcome for r in rehearsal.relations}
 
 
+@pytest.mark.deep
 def test_tables_and_views_come_back_on_copies_and_production_is_only_read(scene: Scene) -> None:
     for name, properties in FEATURES.items():
         scene.sql(TABLE.format(properties), "INSERT INTO @@ VALUES (1, 'a'), (2, 'b')", this=name)

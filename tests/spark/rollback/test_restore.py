@@ -231,6 +231,7 @@ def test_two_restores_at_the_same_time_are_one(scene: Scene) -> None:
     assert (ids(scene, "a"), ids(scene, "b")) == ([1], [1])
 
 
+@pytest.mark.deep
 def test_relation_that_fails_is_named_and_the_others_are_done(scene: Scene) -> None:
     scene.sql("CREATE TABLE @a AS SELECT 1 id", "CREATE TABLE @b AS SELECT 1 id", "CREATE VIEW @v AS SELECT id FROM @b")
     release, _ = scene.deploy(
