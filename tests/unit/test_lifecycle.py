@@ -607,7 +607,7 @@ def test_no_interleaving_breaks_a_promise() -> None:
 
 def test_no_interleaving_in_two_gated_targets_breaks_a_promise() -> None:
     TwoGates.seen.clear()
-    attack(TwoGates, examples=15, steps=25, derandomize=True)
+    attack(TwoGates, examples=25, steps=25, derandomize=True)
     # The rest takes more examples; `test_no_interleaving_of_many_breaks_a_promise` has them.
     reached = set(EVERYTHING.split()) - {"rejected", "claim_withdrawn"}
     assert [what for what in sorted(reached) if not TwoGates.seen[what]] == [], "the attack reaches this much"

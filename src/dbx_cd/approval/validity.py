@@ -68,9 +68,11 @@ def refuse_overtaken(cd: Cd, log: LogReading, *, target: str) -> None:
     refuse_ended(log, target=target)
     assert log.release is not None
     newer = {release.id for release, _ in log.after(log.release)}
-    rollbacks = [e for e in log.events if e.kind == RestoreResult.KIND and e.release_id in newer]
+    by_others = written_by_others(log.events, identity=cd.user, kinds=(RestoreResult.KIND,))
     group = cd.config.approvers
-    doubtful = [e for e in rollbacks if not (same_person(e.actor, cd.user) or may_be_member(cd, e.actor, group=group))]
+    doubtful = [e for e in by_others if e.release_id in newer and not may_be_member(cd, e.actor, group=group)]
+    if not doubtful:
+        return
     try:
         refuse_ended(log.without(doubtful), target=target)
     except DbxCdError as refused:

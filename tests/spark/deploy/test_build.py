@@ -112,8 +112,8 @@ class Small:
 def small(workspace: EmbeddedWorkspace, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Small]:
     before = dict(os.environ)
     os.environ.update(workspace.endpoint.client_environment())
-    # Before the warm parent, which serves no process that has other DBT_ variables. A release is built under one name,
-    # dbt's included.
+    # A release is built under one name, dbt's included. Before the warm parent, which serves no process that has other
+    # DBT_ variables than it has.
     os.environ[TOKEN] = str(workspace.client(RELEASE_BOT).config.token)
     with WarmParent("dbx_cd.dbt.warm") as parent:
         os.environ[WARM_DBT] = str(parent.address)
