@@ -16,9 +16,11 @@ from .approval.request import (
     ApprovalRequest as ApprovalRequest,
     Decision as Decision,
 )
+from .artifacts.pruning import (
+    PruneResult as PruneResult,
+)
 from .artifacts.store import (
     ArtifactStore as ArtifactStore,
-    PruneResult as PruneResult,
 )
 from .artifacts.version import (
     ArtifactVersion as ArtifactVersion,

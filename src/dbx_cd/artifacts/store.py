@@ -8,19 +8,18 @@ of checksums (`artifacts.json`) last, and one small pointer file (`latest.json`)
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import shutil
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from dbx_cd.artifacts.latest import POINTER_NAME, clear, is_withdrawn, pointed_at, switch, was_switched, withdraw
+from dbx_cd.artifacts.latest import clear, switch, withdraw
+from dbx_cd.artifacts.pruning import PruneResult, Pruning
+from dbx_cd.artifacts.target_folder import PAGES_NAME, TargetFolder, is_plain
 from dbx_cd.artifacts.version import (
     RECORD_NAME,
-    TIMESTAMP_FORMAT,
     ArtifactVersion,
     Contents,
     Outcome,
@@ -34,18 +33,6 @@ from dbx_cd.dbt.diff import ArtifactDiff, diff_manifests
 from dbx_cd.errors import ArtifactError, ArtifactNotFound
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class PruneResult:
-    """Which versions of a target were removed, and which were kept."""
-
-    removed: tuple[str, ...]
-    """Timestamps of the versions removed, or to be removed in a dry run."""
-    kept: tuple[str, ...]
-    """Timestamps of the versions that stay."""
-    dry_run: bool
-    """Whether nothing was removed."""
 
 
 class ArtifactStore:
@@ -67,8 +54,9 @@ class ArtifactStore:
     ) -> ArtifactVersion:
         """Publish every file of a folder as a new version.
 
-        The command and whether it succeeded are read from `run_results.json`, not taken from the caller. What a
-        failed invocation left is published too, for audit.
+        The command and whether it succeeded are read from the files, not taken from the caller: from what `run_dbt`
+        has written of the process, else from `run_results.json` alone, and the record says so. What a failed
+        invocation left is published too, for audit.
 
         Args:
             target: the dbt target, which names the folder below the root.
@@ -78,14 +66,14 @@ class ArtifactStore:
             latest: also make this the version that `latest` serves.
 
         Raises:
-            ArtifactError: the folder is empty, or `latest` was asked for something that is not a successful
-                build or run.
+            ArtifactError: the folder is empty, its files are damaged, the target's name is no plain name, or `latest`
+                was asked for something that is not a successful build or run.
         """
         source = Path(files_dir)
         names = sorted(p.name for p in source.iterdir() if p.is_file()) if source.is_dir() else []
         if not names:
             raise ArtifactError("nothing to publish: the folder is empty", where=source, next_step="run dbt first")
-        version_dir = self._new_version_dir(target)
+        version_dir = self._in(target).new_version(self._clock())
         try:
             # Reading the results of a large project takes as long as copying its files, so both are done at once.
             with ThreadPoolExecutor(1) as pool:
@@ -106,10 +94,12 @@ class ArtifactStore:
             dbt_version=outcome.dbt_version,
             adapter_version=outcome.adapter_version,
             files=copying.result(),
+            ok_from=outcome.ok_from,
+            latest=latest,
         )
         write_json(version_dir / RECORD_NAME, contents.to_dict())
         if latest:
-            switch(self.root / target, version_dir)
+            switch(self.folder(target), version_dir)
         published = make_version(version_dir, contents, is_latest=latest)
         _log.info("published %s: %d files%s", published, len(contents.files), ", now latest" if latest else "")
         return published
@@ -118,18 +108,19 @@ class ArtifactStore:
         """The newest version that was published as `latest`, verified.
 
         The pointer is overwritten in place, so a crash can leave it unreadable. Then the newest complete successful
-        build that was not withdrawn is served, which is what the pointer was about to say.
+        build that was published as latest and not withdrawn is served, which is what the pointer was about to say.
 
         Raises:
             ArtifactNotFound: nothing was ever published as latest, or all that was is withdrawn.
             ChecksumMismatch: a file is not what was published.
+            ArtifactError: a newer version of dbx_cd published it.
         """
-        serving = self._serving(target)
+        serving = self._in(target).serving()
         if serving is not None:
             return self._verified(target, serving, serving=serving)
         raise ArtifactNotFound(
             f"no artifacts of target {target!r} have been published as latest",
-            where=self.root / target,
+            where=self.folder(target),
             next_step=f"run the Workflow once, so that a build of {target!r} succeeds",
         )
 
@@ -140,11 +131,17 @@ class ArtifactStore:
             ArtifactNotFound: there is none, or it was never completed.
             ChecksumMismatch: a file is not what was published.
         """
-        return self._verified(target, timestamp, serving=self._serving_or_none(target))
+        return self._verified(target, timestamp, serving=self._in(target).serving_or_none())
 
     def list(self, target: str) -> Sequence[ArtifactVersion]:
-        """Every complete version, oldest first; files are not verified until one is fetched."""
-        return self._complete(target)
+        """Every complete version, oldest first; files are not verified until one is fetched.
+
+        One that a newer version of dbx_cd has published is left out, with a warning that names it.
+        """
+        newer = self._in(target).of_newer_format()
+        if newer:
+            _log.warning("%s: %s cannot be read by this version of dbx_cd", self.folder(target), ", ".join(newer))
+        return self._in(target).complete()
 
     def find(self, target: str, release_id: str) -> ArtifactVersion:
         """The newest successful build of a release in a target, verified.
@@ -152,13 +149,15 @@ class ArtifactStore:
         Raises:
             ArtifactNotFound: that release has none.
         """
-        for version in reversed(self._complete(target)):
+        for version in reversed(self._in(target).complete()):
             if version.release_id == release_id and version.is_deployable:
                 return self.get(target, version.timestamp)
+        newer = self._in(target).of_newer_format()
+        unread = f"; {', '.join(newer)} cannot be read by this version of dbx_cd" if newer else ""
         raise ArtifactNotFound(
-            f"release {release_id} has no successful build in target {target!r}",
-            where=self.root / target,
-            next_step="run its build task first",
+            f"release {release_id} has no successful build in target {target!r}{unread}",
+            where=self.folder(target),
+            next_step="run its build task first" + (", or install the newer version" if newer else ""),
         )
 
     def move_latest_back(
@@ -182,13 +181,13 @@ class ArtifactStore:
         """
         gone = {version.timestamp: version for version in withdrawn}
         for timestamp in sorted(gone):
-            withdraw(self.root / target / timestamp)
-        before = gone.get(self._serving(target) or "")
+            withdraw(self.folder(target) / timestamp)
+        before = gone.get(self._in(target).serving() or "")
         if before is not None and to is not None:
-            switch(self.root / target, self.root / target / to.timestamp)
+            switch(self.folder(target), self.folder(target) / to.timestamp)
             self.latest(target)
         elif before is not None:
-            clear(self.root / target)
+            clear(self.folder(target))
         return before
 
     def resolve(self, path: str | Path) -> ArtifactVersion:
@@ -213,9 +212,13 @@ class ArtifactStore:
         Returns:
             The path of the stored page.
         """
-        if Path(name).name != name or Path(release_id).name != release_id:
-            raise ArtifactError(f"not the plain name of a page: {name!r}", where=f"release {release_id}")
-        path = self.root / "releases" / release_id / name
+        if not (is_plain(name) and is_plain(release_id)):
+            raise ArtifactError(
+                f"not the plain names of a release and a page: {release_id!r}, {name!r}",
+                where=self.root / PAGES_NAME,
+                next_step="give names without a slash",
+            )
+        path = self.root / PAGES_NAME / release_id / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content.encode() if isinstance(content, str) else content)
         return path
@@ -233,7 +236,9 @@ class ArtifactStore:
         pinned: Collection[str] = (),
         dry_run: bool = True,
     ) -> PruneResult:
-        """Remove old versions; never the one `latest` serves, nor a pinned one.
+        """Remove old versions; never the one `latest` serves, nor a pinned one, nor one that a newer wheel wrote.
+
+        Docs sites go by the same rule. What a killed publish left, without a record, goes after a day.
 
         Args:
             target: the dbt target.
@@ -243,69 +248,26 @@ class ArtifactStore:
             dry_run: only say what would go.
         """
         if keep < 1:
-            raise ArtifactError(f"keep must be at least 1, not {keep}", where=self.root / target)
-        versions = self._complete(target)
-        serving = self._serving(target)
-        before = self._clock() - older_than
-        removed = tuple(
-            v.timestamp
-            for v in versions[:-keep]
-            if v.timestamp != serving
-            and not {v.timestamp, v.release_id} & set(pinned)
-            and datetime.strptime(v.timestamp, TIMESTAMP_FORMAT).replace(tzinfo=UTC) < before
-        )
+            raise ArtifactError(f"keep must be at least 1, not {keep}", where=self.folder(target))
+        pruning = Pruning(self._in(target), keep, self._clock(), older_than, pinned)
+        result = pruning.plan(dry_run=dry_run)
         if not dry_run:
-            for timestamp in removed:
-                # The record first: from then on the version counts as incomplete and is not served half removed.
-                (self.root / target / timestamp / RECORD_NAME).unlink()
-                shutil.rmtree(self.root / target / timestamp)
-                _log.info("removed %s/%s", target, timestamp)
-        return PruneResult(removed, tuple(v.timestamp for v in versions if v.timestamp not in removed), dry_run)
+            pruning.remove(result)
+        return result
 
-    def _new_version_dir(self, target: str) -> Path:
-        now = self._clock()
-        while True:
-            path = self.root / target / now.strftime(TIMESTAMP_FORMAT)
-            try:
-                path.mkdir(parents=True)
-            except FileExistsError:
-                now += timedelta(microseconds=1)
-            else:
-                return path
+    def folder(self, target: str) -> Path:
+        """The folder of a target below the root, which need not exist.
 
-    def _serving(self, target: str) -> str | None:
-        """The timestamp that `latest` serves; None when nothing was ever published as latest."""
-        folder = self.root / target
-        pointed = pointed_at(folder)
-        if pointed is not None or not was_switched(folder):
-            return pointed
-        served = (v for v in self._records(target) if v.is_deployable and not is_withdrawn(v.path))
-        newest = max((v.timestamp for v in served), default=None)
-        if newest is not None:
-            _log.warning("%s is damaged: the newest complete build, %s, is served", folder / POINTER_NAME, newest)
-        return newest
+        Raises:
+            ArtifactError: the name would lead elsewhere.
+        """
+        return self._in(target).path
 
-    def _serving_or_none(self, target: str) -> str | None:
-        """As `_serving`, for readers of other versions: a damaged `latest` does not concern them."""
-        try:
-            return self._serving(target)
-        except ArtifactError:
-            return None
-
-    def _complete(self, target: str) -> Sequence[ArtifactVersion]:
-        serving = self._serving_or_none(target)
-        return [replace(v, is_latest=True) if v.timestamp == serving else v for v in self._records(target)]
-
-    def _records(self, target: str) -> Iterator[ArtifactVersion]:
-        folder = self.root / target
-        names = sorted(p.parent.name for p in folder.glob(f"*/{RECORD_NAME}")) if folder.is_dir() else []
-        for name in filter(is_timestamp, names):
-            # Killed while it wrote the record, a publish leaves a torn one: as incomplete as a version without.
-            with contextlib.suppress(ArtifactError):
-                yield read_version(folder / name, serving=None)
+    def _in(self, target: str) -> TargetFolder:
+        return TargetFolder.of(self.root, target)
 
     def _verified(self, target: str, timestamp: str, *, serving: str | None) -> ArtifactVersion:
-        path = self.root / target / timestamp
+        path = self.folder(target) / timestamp
         if not is_timestamp(timestamp) or not (path / RECORD_NAME).is_file():
             raise ArtifactNotFound(
                 f"no complete artifacts of target {target!r} at {timestamp!r}",

@@ -14,10 +14,13 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from dbx_cd.dbt.artifacts import Manifest, RunResults, read_json
-from dbx_cd.errors import ArtifactError, ArtifactNotFound, ChecksumMismatch
+from dbx_cd.dbt.outcome import OUTCOME_NAME, InvocationOutcome
+from dbx_cd.dbt.selection import command_name
+from dbx_cd.errors import ArtifactError, ArtifactNotFound, ChecksumMismatch, DbxCdError
 from dbx_cd.records import Record
 
 RECORD_NAME = "artifacts.json"
+RESULTS_NAME = "run_results.json"
 DEPLOYABLE_COMMANDS = ("build", "run")
 TIMESTAMP_FORMAT = "%Y%m%dT%H%M%S.%fZ"
 AT_ONCE = 4  # files that are copied at the same time
@@ -56,6 +59,10 @@ class Contents(Record):
     """The version of dbt-databricks that made it."""
     files: dict[str, FileRecord]
     """Checksum and size of every file, by name."""
+    ok_from: str = ""
+    """The file that says whether it succeeded; "" where nobody recorded it (0.1.0), and then `run_results.json` did."""
+    latest: bool | None = None
+    """Whether it was published to be what `latest` serves; None where nobody recorded it (0.1.0)."""
 
 
 @dataclass(frozen=True)
@@ -86,9 +93,15 @@ class ArtifactVersion(Record):
     """The version of dbt-core that made it; "" where nobody recorded it."""
     adapter_version: str = ""
     """The version of dbt-databricks that made it; "" where nobody recorded it."""
+    ok_from: str = ""
+    """The file that says whether it succeeded: with `run_results.json` alone a hook that failed may go unseen."""
+    published_as_latest: bool | None = None
+    """Whether it was published to be what `latest` serves; None where nobody recorded it (0.1.0)."""
 
     def __str__(self) -> str:
         outcome = "ok" if self.ok else "failed"
+        if self.ok and self.ok_from == RESULTS_NAME:
+            outcome += f" by {RESULTS_NAME} alone"
         return f"{self.target}/{self.timestamp}: dbt {self.command} of {self.commit[:12]}, {outcome}"
 
     def file(self, name: str) -> Path:
@@ -107,7 +120,7 @@ class ArtifactVersion(Record):
 
     def run_results(self) -> RunResults:
         """The parsed `run_results.json`."""
-        return RunResults.load(self.file("run_results.json"))
+        return RunResults.load(self.file(RESULTS_NAME))
 
     @cached_property
     def _manifest(self) -> Manifest:
@@ -117,6 +130,11 @@ class ArtifactVersion(Record):
     def is_deployable(self) -> bool:
         """Whether `latest` may serve it: it is of a successful build or run."""
         return self.ok and self.command in DEPLOYABLE_COMMANDS
+
+    @property
+    def was_latest(self) -> bool:
+        """Whether it may be what `latest` came to serve: 0.1.0 did not record what was published for that."""
+        return self.is_deployable and self.published_as_latest is not False
 
     @property
     def digest(self) -> str:
@@ -146,16 +164,29 @@ class Outcome:
     """The version of dbt-core."""
     adapter_version: str
     """The version of dbt-databricks."""
+    ok_from: str
+    """The file that says whether it succeeded."""
 
     @classmethod
     def read(cls, folder: Path) -> Outcome:
-        """Read `run_results.json`; without one dbt stopped before it ran anything, which is a failure."""
+        """Read how dbt ended, where `run_dbt` has written it, and `run_results.json`.
+
+        The file that `run_dbt` writes knows more: an exit code, and hooks that failed. Without `run_results.json` dbt
+        stopped before it ran anything, which is a failure.
+
+        Raises:
+            ArtifactError: one of the files is damaged.
+        """
+        ended = InvocationOutcome.find(folder)
+        ok_from = RESULTS_NAME if ended is None else OUTCOME_NAME
+        command = "" if ended is None else command_name(ended.command.split())
         adapter = installed_version("dbt-databricks")
-        if not (folder / "run_results.json").is_file():
-            return cls("", False, installed_version("dbt-core"), adapter)
-        results = RunResults.load(folder / "run_results.json")
+        if not (folder / RESULTS_NAME).is_file():
+            return cls(command, False, installed_version("dbt-core"), adapter, ok_from)
+        results = RunResults.load(folder / RESULTS_NAME)
         complete = results.ok and bool(results.results) and (folder / "manifest.json").is_file()
-        return cls(results.command, complete, str(results.metadata.get("dbt_version") or ""), adapter)
+        ok = complete and (ended is None or ended.ok)
+        return cls(results.command, ok, str(results.metadata.get("dbt_version") or ""), adapter, ok_from)
 
     def require_deployable(self, folder: Path) -> None:
         """Refuse what must never be `latest`.
@@ -173,9 +204,28 @@ class Outcome:
 
 
 def read_version(path: Path, *, serving: str | None) -> ArtifactVersion:
-    """The version in a folder, unverified; `serving` is the timestamp that `latest` serves."""
-    contents = Contents.read(read_json(path / RECORD_NAME))
+    """The version in a folder, unverified; `serving` is the timestamp that `latest` serves.
+
+    Raises:
+        ArtifactError: its record is torn or damaged, or of a newer format.
+    """
+    document = read_json(path / RECORD_NAME)
+    try:
+        contents = Contents.read(document)
+    except ArtifactError:
+        raise
+    except DbxCdError as exc:
+        raise ArtifactError(exc.what, where=path, next_step=exc.next_step) from exc
     return make_version(path, contents, is_latest=contents.timestamp == serving)
+
+
+def is_of_newer_format(path: Path) -> bool:
+    """Whether a newer dbx_cd wrote the record in a folder: there is a version, but nothing more is known of it."""
+    try:
+        written = read_json(path / RECORD_NAME).get("format", 1)
+    except ArtifactError:
+        return False
+    return isinstance(written, int) and written > Contents.FORMAT
 
 
 def make_version(path: Path, contents: Contents, *, is_latest: bool) -> ArtifactVersion:
@@ -192,6 +242,8 @@ def make_version(path: Path, contents: Contents, *, is_latest: bool) -> Artifact
         is_latest=is_latest,
         dbt_version=contents.dbt_version,
         adapter_version=contents.adapter_version,
+        ok_from=contents.ok_from,
+        published_as_latest=contents.latest,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from itertools import islice
 
-from dbx_cd.artifacts.store import PruneResult
+from dbx_cd.artifacts.pruning import PruneResult
 from dbx_cd.release.context import Cd
 
 
