@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import logging
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dbx_cd.artifacts import archive as project_archive
 from dbx_cd.artifacts.version import ArtifactVersion
 from dbx_cd.config import CdConfig
 from dbx_cd.errors import ArtifactNotFound, ConfigError, WrongCommit
+from dbx_cd.local_disk import temporary_folder
 from dbx_cd.release.anchor import LogAnchor, read_anchor, write_anchor
 from dbx_cd.release.context import Cd, current_workspace, find_project, open_cd
 from dbx_cd.release.events import Release
@@ -97,7 +96,7 @@ def start_task(dbutils: Any, spark: SparkSession, **widgets: str | bool) -> Task
                 next_step="a later trigger moved the job's commit: let its run go on, or trigger this commit again",
             )
     else:
-        checkout = project_archive.unpack(staged, Path(tempfile.mkdtemp(prefix="dbx_cd-")) / "project")
+        checkout = project_archive.unpack(staged, temporary_folder() / "project")
         cd = replace(cd, config=settle(CdConfig.load(checkout, overrides=overrides), *cd.standing))
     for line in cd.config.overruled:
         _log.warning("%s", line)

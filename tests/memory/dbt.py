@@ -43,6 +43,8 @@ class MemoryDbt:
         before_statement: called with target and relation before each statement.
         killed_after: the relation after whose statement the system kills it, as for memory; None for none. It leaves no
             `run_results.json`, which dbt writes when it ends or is interrupted (dbt-core 1.11, `task/runnable.py`).
+        hook_error: what dbt says of a hook at the end that cannot be rendered; None for none. Its results hold the
+            successes of the models alone then, and it ends with 2 (dbt-core 1.11, `task/run.py`).
     """
 
     def __init__(self, tables: MemoryTables) -> None:
@@ -53,6 +55,7 @@ class MemoryDbt:
         self.alter_manifest: Callable[[dict[str, Any]], None] = lambda _manifest: None
         self.before_statement: Callable[[str, RelationName], None] = lambda _target, _relation: None
         self.killed_after: RelationName | None = None
+        self.hook_error: str | None = None
         self.hub = MemoryHub()
         self.dbt_version = "1.11.0"
 
@@ -80,7 +83,10 @@ class MemoryDbt:
                 return DbtOutcome(False)
         document = {"metadata": {}, "args": {"which": command[-1]}, "results": results}
         (out / "run_results.json").write_text(json.dumps(document))
-        return DbtOutcome(all(r["status"] == "success" for r in results))
+        if self.hook_error is not None:
+            return DbtOutcome(False, (self.hook_error,), exit_code=2)
+        ok = all(r["status"] == "success" for r in results)
+        return DbtOutcome(ok, exit_code=0 if ok else 1)
 
     def _build(self, name: str, text: str, target: str) -> dict[str, Any]:
         relation = self.named(target, name)

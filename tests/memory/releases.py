@@ -133,9 +133,9 @@ class Releases:
         """A release that was just opened."""
         return self.cd().log.open(commit, run_id=run_id, requester=requester)
 
-    def build(self, release: Release) -> None:
+    def build(self, release: Release, *, cmd: str = "build") -> None:
         """The staging build of the checkout."""
-        build_release(self.cd(), release, target="stg", select="tag:deploy", project_dir=self.project)
+        build_release(self.cd(), release, target="stg", cmd=cmd, select="tag:deploy", project_dir=self.project)
 
     def staged(self, run_id: str = "1", *, commit: str = "a" * 40, requester: str = "ci", ok: bool = True) -> Release:
         """A release whose staging build and smoke test are done."""

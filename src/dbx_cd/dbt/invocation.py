@@ -10,27 +10,29 @@ from __future__ import annotations
 
 import logging
 import shlex
-import tempfile
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 from dbx_cd import html
 from dbx_cd.dbt.artifacts import NodeResult, RunResults, SourceFreshness, load_freshness
-from dbx_cd.dbt.carried_parse import carried_parse, forget_untracked_parse
+from dbx_cd.dbt.carried_parse import CarriedParse, carried_parse, forget_untracked_parse
+from dbx_cd.dbt.outcome import FailedHook, InvocationOutcome, failed_hooks
 from dbx_cd.dbt.packages import needs_deps
 from dbx_cd.dbt.project import ARTIFACT_NAMES, LocalProject
 from dbx_cd.dbt.runner import QUIET, DbtOutcome, Runner, dbt_process
 from dbx_cd.dbt.selection import Selection, WithParents, check_command, command_name
 from dbx_cd.errors import ArtifactError, DbtFailed
 from dbx_cd.extras import require_extra
+from dbx_cd.local_disk import temporary_folder
 from dbx_cd.records import Record
 from dbx_cd.relations import RelationName
 
 _log = logging.getLogger(__name__)
 
+_LISTING = ("--output", "json", "--output-keys", "unique_id")
 _MUST_SELECT = ("build", "run", "test", "seed", "snapshot")
 
 
@@ -65,6 +67,21 @@ class DbtRun(Record):
         return tuple(n for n in self.nodes if n.failed)
 
     @property
+    def hooks(self) -> tuple[FailedHook, ...]:
+        """The hooks of the run that failed; `run_results.json` does not name all of them."""
+        return failed_hooks(self.nodes, self.errors)
+
+    @property
+    def beyond_nodes(self) -> tuple[str, ...]:
+        """What went wrong beside the results of nodes: all that was said, where no node failed and yet dbt did."""
+        if self.ok or not self.nodes:
+            return ()
+        if not self.failed:
+            return tuple(dict.fromkeys((*(hook.message for hook in self.hooks), *self.errors)))
+        named = {n.name for n in self.failed}
+        return tuple(hook.message for hook in self.hooks if hook.name not in named)
+
+    @property
     def relations(self) -> tuple[RelationName, ...]:
         """The relations that models, seeds and snapshots of this invocation built."""
         built = (n.relation_name for n in self._building if n.status == "success")
@@ -87,19 +104,20 @@ class DbtRun(Record):
 
     def __str__(self) -> str:
         if self.errors and not self.nodes:
-            return f"dbt {self.command} --target {self.target} failed: {self.errors[0].strip().splitlines()[0]}"
+            return f"dbt {self.command} --target {self.target} failed: {_first_line(self.errors[0])}"
         counts: dict[str, int] = {}
         for node in self.nodes:
             counts[node.status] = counts.get(node.status, 0) + 1
         statuses = ", ".join(f"{count} {status}" for status, count in sorted(counts.items())) or "no nodes"
         outcome = "ok" if self.ok else "failed"
-        return f"dbt {self.command} --target {self.target} {outcome}: {statuses} in {self.seconds:.0f} s"
+        line = f"dbt {self.command} --target {self.target} {outcome}: {statuses} in {self.seconds:.0f} s"
+        return f"{line}; {_first_line(self.beyond_nodes[0])}" if self.beyond_nodes else line
 
     def to_html(self) -> str:
         """What failed and why first, then every node."""
         why = [html.fold(html.badge("fail") + f" {n.unique_id}", html.code(n.message or ""), opened=True)
                for n in self.failed]  # fmt: skip
-        messages = [html.code(e) for e in self.errors] if not self.nodes else []
+        messages = [html.code(e) for e in (self.beyond_nodes if self.nodes else self.errors)]
         rows = [(html.badge(n.status), n.resource_type, n.name, f"{n.seconds:.1f}") for n in self.nodes]
         every = html.fold(f"{len(rows)} nodes", html.table(("status", "type", "node", "seconds"), rows))
         return str(html.section(str(self), *messages, *why, every))
@@ -115,7 +133,8 @@ class DbtRun(Record):
         """
         if not self.ok:
             names = ", ".join(n.name for n in self.failed)
-            why = f"{names}: {self.failed[0].message}" if self.failed else "\n".join(self.errors)
+            of_nodes = (f"{names}: {self.failed[0].message}",) if self.failed else ()
+            why = "\n".join((*of_nodes, *self.beyond_nodes)) if self.nodes else "\n".join(self.errors)
             raise DbtFailed(
                 f"dbt {self.command} failed: {why.strip() or 'dbt gave no reason'}",
                 result=self,
@@ -183,31 +202,28 @@ def run_dbt(
     words = check_command(cmd)
     selection = Selection(cmd, select, exclude, with_parents, full_refresh, favor_state, vars or {})
     flags = selection.flags(defer=defer, state_path=state_path)
-    work = Path(work_dir) if work_dir is not None else Path(tempfile.mkdtemp(prefix="dbx_cd-"))
+    work = Path(work_dir) if work_dir is not None else temporary_folder()
     project = LocalProject.prepare(project_dir, work=work, profiles_dir=profiles_dir)
-    if runner is None:
-        _require_dbt()
     title = f"dbt {cmd} ({target})"
-    run = runner or dbt_process(cwd=project.dir, title=title, warm_parent=warm_parent)
+    run = runner or _own_runner(project, title=title, warm_parent=warm_parent)
     started = time.monotonic()
     _log.info("%s begins in %s", title, project.work)
-    if words[0] != "deps" and needs_deps(project.dir):
-        install_packages(project, target=target, runner=run)
-    if runner is None:
-        forget_untracked_parse(project)
     project.clear_artifacts()
-    if words[0] in ("ls", "list"):
-        flags += ["--output", "json", "--output-keys", "unique_id"]
-    # Only dbt itself leaves a parse that dbt could use again.
-    carried = carried_parse(project, target=target, vars=vars, words=words) if runner is None else None
-    if carried is not None:
-        carried.bring(project.target_path)
-    outcome = run([*words, *project.flags(target), *flags, *QUIET])
-    if carried is not None and outcome.success:
-        carried.keep(project.target_path)
-    project.collect_artifacts()
-    result = _record(shlex.join(words), target, outcome, time.monotonic() - started, project.files)
-    _log.log(logging.INFO if result.ok else logging.WARNING, "%s; its files are in %s", result, result.files_dir)
+    packages = _deps(project, target=target, run=run) if words[0] != "deps" and needs_deps(project.dir) else None
+    if packages is not None and not packages.success:
+        why = packages.errors or ("dbt gave no reason",)
+        outcome = replace(packages, errors=(f"`dbt deps` failed: {why[0]}", *why[1:]))
+    else:
+        # Only dbt itself leaves a parse that dbt could use again.
+        carried = None if runner is not None else _carried(project, target=target, vars=vars, words=words)
+        outcome = run(
+            [*words, *project.flags(target), *flags, *(_LISTING if words[0] in ("ls", "list") else ()), *QUIET]
+        )
+        if carried is not None and outcome.success:
+            carried.keep(project.target_path)
+    result = _finished(project, shlex.join(words), target=target, outcome=outcome, started=started)
+    if work_dir is None:
+        project.leave_only_artifacts()
     if check:
         result.raise_if_failed()
     return result
@@ -224,17 +240,45 @@ def install_packages(
         runner, warm_parent: as for `run_dbt`.
 
     Raises:
-        DbtFailed: the packages could not be installed.
+        DbtFailed: the packages could not be installed; `.result` has the folder of dbt's log.
         SetupError: dbt is not installed beside dbx_cd.
     """
-    if runner is None:
-        _require_dbt()
-    run = runner or dbt_process(cwd=project.dir, title=f"dbt deps ({target})", warm_parent=warm_parent)
+    run = runner or _own_runner(project, title=f"dbt deps ({target})", warm_parent=warm_parent)
     started = time.monotonic()
-    outcome = run(["deps", *project.flags(target, paths=False), *QUIET])
-    if not outcome.success:
-        seconds = time.monotonic() - started
-        DbtRun("deps", target, False, seconds, project.files, errors=outcome.errors).raise_if_failed()
+    project.clear_artifacts()
+    outcome = _deps(project, target=target, run=run)
+    _finished(project, "deps", target=target, outcome=outcome, started=started).raise_if_failed()
+
+
+def _own_runner(project: LocalProject, *, title: str, warm_parent: Path | None) -> Runner:
+    # Without dbt the process would end with a traceback in place of dbt's events.
+    require_extra("dbt", distribution="dbt-core", purpose="run_dbt")
+    return dbt_process(cwd=project.dir, title=title, warm_parent=warm_parent)
+
+
+def _deps(project: LocalProject, *, target: str, run: Runner) -> DbtOutcome:
+    return run(["deps", *project.flags(target, paths=False), *QUIET])
+
+
+def _carried(
+    project: LocalProject, *, target: str, vars: Mapping[str, Any] | None, words: Sequence[str]
+) -> CarriedParse | None:
+    """Bring an earlier invocation's parse of the same files, where there is one; returns where to keep this one's."""
+    forget_untracked_parse(project)
+    carried = carried_parse(project, target=target, vars=vars, words=words)
+    if carried is not None:
+        carried.bring(project.target_path)
+    return carried
+
+
+def _finished(project: LocalProject, command: str, *, target: str, outcome: DbtOutcome, started: float) -> DbtRun:
+    """Collect what dbt left, and write beside it how it ended."""
+    project.collect_artifacts()
+    run = _record(command, target, outcome, time.monotonic() - started, project.files)
+    ended = InvocationOutcome(command, target, run.ok, outcome.exit_code, run.hooks, run.errors)
+    ended.write(project.files)
+    _log.log(logging.INFO if run.ok else logging.WARNING, "%s; its files are in %s", run, run.files_dir)
+    return run
 
 
 def _record(command: str, target: str, outcome: DbtOutcome, seconds: float, files: Path) -> DbtRun:
@@ -270,6 +314,5 @@ def _record(command: str, target: str, outcome: DbtOutcome, seconds: float, file
     )
 
 
-def _require_dbt() -> None:
-    """Without dbt the process would end with a traceback in place of dbt's events."""
-    require_extra("dbt", distribution="dbt-core", purpose="run_dbt")
+def _first_line(message: str) -> str:
+    return next(iter(message.strip().splitlines()), "dbt gave no reason")

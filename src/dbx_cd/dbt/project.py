@@ -84,6 +84,12 @@ class LocalProject:
         for name in ARTIFACT_NAMES:
             (self.target_path / name).unlink(missing_ok=True)
 
+    def leave_only_artifacts(self) -> None:
+        """Remove the copy and what dbt needed; the artifacts, with the log, stay."""
+        for entry in self.work.iterdir():
+            if entry != self.files:
+                shutil.rmtree(entry, ignore_errors=True)
+
     def collect_artifacts(self) -> None:
         """Copy the artifacts, and only them, out of dbt's target folder; the log goes with them."""
         for source in (*(self.target_path / name for name in ARTIFACT_NAMES), self.work / "logs" / "dbt.log"):

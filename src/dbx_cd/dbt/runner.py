@@ -16,6 +16,8 @@ from dbx_cd.warm.client import Process
 # A release does not report usage to anybody, and a deploy must not wait for a host that cannot be reached.
 QUIET = ["--log-format", "json", "--no-use-colors", "--no-send-anonymous-usage-stats"]
 _STOP_SECONDS = 20
+# What dbt writes above the error that ended it: the first line is to say something.
+_HEADING = "Encountered an error:"
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,8 @@ class DbtOutcome:
     """The messages of what went wrong."""
     listed: tuple[str, ...] = ()
     """The nodes that `dbt ls` listed."""
+    exit_code: int | None = None
+    """The exit code, negative for the signal that ended it; None where it is not known."""
 
 
 Runner = Callable[[list[str]], DbtOutcome]
@@ -56,8 +60,8 @@ def _run_process(args: Sequence[str], *, cwd: Path, title: str, warm_parent: Pat
             for line in process.stdout:
                 event = DbtEvent.parse(line)
                 progress.take(event)
-                if event.level == "error" and event.message.strip():
-                    errors.append(event.message)
+                if event.level == "error":
+                    errors.append(event.message.removeprefix(_HEADING).strip())
                 elif event.name in ("ListCmdOut", "PrintEvent"):
                     listed += _listed(event)
                 elif event.name == "Output":
@@ -68,7 +72,9 @@ def _run_process(args: Sequence[str], *, cwd: Path, title: str, warm_parent: Pat
         raise
     if code != 0 and not errors:
         errors = output[-20:]
-    return DbtOutcome(code == 0, tuple(errors), tuple(listed))
+    if code < 0:
+        errors.append(f"dbt was ended by {signal.Signals(-code).name}; the system ends what takes too much memory so")
+    return DbtOutcome(code == 0, tuple(filter(None, errors)), tuple(listed), code)
 
 
 def _listed(event: DbtEvent) -> list[str]:

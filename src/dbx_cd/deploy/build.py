@@ -26,9 +26,10 @@ from dbx_cd.dbt.selection import Selection, WithParents
 from dbx_cd.dbt.warm_parent import warm_dbt
 from dbx_cd.deploy.claim import claim
 from dbx_cd.deploy.dbt_versions import refuse_other_dbt
+from dbx_cd.deploy.failures import keeping_log, noting_refusal
 from dbx_cd.deploy.layout import Refusal, make_room, refusals, way_out
 from dbx_cd.deploy.project_dbt import ProjectDbt
-from dbx_cd.errors import ApprovalStale, ConfigError, DbxCdError, what_failed
+from dbx_cd.errors import ApprovalStale, ConfigError, DbtFailed, DbxCdError, what_failed
 from dbx_cd.people import same_person
 from dbx_cd.plan.apart import require_apart
 from dbx_cd.plan.rollback_readiness import require_readiness
@@ -121,9 +122,31 @@ def build_release(
         ReleaseSuperseded, ReleaseError: the release is over, or another one is deploying.
         ConfigError: the project's files are not as the commit has them, or no archive can hold them.
         SetupError: another dbt is installed than the one that staging was built with.
-        DbtFailed: dbt failed; `.result` is the `DbtRun`, whose artifacts are published.
+        DbtFailed: dbt failed; `.result` is the `DbtRun`, whose artifacts are published: its `files_dir` is on the
+            Volume.
     """
-    selection = Selection(deployable(cmd), select or None, exclude or None, with_parents, full_refresh)
+    with noting_refusal(cd, release, target=target):
+        selection = Selection(deployable(cmd), select or None, exclude or None, with_parents, full_refresh)
+        _refuse_parameters(selection, profiles_dir)
+        gated = _begin(cd, release, target)
+        with (
+            tempfile.TemporaryDirectory(prefix="dbx_cd-", ignore_cleanup_errors=True) as folder,
+            keeping_log(cd, release),
+        ):
+            work = Path(folder)
+            if gated:
+                result = _build_gated(cd, release, selection, target=target, work=work, profiles_dir=profiles_dir)
+            else:
+                state = cd.store.resolve(state_path).path if state_path else None
+                with _warm(cd) as parent:
+                    dbt = ProjectDbt(cd, target, work, Path(project_dir), profiles_dir, state, defer, parent)
+                    result = _build_open(cd, release, selection, dbt)
+    refused = _refused(result.run, result.artifacts.path) if gated else []
+    result.run.raise_if_failed(next_step=way_out(refused, target=target))
+    return result
+
+
+def _refuse_parameters(selection: Selection, profiles_dir: str | Path | None) -> None:
     selection.refuse_flags()
     if profiles_dir and not Path(profiles_dir).is_absolute():
         raise ConfigError(
@@ -132,6 +155,10 @@ def build_release(
             next_step="keep profiles.yml beside dbt_project.yml, where it is archived; or give an absolute path",
         )
     refuse_flags_of_environment()
+
+
+def _begin(cd: Cd, release: Release, target: str) -> bool:
+    """Refuse what must not be built, bring `latest` to where the log is; returns whether the target is gated."""
     cd.config.target(target)  # one that is not known is refused
     gated = target in cd.config.gates
     if not gated:
@@ -144,18 +171,7 @@ def build_release(
             # This task may write the store, which somebody who rolled a release back may not.
             settle_latest(cd.store, log, cd.config.gates)
     _log.info("%s: building into %s", release, target)
-    with tempfile.TemporaryDirectory(prefix="dbx_cd-", ignore_cleanup_errors=True) as folder:
-        work = Path(folder)
-        if gated:
-            result = _build_gated(cd, release, selection, target=target, work=work, profiles_dir=profiles_dir)
-        else:
-            state = cd.store.resolve(state_path).path if state_path else None
-            with _warm(cd) as parent:
-                dbt = ProjectDbt(cd, target, work, Path(project_dir), profiles_dir, state, defer, parent)
-                result = _build_open(cd, release, selection, dbt)
-    refused = _refused(result.run, result.artifacts.path) if gated else []
-    result.run.raise_if_failed(next_step=way_out(refused, target=target))
-    return result
+    return gated
 
 
 def _was_gated(log: LogReading, target: str, *, workflow: str) -> bool:
@@ -170,7 +186,13 @@ def _warm(cd: Cd) -> AbstractContextManager[Path | None]:
 
 
 def _build_open(cd: Cd, release: Release, selection: Selection, dbt: ProjectDbt) -> BuildResult:
-    packed = dbt.pack()
+    try:
+        packed = dbt.pack()
+    except DbtFailed as exc:
+        if not isinstance(exc.result, DbtRun):
+            raise
+        # Packages that cannot be installed end a build as a model that fails does: its log is published.
+        return _publish(cd, release, selection, exc.result, target=dbt.target, gated=False)
     # Staging builds what the archive holds, as production will: not the checkout, which may hold more.
     dbt = replace(dbt, project_dir=archive.unpack_files(packed, dbt.work / COPY))
     listed = dbt.list(selection)
@@ -290,13 +312,14 @@ def _publish(
     replaced: tuple[str, ...] = (),
 ) -> BuildResult:
     artifacts = cd.store.publish(target, run.files_dir, commit=release.commit, release_id=release.id, latest=run.ok)
+    run = replace(run, files_dir=artifacts.path)  # the local folder goes
     event = Built(
         target=target,
         gated=gated,
         ok=run.ok,
         outcome="; ".join([str(run), *replaced]),
         timestamp=artifacts.timestamp,
-        project_digest=archive.archive_digest(artifacts),
+        project_digest=archive.archive_digest(artifacts) if archive.ARCHIVE_NAME in artifacts.files else "",
         selection=selection,
     )
     cd.log.append(release, event)

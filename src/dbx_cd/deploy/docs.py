@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import ClassVar
 
 from dbx_cd.artifacts import archive as project_archive
+from dbx_cd.artifacts.pruning import DOCS_NAME, DOCS_POINTER_NAME
 from dbx_cd.artifacts.version import TIMESTAMP_FORMAT, FileRecord, copy_files, write_json
-from dbx_cd.dbt.invocation import run_dbt
-from dbx_cd.errors import ArtifactError, ReleaseError
+from dbx_cd.dbt.invocation import DbtRun, run_dbt
+from dbx_cd.deploy.failures import keeping_log
+from dbx_cd.errors import DbtFailed, ReleaseError
 from dbx_cd.records import Record
 from dbx_cd.release.context import Cd
 from dbx_cd.release.events import Built, Release
@@ -69,7 +71,7 @@ def publish_docs(
     built = [b for b in cd.log.all(release, Built) if b.target == target and b.ok]
     if not built:
         raise ReleaseError(f"{release} is not built into {target}", next_step=f"build {target} first")
-    with tempfile.TemporaryDirectory(prefix="dbx_cd-", ignore_cleanup_errors=True) as folder:
+    with tempfile.TemporaryDirectory(prefix="dbx_cd-", ignore_cleanup_errors=True) as folder, keeping_log(cd, release):
         work = Path(folder)
         artifacts = cd.store.find(target, release.id)
         archived = project_archive.ARCHIVE_NAME in artifacts.files
@@ -82,20 +84,21 @@ def publish_docs(
             work_dir=work,
             runner=cd.dbt,
         )
-        site = _publish(cd, release, target, run.files_dir)
+        site = _publish(cd, release, run)
     cd.log.append(release, site)
     return site
 
 
-def _publish(cd: Cd, release: Release, target: str, source: Path) -> DocsSite:
+def _publish(cd: Cd, release: Release, run: DbtRun) -> DocsSite:
+    target, source = run.target, run.files_dir
     missing = [name for name in ("index.html", "manifest.json", "catalog.json") if not (source / name).is_file()]
     if missing:
-        raise ArtifactError(f"dbt left no {', '.join(missing)}", where=source, next_step="see dbt.log beside them")
+        raise DbtFailed(f"dbt left no {', '.join(missing)}", result=run, where=f"target {target}")
     timestamp = datetime.now(UTC).strftime(TIMESTAMP_FORMAT)
-    path = cd.store.root / target / "docs" / timestamp
+    path = cd.store.folder(target) / DOCS_NAME / timestamp
     path.mkdir(parents=True)
     files = copy_files(source, path, [name for name in SITE_FILES if (source / name).is_file()])
     site = DocsSite(path, target, timestamp, release.id, release.commit, files)
     # The pointer last: until then readers keep the site they have.
-    write_json(path.parent.parent / "docs.json", site.to_dict())
+    write_json(path.parent.parent / DOCS_POINTER_NAME, site.to_dict())
     return site

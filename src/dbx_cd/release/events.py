@@ -119,7 +119,7 @@ class Built(WithSelection):
     timestamp: str
     """The artifacts' version; "" when dbt left nothing to publish."""
     project_digest: str
-    """The sha256 of the project archive."""
+    """The sha256 of the project archive; "" where there is none, for the build failed before it was made."""
     selection: Selection = field(default_factory=Selection)
     """What was asked for."""
 

@@ -119,7 +119,7 @@ def test_artifacts_are_collected_and_nothing_else(run) -> None:
             return outcome
 
     done = run(dbt=Littering(orders="success"))
-    assert {p.name for p in done.files_dir.iterdir()} == {"manifest.json", "run_results.json"}
+    assert {p.name for p in done.files_dir.iterdir()} == {"dbt_outcome.json", "manifest.json", "run_results.json"}
 
 
 def test_failure_raises_with_the_record_and_the_reason(run) -> None:
@@ -215,7 +215,7 @@ def test_packages_that_are_installed_are_not_installed_again(run, project: Path)
 
 def test_failed_installation_of_packages_is_told_as_such(run, project: Path) -> None:
     (project / "packages.yml").write_text(PACKAGES["a package"][1])
-    with pytest.raises(DbtFailed, match=r"dbt deps failed: the hub is unreachable"):
+    with pytest.raises(DbtFailed, match=r"dbt build failed: `dbt deps` failed: the hub is unreachable"):
         run(dbt=FakeDbt(outcome=DbtOutcome(False, ("the hub is unreachable",))))
 
 
@@ -256,7 +256,7 @@ def test_artifacts_of_an_earlier_invocation_never_pass_for_this_one(run) -> None
         run(dbt=FakeDbt(outcome=DbtOutcome(False, ("killed",)), leaves=False))
     assert isinstance(raised.value.result, DbtRun)
     assert raised.value.result.nodes == ()
-    assert not list(raised.value.result.files_dir.glob("*.json"))
+    assert [p.name for p in raised.value.result.files_dir.glob("*.json")] == ["dbt_outcome.json"]
 
 
 def test_run_results_of_another_command_are_not_this_ones(run) -> None:

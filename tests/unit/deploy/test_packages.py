@@ -103,7 +103,7 @@ def test_staging_is_built_with_what_the_archive_holds_and_nothing_else(releases:
     assert not {".env", "seeds/ignored.csv", "notes.txt", "target/manifest.json"} & set(seen)
 
 
-def test_an_untracked_model_is_refused_before_anything_is_built_or_written_down(releases: Releases) -> None:
+def test_an_untracked_model_is_refused_before_anything_is_built_and_the_log_says_why(releases: Releases) -> None:
     releases.cd()
     commit(releases.project)
     releases.model("payments")
@@ -111,7 +111,13 @@ def test_an_untracked_model_is_refused_before_anything_is_built_or_written_down(
     with pytest.raises(ConfigError, match=r"models/payments\.sql is not committed"):
         releases.build(release)
     assert releases.dbt.calls == []
-    assert [e.kind for e in releases.cd().log.events()] == ["opened"]
+    log = releases.cd().log
+    assert [e.kind for e in log.events()] == ["opened", "built"]
+    refused = log.last(release, Built)
+    assert refused is not None
+    assert not refused.ok
+    assert "models/payments.sql is not committed" in refused.outcome
+    assert (log.state(release).phase, refused.timestamp, releases.cd().store.list("stg")) == ("failed", "", [])
 
 
 def test_a_clear_secret_in_the_profiles_keeps_the_project_from_being_archived(releases: Releases) -> None:

@@ -34,7 +34,8 @@ def refused(releases: Releases, *, run_id: str = "2", cmd: str = "build") -> str
     assert sum(call[0] in ("build", "run") for call in releases.dbt.calls) == built
     assert (releases.tables.rows(PROD_ORDERS) if before else None) == before
     assert [version.timestamp for version in cd.store.list("stg")] == versions
-    assert [e.kind for e in cd.log.events(release.id)] == ["opened"]
+    assert [e.kind for e in cd.log.events(release.id)] == ["opened", "built"]
+    assert cd.log.state(release).phase == "failed"
     return str(why.value)
 
 

@@ -1,0 +1,76 @@
+"""What stays of a step that failed before it had artifacts to publish: a line in the log, and dbt's own log."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from dbx_cd.dbt.invocation import DbtRun
+from dbx_cd.dbt.outcome import OUTCOME_NAME
+from dbx_cd.errors import DbtFailed, DbxCdError, what_failed
+from dbx_cd.release.context import Cd
+from dbx_cd.release.events import Built, Release
+
+_LOG_NAME = "dbt.log"
+
+_log = logging.getLogger(__name__)
+
+
+@contextmanager
+def keeping_log(cd: Cd, release: Release) -> Iterator[None]:
+    """Attach the log of a dbt that failed to the release: the local folder that it is in goes with the task.
+
+    Args:
+        cd: the context.
+        release: the release that dbt ran for.
+
+    Raises:
+        DbtFailed: dbt failed; the message names where its log is on the Volume.
+    """
+    try:
+        yield
+    except DbtFailed as exc:
+        run = exc.result
+        if not isinstance(run, DbtRun):
+            raise
+        prefix = f"{run.command.split()[0]}-{run.target}"
+        kept = [
+            cd.store.attach(release.id, f"{prefix}-{name}", (run.files_dir / name).read_bytes())
+            for name in (OUTCOME_NAME, _LOG_NAME)
+            if (run.files_dir / name).is_file()
+        ]
+        if not kept:
+            raise
+        raise DbtFailed(
+            exc.what, result=run, where=exc.where, next_step=f"fix what dbt says; its log is {kept[-1]}"
+        ) from exc
+
+
+@contextmanager
+def noting_refusal(cd: Cd, release: Release, *, target: str) -> Iterator[None]:
+    """Write to the log why the first build of a release into an open target did not begin: it would stay `opened`.
+
+    A later build that is refused changes nothing of what an earlier one has built, so nothing is written then.
+
+    Args:
+        cd: the context.
+        release: the release.
+        target: the dbt target.
+    """
+    try:
+        yield
+    except DbxCdError as exc:
+        if target in cd.config.targets and target not in cd.config.gates:
+            _note(cd, release, target=target, why=what_failed(exc))
+        raise
+
+
+def _note(cd: Cd, release: Release, *, target: str, why: str) -> None:
+    try:
+        state = cd.log.state(release)
+        if not state.ended and state.of(target).phase == "opened":
+            refused = Built(target, gated=False, ok=False, outcome=why, timestamp="", project_digest="")
+            cd.log.append(release, refused)
+    except DbxCdError as exc:
+        _log.warning("%s: why its build did not begin is not in the log: %s", release, what_failed(exc))
