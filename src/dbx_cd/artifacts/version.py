@@ -122,6 +122,10 @@ class ArtifactVersion(Record):
         """The parsed `run_results.json`."""
         return RunResults.load(self.file(RESULTS_NAME))
 
+    def outcome(self) -> InvocationOutcome | None:
+        """How dbt ended: exit code, hooks that failed, errors; None where `run_dbt` did not run it, or 0.1.0's did."""
+        return InvocationOutcome.find(self.path)
+
     @cached_property
     def _manifest(self) -> Manifest:
         return Manifest.load(self.file("manifest.json"))

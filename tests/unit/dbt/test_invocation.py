@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +14,7 @@ from artifact_folders import write
 from fake_dbt import FakeDbt
 
 from dbx_cd import ConfigError, DbtFailed, DbtOutcome, DbtRun, RelationName, run_dbt
+from dbx_cd.dbt.outcome import InvocationOutcome
 
 QUIET = ["--log-format", "json", "--no-use-colors", "--no-send-anonymous-usage-stats"]
 
@@ -310,3 +314,87 @@ def test_html_shows_why_a_node_failed_and_escapes_it(run) -> None:
     shown = run(dbt=Failing(orders="error"), check=False).to_html()
     assert "model.shop.orders" in shown
     assert "&lt;script&gt;no such column" in shown
+
+
+# What `run_results.json` does not say
+
+HOOK = "Compilation Error in operation shop-on-run-end-0 (./dbt_project.yml)\n  'grants' is undefined"
+
+
+class FailingHook(FakeDbt):
+    """Ends as dbt does where a hook cannot be rendered: the results hold the successes of the models alone."""
+
+    def __call__(self, args: list[str]) -> DbtOutcome:
+        super().__call__(args)
+        return DbtOutcome(False, ("Failure in operation", HOOK), exit_code=2)
+
+
+def test_a_hook_that_failed_is_named_where_all_nodes_succeeded(run) -> None:
+    done = run(dbt=FailingHook(orders="success"), check=False)
+    assert (done.ok, [h.name for h in done.hooks], done.failed) == (False, ["shop-on-run-end-0"], ())
+    assert str(done).endswith("Compilation Error in operation shop-on-run-end-0 (./dbt_project.yml)")
+    assert "&#39;grants&#39; is undefined" in done.to_html()
+    with pytest.raises(DbtFailed, match=r"(?s)shop-on-run-end-0.*'grants' is undefined"):
+        done.raise_if_failed()
+
+
+def test_a_hook_that_failed_beside_a_node_is_named_with_it(run) -> None:
+    done = run(dbt=FailingHook(orders="error"), check=False)
+    with pytest.raises(DbtFailed, match=r"(?s)orders: .*shop-on-run-end-0"):
+        done.raise_if_failed()
+    assert "Failure in operation" not in str(done), "the node's own failure says as much"
+
+
+def test_a_hook_that_the_database_refused_is_named_once(run) -> None:
+    class Refused(FakeDbt):
+        def results(self, args: list[str]) -> dict[str, Any]:
+            document = super().results(args)
+            hook = {"unique_id": "operation.shop.shop-on-run-end-0", "status": "error", "message": "no such table"}
+            document["results"].append(hook)
+            return document
+
+    outcome = DbtOutcome(False, ("Failure in operation shop-on-run-end-0 (./dbt_project.yml)", "no such table"))
+    done = run(dbt=Refused(outcome=outcome, orders="success"), check=False)
+    assert [(h.name, h.message) for h in done.hooks] == [("shop-on-run-end-0", "no such table")]
+    with pytest.raises(DbtFailed, match="shop-on-run-end-0: no such table") as raised:
+        done.raise_if_failed()
+    assert str(raised.value).count("no such table") == 1
+
+
+def test_how_dbt_ended_is_written_beside_its_artifacts(run) -> None:
+    done = run(dbt=FailingHook(orders="success"), check=False)
+    written = InvocationOutcome.find(done.files_dir)
+    assert written is not None
+    assert (written.command, written.target, written.ok, written.exit_code) == ("build", "stg", False, 2)
+    assert (written.hooks, written.errors) == (done.hooks, done.errors)
+    again = InvocationOutcome.find(run(dbt=FakeDbt(orders="success")).files_dir)
+    assert again is not None
+    assert (again.ok, again.hooks, again.errors) == (True, (), ())
+
+
+def test_packages_that_cannot_be_installed_do_not_escape_check(run, project: Path) -> None:
+    (project / "packages.yml").write_text(PACKAGES["a package"][1])
+    dbt = FakeDbt(outcome=DbtOutcome(False, ("the hub is unreachable", "try again"), exit_code=2))
+    done = run(dbt=dbt, check=False)
+    assert (done.ok, done.command, [call[0] for call in dbt.calls]) == (False, "build", ["deps"])
+    assert done.errors == ("`dbt deps` failed: the hub is unreachable", "try again")
+    assert [p.name for p in done.files_dir.iterdir()] == ["dbt_outcome.json"]
+
+
+# Folders of its own
+
+
+def test_without_a_work_folder_only_the_artifacts_stay(project: Path) -> None:
+    done = run_dbt(target="stg", project_dir=project, runner=FakeDbt(orders="success"))
+    assert done.files_dir.is_dir()
+    assert [p.name for p in done.files_dir.parent.iterdir()] == [done.files_dir.name]
+
+
+def test_a_folder_of_its_own_goes_when_the_process_ends(tmp_path: Path) -> None:
+    code = "from dbx_cd.local_disk import temporary_folder as t; f = t(); (f / 'x').touch(); print(f)"
+    ended = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, "TMPDIR": str(tmp_path)}, capture_output=True, check=True
+    )
+    folder = Path(ended.stdout.decode().strip())
+    assert folder.parent == tmp_path
+    assert not folder.exists()
