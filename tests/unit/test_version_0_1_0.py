@@ -303,6 +303,15 @@ def test_what_is_served_does_not_depend_on_a_build_of_a_newer_format(store: Arti
     assert store.latest("prod").release_id == number(log_of(), 7).id
 
 
+def test_a_lost_pointer_serves_nothing_older_than_a_build_of_a_newer_format(store: ArtifactStore) -> None:
+    served = store.latest("prod")
+    (store.root / "prod" / "latest.json").unlink()
+    record = served.path / RECORD_NAME
+    record.write_text(json.dumps(json.loads(record.read_text()) | {"format": 99, "wheel_version": "9.9.9"}))
+    with pytest.raises(DbxCdError, match=r"of format 99 cannot be read.*install dbx-cd 9\.9\.9"):
+        store.latest("prod")
+
+
 # An upgrade of the wheel while somebody is asked
 
 

@@ -9,7 +9,16 @@ import pytest
 import yaml
 from git_repositories import fill
 
-from dbx_cd import ArtifactNotFound, ConfigError, DbtFailed, DbtRun, Release, ReleaseSuperseded, build_release
+from dbx_cd import (
+    ArtifactNotFound,
+    ConfigError,
+    DbtFailed,
+    DbtRun,
+    DbxCdError,
+    Release,
+    ReleaseSuperseded,
+    build_release,
+)
 from dbx_cd.dbt.outcome import OUTCOME_NAME, InvocationOutcome
 from dbx_cd.deploy.docs import publish_docs
 from dbx_cd.release.events import Built, Failed
@@ -148,6 +157,14 @@ def test_a_build_that_is_refused_later_takes_nothing_from_the_one_that_was_good(
     with pytest.raises(ConfigError):
         releases.build(release, cmd="test")
     assert releases.cd().log.state(release) == before
+
+
+@pytest.mark.parametrize("target", ["prod", "nowhere"])
+def test_a_refusal_says_nothing_of_a_gated_or_an_unknown_target(releases: Releases, target: str) -> None:
+    release = releases.open()
+    with pytest.raises(DbxCdError):
+        build_release(releases.cd(), release, target=target)
+    assert [event.kind for event in releases.cd().log.events()] == ["opened"]
 
 
 def test_a_build_of_a_release_that_is_over_writes_nothing(releases: Releases) -> None:
