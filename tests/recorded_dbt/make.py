@@ -14,7 +14,7 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -57,7 +57,8 @@ def record(workspace: EmbeddedWorkspace, names: Sequence[str], *, into: Path) ->
         for name in names:
             for schema in (SCHEMA, f"{SCHEMA}_finance"):
                 workspace.spark.sql(f"DROP SCHEMA IF EXISTS stg.{schema} CASCADE")
-            _record(name, SCENARIOS[name], work=Path(folder) / name, profiles=profiles, into=into / name)
+            places = {str(workspace.state_dir): "/workspace"}
+            _record(name, SCENARIOS[name], work=Path(folder) / name, profiles=profiles, into=into / name, places=places)
 
 
 @contextmanager
@@ -74,7 +75,15 @@ def _dbt_reaches(workspace: EmbeddedWorkspace, folder: Path) -> Iterator[tuple[P
         os.environ.update(before)
 
 
-def _record(name: str, scenario: Scenario, *, work: Path, profiles: tuple[Path, Path | None], into: Path) -> None:
+def _record(
+    name: str,
+    scenario: Scenario,
+    *,
+    work: Path,
+    profiles: tuple[Path, Path | None],
+    into: Path,
+    places: Mapping[str, str],
+) -> None:
     folder, parent = profiles
     project = LocalProject.prepare(PROJECTS / scenario.project, work=work, profiles_dir=folder)
     for command in scenario.before:
@@ -85,17 +94,9 @@ def _record(name: str, scenario: Scenario, *, work: Path, profiles: tuple[Path, 
     code, lines = _run(project, scenario.command, parent=parent, ended_by=scenario.ended_by)
     shutil.rmtree(into, ignore_errors=True)
     into.mkdir(parents=True)
-    write = _Writer(
-        into,
-        {
-            str(project.dir): "/project",
-            str(project.target_path): "/target",
-            str(work): "/work",
-            sys.prefix: "/venv",
-            str(Path(sys.prefix).resolve()): "/venv",
-            sys.base_prefix: "/python",
-        },
-    )
+    inside = {str(project.dir): "/project", str(project.target_path): "/target", str(work): "/work"}
+    python = {sys.prefix: "/venv", str(Path(sys.prefix).resolve()): "/venv", sys.base_prefix: "/python"}
+    write = _Writer(into, {**inside, **places, **python})
     write.json("call.json", {"command": scenario.command, "exit_code": code})
     write.lines("events.jsonl", lines)
     for artifact in _KEPT:

@@ -13,12 +13,13 @@ import shlex
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 from dbx_cd import html
 from dbx_cd.dbt.artifacts import NodeResult, RunResults, SourceFreshness, load_freshness
+from dbx_cd.dbt.batches import Causes, why
 from dbx_cd.dbt.carried_parse import carried_parse, forget_untracked_parse
 from dbx_cd.dbt.packages import needs_deps
 from dbx_cd.dbt.project import ARTIFACT_NAMES, LocalProject
@@ -31,6 +32,7 @@ from dbx_cd.relations import RelationName
 
 _log = logging.getLogger(__name__)
 
+_CUT = "dbt ended before this was done"
 _MUST_SELECT = ("build", "run", "test", "seed", "snapshot")
 
 
@@ -249,6 +251,12 @@ def _record(command: str, target: str, outcome: DbtOutcome, seconds: float, file
             ok, errors = False, (*errors, str(exc))
     name = command_name(shlex.split(command))
     nodes = results.results if results is not None and results.command == name.split()[-1] else ()
+    nodes = tuple(_with_cause(node, outcome.batches.get(node.unique_id, {})) for node in nodes)
+    if nodes:
+        # An interrupted dbt writes its results before the queries that run are cancelled, and without their nodes.
+        done = {node.unique_id for node in nodes}
+        cut = {unique_id: name for unique_id, name in outcome.started.items() if unique_id not in done}
+        nodes += tuple(NodeResult(u, "error", 0.0, _CUT, relation_name=name) for u, name in cut.items())
     if name in _MUST_SELECT and ok and not nodes:
         ok = False
         errors = ("the selection matched no node: check `select` and `exclude` against `dbt ls`", *errors)
@@ -268,6 +276,11 @@ def _record(command: str, target: str, outcome: DbtOutcome, seconds: float, file
         listed=outcome.listed,
         errors=() if ok else errors,
     )
+
+
+def _with_cause(node: NodeResult, causes: Causes) -> NodeResult:
+    """Artifacts do not say why a batch failed."""
+    return replace(node, message=f"{node.message}\n{why(node.unbuilt, causes)}") if node.unbuilt else node
 
 
 def _require_dbt() -> None:

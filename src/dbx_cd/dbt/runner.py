@@ -9,12 +9,13 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import IO
 
+from dbx_cd.dbt.batches import BatchCauses, Causes
 from dbx_cd.dbt.process import start_dbt
 from dbx_cd.dbt.progress import DbtEvent, DbtProgress
 from dbx_cd.warm.client import Process
@@ -24,6 +25,7 @@ _log = logging.getLogger(__name__)
 # A release does not report usage to anybody, and a deploy must not wait for a host that cannot be reached.
 QUIET = ["--log-format", "json", "--no-use-colors", "--no-send-anonymous-usage-stats"]
 _STOP_SECONDS = 20
+_ENCOUNTERED = "Encountered an error:"
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,10 @@ class DbtOutcome:
     """The messages of what went wrong."""
     listed: tuple[str, ...] = ()
     """The nodes that `dbt ls` listed."""
+    batches: Mapping[str, Causes] = field(default_factory=dict)
+    """Why batches of microbatch models failed, by the model's unique id."""
+    started: Mapping[str, str | None] = field(default_factory=dict)
+    """The relation of every node that began, by unique id; None for what makes no relation."""
 
 
 Runner = Callable[[list[str]], DbtOutcome]
@@ -59,11 +65,22 @@ class OutcomeReader:
         self._errors: list[str] = []
         self._listed: list[str] = []
         self._output: list[str] = []
+        self._batches = BatchCauses()
+        self._started: dict[str, str | None] = {}
 
     def take(self, event: DbtEvent) -> None:
         """Take the next event."""
-        if event.level == "error" and event.message.strip():
-            self._errors.append(event.message)
+        self._batches.take(event)
+        if event.starts_node:
+            info = event.data["node_info"]
+            relation = info.get("node_relation") or {}
+            self._started[str(info.get("unique_id"))] = relation.get("relation_name") or None
+        message = event.message.removeprefix(_ENCOUNTERED).strip("\n")
+        if event.name == "MainStackTrace":
+            # The lines of dbt's own code are in dbt.log; the last says what it was, such as KeyboardInterrupt.
+            message = "".join(message.splitlines()[-1:])
+        if event.level == "error" and message.strip() and message not in self._errors:
+            self._errors.append(message)
         elif event.name in ("ListCmdOut", "PrintEvent"):
             self._listed += _listed(event)
         elif event.name == "Output":
@@ -72,7 +89,10 @@ class OutcomeReader:
     def outcome(self, code: int) -> DbtOutcome:
         """How it ended, once the exit code is known."""
         errors = self._output[-20:] if code != 0 and not self._errors else self._errors
-        return DbtOutcome(code == 0, tuple(errors), tuple(self._listed))
+        if code < 0:
+            # What it wrote before is not why: a kill leaves nothing, and memory that ran out is the usual reason.
+            errors = [f"dbt was ended by the signal {signal.Signals(-code).name}", *errors]
+        return DbtOutcome(code == 0, tuple(errors), tuple(self._listed), self._batches.by_model, self._started)
 
 
 def _run_process(args: Sequence[str], *, cwd: Path, title: str, warm_parent: Path | None) -> DbtOutcome:
