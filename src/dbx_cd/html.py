@@ -26,6 +26,7 @@ _STYLE = Markup(
 _TONES = {
     **dict.fromkeys(("pass", "success", "ok", "deployed", "approved", "restorable", "done", "yes"), "good"),
     **dict.fromkeys(("fail", "error", "failed", "rejected", "broken", "impossible", "stale", "no"), "bad"),
+    **dict.fromkeys(("runtime error", "partial success"), "bad"),
     **dict.fromkeys(("warn", "skipped", "waiting", "superseded", "expired", "rebuild", "undrop"), "warn"),
 }
 

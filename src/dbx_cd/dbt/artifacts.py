@@ -14,6 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from dbx_cd.dbt.batches import naming, unbuilt_batches
 from dbx_cd.errors import ArtifactError
 from dbx_cd.relations import RelationName
 
@@ -170,6 +171,8 @@ class NodeResult:
     """How many rows a data test found; None for anything else."""
     relation_name: str | None = None
     """The relation it built, quoted, as dbt writes it."""
+    unbuilt: tuple[str, ...] = ()
+    """The batches of a microbatch model that failed or were not run, each as `2026-01-02 to 2026-01-03`."""
 
     @property
     def name(self) -> str:
@@ -231,13 +234,15 @@ class RunResults:
 
 
 def _result(raw: Mapping[str, Any]) -> NodeResult:
+    unbuilt = unbuilt_batches(raw)
     return NodeResult(
         unique_id=raw["unique_id"],
         status=str(raw["status"]),
         seconds=float(raw.get("execution_time") or 0.0),
-        message=raw.get("message"),
+        message=naming(raw.get("message"), unbuilt),
         failures=raw.get("failures"),
         relation_name=raw.get("relation_name"),
+        unbuilt=unbuilt,
     )
 
 

@@ -18,6 +18,7 @@ from typing import Any, ClassVar
 
 from dbx_cd import html
 from dbx_cd.dbt.artifacts import NodeResult, RunResults, SourceFreshness, load_freshness
+from dbx_cd.dbt.batches import Causes, why
 from dbx_cd.dbt.carried_parse import CarriedParse, carried_parse, forget_untracked_parse
 from dbx_cd.dbt.outcome import FailedHook, InvocationOutcome, failed_hooks
 from dbx_cd.dbt.packages import needs_deps
@@ -33,6 +34,7 @@ from dbx_cd.relations import RelationName
 _log = logging.getLogger(__name__)
 
 _LISTING = ("--output", "json", "--output-keys", "unique_id")
+_CUT = "dbt ended before this was done"
 _MUST_SELECT = ("build", "run", "test", "seed", "snapshot")
 
 
@@ -293,6 +295,12 @@ def _record(command: str, target: str, outcome: DbtOutcome, seconds: float, file
             ok, errors = False, (*errors, str(exc))
     name = command_name(shlex.split(command))
     nodes = results.results if results is not None and results.command == name.split()[-1] else ()
+    nodes = tuple(_with_cause(node, outcome.batches.get(node.unique_id, {})) for node in nodes)
+    if nodes:
+        # An interrupted dbt writes its results before the queries that run are cancelled, and without their nodes.
+        done = {node.unique_id for node in nodes}
+        cut = {unique_id: name for unique_id, name in outcome.started.items() if unique_id not in done}
+        nodes += tuple(NodeResult(u, "error", 0.0, _CUT, relation_name=name) for u, name in cut.items())
     if name in _MUST_SELECT and ok and not nodes:
         ok = False
         errors = ("the selection matched no node: check `select` and `exclude` against `dbt ls`", *errors)
@@ -316,3 +324,8 @@ def _record(command: str, target: str, outcome: DbtOutcome, seconds: float, file
 
 def _first_line(message: str) -> str:
     return next(iter(message.strip().splitlines()), "dbt gave no reason")
+
+
+def _with_cause(node: NodeResult, causes: Causes) -> NodeResult:
+    """Artifacts do not say why a batch failed."""
+    return replace(node, message=f"{node.message}\n{why(node.unbuilt, causes)}") if node.unbuilt else node

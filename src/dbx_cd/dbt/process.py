@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -10,9 +11,26 @@ from pathlib import Path
 
 from dbx_cd.config import variables_set, warm_dbt_address
 from dbx_cd.errors import ConfigError
+from dbx_cd.import_path import without_current_directory
 from dbx_cd.warm.client import NotWarm, Process, WarmProcess
 
 _log = logging.getLogger(__name__)
+
+# Ctrl-C reaches every process of a terminal, and then `run_dbt` interrupts dbt as well. A second interrupt would end
+# dbt 1.11 while it cancels its queries, so it is ignored here, and in a fork by `dbx_cd.dbt.warm`.
+_COLD = """
+import signal
+
+def interrupted(*_):
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+signal.signal(signal.SIGINT, interrupted)
+
+from dbt.cli.main import cli
+
+cli()
+"""
 
 # The options of dbt-core 1.11 (`cli/params.py`) that dbt also reads from the environment and that change what is built,
 # of which nodes, from what, or what counts as built. The others are about its output, or run_dbt gives them itself.
@@ -52,15 +70,17 @@ def start_dbt(args: Sequence[str], *, cwd: Path, warm_parent: Path | None = None
         warm_parent: the address of a warm parent; that of this process's own environment when not given.
     """
     address = warm_parent or warm_dbt_address()
+    environment = without_current_directory(os.environ)
     if address is not None:
         try:
-            return WarmProcess.start(address, args, cwd=cwd)
+            return WarmProcess.start(address, args, cwd=cwd, environment=environment)
         except NotWarm as exc:
             _log.info("dbt starts cold: %s", exc)
     return subprocess.Popen(
         # -P: a file of the project must not take the place of a module that dbt imports
-        [sys.executable, "-P", "-c", "from dbt.cli.main import cli; cli()", *args],
+        [sys.executable, "-P", "-c", _COLD, *args],
         cwd=cwd,
+        env=environment,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -30,6 +30,8 @@ class DbtEvent:
     """The line a person would read."""
     data: Mapping[str, Any] = field(repr=False)
     """The event's own fields."""
+    thread: str = ""
+    """The thread of dbt that said it."""
 
     @classmethod
     def parse(cls, line: str) -> DbtEvent:
@@ -37,7 +39,9 @@ class DbtEvent:
         try:
             document = json.loads(line)
             info = document["info"]
-            return cls(info["name"], info["level"], info.get("msg") or "", document.get("data") or {})
+            name, level = info["name"], info["level"]
+            data = document.get("data") or {}
+            return cls(name, level, info.get("msg") or "", data, str(info.get("thread") or ""))
         except (ValueError, KeyError, TypeError):
             return cls("Output", "info", line.rstrip("\n"), {})
 

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import logging
 import signal
 import subprocess
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import IO
 
+from dbx_cd.dbt.batches import BatchCauses, Causes
 from dbx_cd.dbt.process import start_dbt
 from dbx_cd.dbt.progress import DbtEvent, DbtProgress
 from dbx_cd.warm.client import Process
 
+_log = logging.getLogger(__name__)
+
 # A release does not report usage to anybody, and a deploy must not wait for a host that cannot be reached.
 QUIET = ["--log-format", "json", "--no-use-colors", "--no-send-anonymous-usage-stats"]
 _STOP_SECONDS = 20
-# What dbt writes above the error that ended it: the first line is to say something.
-_HEADING = "Encountered an error:"
+_ENCOUNTERED = "Encountered an error:"
 
 
 @dataclass(frozen=True)
@@ -32,6 +40,10 @@ class DbtOutcome:
     """The nodes that `dbt ls` listed."""
     exit_code: int | None = None
     """The exit code, negative for the signal that ended it; None where it is not known."""
+    batches: Mapping[str, Causes] = field(default_factory=dict)
+    """Why batches of microbatch models failed, by the model's unique id."""
+    started: Mapping[str, str | None] = field(default_factory=dict)
+    """The relation of every node that began, by unique id; None for what makes no relation."""
 
 
 Runner = Callable[[list[str]], DbtOutcome]
@@ -48,33 +60,121 @@ def dbt_process(*, cwd: Path, title: str, warm_parent: Path | None = None) -> Ru
     return lambda args: _run_process(args, cwd=cwd, title=title, warm_parent=warm_parent)
 
 
+class OutcomeReader:
+    """Makes of dbt's events, taken one by one, how the invocation ended."""
+
+    def __init__(self) -> None:
+        self._errors: list[str] = []
+        self._listed: list[str] = []
+        self._output: list[str] = []
+        self._batches = BatchCauses()
+        self._started: dict[str, str | None] = {}
+
+    def take(self, event: DbtEvent) -> None:
+        """Take the next event."""
+        self._batches.take(event)
+        if event.starts_node:
+            info = event.data["node_info"]
+            relation = info.get("node_relation") or {}
+            self._started[str(info.get("unique_id"))] = relation.get("relation_name") or None
+        message = event.message.removeprefix(_ENCOUNTERED).strip("\n")
+        if event.name == "MainStackTrace":
+            # The lines of dbt's own code are in dbt.log; the last says what it was, such as KeyboardInterrupt.
+            message = "".join(message.splitlines()[-1:])
+        if event.level == "error" and message.strip() and message not in self._errors:
+            self._errors.append(message)
+        elif event.name in ("ListCmdOut", "PrintEvent"):
+            self._listed += _listed(event)
+        elif event.name == "Output":
+            self._output.append(event.message)
+
+    def outcome(self, code: int) -> DbtOutcome:
+        """How it ended, once the exit code is known."""
+        errors = self._output[-20:] if code != 0 and not self._errors else self._errors
+        if code < 0:
+            # What it wrote before is not why: a kill leaves nothing, and memory that ran out is the usual reason.
+            errors = [f"dbt was ended by the signal {signal.Signals(-code).name}", *errors]
+        return DbtOutcome(code == 0, tuple(errors), tuple(self._listed), code, self._batches.by_model, self._started)
+
+
 def _run_process(args: Sequence[str], *, cwd: Path, title: str, warm_parent: Path | None) -> DbtOutcome:
     """Run dbt, showing its events as they come; an interrupt lets dbt cancel its queries before it is killed."""
-    errors: list[str] = []
-    listed: list[str] = []
-    output: list[str] = []
+    reader = OutcomeReader()
     process = start_dbt(args, cwd=cwd, warm_parent=warm_parent)
     assert process.stdout is not None
-    try:
-        with DbtProgress(title) as progress:
-            for line in process.stdout:
-                event = DbtEvent.parse(line)
-                progress.take(event)
-                if event.level == "error":
-                    errors.append(event.message.removeprefix(_HEADING).strip())
-                elif event.name in ("ListCmdOut", "PrintEvent"):
-                    listed += _listed(event)
-                elif event.name == "Output":
-                    output.append(event.message)
-        code = process.wait()
-    except BaseException:
-        _stop(process)
-        raise
-    if code != 0 and not errors:
-        errors = output[-20:]
-    if code < 0:
-        errors.append(f"dbt was ended by {signal.Signals(-code).name}; the system ends what takes too much memory so")
-    return DbtOutcome(code == 0, tuple(filter(None, errors)), tuple(listed), code)
+    output = _Output(process.stdout)
+    with DbtProgress(title) as progress:
+
+        def take(line: str) -> None:
+            event = DbtEvent.parse(line)
+            progress.take(event)
+            reader.take(event)
+
+        try:
+            for line in output.lines():
+                take(line)
+            return reader.outcome(process.wait())
+        except BaseException:
+            _stop(process, output, take)
+            raise
+
+
+class _Output:
+    """What a process writes, read by a thread of its own: a process whose pipe is full stands still."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._read: SimpleQueue[str | None] = SimpleQueue()
+        threading.Thread(target=self._copy, args=(stream,), name="dbt-output", daemon=True).start()
+
+    def _copy(self, stream: IO[str]) -> None:
+        try:
+            for line in stream:
+                self._read.put(line)
+        finally:
+            self._read.put(None)
+
+    def lines(self, *, until: float | None = None) -> Iterator[str]:
+        """The lines that were not taken yet, to the end of the output or until a moment (monotonic seconds).
+
+        Raises:
+            TimeoutError: the output has not ended by then.
+        """
+        while True:
+            try:
+                line = self._read.get(timeout=None if until is None else max(0.0, until - time.monotonic()))
+            except Empty:
+                raise TimeoutError from None
+            if line is None:
+                self._read.put(None)  # it stays at its end for whoever asks again
+                return
+            yield line
+
+
+def _stop(process: Process, output: _Output, take: Callable[[str], None]) -> None:
+    """Interrupt dbt and wait until it has cancelled its queries and ended, or kill it.
+
+    What it says meanwhile is taken, since that names the queries. Another interrupt of this process does not shorten
+    the wait: a query that nobody cancelled goes on in the warehouse after dbt has ended.
+    """
+    deadline = time.monotonic() + _STOP_SECONDS
+    asked = False
+    while True:
+        try:
+            if not asked:
+                process.send_signal(signal.SIGINT)
+                asked = True
+            for line in output.lines(until=deadline):
+                with contextlib.suppress(Exception):  # what cannot be shown must not keep dbt from ending
+                    take(line)
+            process.wait(max(0.0, deadline - time.monotonic()))
+            return
+        except KeyboardInterrupt:
+            _log.warning("dbt is cancelling its queries; it has %.0f s for that", deadline - time.monotonic())
+        except (TimeoutError, subprocess.TimeoutExpired):
+            _log.warning("dbt was killed, %d s after the interrupt: its queries may still be running", _STOP_SECONDS)
+            process.kill()
+            process.wait()
+            return
 
 
 def _listed(event: DbtEvent) -> list[str]:
@@ -83,12 +183,3 @@ def _listed(event: DbtEvent) -> list[str]:
         return [json.loads(event.message)["unique_id"]]
     except (ValueError, KeyError, TypeError):
         return []
-
-
-def _stop(process: Process) -> None:
-    process.send_signal(signal.SIGINT)
-    try:
-        process.wait(_STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()

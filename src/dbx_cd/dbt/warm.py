@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import signal
 from collections.abc import Sequence
+from typing import NoReturn
 
 # The records whose JSON schema dbt asks for in nearly every parse (measured), most of them for every model.
 _VALIDATED = {
@@ -58,7 +60,14 @@ def run(argv: Sequence[str]) -> None:  # noqa: ARG001
     """Run one invocation; `sys.argv` has the arguments too, and dbt takes them from there."""
     from dbt.cli.main import cli
 
+    signal.signal(signal.SIGINT, _interrupted)
     cli()
+
+
+def _interrupted(*_: object) -> NoReturn:
+    """Let dbt cancel its queries; a second interrupt would end it before it has."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 def _compile() -> None:

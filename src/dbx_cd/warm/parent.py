@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
+from dbx_cd.import_path import without_current_directory
+
 _END_SECONDS = 10.0
 
 
@@ -31,7 +33,7 @@ class WarmParent:
 
     def __init__(self, module: str, *, environment: Mapping[str, str] | None = None, log: Path | None = None) -> None:
         self._module = module
-        self._environment = dict(os.environ if environment is None else environment)
+        self._environment = without_current_directory(os.environ if environment is None else environment)
         self._log = log
 
     def start(self) -> Self:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO
 
 import dbx_cd
+from dbx_cd.import_path import without_current_directory
 from dbx_cd.local.notebooks.process import NotebookOrder, NotebookResult
 from dbx_cd.warm.client import NotWarm, Process, WarmProcess
 
@@ -200,7 +201,7 @@ class TaskProcess:
 
 def child_environment(*, host: str, token: str, extra: Mapping[str, str]) -> dict[str, str]:
     """The environment of a task: the run's identity, and nothing of the identity that started the workspace."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("DATABRICKS_")}
+    inherited = {n: v for n, v in without_current_directory(os.environ).items() if not n.startswith("DATABRICKS_")}
     package_root = str(Path(dbx_cd.__file__).parents[1])
     paths = [package_root, *filter(None, [inherited.get("PYTHONPATH")])]
     return {

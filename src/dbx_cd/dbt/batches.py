@@ -1,0 +1,75 @@
+"""Which batches of a microbatch model were not built, and why.
+
+dbt 1.11 writes the batches into `run_results.json`, as pairs of start and end, and says "PARTIAL SUCCESS (2/3)" or
+"ERROR" of the model. Why a batch failed is in its events alone: in the same thread, between the start of the batch and
+its result (dbt-core 1.11, `task/run.py`; recorded in `tests/fixtures/dbt`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from dbx_cd.dbt.progress import DbtEvent
+
+_NAMED = re.compile(r"batch (\S+) of ")
+_WORKER = "Exception on worker thread. "
+_SHOWN = 3
+_NO_CAUSE = "dbt's events do not say why; dbt.log does"
+
+Causes = Mapping[str, str]
+"""Why batches of one model failed, by how dbt's events call them: `2026-01-02`, `2026-01`, `2026-01-02T16`."""
+
+
+def unbuilt_batches(result: Mapping[str, Any]) -> tuple[str, ...]:
+    """The batches that failed or were not run, of one result of `run_results.json`.
+
+    Returns:
+        Each as `2026-01-02 to 2026-01-03`: the moments that `--event-time-start` and `--event-time-end` take.
+    """
+    batches = (result.get("batch_results") or {}).get("failed") or ()
+    return tuple(f"{_moment(start)} to {_moment(end)}" for start, end in batches)
+
+
+def naming(message: str | None, batches: Sequence[str]) -> str | None:
+    """What dbt said of a model, with the batches that were not built."""
+    if not batches:
+        return message
+    more = f" and {len(batches) - _SHOWN} more" if len(batches) > _SHOWN else ""
+    return f"{message}; not built: {', '.join(batches[:_SHOWN])}{more}"
+
+
+def why(batches: Sequence[str], causes: Causes) -> str:
+    """Why the first of these batches were not built, a paragraph each."""
+    known = {batch: cause for batch in batches for label, cause in causes.items() if batch.startswith(label)}
+    return "\n".join(f"batch {batch}: {known[batch]}" for batch in list(known)[:_SHOWN]) or _NO_CAUSE
+
+
+class BatchCauses:
+    """Collects from dbt's events why batches failed.
+
+    Attributes:
+        by_model: the causes, by the unique id of the model.
+    """
+
+    def __init__(self) -> None:
+        self.by_model: dict[str, dict[str, str]] = {}
+        self._running: dict[str, str] = {}
+
+    def take(self, event: DbtEvent) -> None:
+        """Take the next event."""
+        if event.name == "LogStartBatch":
+            found = _NAMED.match(str(event.data.get("description")))
+            self._running[event.thread] = found[1] if found else ""
+        elif event.name == "LogBatchResult":
+            self._running.pop(event.thread, None)
+        elif event.name == "GenericExceptionOnRun" and self._running.get(event.thread):
+            cause = str(event.data.get("exc") or event.message).removeprefix(_WORKER).strip()
+            model = str(event.data.get("unique_id"))
+            self.by_model.setdefault(model, {})[self._running[event.thread]] = cause
+
+
+def _moment(text: str) -> str:
+    """Without the zone, which is always UTC, and without the time of midnight."""
+    return text.removesuffix("+00:00").removesuffix("T00:00:00")

@@ -1,0 +1,69 @@
+"""dbt as it was: a `Runner` that leaves what dbt left in a recorded invocation, and ends as it ended.
+
+The recordings are in `tests/fixtures/dbt/recorded`, a folder each: `call.json` (words and exit code), `events.jsonl`
+(standard output) and the artifacts. `python -m recorded_dbt.make` writes them anew.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+from dbx_cd import DbtOutcome
+from dbx_cd.dbt.progress import DbtEvent
+from dbx_cd.dbt.runner import OutcomeReader
+from recorded_dbt.scenarios import SCENARIOS
+
+FIXTURES = Path(__file__).resolve().parents[1] / "fixtures" / "dbt"
+RECORDED = FIXTURES / "recorded"
+PROJECTS = FIXTURES / "projects"
+
+
+class RecordedDbt:
+    """A `Runner`: every call leaves the files of one recorded invocation where its arguments say, and ends as that did.
+
+    Args:
+        scenario: a name of `SCENARIOS`.
+
+    Attributes:
+        calls: the arguments of every call.
+        project: the dbt project of the recording, which `run_dbt(project_dir=)` takes.
+        folder: what was recorded.
+    """
+
+    def __init__(self, scenario: str) -> None:
+        self.folder = RECORDED / scenario
+        self.project = PROJECTS / SCENARIOS[scenario].project
+        self.calls: list[list[str]] = []
+
+    def __call__(self, args: list[str]) -> DbtOutcome:
+        self.calls.append(args)
+        call = json.loads((self.folder / "call.json").read_text(encoding="utf-8"))
+        words = [word for word in call["command"] if not word.startswith("-")]
+        if args[0] != words[0]:
+            raise AssertionError(f"{self.folder.name} is a recording of dbt {words[0]}, not of dbt {args[0]}")
+        if "--target-path" in args:
+            target = Path(args[args.index("--target-path") + 1])
+            target.mkdir(parents=True, exist_ok=True)
+            for artifact in self.artifacts:
+                shutil.copyfile(artifact, target / artifact.name)
+        reader = OutcomeReader()
+        for line in self.lines:
+            reader.take(DbtEvent.parse(line))
+        return reader.outcome(call["exit_code"])
+
+    @property
+    def lines(self) -> list[str]:
+        """What dbt wrote to standard output and standard error."""
+        return (self.folder / "events.jsonl").read_text(encoding="utf-8").splitlines()
+
+    @property
+    def artifacts(self) -> list[Path]:
+        """The artifacts that dbt left."""
+        return sorted(p for p in self.folder.iterdir() if p.name not in ("call.json", "events.jsonl"))
+
+
+def recorded_dbt(scenario: str) -> RecordedDbt:
+    """dbt as it was in a scenario, for `run_dbt(runner=)`."""
+    return RecordedDbt(scenario)

@@ -1,0 +1,196 @@
+"""Records what dbt leaves: `PYTHONPATH=src:tests python -m recorded_dbt.make [SCENARIO ...]`, or `make dbt-fixtures`.
+
+dbt itself runs, with its adapter, on the embedded workspace. What is kept is what it wrote, but for what differs from
+one run to the next: ids, moments, durations and places get one value each, so that a second run changes a recording
+only where dbt behaves otherwise. Of manifests the macros of dbt and its adapter are left out, for size.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from dbx_cd.dbt.process import start_dbt
+from dbx_cd.dbt.progress import DbtEvent
+from dbx_cd.dbt.project import ARTIFACT_NAMES, LocalProject
+from dbx_cd.dbt.runner import QUIET
+from dbx_cd.dbt.warm_parent import warm_dbt
+from dbx_cd.local.workspace import EmbeddedWorkspace
+from dbx_cd.sql_endpoint.profile import connection_block, with_connection
+from recorded_dbt import FIXTURES, PROJECTS, RECORDED
+from recorded_dbt.scenarios import SCENARIOS, Scenario
+
+SCHEMA = "recorded"
+CATALOGS = ("stg", "prod")
+MOMENT = datetime(2026, 1, 1, 12)
+"""What every moment becomes, but for the times of sources, which keep their distance from it."""
+_ID = "00000000-0000-0000-0000-000000000000"
+_KEPT = tuple(name for name in ARTIFACT_NAMES if name.endswith(".json"))
+_LEFT_OUT = ("macros", "docs", "parent_map", "child_map", "group_map", "selectors", "disabled")
+_GIVEN_BY_DBT = ("dbt", "dbt_spark", "dbt_databricks")
+_MOMENTS = frozenset({"ts", "created_at", "generated_at", "started_at", "completed_at", "compiled_at", "run_started_at",
+                      "invocation_started_at", "node_started_at", "node_finished_at", "snapshotted_at"})  # fmt: skip
+_DURATIONS = frozenset({"execution_time", "execution", "elapsed", "elapsed_time"})
+_SECONDS = re.compile(r"(in |and |\()\d+\.\d+( ?s)")
+_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+
+
+def record(workspace: EmbeddedWorkspace, names: Sequence[str], *, into: Path) -> None:
+    """Run scenarios and write a folder for each.
+
+    Args:
+        workspace: has the catalogs of `CATALOGS`.
+        names: which of `SCENARIOS`.
+        into: the folder of the folders; one that is there is replaced.
+    """
+    with tempfile.TemporaryDirectory(prefix="recorded-") as folder, _dbt_reaches(workspace, Path(folder)) as profiles:
+        for name in names:
+            for schema in (SCHEMA, f"{SCHEMA}_finance"):
+                workspace.spark.sql(f"DROP SCHEMA IF EXISTS stg.{schema} CASCADE")
+            places = {str(workspace.state_dir): "/workspace"}
+            _record(name, SCENARIOS[name], work=Path(folder) / name, profiles=profiles, into=into / name, places=places)
+
+
+@contextmanager
+def _dbt_reaches(workspace: EmbeddedWorkspace, folder: Path) -> Iterator[tuple[Path, Path | None]]:
+    """The folder of a profile that leads to the workspace, and a warm parent."""
+    with_connection(FIXTURES, connection_block(workspace.endpoint), out_dir=folder)
+    before = dict(os.environ)
+    os.environ.update(workspace.endpoint.client_environment())
+    try:
+        with warm_dbt() as parent:
+            yield folder, parent
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def _record(
+    name: str,
+    scenario: Scenario,
+    *,
+    work: Path,
+    profiles: tuple[Path, Path | None],
+    into: Path,
+    places: Mapping[str, str],
+) -> None:
+    folder, parent = profiles
+    project = LocalProject.prepare(PROJECTS / scenario.project, work=work, profiles_dir=folder)
+    for command in scenario.before:
+        code, lines = _run(project, command, parent=parent)
+        if code != 0:
+            raise SystemExit(f"{name}: dbt {' '.join(command)} failed:\n" + "\n".join(lines))
+    shutil.rmtree(project.target_path, ignore_errors=True)
+    code, lines = _run(project, scenario.command, parent=parent, ended_by=scenario.ended_by)
+    shutil.rmtree(into, ignore_errors=True)
+    into.mkdir(parents=True)
+    inside = {str(project.dir): "/project", str(project.target_path): "/target", str(work): "/work"}
+    python = {sys.prefix: "/venv", str(Path(sys.prefix).resolve()): "/venv", sys.base_prefix: "/python"}
+    write = _Writer(into, {**inside, **places, **python})
+    write.json("call.json", {"command": scenario.command, "exit_code": code})
+    write.lines("events.jsonl", lines)
+    for artifact in _KEPT:
+        if (project.target_path / artifact).is_file():
+            write.json(artifact, json.loads((project.target_path / artifact).read_text(encoding="utf-8")))
+
+
+def _run(
+    project: LocalProject, command: Sequence[str], *, parent: Path | None, ended_by: str = ""
+) -> tuple[int, list[str]]:
+    """Run dbt as `run_dbt` does; the exit code, and the lines of its output."""
+    words = list(command)
+    flags = project.flags("stg", paths=words[0] != "deps")
+    if "--target" in words:
+        at = flags.index("--target")
+        del flags[at : at + 2]
+    process = start_dbt([*words, *flags, *QUIET], cwd=project.dir, warm_parent=parent)
+    assert process.stdout is not None
+    lines = []
+    for line in process.stdout:
+        lines.append(line.rstrip("\n"))
+        event = DbtEvent.parse(line)
+        if ended_by and event.starts_node and event.node == "order_totals":
+            process.send_signal(getattr(signal, ended_by))
+    return process.wait(), lines
+
+
+class _Writer:
+    """Writes files without what differs between any two invocations."""
+
+    def __init__(self, folder: Path, places: dict[str, str]) -> None:
+        self._folder = folder
+        self._places = places
+
+    def lines(self, name: str, lines: Sequence[str]) -> None:
+        """Write lines, each an event or other text."""
+        plain = []
+        for line in lines:
+            try:
+                plain.append(json.dumps(self._plain(json.loads(line)), ensure_ascii=False, sort_keys=True))
+            except ValueError:
+                plain.append(self._text(line))
+        (self._folder / name).write_text("".join(f"{line}\n" for line in plain), encoding="utf-8")
+
+    def json(self, name: str, document: Any) -> None:
+        """Write a document; the moments of `sources.json` keep their distances."""
+        if name == "manifest.json":
+            document = {key: value for key, value in document.items() if key not in _LEFT_OUT} | {
+                "macros": {
+                    key: value
+                    for key, value in document.get("macros", {}).items()
+                    if value["package_name"] not in _GIVEN_BY_DBT
+                }
+            }
+        for result in document.get("results", ()):
+            if result.get("max_loaded_at"):
+                age = timedelta(seconds=round(result["max_loaded_at_time_ago_in_s"]))
+                result["max_loaded_at_time_ago_in_s"] = age.total_seconds()
+                result["max_loaded_at"] = f"{(MOMENT - age).isoformat()}Z"
+        text = json.dumps(self._plain(document), indent=1, ensure_ascii=False)
+        (self._folder / name).write_text(text + "\n", encoding="utf-8")
+
+    def _plain(self, value: Any, key: str = "") -> Any:
+        if isinstance(value, dict):
+            return {name: self._plain(inner, name) for name, inner in value.items()}
+        if isinstance(value, list):
+            return [self._plain(inner, key) for inner in value]
+        if key in _MOMENTS and value:
+            return MOMENT.timestamp() if isinstance(value, float) else f"{MOMENT.isoformat()}.000000Z"
+        if key in _DURATIONS and isinstance(value, int | float):
+            return 0.5
+        if key in ("pid", "thread", "thread_id") and value:
+            return 1 if isinstance(value, int) else "Thread-1"
+        return self._text(value) if isinstance(value, str) else value
+
+    def _text(self, text: str) -> str:
+        for place, name in self._places.items():
+            text = text.replace(place, name)
+        return _UUID.sub(_ID, _SECONDS.sub(r"\g<1>0.50\2", text))
+
+
+def main(names: Sequence[str], *, say: Callable[[str], object] = print) -> int:
+    """Record the scenarios of these names, or all."""
+    unknown = sorted(set(names) - SCENARIOS.keys())
+    if unknown:
+        say(f"no scenario {', '.join(unknown)}; there are {', '.join(SCENARIOS)}")
+        return 2
+    with (
+        tempfile.TemporaryDirectory(prefix="recorded-") as state,
+        EmbeddedWorkspace(state, catalogs=CATALOGS) as workspace,
+    ):
+        record(workspace, names or list(SCENARIOS), into=RECORDED)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,84 @@
+"""The dbt invocations whose files and events are kept as fixtures.
+
+Each is made by dbt itself on the embedded workspace, from a project in `tests/fixtures/dbt/projects`.
+`recorded_dbt.make` runs them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One dbt invocation, in a schema that is empty but for what `before` made."""
+
+    project: str
+    """The folder of the project."""
+    command: tuple[str, ...]
+    """dbt's words and flags, without those that every invocation gets."""
+    before: tuple[tuple[str, ...], ...] = ()
+    """Invocations that come first and are not kept."""
+    ended_by: str = ""
+    """The signal that dbt gets when the model `order_totals` runs, such as `SIGKILL`; "" when it ends by itself."""
+
+
+def _vars(**given: str) -> tuple[str, ...]:
+    return ("--vars", json.dumps(given))
+
+
+_SLOW = ("build", "--select", "orders", "order_totals", *_vars(fault="slow"))
+_LANDED = (("run-operation", "land"),)
+_THREE_DAYS = ("--event-time-start", "2026-01-01", "--event-time-end", "2026-01-04")
+
+
+def _fresh(selected: str) -> Scenario:
+    return Scenario("freshness", ("source", "freshness", "--select", selected), _LANDED)
+
+
+SCENARIOS: Mapping[str, Scenario] = {
+    "build": Scenario("plain", ("build",)),
+    "build_nothing_selected": Scenario("plain", ("build", "--select", "tag:nothing")),
+    "build_node_failed": Scenario("plain", ("build", *_vars(fault="column"))),
+    "build_test_failed": Scenario("plain", ("build", *_vars(fault="duplicates"))),
+    "build_test_warned": Scenario("plain", ("build", *_vars(fault="warning"))),
+    "build_not_compiled": Scenario("plain", ("build", *_vars(fault="macro"))),
+    "build_unknown_target": Scenario("plain", ("build", "--target", "nowhere")),
+    "build_fail_fast": Scenario("plain", ("build", "--fail-fast", *_vars(fault="column"))),
+    "build_interrupted": Scenario("plain", _SLOW, ended_by="SIGINT"),
+    "build_killed": Scenario("plain", _SLOW, ended_by="SIGKILL"),
+    "ls": Scenario("plain", ("ls", "--output", "json", "--output-keys", "unique_id")),
+    "docs": Scenario("plain", ("docs", "generate"), (("build",),)),
+    "hooks": Scenario("hooks", ("build",)),
+    "hooks_start_failed": Scenario("hooks", ("build", *_vars(fault="start"))),
+    "hooks_end_failed": Scenario("hooks", ("build", *_vars(fault="end"))),
+    "hooks_start_macro_failed": Scenario("hooks", ("build", *_vars(fault="macro of start"))),
+    "hooks_end_macro_failed": Scenario("hooks", ("build", *_vars(fault="macro of end"))),
+    "hooks_of_model_failed": Scenario("hooks", ("build", *_vars(fault="post_hook"))),
+    "freshness": Scenario("freshness", ("source", "freshness"), _LANDED),
+    "freshness_fresh": _fresh("source:landing.fresh"),
+    "freshness_warned": _fresh("source:landing.late"),
+    "freshness_missing_table": _fresh("source:landing.missing"),
+    "freshness_wrong_field": _fresh("source:landing.wrong_field"),
+    "freshness_empty_table": _fresh("source:landing.empty"),
+    "freshness_from_catalog": _fresh("source:catalog"),
+    "freshness_nothing_selected": _fresh("tag:nothing"),
+    "microbatch": Scenario("microbatch", ("build", *_THREE_DAYS)),
+    "microbatch_first_failed": Scenario("microbatch", ("build", *_THREE_DAYS, *_vars(fault="first"))),
+    "microbatch_middle_failed": Scenario("microbatch", ("build", *_THREE_DAYS, *_vars(fault="middle"))),
+    "microbatch_later_failed": Scenario(
+        "microbatch", ("build", *_THREE_DAYS, *_vars(fault="middle")), (("build", *_THREE_DAYS),)
+    ),
+    "microbatch_all_failed": Scenario(
+        "microbatch", ("build", *_THREE_DAYS, *_vars(fault="all")), (("build", *_THREE_DAYS),)
+    ),
+    "versions": Scenario("versions", ("build",)),
+    "two_packages": Scenario("two_packages", ("build",), (("deps",),)),
+    "deps": Scenario("two_packages", ("deps",)),
+    "deps_local_missing": Scenario("missing_package", ("deps",)),
+    "deps_git_missing": Scenario("unreachable_package", ("deps",)),
+    "deps_hub_unreachable": Scenario("hub_package", ("deps",)),
+    "build_without_deps": Scenario("two_packages", ("build",)),
+}
