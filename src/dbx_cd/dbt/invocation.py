@@ -20,9 +20,9 @@ from dbx_cd import html
 from dbx_cd.dbt.artifacts import NodeResult, RunResults, SourceFreshness, load_freshness
 from dbx_cd.dbt.batches import Causes, why
 from dbx_cd.dbt.carried_parse import CarriedParse, carried_parse, forget_untracked_parse
-from dbx_cd.dbt.outcome import FailedHook, InvocationOutcome, failed_hooks
+from dbx_cd.dbt.outcome import FailedHook, InvocationOutcome, failed_hooks, naming_hook
 from dbx_cd.dbt.packages import needs_deps
-from dbx_cd.dbt.project import ARTIFACT_NAMES, LocalProject
+from dbx_cd.dbt.project import ARTIFACT_NAMES, LOG_NAME, LocalProject
 from dbx_cd.dbt.runner import QUIET, DbtOutcome, Runner, dbt_process
 from dbx_cd.dbt.selection import Selection, WithParents, check_command, command_name
 from dbx_cd.errors import ArtifactError, DbtFailed
@@ -293,6 +293,8 @@ def _record(command: str, target: str, outcome: DbtOutcome, seconds: float, file
         except ArtifactError as exc:
             # A dbt that was killed may leave half a file; the failure is reported as dbt's, with what is known of it.
             ok, errors = False, (*errors, str(exc))
+    if not ok and (results is None or results.ok):
+        errors = naming_hook(errors, files / LOG_NAME)
     name = command_name(shlex.split(command))
     nodes = results.results if results is not None and results.command == name.split()[-1] else ()
     nodes = tuple(_with_cause(node, outcome.batches.get(node.unique_id, {})) for node in nodes)

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
 from dbx_cd.dbt.artifacts import NodeResult, read_json
+from dbx_cd.dbt.progress import DbtEvent
 from dbx_cd.errors import ArtifactError, DbxCdError
 from dbx_cd.records import Record
 
@@ -82,6 +83,40 @@ class InvocationOutcome(Record):
             raise
         except DbxCdError as exc:
             raise ArtifactError(exc.what, where=path, next_step=exc.next_step) from exc
+
+
+def naming_hook(errors: Sequence[str], log: Path) -> tuple[str, ...]:
+    """The errors of a failed invocation, the last one with the hook that was at work, where dbt says so nowhere else.
+
+    Where a query of a hook's macro fails, dbt names neither the hook nor its file: "Database Error", and the results
+    hold successes alone. Its debug log has the node of every query (dbt-databricks 1.12, `connections.py`; recorded).
+
+    Args:
+        errors: the messages of its error events.
+        log: dbt's own log, `dbt.log`.
+    """
+    if not errors or any(_HOOK_IN_MESSAGE.search(message) for message in errors):
+        return tuple(errors)
+    hook = _hook_at_work(log)
+    head, _, rest = errors[-1].partition("\n")
+    return tuple(errors) if hook is None else (*errors[:-1], f"{head} in operation {hook}\n{rest}".rstrip())
+
+
+def _hook_at_work(log: Path) -> str | None:
+    """The hook that had begun and not ended when dbt gave up."""
+    at_work: str | None = None
+    try:
+        with log.open(encoding="utf-8", errors="replace") as lines:
+            for event in map(DbtEvent.parse, lines):
+                node = str((event.data.get("node_info") or {}).get("unique_id") or "")
+                if event.name == "MainEncounteredError":
+                    return at_work
+                if node:
+                    ended = event.name == "LogHookEndLine" or not node.startswith(f"{_HOOK_TYPE}.")
+                    at_work = None if ended else node.rpartition(".")[2]
+    except OSError:
+        pass
+    return None
 
 
 def failed_hooks(nodes: Iterable[NodeResult], errors: Iterable[str]) -> tuple[FailedHook, ...]:

@@ -12,6 +12,8 @@ from dbx_cd.errors import ConfigError
 ARTIFACT_NAMES = (
     "manifest.json", "run_results.json", "sources.json", "catalog.json", "index.html", "static_index.html",
 )  # fmt: skip
+LOG_NAME = "dbt.log"
+"""dbt's own log, collected with the artifacts."""
 COPY = "project"
 """The folder of the copy, below the work folder."""
 GENERATED = frozenset({"target", "logs", ".venv", "node_modules"})
@@ -92,7 +94,7 @@ class LocalProject:
 
     def collect_artifacts(self) -> None:
         """Copy the artifacts, and only them, out of dbt's target folder; the log goes with them."""
-        for source in (*(self.target_path / name for name in ARTIFACT_NAMES), self.work / "logs" / "dbt.log"):
+        for source in (*(self.target_path / name for name in ARTIFACT_NAMES), self.work / "logs" / LOG_NAME):
             if source.is_file():
                 shutil.copyfile(source, self.files / source.name)
 

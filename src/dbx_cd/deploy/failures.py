@@ -8,11 +8,10 @@ from contextlib import contextmanager
 
 from dbx_cd.dbt.invocation import DbtRun
 from dbx_cd.dbt.outcome import OUTCOME_NAME
+from dbx_cd.dbt.project import LOG_NAME
 from dbx_cd.errors import DbtFailed, DbxCdError, what_failed
 from dbx_cd.release.context import Cd
 from dbx_cd.release.events import Built, Release
-
-_LOG_NAME = "dbt.log"
 
 _log = logging.getLogger(__name__)
 
@@ -37,7 +36,7 @@ def keeping_log(cd: Cd, release: Release) -> Iterator[None]:
         prefix = f"{run.command.split()[0]}-{run.target}"
         kept = [
             cd.store.attach(release.id, f"{prefix}-{name}", (run.files_dir / name).read_bytes())
-            for name in (OUTCOME_NAME, _LOG_NAME)
+            for name in (OUTCOME_NAME, LOG_NAME)
             if (run.files_dir / name).is_file()
         ]
         if not kept:
