@@ -6,6 +6,7 @@ The recordings are in `tests/fixtures/dbt/recorded`, a folder each: `call.json` 
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
 from pathlib import Path
@@ -28,21 +29,26 @@ class RecordedDbt:
 
     Attributes:
         calls: the arguments of every call.
+        exit_code: dbt's.
         project: the dbt project of the recording, which `run_dbt(project_dir=)` takes.
+        words: dbt's command, such as `source freshness`.
         folder: what was recorded.
+        lines: what dbt wrote to standard output and standard error.
     """
 
     def __init__(self, scenario: str) -> None:
         self.folder = RECORDED / scenario
         self.project = PROJECTS / SCENARIOS[scenario].project
         self.calls: list[list[str]] = []
+        call = json.loads((self.folder / "call.json").read_text(encoding="utf-8"))
+        self.words = " ".join(itertools.takewhile(lambda word: not word.startswith("-"), call["command"]))
+        self.exit_code = int(call["exit_code"])
+        self.lines = (self.folder / "events.jsonl").read_text(encoding="utf-8").splitlines()
 
     def __call__(self, args: list[str]) -> DbtOutcome:
         self.calls.append(args)
-        call = json.loads((self.folder / "call.json").read_text(encoding="utf-8"))
-        words = [word for word in call["command"] if not word.startswith("-")]
-        if args[0] != words[0]:
-            raise AssertionError(f"{self.folder.name} is a recording of dbt {words[0]}, not of dbt {args[0]}")
+        if args[: len(self.words.split())] != self.words.split():
+            raise AssertionError(f"{self.folder.name} is a recording of dbt {self.words}, not of dbt {args[0]}")
         if "--target-path" in args:
             target = Path(args[args.index("--target-path") + 1])
             target.mkdir(parents=True, exist_ok=True)
@@ -51,12 +57,7 @@ class RecordedDbt:
         reader = OutcomeReader()
         for line in self.lines:
             reader.take(DbtEvent.parse(line))
-        return reader.outcome(call["exit_code"])
-
-    @property
-    def lines(self) -> list[str]:
-        """What dbt wrote to standard output and standard error."""
-        return (self.folder / "events.jsonl").read_text(encoding="utf-8").splitlines()
+        return reader.outcome(self.exit_code)
 
     @property
     def artifacts(self) -> list[Path]:

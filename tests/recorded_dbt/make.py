@@ -42,6 +42,8 @@ _MOMENTS = frozenset({"ts", "created_at", "generated_at", "started_at", "complet
                       "invocation_started_at", "node_started_at", "node_finished_at", "snapshotted_at"})  # fmt: skip
 _DURATIONS = frozenset({"execution_time", "execution", "elapsed", "elapsed_time"})
 _SECONDS = re.compile(r"(in |and |\()\d+\.\d+( ?s)")
+_EXPRESSION = re.compile(r"#\d+L?")
+_OBJECT = re.compile(r"@[0-9a-f]{5,8}\b")
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
@@ -153,9 +155,7 @@ class _Writer:
             }
         for result in document.get("results", ()):
             if result.get("max_loaded_at"):
-                age = timedelta(seconds=round(result["max_loaded_at_time_ago_in_s"]))
-                result["max_loaded_at_time_ago_in_s"] = age.total_seconds()
-                result["max_loaded_at"] = f"{(MOMENT - age).isoformat()}Z"
+                result |= _at_moment(result["max_loaded_at"], result["max_loaded_at_time_ago_in_s"])
         text = json.dumps(self._plain(document), indent=1, ensure_ascii=False)
         (self._folder / name).write_text(text + "\n", encoding="utf-8")
 
@@ -175,7 +175,16 @@ class _Writer:
     def _text(self, text: str) -> str:
         for place, name in self._places.items():
             text = text.replace(place, name)
+        text = _OBJECT.sub("@1", _EXPRESSION.sub("#1", text))
         return _UUID.sub(_ID, _SECONDS.sub(r"\g<1>0.50\2", text))
+
+
+def _at_moment(loaded_at: str, age: float) -> dict[str, Any]:
+    """When a source was loaded, moved so that it keeps its age; the year 1, which dbt writes for none, stays."""
+    if loaded_at.startswith("0001"):
+        return {"max_loaded_at_time_ago_in_s": (MOMENT - datetime(1, 1, 1)).total_seconds()}
+    moved = MOMENT - timedelta(seconds=round(age))
+    return {"max_loaded_at": f"{moved.isoformat()}Z", "max_loaded_at_time_ago_in_s": float(round(age))}
 
 
 def main(names: Sequence[str], *, say: Callable[[str], object] = print) -> int:
