@@ -1,4 +1,4 @@
-"""Records what dbt leaves: `PYTHONPATH=src:tests python -m recorded_dbt.make [SCENARIO ...]`, or `make dbt-fixtures`.
+"""Records what dbt leaves: `make dbt-fixtures`, or `PYTHONPATH=src:tests python -m recorded_dbt.make SCENARIO`.
 
 dbt itself runs, with its adapter, on the embedded workspace. What is kept is what it wrote, but for what differs from
 one run to the next: ids, moments, durations and places get one value each, so that a second run changes a recording
@@ -20,6 +20,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import dbx_cd
 from dbx_cd.dbt.process import start_dbt
 from dbx_cd.dbt.progress import DbtEvent
 from dbx_cd.dbt.project import ARTIFACT_NAMES, LocalProject
@@ -59,8 +60,9 @@ def record(workspace: EmbeddedWorkspace, names: Sequence[str], *, into: Path) ->
         for name in names:
             for schema in (SCHEMA, f"{SCHEMA}_finance"):
                 workspace.spark.sql(f"DROP SCHEMA IF EXISTS stg.{schema} CASCADE")
-            places = {str(workspace.state_dir): "/workspace"}
+            places = {str(workspace.state_dir): "/workspace", folder: "/profiles"}
             _record(name, SCENARIOS[name], work=Path(folder) / name, profiles=profiles, into=into / name, places=places)
+            workspace.spark.sparkContext.cancelAllJobs()  # a dbt that was killed leaves its query to the warehouse
 
 
 @contextmanager
@@ -93,12 +95,16 @@ def _record(
         if code != 0:
             raise SystemExit(f"{name}: dbt {' '.join(command)} failed:\n" + "\n".join(lines))
     shutil.rmtree(project.target_path, ignore_errors=True)
+    os.environ.update(scenario.environment)
     code, lines = _run(project, scenario.command, parent=parent, ended_by=scenario.ended_by)
+    for variable in scenario.environment:
+        del os.environ[variable]
     shutil.rmtree(into, ignore_errors=True)
     into.mkdir(parents=True)
     inside = {str(project.dir): "/project", str(project.target_path): "/target", str(work): "/work"}
     python = {sys.prefix: "/venv", str(Path(sys.prefix).resolve()): "/venv", sys.base_prefix: "/python"}
-    write = _Writer(into, {**inside, **places, **python})
+    sources = {str(Path(dbx_cd.__file__).parents[1]): "/src"}
+    write = _Writer(into, {**inside, **places, **python, **sources})
     write.json("call.json", {"command": scenario.command, "exit_code": code})
     write.lines("events.jsonl", lines)
     for artifact in _KEPT:
@@ -165,7 +171,7 @@ class _Writer:
         if isinstance(value, list):
             return [self._plain(inner, key) for inner in value]
         if key in _MOMENTS and value:
-            return MOMENT.timestamp() if isinstance(value, float) else f"{MOMENT.isoformat()}.000000Z"
+            return MOMENT.timestamp() if isinstance(value, float) else _written_alike(value, MOMENT)
         if key in _DURATIONS and isinstance(value, int | float):
             return 0.5
         if key in ("pid", "thread", "thread_id") and value:
@@ -179,12 +185,19 @@ class _Writer:
         return _UUID.sub(_ID, _SECONDS.sub(r"\g<1>0.50\2", text))
 
 
+def _written_alike(text: str, moment: datetime) -> str:
+    """A moment as dbt wrote another: with or without a zone, and with as many digits."""
+    found = re.fullmatch(r"[^T]+T[\d:]+(\.\d+)?(.*)", text)
+    assert found, text
+    return f"{moment.isoformat()}{'.000000' if found[1] else ''}{found[2]}"
+
+
 def _at_moment(loaded_at: str, age: float) -> dict[str, Any]:
     """When a source was loaded, moved so that it keeps its age; the year 1, which dbt writes for none, stays."""
     if loaded_at.startswith("0001"):
         return {"max_loaded_at_time_ago_in_s": (MOMENT - datetime(1, 1, 1)).total_seconds()}
     moved = MOMENT - timedelta(seconds=round(age))
-    return {"max_loaded_at": f"{moved.isoformat()}Z", "max_loaded_at_time_ago_in_s": float(round(age))}
+    return {"max_loaded_at": _written_alike(loaded_at, moved), "max_loaded_at_time_ago_in_s": float(round(age))}
 
 
 def main(names: Sequence[str], *, say: Callable[[str], object] = print) -> int:
