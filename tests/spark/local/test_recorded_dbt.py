@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,18 +11,16 @@ import pytest
 
 from dbx_cd.local.workspace import EmbeddedWorkspace
 from recorded_dbt import RECORDED
-from recorded_dbt.make import record
+from recorded_dbt.make import Recorder
 from recorded_dbt.scenarios import SCENARIOS
 
 pytestmark = pytest.mark.deep
 
 
 @pytest.fixture(scope="module")
-def again(workspace: EmbeddedWorkspace, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder with all scenarios, recorded now."""
-    folder = tmp_path_factory.mktemp("recorded")
-    record(workspace, list(SCENARIOS), into=folder)
-    return folder
+def recorder(workspace: EmbeddedWorkspace) -> Iterator[Recorder]:
+    with Recorder.on(workspace) as recorder:
+        yield recorder
 
 
 def shape(value: Any, *, keep: str = "") -> Any:
@@ -48,5 +47,6 @@ def left(folder: Path) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
-def test_dbt_leaves_what_was_recorded(again: Path, scenario: str) -> None:
-    assert left(again / scenario) == left(RECORDED / scenario)
+def test_dbt_leaves_what_was_recorded(recorder: Recorder, tmp_path: Path, scenario: str) -> None:
+    recorder.record(scenario, into=tmp_path)
+    assert left(tmp_path / scenario) == left(RECORDED / scenario)
