@@ -20,7 +20,7 @@ TELLING  := tests/spark/rollback/test_restore_matrix.py tests/spark/rollback/tes
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock demo test test-deep test-deep-short test-matrix test-unit lint format bench wheel clean
+.PHONY: help setup lock demo test test-deep test-deep-short test-matrix test-unit lint format bench dbt-fixtures wheel clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' | column -t -s '|'
@@ -59,6 +59,9 @@ format: $(READY)  ## Format the code
 
 bench: $(READY)  ## Print speed and memory ratios, measured side by side in one run; one part: PART=restore
 	@$(PYTHON) -m benchmarks $(PART)
+
+dbt-fixtures: $(READY)  ## Record anew what dbt leaves (tests/fixtures/recorded_dbt): about twelve minutes
+	@PYTHONPATH=src:tests $(PYTHON) -m recorded_dbt.make
 
 wheel: $(READY)  ## Build the wheel and prove it in a fresh environment, beside the oldest packages of a runtime
 	@tools/wheel $(PYTHON)

@@ -1,4 +1,4 @@
-"""Records what dbt leaves: `PYTHONPATH=src:tests python -m recorded_dbt.make [SCENARIO ...]`, or `make dbt-fixtures`.
+"""Records what dbt leaves: `make dbt-fixtures`, or `PYTHONPATH=src:tests python -m recorded_dbt.make SCENARIO`.
 
 dbt itself runs, with its adapter, on the embedded workspace. What is kept is what it wrote, but for what differs from
 one run to the next: ids, moments, durations and places get one value each, so that a second run changes a recording
@@ -8,18 +8,20 @@ only where dbt behaves otherwise. Of manifests the macros of dbt and its adapter
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+import dbx_cd
 from dbx_cd.dbt.process import start_dbt
 from dbx_cd.dbt.progress import DbtEvent
 from dbx_cd.dbt.project import ARTIFACT_NAMES, LocalProject
@@ -28,7 +30,7 @@ from dbx_cd.dbt.warm_parent import warm_dbt
 from dbx_cd.local.workspace import EmbeddedWorkspace
 from dbx_cd.sql_endpoint.profile import connection_block, with_connection
 from recorded_dbt import FIXTURES, PROJECTS, RECORDED
-from recorded_dbt.scenarios import SCENARIOS, Scenario
+from recorded_dbt.scenarios import SCENARIOS
 
 SCHEMA = "recorded"
 CATALOGS = ("stg", "prod")
@@ -42,66 +44,64 @@ _MOMENTS = frozenset({"ts", "created_at", "generated_at", "started_at", "complet
                       "invocation_started_at", "node_started_at", "node_finished_at", "snapshotted_at"})  # fmt: skip
 _DURATIONS = frozenset({"execution_time", "execution", "elapsed", "elapsed_time"})
 _SECONDS = re.compile(r"(in |and |\()\d+\.\d+( ?s)")
+_EXPRESSION = re.compile(r"#\d+L?")
+_OBJECT = re.compile(r"@[0-9a-f]{5,8}\b")
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
-def record(workspace: EmbeddedWorkspace, names: Sequence[str], *, into: Path) -> None:
-    """Run scenarios and write a folder for each.
+class Recorder:
+    """Runs scenarios, by a dbt that reaches a workspace, and writes a folder for each.
 
     Args:
         workspace: has the catalogs of `CATALOGS`.
-        names: which of `SCENARIOS`.
-        into: the folder of the folders; one that is there is replaced.
+        folder: where the projects are copied to.
+        parent: a warm parent for dbt.
     """
-    with tempfile.TemporaryDirectory(prefix="recorded-") as folder, _dbt_reaches(workspace, Path(folder)) as profiles:
-        for name in names:
-            for schema in (SCHEMA, f"{SCHEMA}_finance"):
-                workspace.spark.sql(f"DROP SCHEMA IF EXISTS stg.{schema} CASCADE")
-            places = {str(workspace.state_dir): "/workspace"}
-            _record(name, SCENARIOS[name], work=Path(folder) / name, profiles=profiles, into=into / name, places=places)
 
+    def __init__(self, workspace: EmbeddedWorkspace, folder: Path, parent: Path | None) -> None:
+        self._spark = workspace.spark
+        self._folder = folder
+        self._parent = parent
+        self._places = {str(workspace.state_dir): "/workspace", str(folder): "/profiles"}
+        with_connection(FIXTURES, connection_block(workspace.endpoint), out_dir=folder)
 
-@contextmanager
-def _dbt_reaches(workspace: EmbeddedWorkspace, folder: Path) -> Iterator[tuple[Path, Path | None]]:
-    """The folder of a profile that leads to the workspace, and a warm parent."""
-    with_connection(FIXTURES, connection_block(workspace.endpoint), out_dir=folder)
-    before = dict(os.environ)
-    os.environ.update(workspace.endpoint.client_environment())
-    try:
-        with warm_dbt() as parent:
-            yield folder, parent
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
+    @classmethod
+    @contextmanager
+    def on(cls, workspace: EmbeddedWorkspace) -> Iterator[Recorder]:
+        """One for a workspace, whose certificate dbt trusts meanwhile."""
+        with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory(prefix="recorded-") as folder:
+            for variable, value in workspace.endpoint.client_environment().items():
+                patch.setenv(variable, value)
+            with warm_dbt() as parent:
+                yield cls(workspace, Path(folder), parent)
 
-
-def _record(
-    name: str,
-    scenario: Scenario,
-    *,
-    work: Path,
-    profiles: tuple[Path, Path | None],
-    into: Path,
-    places: Mapping[str, str],
-) -> None:
-    folder, parent = profiles
-    project = LocalProject.prepare(PROJECTS / scenario.project, work=work, profiles_dir=folder)
-    for command in scenario.before:
-        code, lines = _run(project, command, parent=parent)
-        if code != 0:
-            raise SystemExit(f"{name}: dbt {' '.join(command)} failed:\n" + "\n".join(lines))
-    shutil.rmtree(project.target_path, ignore_errors=True)
-    code, lines = _run(project, scenario.command, parent=parent, ended_by=scenario.ended_by)
-    shutil.rmtree(into, ignore_errors=True)
-    into.mkdir(parents=True)
-    inside = {str(project.dir): "/project", str(project.target_path): "/target", str(work): "/work"}
-    python = {sys.prefix: "/venv", str(Path(sys.prefix).resolve()): "/venv", sys.base_prefix: "/python"}
-    write = _Writer(into, {**inside, **places, **python})
-    write.json("call.json", {"command": scenario.command, "exit_code": code})
-    write.lines("events.jsonl", lines)
-    for artifact in _KEPT:
-        if (project.target_path / artifact).is_file():
-            write.json(artifact, json.loads((project.target_path / artifact).read_text(encoding="utf-8")))
+    def record(self, name: str, *, into: Path) -> None:
+        """Run a scenario; `into` gets its folder, in place of one that is there."""
+        for schema in (SCHEMA, f"{SCHEMA}_finance"):
+            self._spark.sql(f"DROP SCHEMA IF EXISTS stg.{schema} CASCADE")
+        scenario, work = SCENARIOS[name], self._folder / name
+        project = LocalProject.prepare(PROJECTS / scenario.project, work=work, profiles_dir=self._folder)
+        for command in scenario.before:
+            code, lines = _run(project, command, parent=self._parent)
+            if code != 0:
+                raise SystemExit(f"{name}: dbt {' '.join(command)} failed:\n" + "\n".join(lines))
+        shutil.rmtree(project.target_path, ignore_errors=True)
+        with pytest.MonkeyPatch.context() as patch:
+            for variable, value in scenario.environment.items():
+                patch.setenv(variable, value)
+            code, lines = _run(project, scenario.command, parent=self._parent, ended_by=scenario.ended_by)
+        self._spark.sparkContext.cancelAllJobs()  # a dbt that was killed leaves its query to the warehouse
+        shutil.rmtree(into / name, ignore_errors=True)
+        (into / name).mkdir(parents=True)
+        inside = {str(project.dir): "/project", str(project.target_path): "/target", str(work): "/work"}
+        python = {sys.prefix: "/venv", str(Path(sys.prefix).resolve()): "/venv", sys.base_prefix: "/python"}
+        sources = {str(Path(dbx_cd.__file__).parents[1]): "/src"}
+        write = _Writer(into / name, {**inside, **self._places, **python, **sources})
+        write.json("call.json", {"command": scenario.command, "exit_code": code})
+        write.lines("events.jsonl", lines)
+        for artifact in _KEPT:
+            if (project.target_path / artifact).is_file():
+                write.json(artifact, json.loads((project.target_path / artifact).read_text(encoding="utf-8")))
 
 
 def _run(
@@ -153,9 +153,7 @@ class _Writer:
             }
         for result in document.get("results", ()):
             if result.get("max_loaded_at"):
-                age = timedelta(seconds=round(result["max_loaded_at_time_ago_in_s"]))
-                result["max_loaded_at_time_ago_in_s"] = age.total_seconds()
-                result["max_loaded_at"] = f"{(MOMENT - age).isoformat()}Z"
+                result |= _at_moment(result["max_loaded_at"], result["max_loaded_at_time_ago_in_s"])
         text = json.dumps(self._plain(document), indent=1, ensure_ascii=False)
         (self._folder / name).write_text(text + "\n", encoding="utf-8")
 
@@ -165,7 +163,7 @@ class _Writer:
         if isinstance(value, list):
             return [self._plain(inner, key) for inner in value]
         if key in _MOMENTS and value:
-            return MOMENT.timestamp() if isinstance(value, float) else f"{MOMENT.isoformat()}.000000Z"
+            return MOMENT.timestamp() if isinstance(value, float) else _written_alike(value, MOMENT)
         if key in _DURATIONS and isinstance(value, int | float):
             return 0.5
         if key in ("pid", "thread", "thread_id") and value:
@@ -175,7 +173,23 @@ class _Writer:
     def _text(self, text: str) -> str:
         for place, name in self._places.items():
             text = text.replace(place, name)
+        text = _OBJECT.sub("@1", _EXPRESSION.sub("#1", text))
         return _UUID.sub(_ID, _SECONDS.sub(r"\g<1>0.50\2", text))
+
+
+def _written_alike(text: str, moment: datetime) -> str:
+    """A moment as dbt wrote another: with or without a zone, and with as many digits."""
+    found = re.fullmatch(r"[^T]+T[\d:]+(\.\d+)?(.*)", text)
+    assert found, text
+    return f"{moment.isoformat()}{'.000000' if found[1] else ''}{found[2]}"
+
+
+def _at_moment(loaded_at: str, age: float) -> dict[str, Any]:
+    """When a source was loaded, moved so that it keeps its age; the year 1, which dbt writes for none, stays."""
+    if loaded_at.startswith("0001"):
+        return {"max_loaded_at_time_ago_in_s": (MOMENT - datetime(1, 1, 1)).total_seconds()}
+    moved = MOMENT - timedelta(seconds=round(age))
+    return {"max_loaded_at": _written_alike(loaded_at, moved), "max_loaded_at_time_ago_in_s": float(round(age))}
 
 
 def main(names: Sequence[str], *, say: Callable[[str], object] = print) -> int:
@@ -187,8 +201,11 @@ def main(names: Sequence[str], *, say: Callable[[str], object] = print) -> int:
     with (
         tempfile.TemporaryDirectory(prefix="recorded-") as state,
         EmbeddedWorkspace(state, catalogs=CATALOGS) as workspace,
+        Recorder.on(workspace) as recorder,
     ):
-        record(workspace, names or list(SCENARIOS), into=RECORDED)
+        for name in names or SCENARIOS:
+            say(name)
+            recorder.record(name, into=RECORDED)
     return 0
 
 

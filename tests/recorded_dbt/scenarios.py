@@ -1,6 +1,6 @@
 """The dbt invocations whose files and events are kept as fixtures.
 
-Each is made by dbt itself on the embedded workspace, from a project in `tests/fixtures/dbt/projects`.
+Each is made by dbt itself on the embedded workspace, from a project in `tests/fixtures/recorded_dbt/projects`.
 `recorded_dbt.make` runs them.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,8 @@ class Scenario:
     """Invocations that come first and are not kept."""
     ended_by: str = ""
     """The signal that dbt gets when the model `order_totals` runs, such as `SIGKILL`; "" when it ends by itself."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Variables that it gets besides."""
 
 
 def _vars(**given: str) -> tuple[str, ...]:
@@ -30,6 +32,7 @@ def _vars(**given: str) -> tuple[str, ...]:
 
 
 _SLOW = ("build", "--select", "orders", "order_totals", *_vars(fault="slow"))
+_NOBODY = "http://127.0.0.1:9/"
 _LANDED = (("run-operation", "land"),)
 _THREE_DAYS = ("--event-time-start", "2026-01-01", "--event-time-end", "2026-01-04")
 
@@ -79,6 +82,6 @@ SCENARIOS: Mapping[str, Scenario] = {
     "deps": Scenario("two_packages", ("deps",)),
     "deps_local_missing": Scenario("missing_package", ("deps",)),
     "deps_git_missing": Scenario("unreachable_package", ("deps",)),
-    "deps_hub_unreachable": Scenario("hub_package", ("deps",)),
+    "deps_hub_unreachable": Scenario("hub_package", ("deps",), environment={"DBT_PACKAGE_HUB_URL": _NOBODY}),
     "build_without_deps": Scenario("two_packages", ("build",)),
 }

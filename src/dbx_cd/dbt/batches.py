@@ -2,7 +2,7 @@
 
 dbt 1.11 writes the batches into `run_results.json`, as pairs of start and end, and says "PARTIAL SUCCESS (2/3)" or
 "ERROR" of the model. Why a batch failed is in its events alone: in the same thread, between the start of the batch and
-its result (dbt-core 1.11, `task/run.py`; recorded in `tests/fixtures/dbt`).
+its result (dbt-core 1.11, `task/run.py`; recorded in `tests/fixtures/recorded_dbt`).
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 
 from dbx_cd import html
 from dbx_cd.dbt.artifacts import NodeResult, RunResults, SourceFreshness, load_freshness
-from dbx_cd.dbt.batches import Causes, why
+from dbx_cd.dbt.batches import why
 from dbx_cd.dbt.carried_parse import CarriedParse, carried_parse, forget_untracked_parse
 from dbx_cd.dbt.outcome import FailedHook, InvocationOutcome, failed_hooks, naming_hook
 from dbx_cd.dbt.packages import needs_deps
@@ -297,7 +297,7 @@ def _record(command: str, target: str, outcome: DbtOutcome, seconds: float, file
         errors = naming_hook(errors, files / LOG_NAME)
     name = command_name(shlex.split(command))
     nodes = results.results if results is not None and results.command == name.split()[-1] else ()
-    nodes = tuple(_with_cause(node, outcome.batches.get(node.unique_id, {})) for node in nodes)
+    nodes = tuple(_completed(node, outcome) for node in nodes)
     if nodes:
         # An interrupted dbt writes its results before the queries that run are cancelled, and without their nodes.
         done = {node.unique_id for node in nodes}
@@ -328,6 +328,9 @@ def _first_line(message: str) -> str:
     return next(iter(message.strip().splitlines()), "dbt gave no reason")
 
 
-def _with_cause(node: NodeResult, causes: Causes) -> NodeResult:
-    """Artifacts do not say why a batch failed."""
-    return replace(node, message=f"{node.message}\n{why(node.unbuilt, causes)}") if node.unbuilt else node
+def _completed(node: NodeResult, outcome: DbtOutcome) -> NodeResult:
+    """With what only dbt's events say: the relation of a seed (dbt 1.11), and why a batch failed."""
+    relation = node.relation_name or outcome.started.get(node.unique_id)
+    causes = outcome.batches.get(node.unique_id, {})
+    message = f"{node.message}\n{why(node.unbuilt, causes)}" if node.unbuilt else node.message
+    return replace(node, relation_name=relation, message=message)

@@ -1,7 +1,7 @@
 """An interrupted dbt cancels its queries before it ends, however much it says meanwhile, and however often it is asked.
 
 dbt is a stand-in here, in a process of its own: when it is interrupted it writes more than a pipe holds and then leaves
-a file. What dbt itself says when it is interrupted is recorded: `build_interrupted` in `tests/fixtures/dbt`.
+a file. What dbt itself says when it is interrupted is recorded: `build_interrupted` in `tests/fixtures/recorded_dbt`.
 """
 
 from __future__ import annotations

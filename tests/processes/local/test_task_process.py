@@ -110,6 +110,15 @@ def test_value_and_output_are_taken(task: Task) -> None:
     assert (task.folder / "task.log").read_text() == "a line\n"
 
 
+def test_task_whose_output_cannot_be_shown_goes_on_and_is_logged(task: Task) -> None:
+    def broken(line: str) -> None:
+        raise OSError("the terminal is gone")
+
+    chatty = task.process("for n in range(3000):\n    print('x' * 100)\ndbutils.notebook.exit('done')")
+    assert chatty.run(timeout_seconds=30, on_line=broken).exit_value == "done"
+    assert len((task.folder / "task.log").read_text().splitlines()) == 3000
+
+
 def test_error_has_the_notebook_s_own_frames(task: Task) -> None:
     result = task.run("def broken():\n    raise LookupError('as asked')\nbroken()")
     assert result.error == "LookupError: as asked"

@@ -120,11 +120,16 @@ class TaskProcess:
         return self._result(code)
 
     def _copy_output(self, output: IO[str], on_line: Callable[[str], None]) -> None:
-        with self._place.log_file.open("w", encoding="utf-8") as log:
+        """Read to the end, whatever becomes of the lines: a task whose pipe nobody reads stands still."""
+        with self._place.log_file.open("w", encoding="utf-8", buffering=1) as log:
+            takers: list[Callable[[str], object]] = [log.write, lambda line: on_line(line.rstrip("\n"))]
             for line in output:
-                log.write(line)
-                log.flush()
-                on_line(line.rstrip("\n"))
+                for take in list(takers):
+                    try:
+                        take(line)
+                    except Exception:
+                        takers.remove(take)
+                        _log.exception("%s: its output is not shown or kept from here on", self._order.task_key)
 
     def _time_out(self) -> None:
         self.timed_out = True
