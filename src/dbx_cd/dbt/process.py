@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from dbx_cd.config import variables_set, warm_dbt_address
+from dbx_cd.config import profiles_dir_of_environment, variables_set, warm_dbt_address
 from dbx_cd.errors import ConfigError
 from dbx_cd.warm.client import NotWarm, Process, WarmProcess
 
@@ -38,6 +38,13 @@ def refuse_flags_of_environment() -> None:
             where="environment of the task",
             next_step="unset it on the cluster; say it by the task's parameters, or under `flags` in dbt_project.yml, "
             "which is approved with the project",
+        )
+    profiles = profiles_dir_of_environment()
+    if profiles is not None and not Path(profiles[1]).is_absolute():
+        raise ConfigError(
+            f"{profiles[0]} is {profiles[1]!r}, in the checkout, and a repaired run may check out another commit",
+            where="environment of the task",
+            next_step="give it an absolute path, or unset it and keep profiles.yml beside dbt_project.yml",
         )
 
 

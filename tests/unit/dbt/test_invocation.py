@@ -189,7 +189,7 @@ def test_folder_without_profiles_is_refused(run, tmp_path: Path) -> None:
 PACKAGES = {
     "a package": ("packages.yml", "packages:\n  - package: dbt-labs/dbt_utils\n    version: 1.3.0\n", True),
     "packages on one line": ("packages.yml", "packages: [{git: 'https://example.org/x.git'}]\n", True),
-    "a dependency": ("dependencies.yml", "projects:\n  - name: other\n", True),
+    "a dependency": ("dependencies.yml", "projects:\n  - name: other\n", False),
     "Jinja": ("packages.yml", "packages:\n{% if true %}\n  - package: a/b\n{% endif %}\n", True),
     "an empty list": ("packages.yml", "packages: []\n", False),
     "comments only": ("packages.yml", "# packages:\n#  - package: a/b\n", False),
@@ -207,7 +207,8 @@ def test_packages_are_installed_only_when_the_project_names_some(run, project: P
 
 def test_packages_that_are_installed_are_not_installed_again(run, project: Path) -> None:
     (project / "packages.yml").write_text(PACKAGES["a package"][1])
-    (project / "dbt_packages").mkdir()
+    (project / "dbt_packages" / "dbt_utils").mkdir(parents=True)
+    (project / "dbt_packages" / "dbt_utils" / "dbt_project.yml").write_text("name: dbt_utils\n")
     dbt = FakeDbt(orders="success")
     run(dbt=dbt)
     assert [call[0] for call in dbt.calls] == ["build"]
