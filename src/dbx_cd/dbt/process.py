@@ -25,8 +25,11 @@ CHANGE_A_BUILD = (
 )  # fmt: skip
 
 
-def refuse_flags_of_environment() -> None:
+def refuse_flags_of_environment(*, profiles_dir: str | Path | None = None) -> None:
     """Make sure that no environment variable changes what dbt builds: a release is what was sealed, and nothing else.
+
+    Args:
+        profiles_dir: the folder of `profiles.yml` that dbt is given, whatever a variable says.
 
     Raises:
         ConfigError: one does.
@@ -40,7 +43,7 @@ def refuse_flags_of_environment() -> None:
             "which is approved with the project",
         )
     profiles = profiles_dir_of_environment()
-    if profiles is not None and not Path(profiles[1]).is_absolute():
+    if not profiles_dir and profiles is not None and not Path(profiles[1]).is_absolute():
         raise ConfigError(
             f"{profiles[0]} is {profiles[1]!r}, in the checkout, and a repaired run may check out another commit",
             where="environment of the task",

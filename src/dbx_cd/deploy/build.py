@@ -131,7 +131,7 @@ def build_release(
             where="parameter profiles_dir",
             next_step="keep profiles.yml beside dbt_project.yml, where it is archived; or give an absolute path",
         )
-    refuse_flags_of_environment()
+    refuse_flags_of_environment(profiles_dir=profiles_dir)
     cd.config.target(target)  # one that is not known is refused
     gated = target in cd.config.gates
     if not gated:

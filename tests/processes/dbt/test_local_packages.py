@@ -14,6 +14,7 @@ from dbx_cd import run_dbt
 from dbx_cd.artifacts.archive import pack_files, unpack_files
 from dbx_cd.artifacts.installed import with_packages
 from dbx_cd.artifacts.project_files import project_files
+from dbx_cd.dbt.carried_parse import cache_folder
 from dbx_cd.dbt.runner import dbt_process
 
 PROFILES = {
@@ -131,8 +132,12 @@ def test_an_archive_of_a_project_in_its_package_needs_nothing_else(tmp_path: Pat
 
 
 def test_a_package_that_was_edited_counts_in_the_next_invocation(tmp_path: Path, warm_dbt: None) -> None:
-    folder = beside(tmp_path / "repository")
+    """The parse is not kept: a key over the copy would not cover what a link in it leads to."""
+    folder, kept = beside(tmp_path / "repository"), cache_folder()
+    assert kept is not None
+    before = set(kept.iterdir())
     for expected in ("41", "42"):
         write(tmp_path / "repository" / "shared", "shared", answer=expected)
         done = run_dbt("parse", target="stg", project_dir=folder, work_dir=tmp_path / f"work{expected}")
         assert answer(done.files_dir) == expected
+    assert set(kept.iterdir()) == before

@@ -67,5 +67,6 @@ def test_a_release_takes_no_profiles_out_of_the_checkout_by_a_variable(
     monkeypatch.setenv("DBT_PROFILES_DIR", str(tmp_path / "environment"))
     refuse_flags_of_environment()
     monkeypatch.setenv("DBT_PROFILES_DIR", "environment")
+    refuse_flags_of_environment(profiles_dir=tmp_path / "given")
     with pytest.raises(ConfigError, match="DBT_PROFILES_DIR is 'environment', in the checkout"):
         refuse_flags_of_environment()
