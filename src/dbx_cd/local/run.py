@@ -15,7 +15,7 @@ import yaml
 from databricks.sdk.service.jobs import JobSettings, NotebookTask, RunResultState, Source, SubmitTask
 
 from dbx_cd.approval.decision import pending_approvals
-from dbx_cd.approval.request import ApprovalRequest
+from dbx_cd.approval.request import ApprovalRequest, Decision
 from dbx_cd.cli.bundle import TargetNames
 from dbx_cd.config import CdConfig
 from dbx_cd.dbt.profiles import profiles_folder
@@ -181,10 +181,13 @@ class LocalWorkflow:
         )
 
     def is_to_be_resumed(self, run: ReleaseRun) -> bool:
-        """Whether a run's release is approved, and its run not yet repaired."""
+        """Whether a run's release is approved for a target, and its run not yet repaired for that."""
         release = self.cd.log.for_run(str(run.run_id))
         history = self._ci.jobs.get_run(run.run_id, include_history=True).repair_history or []
-        return self.cd.log.state(release).phase == "approved" and len(history) < 2
+        decided = [d for d in self.cd.log.all(release, Decision) if d.outcome == "approved" and d.reuses is None]
+        # The history begins with the run itself; each decision repairs it once.
+        is_approved = any(t.phase == "approved" for t in self.cd.log.state(release).targets.values())
+        return is_approved and len(history) <= len(decided)
 
     def notebook_parameters(self) -> dict[str, str]:
         """What an interactive notebook has to know here."""
@@ -247,7 +250,7 @@ def results_of(run: Run) -> dict[str, str]:
 
 
 def follow(workflow: LocalWorkflow, run: ReleaseRun, *, approve_as: str | None, say: Callable[[str], None]) -> Run:
-    """Follow a release to its end, through its approval.
+    """Follow a release to its end, through its approvals.
 
     Args:
         workflow: the project's Workflow.
@@ -258,18 +261,21 @@ def follow(workflow: LocalWorkflow, run: ReleaseRun, *, approve_as: str | None, 
     Returns:
         The run as it ended.
     """
-    asked = False
+    asked: set[str] = set()
     while True:
         ended = workflow.wait(run)
         request = workflow.pending(run)
         if request is not None and approve_as is not None:
+            if request.seal in asked:
+                return ended
+            asked.add(request.seal)
             say(f"{request}: approving as {approve_as}")
             workflow.approve(request, as_user=approve_as)
-            return workflow.wait(run)
+            continue
         if request is None and not (asked and workflow.is_to_be_resumed(run)):
             return ended
-        if request is not None and not asked:
-            asked = True
+        if request is not None and request.seal not in asked:
+            asked.add(request.seal)
             say(f"{request}\nwaits for approval. From another terminal:\n  {workflow.approve_command(request)}")
         time.sleep(_LOOK_AGAIN_SECONDS)
 
