@@ -36,8 +36,8 @@ def copy_project(source: Path, destination: Path) -> Path:
     copy = destination / source.relative_to(top)
     if copy.exists():
         return copy
-    installed = source / install_path(source)
-    links = [path for path in installed.iterdir() if path.is_symlink()] if installed.is_dir() else []
+    installed = _packages(source)
+    links = [path for path in installed.iterdir() if path.is_symlink()] if _is_in(installed, source) else []
 
     def left_out(folder: str, _names: Sequence[str]) -> set[str]:
         here = Path(folder)
@@ -58,10 +58,19 @@ def copy_project(source: Path, destination: Path) -> Path:
 
 
 def leads_elsewhere(project: Path) -> bool:
-    """Whether a project has installed packages that are links out of its folder."""
-    installed = project / install_path(project)
-    links = (path for path in installed.iterdir() if path.is_symlink()) if installed.is_dir() else ()
-    return any(not link.resolve().is_relative_to(project) for link in links)
+    """Whether packages of a project are installed outside of its folder, or as links that lead out of it."""
+    installed = _packages(project)
+    if not _is_in(installed, project):
+        return installed.is_dir()
+    return any(path.is_symlink() and not path.resolve().is_relative_to(project) for path in installed.iterdir())
+
+
+def _packages(project: Path) -> Path:
+    return Path(os.path.normpath(project / install_path(project)))
+
+
+def _is_in(installed: Path, project: Path) -> bool:
+    return installed.is_relative_to(project) and installed.is_dir()
 
 
 def _put_beside(folder: Path, place: Path, *, project: Path) -> None:
@@ -71,7 +80,7 @@ def _put_beside(folder: Path, place: Path, *, project: Path) -> None:
     if project.is_relative_to(folder):
         place.mkdir(parents=True, exist_ok=True)
         for inner in folder.iterdir():
-            if inner.name not in _LEFT_OUT:
+            if inner.name != ".git":
                 _put_beside(inner, place / inner.name, project=project)
     elif not os.path.lexists(place):
         place.parent.mkdir(parents=True, exist_ok=True)
