@@ -68,11 +68,11 @@ def not_installed(project: Path, folders: Mapping[str, bool]) -> str:
     if cut_off:
         return f"{path}/{cut_off[0]} holds no dbt_project.yml"
     named = _named(project)
-    if named is None:
-        return "" if folders else f"{path} holds no package"
+    if named is None and not folders:
+        return f"{path} holds no package"
     lock = _mapping(project / LOCK_FILE)
     locked = [entry for entry in _list(lock, "packages") if isinstance(entry, dict)]
-    for entry in named if lock is not None else ():
+    for entry in named or () if lock is not None else ():
         kind = next((k for k in _KINDS if k in entry), "")
         known = str(entry.get(kind))
         if "{" in known:
@@ -87,7 +87,7 @@ def not_installed(project: Path, folders: Mapping[str, bool]) -> str:
     for name in (str(entry["name"]) for entry in locked if entry.get("name")):
         if name not in folders:
             return f"{path}/{name} is not there"
-    if len(folders) < len(named):
+    if named is not None and len(folders) < len(named):
         return f"{len(named)} packages are named, and {path} holds {len(folders)}"
     return ""
 

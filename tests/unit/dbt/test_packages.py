@@ -134,10 +134,14 @@ def test_a_project_that_names_no_package_needs_none(project: Path, text: str) ->
     assert not needs_deps(project)
 
 
-def test_with_jinja_around_packages_any_package_will_do(project: Path) -> None:
+def test_with_jinja_around_packages_any_package_will_do_but_for_what_is_locked(project: Path) -> None:
     fill(project, {"packages.yml": "packages:\n{% if true %}\n  - local: ../shared\n{% endif %}\n"})
     assert needs_deps(project)
     installed(project, "shared")
+    assert not needs_deps(project)
+    fill(project, {"package-lock.yml": LOCK})
+    assert needs_deps(project)
+    installed(project, *ALL)
     assert not needs_deps(project)
 
 
