@@ -9,7 +9,7 @@
 from dbx_cd import request_approval, require_approval, rollback_readiness, start_task
 
 task = start_task(
-    dbutils, spark, cmd="build", target="prod", select="", exclude="", full_refresh=False, project_dir="."
+    dbutils, spark, cmd="build", target="", select="", exclude="", full_refresh=False, project_dir="."
 )
 target = task.params["target"]
 

@@ -7,7 +7,7 @@
 
 from dbx_cd import RestoreFailed, auto_rollback, start_task
 
-task = start_task(dbutils, spark, target="prod", project_dir=".")
+task = start_task(dbutils, spark, target="", project_dir=".")
 
 # COMMAND ----------
 

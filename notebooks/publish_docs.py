@@ -7,7 +7,7 @@
 
 from dbx_cd import prune_artifacts, publish_docs, start_task
 
-task = start_task(dbutils, spark, target="prod", project_dir=".", profiles_dir="")
+task = start_task(dbutils, spark, target="", project_dir=".", profiles_dir="")
 
 # COMMAND ----------
 

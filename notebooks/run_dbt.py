@@ -11,7 +11,7 @@ task = start_task(
     dbutils,
     spark,
     cmd="build",
-    target="stg",
+    target="",
     select="tag:deploy",
     exclude="",
     defer=False,

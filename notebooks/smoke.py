@@ -10,7 +10,7 @@ from pathlib import Path
 
 from dbx_cd import baseline_for, load_suites, past_reports, run_dbt, run_smoke, start_task
 
-task = start_task(dbutils, spark, target="stg", tiny=False, project_dir=".", profiles_dir="")
+task = start_task(dbutils, spark, target="", tiny=False, project_dir=".", profiles_dir="")
 target = task.params["target"]
 data_docs = Path(tempfile.mkdtemp()) / f"data-docs-{target}"
 

@@ -192,6 +192,15 @@ def variables_set(names: Iterable[str]) -> list[str]:
     return [name for name in names if os.environ.get(name)]
 
 
+def profiles_dir_of_environment() -> tuple[str, str] | None:
+    """The variable by which dbt is told the folder of `profiles.yml`, and its value; None where there is none.
+
+    dbt prefers the first of the two (dbt-core 1.11, `_create_option_and_track_env_var` in cli/params.py).
+    """
+    names = variables_set(("DBT_ENGINE_PROFILES_DIR", "DBT_PROFILES_DIR"))
+    return (names[0], os.environ[names[0]]) if names else None
+
+
 def warm_dbt_address() -> Path | None:
     """The socket of the warm parent for dbt that this process was given; None when it was given none."""
     given = os.environ.get(WARM_DBT)

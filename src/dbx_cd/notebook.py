@@ -16,7 +16,7 @@ from dbx_cd.release.anchor import LogAnchor, read_anchor, write_anchor
 from dbx_cd.release.context import Cd, current_workspace, find_project, open_cd
 from dbx_cd.release.events import Release
 from dbx_cd.release.job import job_definition, run_facts
-from dbx_cd.release.standing import settle
+from dbx_cd.release.standing import require_targets, settle
 from dbx_cd.release.turn import refuse_over
 
 if TYPE_CHECKING:
@@ -56,8 +56,8 @@ def start_task(dbutils: Any, spark: SparkSession, **widgets: str | bool) -> Task
         The task. `params` holds exactly the widgets asked for.
 
     Raises:
-        ConfigError: a parameter is not of its type, the notebook does not run as a task of the Workflow, or the run
-            overrides what its job has settled.
+        ConfigError: a parameter is not of its type, the notebook does not run as a task of the Workflow, the run
+            overrides what its job has settled, or the job's targets are not those of the project.
         WorkflowError: the platform does not say what run and job this is.
         WrongCommit: the checkout is not at the release's commit.
         ReleaseSuperseded: a newer release has overtaken this one.
@@ -70,6 +70,12 @@ def start_task(dbutils: Any, spark: SparkSession, **widgets: str | bool) -> Task
             where="notebook widgets",
             next_step="run this notebook as a task of the Workflow; for a look by hand use open_cd(spark)",
         )
+    if params.get("target") == "":
+        raise ConfigError(
+            "the task does not say its target",
+            where="notebook widgets",
+            next_step="give it the parameter target, written out, in resources/dbx_cd.job.yml",
+        )
     workspace = current_workspace()
     facts = run_facts(workspace, job["run_id"])
     definition = job_definition(workspace, facts, run_id=job["run_id"])
@@ -79,6 +85,7 @@ def start_task(dbutils: Any, spark: SparkSession, **widgets: str | bool) -> Task
     definition.require_not_overridden(delivered, defaults=_texts({**widgets, **_JOB_WIDGETS}), run_id=job["run_id"])
     checkout = find_project(str(params.get("project_dir") or "."))
     overrides = {"artifacts_root": job["artifacts_root"]}
+    require_targets(CdConfig.load(checkout, overrides=overrides), definition.standing)
     cd = open_cd(spark, project_dir=checkout, workspace=workspace, overrides=overrides, definition=definition.standing)
     release, state = cd.log.open_with_state(
         job["commit"], run_id=job["run_id"], requester=facts.creator, reason=job["reason"] or None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -27,6 +28,7 @@ class MemoryHub:
         self.installs.append(project)
         settings = yaml.safe_load((project / "dbt_project.yml").read_text())
         folder = project / settings.get("packages-install-path", "dbt_packages")
+        shutil.rmtree(folder, ignore_errors=True)
         named = yaml.safe_load((project / "packages.yml").read_text())["packages"]
         for package in named:
             if "local" in package:
@@ -34,7 +36,8 @@ class MemoryHub:
                 if not source.is_dir():
                     return DbtOutcome(False, (f"Runtime Error: no package at {package['local']}",))
                 folder.mkdir(parents=True, exist_ok=True)
-                (folder / source.name).symlink_to(source)
+                name = yaml.safe_load((source / "dbt_project.yml").read_text())["name"]
+                (folder / name).symlink_to(source)
             else:
                 name = str(package["package"]).split("/")[-1]
                 if name not in self.packages:

@@ -23,7 +23,8 @@ def asked(releases: Releases, release: Release, **parameters: str) -> ApprovalRe
 
     def start_task(dbutils: object, spark: object, **widgets: Any) -> SimpleNamespace:
         declared: dict[str, str] = {}
-        filled = SimpleNamespace(text=declared.__setitem__, get=lambda name: parameters.get(name, declared[name]))
+        given = {"target": "prod", **parameters}
+        filled = SimpleNamespace(text=declared.__setitem__, get=lambda name: given.get(name, declared[name]))
         return SimpleNamespace(cd=cd, release=release, params=read_widgets(SimpleNamespace(widgets=filled), widgets))
 
     cells = NOTEBOOK.read_text().split("# COMMAND ----------")[1:3]

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
 
-from dbx_cd import ConfigError
+from dbx_cd import ConfigError, start_task
 from dbx_cd.notebook import read_widgets
 from dbx_cd.release.context import find_project
+
+NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 
 
 class Widgets(Protocol):
@@ -118,3 +121,14 @@ def test_missing_project_says_where_it_was_looked_for(repository: Path) -> None:
     with pytest.raises(ConfigError, match=r"no dbt project at 'wrong' .*relative to the root") as raised:
         find_project("wrong")
     assert raised.value.where == str(repository / "notebooks")
+
+
+def test_a_task_that_does_not_say_its_target_takes_none_for_granted() -> None:
+    given = Dbutils(run_id="1", commit="a" * 40)
+    with pytest.raises(ConfigError, match="the task does not say its target"):
+        start_task(given, None, target="")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("notebook", sorted(NOTEBOOKS.glob("*.py")), ids=lambda path: path.stem)
+def test_no_notebook_knows_what_targets_are_called(notebook: Path) -> None:
+    assert not re.search(r"[\"'](stg|prod)[\"']", notebook.read_text())

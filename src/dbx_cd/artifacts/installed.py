@@ -12,11 +12,8 @@ from pathlib import Path
 from dbx_cd.artifacts.checkout import Checkout
 from dbx_cd.artifacts.project_files import ProjectFiles
 from dbx_cd.artifacts.secrets import is_secret
-from dbx_cd.dbt.packages import LOCK_FILE, install_path, names_packages
+from dbx_cd.dbt.packages import INSTALLED, LOCK_FILE, install_path, names_packages, not_installed
 from dbx_cd.errors import ConfigError
-
-NONE_INSTALLED = ".none_installed"
-"""A file in the folder of packages where `dbt deps` left nothing: an archive has no empty folders."""
 
 _log = logging.getLogger(__name__)
 
@@ -25,7 +22,7 @@ def with_packages(project: ProjectFiles, *, layout: Path, install: Callable[[Pat
     """The files of a project and of its packages, by their names in the archive.
 
     The project is copied with its local packages as they lie to one another, and `dbt deps` runs in the copy. A project
-    that names no packages, or has them among its files, is as it is.
+    that names no packages, or has all of them among its files, is as it is.
 
     Args:
         project: the files that the commit has.
@@ -39,8 +36,12 @@ def with_packages(project: ProjectFiles, *, layout: Path, install: Callable[[Pat
     if not names_packages(project.project):
         return project.files
     path = _install_path(project.project)
-    if any(name.startswith(f"{path}/") and "/" in name[len(path) + 1 :] for name in project.files):
-        return project.files  # a team that commits its packages; a `.gitkeep` there is none
+    committed = _committed(project.files, path)
+    missing = not_installed(project.project, committed)
+    if not missing:
+        return project.files  # a team that commits its packages
+    if committed:
+        _log.warning("the packages that the commit has are not all that it names, and are installed anew: %s", missing)
     folders = [project.project, *project.beside]
     top = Path(posixpath.commonpath([str(folder) for folder in folders]))
     copies = {folder: layout.resolve() / folder.relative_to(top) for folder in folders}
@@ -53,10 +54,21 @@ def with_packages(project: ProjectFiles, *, layout: Path, install: Callable[[Pat
                 copy.chmod(0o755)
     copy = copies[project.project]
     install(copy)
-    files = {**project.files, **{f"{path}/{name}": file for name, file in _installed(copy / path, layout.resolve())}}
+    own = {name: file for name, file in project.files.items() if not name.startswith(f"{path}/")}
+    files = {**own, **{f"{path}/{name}": file for name, file in _installed(copy / path, layout.resolve())}}
     if (copy / LOCK_FILE).is_file():
         files[LOCK_FILE] = copy / LOCK_FILE
     return files
+
+
+def _committed(files: Mapping[str, Path], path: str) -> dict[str, bool]:
+    """The folders of packages among a project's files, each with whether it holds a project; a `.gitkeep` is none."""
+    found: dict[str, bool] = {}
+    for name in files:
+        package, _, inner = name.removeprefix(f"{path}/").partition("/")
+        if name.startswith(f"{path}/") and inner and not package.startswith("__"):
+            found[package] = found.get(package, False) or inner == "dbt_project.yml"
+    return found
 
 
 def _install_path(project: Path) -> str:
@@ -73,7 +85,6 @@ def _install_path(project: Path) -> str:
 
 def _installed(folder: Path, layout: Path) -> Iterator[tuple[str, Path]]:
     """The files of all installed packages; those of a local one, to which dbt makes a link, from where they are."""
-    found = False
     left_out: list[str] = []
     for package in sorted(folder.iterdir()) if folder.is_dir() else ():
         real = package.resolve()
@@ -85,15 +96,17 @@ def _installed(folder: Path, layout: Path) -> Iterator[tuple[str, Path]]:
             )
         if not real.is_dir():
             continue  # dbt takes folders only
+        # A package that holds the project itself, as dbt-utils holds its tests, would hold its own copy.
+        installed = f"{folder.relative_to(real).as_posix()}/" if folder.is_relative_to(real) else None
         for entry in Checkout.of_files(real).below(real):
+            if installed is not None and entry.name.startswith(installed):
+                continue
             if entry.path is None or is_secret(entry.name, entry.path):
                 left_out.append(f"{package.name}/{entry.name}{entry.fault and f' {entry.fault}'}")
             else:
-                found = True
                 yield f"{package.name}/{entry.name}", entry.path
     if left_out:
         _log.warning("left out of the packages in the archive: %s", "; ".join(left_out))
-    if not found:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / NONE_INSTALLED).touch()
-        yield NONE_INSTALLED, folder / NONE_INSTALLED
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / INSTALLED).touch()
+    yield INSTALLED, folder / INSTALLED

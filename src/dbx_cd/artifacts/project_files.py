@@ -12,8 +12,8 @@ from pathlib import Path, PurePosixPath
 from dbx_cd.artifacts.checkout import Checkout
 from dbx_cd.artifacts.secrets import is_secret, refuse_clear_secrets
 from dbx_cd.config import FILE_NAME, CdConfig
-from dbx_cd.dbt.packages import LOCK_FILE, PACKAGE_FILES, install_path, local_packages, project_settings
-from dbx_cd.dbt.project import GENERATED
+from dbx_cd.dbt.packages import LOCK_FILE, PACKAGE_FILES, install_path, local_folders, project_settings
+from dbx_cd.dbt.project_copy import GENERATED
 from dbx_cd.errors import ConfigError
 
 _FILES = ("dbt_project.yml", *PACKAGE_FILES, "selectors.yml", "profiles.yml", ".dbtignore", FILE_NAME)
@@ -160,27 +160,26 @@ def _smoke_dir(project: Path) -> str:
 
 
 def _packages(project: Path, checkout: Checkout) -> list[Path]:
-    """The folders of all local packages; those that a local package names count from the project, as dbt takes them.
+    """The folders of all local packages.
 
     Raises:
-        ConfigError: one lies outside of the repository.
+        ConfigError: one lies outside of the repository, or is named by an absolute path.
     """
     found: list[Path] = []
-    open_ends = [(project, written) for written in local_packages(project)]
-    while open_ends:
-        named_in, written = open_ends.pop(0)
-        path = Path(os.path.normpath(project / written))
-        if path in found or not (path / "dbt_project.yml").is_file():
-            continue  # that it is not there `dbt deps` reports
-        leaves = checkout.in_git and not path.resolve().is_relative_to(checkout.root)
-        if leaves or Path(written).is_absolute():
+    for named_in, written, path in local_folders(project):
+        if Path(written).is_absolute():
+            raise ConfigError(
+                f"the local package {written} is named by an absolute path, which no archive can hold",
+                where=named_in,
+                next_step="name it by a path relative to the project, in the repository, or install it from git",
+            )
+        if checkout.in_git and not path.resolve().is_relative_to(checkout.root):
             raise ConfigError(
                 f"the local package {written} is outside of the repository, so no archive can hold what it was",
                 where=named_in,
                 next_step="move it into the repository and name it by a relative path, or install it from git",
             )
         found.append(path)
-        open_ends += [(path, inner) for inner in local_packages(path)]
     return found
 
 

@@ -27,6 +27,7 @@ from typing import Any
 from dbx_cd.config import dbt_metadata_variables
 from dbx_cd.dbt.parse_time import depends_on_the_invocation
 from dbx_cd.dbt.project import LocalProject
+from dbx_cd.dbt.project_copy import leads_elsewhere
 
 PARSE_FILE = "partial_parse.msgpack"
 MAX_FILES = 16
@@ -110,11 +111,11 @@ def carried_parse(
         words: the command; what follows its name can be options.
 
     Returns:
-        None where nothing can be carried: a command that does not parse, profiles that dbt has to find, or no private
-        folder.
+        None where nothing can be carried: a command that does not parse, profiles that dbt has to find, packages that
+        are links to what is not in the copy, or no private folder.
     """
     folder = cache_folder()
-    if folder is None or project.profiles_dir is None or words[0] in _NOT_PARSING:
+    if folder is None or project.profiles_dir is None or words[0] in _NOT_PARSING or leads_elsewhere(project.dir):
         return None
     settings = {
         "target": target,

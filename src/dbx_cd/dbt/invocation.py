@@ -185,7 +185,8 @@ def run_dbt(
         full_refresh: rebuild incremental models and seeds from nothing.
         vars: dbt variables.
         project_dir: folder with `dbt_project.yml`.
-        profiles_dir: folder with `profiles.yml`; None for the project's own, else dbt's default.
+        profiles_dir: folder with `profiles.yml`; None for the one that dbt takes when started in the project's folder:
+            that of DBT_PROFILES_DIR, else the project's own, else `~/.dbt`.
         work_dir: local folder for the copy, logs and artifacts; a new temporary one by default. A later invocation
             given the same folder reuses the parsed project.
         runner: runs dbt with the arguments it is given; for tests and for other ways of starting dbt.

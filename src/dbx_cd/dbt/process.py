@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from dbx_cd.config import variables_set, warm_dbt_address
+from dbx_cd.config import profiles_dir_of_environment, variables_set, warm_dbt_address
 from dbx_cd.errors import ConfigError
 from dbx_cd.import_path import without_current_directory
 from dbx_cd.warm.client import NotWarm, Process, WarmProcess
@@ -43,8 +43,11 @@ CHANGE_A_BUILD = (
 )  # fmt: skip
 
 
-def refuse_flags_of_environment() -> None:
+def refuse_flags_of_environment(*, profiles_dir: str | Path | None = None) -> None:
     """Make sure that no environment variable changes what dbt builds: a release is what was sealed, and nothing else.
+
+    Args:
+        profiles_dir: the folder of `profiles.yml` that dbt is given, whatever a variable says.
 
     Raises:
         ConfigError: one does.
@@ -56,6 +59,13 @@ def refuse_flags_of_environment() -> None:
             where="environment of the task",
             next_step="unset it on the cluster; say it by the task's parameters, or under `flags` in dbt_project.yml, "
             "which is approved with the project",
+        )
+    profiles = profiles_dir_of_environment()
+    if not profiles_dir and profiles is not None and not Path(profiles[1]).is_absolute():
+        raise ConfigError(
+            f"{profiles[0]} is {profiles[1]!r}, in the checkout, and a repaired run may check out another commit",
+            where="environment of the task",
+            next_step="give it an absolute path, or unset it and keep profiles.yml beside dbt_project.yml",
         )
 
 

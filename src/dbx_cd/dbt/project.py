@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import shutil
-import stat
 from dataclasses import dataclass
 from pathlib import Path
 
+from dbx_cd.dbt.profiles import profiles_folder
+from dbx_cd.dbt.project_copy import copy_project
 from dbx_cd.errors import ConfigError
 
 ARTIFACT_NAMES = (
@@ -15,10 +16,7 @@ ARTIFACT_NAMES = (
 LOG_NAME = "dbt.log"
 """dbt's own log, collected with the artifacts."""
 COPY = "project"
-"""The folder of the copy, below the work folder."""
-GENERATED = frozenset({"target", "logs", ".venv", "node_modules"})
-"""What tools write into a project. Only at the top: further down, `logs` may well be a folder of models."""
-_LEFT_OUT = GENERATED | {".git", "__pycache__"}
+"""The folder of the copy, below the work folder; where packages lie beside the project, the copy is further down."""
 
 
 @dataclass(frozen=True)
@@ -34,21 +32,13 @@ class LocalProject:
         """Copy a project below `work`; a copy that an earlier invocation left there is used again.
 
         Raises:
-            ConfigError: no dbt project there, or no `profiles.yml` in `profiles_dir`.
+            ConfigError: no dbt project there, or no `profiles.yml` where one is named.
         """
         source = Path(project_dir).resolve()
-        _require_project(source, profiles_dir)
-        copy = work.resolve() / COPY
-        if not copy.exists():
-            shutil.copytree(
-                source,
-                copy,
-                ignore=lambda folder, _names: _LEFT_OUT if Path(folder) == source else (),
-                copy_function=shutil.copyfile,
-            )
-            # copytree takes over the mode of folders, and those of a checkout may be read-only.
-            for folder in (copy, *(p for p in copy.rglob("*") if p.is_dir())):
-                folder.chmod(folder.stat().st_mode | stat.S_IRWXU)
+        _require_project(source)
+        profiles_folder(source, given=profiles_dir)  # before anything is copied
+        top = work.resolve() / COPY
+        copy = top if source == top else copy_project(source, top)
         return cls.at(copy, work=work, profiles_dir=profiles_dir)
 
     @classmethod
@@ -56,11 +46,10 @@ class LocalProject:
         """A project where it is, for a folder that dbt may write to.
 
         Raises:
-            ConfigError: no dbt project there, or no `profiles.yml` in `profiles_dir`.
+            ConfigError: no dbt project there, or no `profiles.yml` where one is named.
         """
-        _require_project(folder, profiles_dir)
-        own = folder if (folder / "profiles.yml").is_file() else None
-        return cls(folder, work.resolve(), Path(profiles_dir).resolve() if profiles_dir else own)
+        _require_project(folder)
+        return cls(folder, work.resolve(), profiles_folder(folder, given=profiles_dir))
 
     @property
     def files(self) -> Path:
@@ -99,12 +88,8 @@ class LocalProject:
                 shutil.copyfile(source, self.files / source.name)
 
 
-def _require_project(folder: Path, profiles_dir: str | Path | None) -> None:
+def _require_project(folder: Path) -> None:
     if not (folder / "dbt_project.yml").is_file():
         raise ConfigError(
             "no dbt_project.yml", where=folder, next_step="give the folder of the dbt project as project_dir"
-        )
-    if profiles_dir and not (Path(profiles_dir) / "profiles.yml").is_file():
-        raise ConfigError(
-            "no profiles.yml", where=Path(profiles_dir).resolve(), next_step="check the parameter profiles_dir"
         )

@@ -154,7 +154,7 @@ def _refuse_parameters(selection: Selection, profiles_dir: str | Path | None) ->
             where="parameter profiles_dir",
             next_step="keep profiles.yml beside dbt_project.yml, where it is archived; or give an absolute path",
         )
-    refuse_flags_of_environment()
+    refuse_flags_of_environment(profiles_dir=profiles_dir)
 
 
 def _begin(cd: Cd, release: Release, target: str) -> bool:

@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def up(options: argparse.Namespace) -> int:
     """Start the workspace and serve until interrupted."""
-    project = LocalProject.find(options.project)
+    project = LocalProject.find(options.project, profiles_dir=options.profiles_dir)
     with _workspace(project, options) as workspace:
         connection = workspace.connection
         print(f"workspace  {connection.host}")
@@ -51,7 +51,7 @@ def up(options: argparse.Namespace) -> int:
 
 def run(options: argparse.Namespace) -> int:
     """Run the Workflow once at a commit."""
-    project = LocalProject.find(options.project)
+    project = LocalProject.find(options.project, profiles_dir=options.profiles_dir)
     commit = project.commit(options.commit)
     with _workspace(project, options) as workspace:
         workflow = LocalWorkflow(workspace, project)
@@ -86,6 +86,7 @@ def _workspace(project: LocalProject, options: argparse.Namespace) -> EmbeddedWo
     def show(_run_id: int, task_key: str, line: str) -> None:
         print(f"{task_key:<14} | {line}", flush=True)
 
+    project.job()  # what is wrong with it is told before Spark starts
     return EmbeddedWorkspace(
         options.state_dir,
         catalogs=project.catalogs,
@@ -113,9 +114,14 @@ def _parser() -> argparse.ArgumentParser:
         "--state-dir", type=Path, default=DEFAULT_STATE, metavar="DIR",
         help="tables, Volumes, runs and logs; found again by a later start (default: .dbx_cd)",
     )  # fmt: skip
-    starting = commands.add_parser("up", parents=[shared], help="start it and serve until Ctrl-C")
+    connecting = argparse.ArgumentParser(add_help=False)
+    connecting.add_argument(
+        "--profiles-dir", metavar="DIR",
+        help="folder of profiles.yml (default: as dbt, DBT_PROFILES_DIR, the project's folder, here, ~/.dbt)",
+    )  # fmt: skip
+    starting = commands.add_parser("up", parents=[shared, connecting], help="start it and serve until Ctrl-C")
     starting.set_defaults(command=up)
-    running = commands.add_parser("run", parents=[shared], help="run the Workflow once at a commit")
+    running = commands.add_parser("run", parents=[shared, connecting], help="run the Workflow once at a commit")
     running.add_argument("--commit", default="HEAD", metavar="SHA", help="the commit to release (default: HEAD)")
     running.add_argument("--approve-as", metavar="USER", help=f"approve as this user, e.g. {OWNER}; else wait")
     running.add_argument("--reason", help="why, for the release log")

@@ -4,42 +4,44 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import yaml
 from databricks.sdk.service.jobs import JobSettings
 
+from dbx_cd.cli.bundle import BUNDLE_FILE, JOB_FILE, TargetNames, bundle_text, job_text, packaged_folder
 from dbx_cd.errors import ConfigError
 from dbx_cd.yaml_text import load_yaml
 
-BUNDLE_FILE = "databricks.yml"
-JOB_FILE = Path("resources") / "dbx_cd.job.yml"
 # Keys of a bundle's job that the Jobs API does not take in its settings (asset bundle reference).
 _BUNDLE_ONLY = ("permissions", "lifecycle")
 _VARIABLE = re.compile(r"\$\{var\.(\w+)\}")
 
 
-def load_job(repository: Path, *, variables: Mapping[str, str], job: str = "dbx_cd") -> JobSettings:
+def load_job(
+    repository: Path, *, variables: Mapping[str, str], names: TargetNames | None = None, job: str = "dbx_cd"
+) -> JobSettings:
     """The job's settings as the Jobs API takes them.
 
     Args:
         repository: root of the project's repository; its own files win over the packaged ones.
         variables: values for the bundle's `${var.name}`, over their defaults.
+        names: what the targets are called where the repository has no job of its own.
         job: key of the job below `resources.jobs`.
 
     Raises:
         ConfigError: a file is malformed, a variable has no value, or a key is not one of the Jobs API.
     """
-    packaged = Path(str(resources.files("dbx_cd") / "bundle"))
     own = (repository / JOB_FILE).is_file()
-    base = repository if own else packaged
-    declared = _mapping(_read_yaml(base / BUNDLE_FILE).get("variables") or {}, base / BUNDLE_FILE)
-    values = {name: str((v or {}).get("default", "")) for name, v in declared.items()} | dict(variables)
+    base = repository if own else packaged_folder()
+    names = names or TargetNames()
     source = base / JOB_FILE
+    bundle = _yaml(None if own else bundle_text(names), base / BUNDLE_FILE)
+    declared = _mapping(bundle.get("variables") or {}, base / BUNDLE_FILE)
+    values = {name: str((v or {}).get("default", "")) for name, v in declared.items()} | dict(variables)
     try:
-        settings = _read_yaml(source)["resources"]["jobs"][job]
+        settings = _yaml(None if own else job_text(names), source)["resources"]["jobs"][job]
     except (KeyError, TypeError):
         raise ConfigError(f"no job {job!r} under resources.jobs", where=source) from None
     filled = _mapping(_fill(settings, values, source), source)
@@ -54,9 +56,10 @@ def load_job(repository: Path, *, variables: Mapping[str, str], job: str = "dbx_
     return parsed
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
+def _yaml(text: str | None, path: Path) -> dict[str, Any]:
+    """What a text says, or without one the file."""
     try:
-        loaded = load_yaml(path.read_text(encoding="utf-8"))
+        loaded = load_yaml(path.read_text(encoding="utf-8") if text is None else text)
     except (OSError, yaml.YAMLError, UnicodeDecodeError) as exc:
         raise ConfigError(f"cannot be read as YAML: {exc}", where=path) from exc
     return _mapping(loaded, path)

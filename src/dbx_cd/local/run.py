@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import subprocess
 import sys
@@ -16,15 +15,19 @@ import yaml
 from databricks.sdk.service.jobs import JobSettings, NotebookTask, RunResultState, Source, SubmitTask
 
 from dbx_cd.approval.decision import pending_approvals
-from dbx_cd.approval.request import ApprovalRequest
+from dbx_cd.approval.request import ApprovalRequest, Decision
+from dbx_cd.cli.bundle import TargetNames
 from dbx_cd.config import CdConfig
+from dbx_cd.dbt.profiles import profiles_folder
 from dbx_cd.errors import ConfigError, WorkflowError
+from dbx_cd.jinja import EarlyJinja
 from dbx_cd.local.job_bundle import load_job
 from dbx_cd.local.session_user import act_as
 from dbx_cd.local.workspace import CI, OWNER, RELEASE_BOT, EmbeddedWorkspace
 from dbx_cd.relations import RelationName
 from dbx_cd.release.context import Cd, open_cd
 from dbx_cd.release.job import JobDefinition
+from dbx_cd.release.standing import require_targets
 from dbx_cd.release.workflow import ReleaseRun, trigger
 from dbx_cd.sql_endpoint import profile_targets, with_connection
 
@@ -46,16 +49,21 @@ class LocalProject:
     profile: str
     """The profile that `dbt_project.yml` names."""
     profiles_dir: Path
-    """The folder of the `profiles.yml` that it uses."""
+    """The folder of the `profiles.yml` that it uses, whether or not there is one."""
     config: CdConfig
     """The project's settings."""
 
     @classmethod
-    def find(cls, project_dir: str | Path) -> LocalProject:
+    def find(cls, project_dir: str | Path, *, profiles_dir: str | Path | None = None) -> LocalProject:
         """Look at a project's folder.
 
+        Args:
+            project_dir: the folder.
+            profiles_dir: the folder of `profiles.yml`; by default the one that dbt takes in the project's folder or in
+                the current one: that of DBT_PROFILES_DIR, the project's folder, the current one, `~/.dbt`.
+
         Raises:
-            ConfigError: no dbt project, not in a git repository, or no `profiles.yml` to be found.
+            ConfigError: no dbt project, not in a git repository, or no `profiles.yml` where one is named.
         """
         project = Path(project_dir).resolve()
         try:
@@ -71,22 +79,40 @@ class LocalProject:
                 where=project,
                 next_step="a release is made of a commit: git init && git commit",
             )
-        # dbt's own order: the project's folder, then the user's.
-        places = [project, Path(os.environ.get("DBT_PROFILES_DIR") or Path.home() / ".dbt")]
-        profiles = next((p for p in places if (p / "profiles.yml").is_file()), None)
-        if profiles is None:
-            raise ConfigError("no profiles.yml", where=project, next_step="put one beside dbt_project.yml")
+        profiles = profiles_folder(project, given=profiles_dir) or profiles_folder(Path.cwd(), given=None)
         repository = Path(root)
         subfolder = project.relative_to(repository).as_posix()
-        return cls(repository, subfolder, str(settings.get("profile") or ""), profiles, CdConfig.load(project))
+        profile = EarlyJinja().render((settings or {}).get("profile"), where=f"{project}/dbt_project.yml: profile")
+        return cls(repository, subfolder, profile, profiles or Path.home() / ".dbt", CdConfig.load(project))
 
     @property
     def catalogs(self) -> list[str]:
         """The catalogs that the profile's targets, the release log and the Volume of artifacts need."""
-        targets = profile_targets(self.profiles_dir, self.profile)
+        targets = profile_targets(self.profiles_dir, self.profile, targets=self.config.targets)
         volume = Path(self.config.artifacts_root).parts
         named = [volume[2]] if volume[:2] == ("/", "Volumes") and len(volume) > 2 else []
         return [*(t.catalog for t in targets.values()), RelationName.parse(self.config.release_log).catalog, *named]
+
+    def job(self, *, artifacts_root: str | None = None) -> JobSettings:
+        """The Workflow's definition: the repository's own, else the packaged one for this project's targets.
+
+        Args:
+            artifacts_root: the folder of artifacts; by default as the project's settings have it.
+
+        Raises:
+            ConfigError: it is malformed, or builds other targets than the project's settings have.
+        """
+        variables = {
+            "git_url": self.repository.as_uri(),
+            "project_dir": self.subfolder,
+            "artifacts_root": artifacts_root or self.config.artifacts_root,
+            "release_log": self.config.release_log,
+            "approvers": self.config.approvers,
+            "run_as": RELEASE_BOT,
+        }
+        settings = load_job(self.repository, variables=variables, names=TargetNames.of(self.config))
+        require_targets(self.config, JobDefinition.of(settings).standing)
+        return settings
 
     def commit(self, revision: str) -> str:
         """The full SHA of a revision.
@@ -155,10 +181,13 @@ class LocalWorkflow:
         )
 
     def is_to_be_resumed(self, run: ReleaseRun) -> bool:
-        """Whether a run's release is approved, and its run not yet repaired."""
+        """Whether a run's release is approved for a target, and its run not yet repaired for that."""
         release = self.cd.log.for_run(str(run.run_id))
         history = self._ci.jobs.get_run(run.run_id, include_history=True).repair_history or []
-        return self.cd.log.state(release).phase == "approved" and len(history) < 2
+        decided = [d for d in self.cd.log.all(release, Decision) if d.outcome == "approved" and d.reuses is None]
+        # The history begins with the run itself; each decision repairs it once.
+        is_approved = any(t.phase == "approved" for t in self.cd.log.state(release).targets.values())
+        return is_approved and len(history) <= len(decided)
 
     def notebook_parameters(self) -> dict[str, str]:
         """What an interactive notebook has to know here."""
@@ -169,17 +198,11 @@ class LocalWorkflow:
         profiles = with_connection(
             self.project.profiles_dir,
             self.workspace.profile_connection,
-            out_dir=self.workspace.state_dir / "profiles" / (self.project.profile or "default"),
+            out_dir=self.workspace.state_dir / "profiles" / self.project.profile,
+            profile_name=self.project.profile,
+            targets=self.project.config.targets,
         )
-        variables = {
-            "git_url": self.project.repository.as_uri(),
-            "project_dir": self.project.subfolder,
-            "artifacts_root": str(self.artifacts_root),
-            "release_log": self.project.config.release_log,
-            "approvers": self.project.config.approvers,
-            "run_as": RELEASE_BOT,
-        }
-        settings = load_job(self.project.repository, variables=variables)
+        settings = self.project.job(artifacts_root=str(self.artifacts_root))
         for parameter in settings.parameters or ():
             if parameter.name == "profiles_dir":
                 parameter.default = str(profiles.parent)
@@ -227,7 +250,7 @@ def results_of(run: Run) -> dict[str, str]:
 
 
 def follow(workflow: LocalWorkflow, run: ReleaseRun, *, approve_as: str | None, say: Callable[[str], None]) -> Run:
-    """Follow a release to its end, through its approval.
+    """Follow a release to its end, through its approvals.
 
     Args:
         workflow: the project's Workflow.
@@ -238,18 +261,21 @@ def follow(workflow: LocalWorkflow, run: ReleaseRun, *, approve_as: str | None, 
     Returns:
         The run as it ended.
     """
-    asked = False
+    asked: set[str] = set()
     while True:
         ended = workflow.wait(run)
         request = workflow.pending(run)
         if request is not None and approve_as is not None:
+            if request.seal in asked:
+                return ended
+            asked.add(request.seal)
             say(f"{request}: approving as {approve_as}")
             workflow.approve(request, as_user=approve_as)
-            return workflow.wait(run)
+            continue
         if request is None and not (asked and workflow.is_to_be_resumed(run)):
             return ended
-        if request is not None and not asked:
-            asked = True
+        if request is not None and request.seal not in asked:
+            asked.add(request.seal)
             say(f"{request}\nwaits for approval. From another terminal:\n  {workflow.approve_command(request)}")
         time.sleep(_LOOK_AGAIN_SECONDS)
 

@@ -91,6 +91,35 @@ def settle(config: CdConfig, *sources: Standing) -> CdConfig:
     return replace(config, targets=in_order, overruled=tuple(overruled))
 
 
+def require_targets(config: CdConfig, definition: Standing) -> None:
+    """Make sure that a project's settings speak of the targets that its job builds.
+
+    A target that the commit has and the job does not build, or whose gate the commit does not know, is no mistake by
+    itself; one that stands in the place of another is.
+
+    Args:
+        config: the settings as the project's file has them.
+        definition: what the job says.
+
+    Raises:
+        ConfigError: the job builds a target that they do not know; the message has both, and what to write.
+    """
+    unknown = [name for name in definition.open_targets if name not in config.targets]
+    if any(name not in definition.gates for name in config.gates):
+        unknown += [name for name in definition.gates if name not in config.targets]
+    if unknown:
+        staging = definition.staging or next(iter(definition.open_targets), "...")
+        targets = [f"{name}: {{}}" for name in definition.open_targets]
+        targets += [f"{name}: {{gate: approval, defer_to: {staging}}}" for name in definition.gates]
+        raise ConfigError(
+            f"the job builds {', '.join((*definition.open_targets, *definition.gates))}, "
+            f"and the project's targets are {', '.join(config.targets)}",
+            where=config.project_dir / FILE_NAME,
+            next_step=f"write there `targets: {{{', '.join(targets)}}}`; or, where the project's names are right, "
+            "give them to the job, by its variables staging and production in databricks.yml",
+        )
+
+
 def log_standing(log: LogReading) -> Standing:
     """What the log knows from the releases in it: a target that anybody was ever asked about stays gated.
 

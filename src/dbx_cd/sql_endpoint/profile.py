@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
-from jinja2 import StrictUndefined, TemplateError
-from jinja2.sandbox import SandboxedEnvironment
 
 from dbx_cd.errors import ConfigError
+from dbx_cd.jinja import EarlyJinja
 from dbx_cd.sql_endpoint.http_server import LOOPBACK
 
 if TYPE_CHECKING:
@@ -72,27 +70,52 @@ def connection_block(endpoint: SqlEndpoint, *, tls: bool = True) -> dict[str, An
     }
 
 
-def with_connection(profiles_dir: str | Path, connection: Mapping[str, Any], *, out_dir: str | Path) -> Path:
-    """Write the project's `profiles.yml` to `out_dir`, with `connection` in every databricks output.
+def with_connection(
+    profiles_dir: str | Path,
+    connection: Mapping[str, Any],
+    *,
+    out_dir: str | Path,
+    profile_name: str | None = None,
+    targets: Collection[str] = (),
+    environ: Mapping[str, str] | None = None,
+) -> Path:
+    """Write the project's `profiles.yml` to `out_dir`, with `connection` in its databricks outputs.
 
     Catalogs, schemas, threads and every other key stay, Jinja included; other keys about connecting and authenticating
     go. Named compute resources stay too and lead to the same endpoint. The file holds a token: only its owner reads it.
+
+    Args:
+        profiles_dir: the folder of `profiles.yml`.
+        connection: the keys of `connection_block`.
+        out_dir: the folder for the file.
+        profile_name: the only profile to be written; all of them when not given.
+        targets: its outputs that are used, which must be databricks ones. Of no other is anything rendered, as dbt
+            renders that of its target alone (dbt-core 1.11, `render_profile` in config/profile.py).
+        environ: what `env_var` reads; this process's environment when not given.
 
     Returns:
         the file written.
 
     Raises:
-        ConfigError: there is no `profiles.yml`, it is not valid, or has no databricks output.
+        ConfigError: there is no `profiles.yml`, it is not valid, or has no databricks output; or one that is used is
+            not there or no databricks one.
     """
     source = Path(profiles_dir) / "profiles.yml"
     profiles = _load(source)
+    if profile_name is not None:
+        outputs = _outputs(profiles, profile_name, targets, source=source)
+        jinja = EarlyJinja(environ)
+        for name in targets:
+            where = f"{source}: {profile_name}.outputs.{name}"
+            outputs[name] = {**_output(outputs[name], jinja, where=where), "type": "databricks"}
+        profiles = {name: found for name, found in profiles.items() if name in (profile_name, "config")}
     replaced = 0
     for profile in profiles.values():
         # A key without outputs is no profile: older files hold dbt's own `config:`.
-        outputs = (profile.get("outputs") or {}) if isinstance(profile, dict) else {}
-        for name, output in outputs.items():
+        found = (profile.get("outputs") if isinstance(profile, dict) else None) or {}
+        for name, output in found.items() if isinstance(found, dict) else ():
             if isinstance(output, dict) and output.get("type") == "databricks":
-                outputs[name] = _connected(output, connection)
+                found[name] = _connected(output, connection)
                 replaced += 1
     if not replaced:
         raise ConfigError(
@@ -107,33 +130,53 @@ def with_connection(profiles_dir: str | Path, connection: Mapping[str, Any], *, 
 
 
 def profile_targets(
-    profiles_dir: str | Path, profile_name: str, *, environ: Mapping[str, str] | None = None
+    profiles_dir: str | Path,
+    profile_name: str,
+    *,
+    targets: Collection[str] | None = None,
+    environ: Mapping[str, str] | None = None,
 ) -> dict[str, ProfileTarget]:
-    """The targets of one profile by name, with `env_var()` rendered as dbt does.
+    """Targets of one profile by name, rendered as dbt does.
 
     Args:
         profiles_dir: the folder of `profiles.yml`.
         profile_name: `profile:` of `dbt_project.yml`.
+        targets: which of them; all when not given. Nothing of the others is looked at.
         environ: what `env_var` reads; this process's environment when not given.
 
     Raises:
-        ConfigError: file or profile missing, an output is not databricks or names no catalog or schema, or a variable
-            without default is not set.
+        ConfigError: file, profile or target missing, an output is not databricks or names no catalog or schema, or a
+            variable without default is not set.
     """
     source = Path(profiles_dir) / "profiles.yml"
-    profiles = _load(source)
+    outputs = _outputs(_load(source), profile_name, targets or (), source=source)
+    jinja = EarlyJinja(environ)
+    return {
+        name: _target(outputs[name], jinja, where=f"{source}: {profile_name}.outputs.{name}")
+        for name in (outputs if targets is None else targets)
+    }
+
+
+def _outputs(
+    profiles: Mapping[str, Any], profile_name: str, targets: Collection[str], *, source: Path
+) -> dict[str, Any]:
     profile = profiles.get(profile_name)
-    if not isinstance(profile, dict) or not isinstance(profile.get("outputs"), dict) or not profile["outputs"]:
+    outputs = profile.get("outputs") if isinstance(profile, dict) else None
+    if not isinstance(outputs, dict) or not outputs:
         raise ConfigError(
             f"no profile {profile_name!r} with outputs",
             where=source,
             next_step=f"dbt_project.yml names it; the file has: {', '.join(map(str, profiles)) or 'nothing'}",
         )
-    render = _Renderer(os.environ if environ is None else environ)
-    return {
-        name: _target(output, render, where=f"{source}: {profile_name}.outputs.{name}")
-        for name, output in profile["outputs"].items()
-    }
+    missing = [name for name in targets if name not in outputs]
+    if missing:
+        raise ConfigError(
+            f"profile {profile_name!r} has no output {missing[0]!r}, but {', '.join(map(str, outputs))}",
+            where=source,
+            next_step="add the output, or say in dbx_cd.yml which of them are staging and production: "
+            "`targets: {STAGING: {}, PRODUCTION: {gate: approval, defer_to: STAGING}}`",
+        )
+    return outputs
 
 
 def _load(source: Path) -> dict[str, Any]:
@@ -152,70 +195,44 @@ def _load(source: Path) -> dict[str, Any]:
 
 def _connected(output: Mapping[str, Any], connection: Mapping[str, Any]) -> dict[str, Any]:
     kept = {key: value for key, value in output.items() if key not in _CONNECTION_KEYS}
-    own = output.get("connection_parameters") or {}
-    patience = {key: value for key, value in own.items() if key.startswith(_KEPT_PARAMETERS)}
+    own = output.get("connection_parameters")
+    parameters = own if isinstance(own, dict) else {}  # Jinja for all of them is about a workspace, as their names are
+    patience = {key: value for key, value in parameters.items() if key.startswith(_KEPT_PARAMETERS)}
     merged = {**kept, **connection}
     merged["connection_parameters"] = {**patience, **connection.get("connection_parameters", {})}
     if isinstance(kept.get("compute"), dict):
         merged["compute"] = {
-            name: {**(resource or {}), "http_path": connection["http_path"]}
+            name: {**(resource if isinstance(resource, dict) else {}), "http_path": connection["http_path"]}
             for name, resource in kept["compute"].items()
         }
     return merged
 
 
-def _target(output: Any, render: _Renderer, *, where: str) -> ProfileTarget:
+def _output(output: Any, jinja: EarlyJinja, *, where: str) -> dict[str, Any]:
+    """An output that has to be a databricks one."""
     if not isinstance(output, dict):
         raise ConfigError("an output must be a mapping", where=where)
-    kind = render(output.get("type"), where=where)
+    kind = jinja.render(output.get("type"), where=where)
     if kind != "databricks":
         raise ConfigError(
             f"the output's type is {kind!r}, not 'databricks'", where=where, next_step="use a dbt-databricks profile"
         )
+    return output
+
+
+def _target(given: Any, jinja: EarlyJinja, *, where: str) -> ProfileTarget:
+    output = _output(given, jinja, where=where)
     # The adapter's own order: `catalog` is an alias of `database`, and session_properties may name it instead.
     catalog = output.get("catalog") or output.get("database")
     catalog = catalog or (output.get("session_properties") or {}).get("databricks.catalog")
-    names = {"catalog": render(catalog, where=where), "schema": render(output.get("schema"), where=where)}
+    names = {"catalog": jinja.render(catalog, where=where), "schema": jinja.render(output.get("schema"), where=where)}
     for key, value in names.items():
         if not value:
             raise ConfigError(f"the output has no {key}", where=where, next_step=f"add `{key}:` to it")
-    threads = render(output.get("threads", 1), where=where)
+    threads = jinja.render(output.get("threads", 1), where=where)
     if not threads.isdecimal() or int(threads) < 1:
         raise ConfigError(f"threads must be a positive number, not {threads!r}", where=where)
     return ProfileTarget(names["catalog"], names["schema"], int(threads))
-
-
-class _Renderer:
-    """dbt's Jinja for profiles: `env_var` and the `as_*` filters, which matter only to dbt's own types."""
-
-    def __init__(self, environ: Mapping[str, str]) -> None:
-        self._environ = environ
-        self._jinja = SandboxedEnvironment(undefined=StrictUndefined)
-        self._jinja.globals["env_var"] = self._env_var
-        for name in ("as_text", "as_bool", "as_number", "as_native"):
-            self._jinja.filters[name] = lambda value: value
-
-    def __call__(self, value: Any, *, where: str) -> str:
-        if not isinstance(value, str):
-            return "" if value is None else str(value)
-        try:
-            return self._jinja.from_string(value).render().strip()
-        except _MissingVariable as exc:
-            raise ConfigError(
-                f"environment variable {exc.args[0]!r} is not set", where=where, next_step="set it, or give a default"
-            ) from exc
-        except TemplateError as exc:
-            raise ConfigError(f"cannot render {value!r}: {exc}", where=where) from exc
-
-    def _env_var(self, name: str, default: str | None = None) -> str:
-        value = self._environ.get(name, default)
-        if value is None:
-            raise _MissingVariable(name)
-        return value
-
-
-class _MissingVariable(Exception):
-    pass
 
 
 class _PlainDumper(yaml.SafeDumper):

@@ -572,14 +572,46 @@ def test_a_local_package_of_which_nothing_is_committed_is_refused(tmp_path: Path
         project_files(project)
 
 
-@pytest.mark.parametrize("absolute", [True, False])
-def test_a_local_package_outside_of_the_repository_is_refused_by_name(tmp_path: Path, absolute: bool) -> None:
+def test_a_local_package_outside_of_the_repository_is_refused_by_name(tmp_path: Path) -> None:
     fill(tmp_path / "elsewhere", PACKAGE)
-    named = str(tmp_path / "elsewhere") if absolute else "../../elsewhere"
-    project = monorepo(tmp_path, named)
-    if not absolute:  # without git only an absolute path is known to lead elsewhere
-        commit(tmp_path / "repository")
-    with pytest.raises(ConfigError, match=f"the local package {named} is outside of the repository"):
+    project = monorepo(tmp_path, "../../elsewhere")
+    commit(tmp_path / "repository")
+    with pytest.raises(ConfigError, match=r"the local package ../../elsewhere is outside of the repository"):
+        project_files(project)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("folder", ["elsewhere", "repository/shared"])
+def test_a_local_package_with_an_absolute_path_is_refused_also_in_the_repository(
+    tmp_path: Path, folder: str, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named = fill(tmp_path / folder, PACKAGE)
+    monkeypatch.setenv("SHARED", str(named))
+    for written in (str(named), "\"{{ env_var('SHARED') }}\""):
+        project = monorepo(tmp_path, written)
+        if way == "in git":
+            commit(tmp_path / "repository")
+        with pytest.raises(ConfigError, match=f"the local package {named} is named by an absolute path"):
+            project_files(project)
+
+
+def test_a_local_package_is_found_by_a_path_with_jinja(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(tmp_path / "repository" / "other", PACKAGE)
+    project = monorepo(tmp_path, "\"{{ env_var('SHARED', '../shared') }}\"")
+    assert beside(project) == {"../shared": set(PACKAGE)}
+    monkeypatch.setenv("SHARED", "../other")
+    assert beside(project) == {"../other": set(PACKAGE)}
+
+
+def test_the_project_may_lie_in_the_package_that_it_names(tmp_path: Path) -> None:
+    """As dbt-utils keeps its tests."""
+    repository = fill(tmp_path / "repository", PACKAGE)
+    project = fill(repository / "integration_tests", {**FILES, "packages.yml": "packages:\n  - local: ../\n"})
+    commit(repository)
+    own = {*FILES, "packages.yml"}
+    assert beside(project) == {"..": {*PACKAGE, *(f"integration_tests/{name}" for name in own)}}
+    fill(repository, {"macros/new.sql": ""})
+    with pytest.raises(ConfigError, match=r"\.\./macros/new\.sql is not committed"):
         project_files(project)
 
 

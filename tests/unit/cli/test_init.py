@@ -2,9 +2,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 import yaml
+from databricks.sdk.service.jobs import JobSettings, RunIf
+from git_repositories import fill
 
+from dbx_cd import CdConfig
 from dbx_cd.cli.main import main
+from dbx_cd.config import TargetConfig
+from dbx_cd.local.job_bundle import load_job
+from dbx_cd.release.job import JobDefinition
+from dbx_cd.release.standing import require_targets
 
 REPOSITORY = Path(__file__).parents[3]
 
@@ -26,3 +34,136 @@ def test_init_copies_the_requirements_that_the_bundle_s_variable_speaks_of(tmp_p
     variable = yaml.safe_load((tmp_path / "databricks.yml").read_text())["variables"]["dbt_requirements"]
     assert "requirements/dbt.txt" in variable["description"]
     assert Path(variable["default"]).name == "dbt.txt"
+
+
+DBT_PROJECT = "name: shop\nprofile: shop\n"
+
+
+def job_of(repository: Path) -> JobSettings:
+    return load_job(repository, variables={})
+
+
+def targets(job: JobSettings) -> dict[str, str]:
+    return {
+        task.task_key: (task.notebook_task.base_parameters or {})["target"]
+        for task in job.tasks or ()
+        if task.notebook_task
+    }
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    fill(tmp_path / "dbt", {"dbt_project.yml": DBT_PROJECT})
+    fill(tmp_path / "dbt" / "dbt_packages" / "utils", {"dbt_project.yml": "name: utils\n"})
+    fill(tmp_path / "shared", {"dbt_project.yml": "name: a_package_beside_it\n"})
+    return tmp_path
+
+
+def test_targets_of_other_names_are_the_job_s_and_the_project_s_without_an_edit(repository: Path) -> None:
+    assert main(["init", str(repository), "--staging", "qa", "--production", "production"]) == 0
+    config = CdConfig.load(repository / "dbt")
+    assert config.targets == {"qa": TargetConfig(), "production": TargetConfig(gate="approval", defer_to="qa")}
+    job = job_of(repository)
+    assert set(targets(job).values()) == {"qa", "production"}
+    definition = JobDefinition.of(job)
+    assert (definition.open_targets, definition.gates) == (("qa",), ("production",))
+    assert "stg/" not in str(job.as_dict())
+    assert {p.name: p.default for p in job.parameters or ()}["project_dir"] == "dbt"
+    require_targets(config, definition.standing)
+
+
+def test_each_further_gate_has_a_gate_a_build_a_smoke_test_and_a_rollback(repository: Path) -> None:
+    """As docs/deploy.md has them to be written by hand."""
+    names = ["--staging", "qa", "--gate", "uat", "--gate", "preprod", "--production", "production"]
+    assert main(["init", str(repository), *names]) == 0
+    config, job = CdConfig.load(repository / "dbt"), job_of(repository)
+    assert config.gates == ("uat", "preprod", "production")
+    assert JobDefinition.of(job).gates == config.gates
+    tasks = {task.task_key: task for task in job.tasks or ()}
+    after = {key: [d.task_key for d in task.depends_on or ()] for key, task in tasks.items()}
+    assert after == {
+        "stg_build": [], "stg_smoke": ["stg_build"],
+        "uat_gate": ["stg_smoke"], "uat_build": ["uat_gate"], "uat_smoke": ["uat_build"],
+        "uat_rollback": ["uat_build", "uat_smoke"],
+        "preprod_gate": ["uat_smoke"], "preprod_build": ["preprod_gate"], "preprod_smoke": ["preprod_build"],
+        "preprod_rollback": ["preprod_build", "preprod_smoke"],
+        "approval_gate": ["preprod_smoke"], "prod_build": ["approval_gate"], "prod_smoke": ["prod_build"],
+        "docs_refresh": ["prod_smoke"], "auto_rollback": ["prod_build", "prod_smoke"],
+    }  # fmt: skip
+    assert {key: name for key, name in targets(job).items() if key.startswith(("uat", "preprod"))} == {
+        key: key.split("_")[0] for key in after if key.startswith(("uat", "preprod"))
+    }
+    assert {key for key, task in tasks.items() if task.run_if == RunIf.AT_LEAST_ONE_FAILED} == {
+        "uat_rollback", "preprod_rollback", "auto_rollback"
+    }  # fmt: skip
+    notebooks = {key: task.notebook_task.notebook_path for key, task in tasks.items() if task.notebook_task}
+    for role, like in {"gate": "approval_gate", "build": "prod_build", "smoke": "stg_smoke"}.items():
+        assert notebooks[f"uat_{role}"] == notebooks[like]
+    assert "tiny" not in (tasks["uat_smoke"].notebook_task.base_parameters or {})
+
+
+def test_names_that_the_settings_have_already_are_the_job_s(repository: Path) -> None:
+    text = "targets:\n  qa: {}\n  production: {gate: approval, defer_to: qa}\n"
+    fill(repository / "dbt", {"dbt_project.yml": DBT_PROJECT, "dbx_cd.yml": text})
+    assert main(["init", str(repository)]) == 0
+    assert set(targets(job_of(repository)).values()) == {"qa", "production"}
+    assert (repository / "dbt" / "dbx_cd.yml").read_text() == text
+
+
+def test_other_names_than_the_settings_have_are_refused_and_nothing_is_copied(
+    repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = "targets:\n  qa: {}\n  production: {gate: approval, defer_to: qa}\n"
+    fill(repository / "dbt", {"dbx_cd.yml": text})
+    assert main(["init", str(repository), "--staging", "test"]) == 1
+    assert "`targets` has qa, production, and test, prod are asked for" in capsys.readouterr().err
+    assert not (repository / "databricks.yml").exists()
+
+
+def test_settings_that_a_project_has_stay_as_they_are_before_the_targets(repository: Path) -> None:
+    before = "# ours\napprovers: data-owners\n"
+    fill(repository / "dbt", {"dbx_cd.yml": before})
+    assert main(["init", str(repository), "--staging", "qa"]) == 0
+    assert (repository / "dbt" / "dbx_cd.yml").read_text().startswith(before)
+    config = CdConfig.load(repository / "dbt")
+    assert (config.approvers, list(config.targets)) == ("data-owners", ["qa", "prod"])
+
+
+def test_settings_that_nothing_can_be_added_to_are_named_with_what_to_write(
+    repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fill(repository / "dbt", {"dbx_cd.yml": "{approvers: data-owners}\n"})
+    assert main(["init", str(repository), "--staging", "qa"]) == 1
+    assert "qa: {}" in capsys.readouterr().err
+    assert not (repository / "databricks.yml").exists()
+
+
+def test_the_project_has_to_be_named_where_there_are_several(
+    repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fill(repository / "other", {"dbt_project.yml": DBT_PROJECT})
+    assert main(["init", str(repository), "--staging", "qa"]) == 1
+    assert "give its folder by --project" in capsys.readouterr().err
+    assert main(["init", str(repository), "--staging", "qa", "--project", "other"]) == 0
+    assert (repository / "other" / "dbx_cd.yml").is_file()
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["--staging", "prod"], "two targets are called prod"),
+        (["--gate", "a b"], "'a b' is no name for a target"),
+        (["--staging", "no"], "'no' is no name for a target"),
+    ],
+)
+def test_names_that_no_target_can_have_are_refused(
+    repository: Path, names: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["init", str(repository), *names]) == 1
+    assert message in capsys.readouterr().err
+
+
+def test_without_other_names_no_settings_are_written(repository: Path) -> None:
+    assert main(["init", str(repository)]) == 0
+    assert not (repository / "dbt" / "dbx_cd.yml").exists()
+    assert set(targets(job_of(repository)).values()) == {"stg", "prod"}

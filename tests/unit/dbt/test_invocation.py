@@ -193,7 +193,7 @@ def test_folder_without_profiles_is_refused(run, tmp_path: Path) -> None:
 PACKAGES = {
     "a package": ("packages.yml", "packages:\n  - package: dbt-labs/dbt_utils\n    version: 1.3.0\n", True),
     "packages on one line": ("packages.yml", "packages: [{git: 'https://example.org/x.git'}]\n", True),
-    "a dependency": ("dependencies.yml", "projects:\n  - name: other\n", True),
+    "a dependency": ("dependencies.yml", "projects:\n  - name: other\n", False),
     "Jinja": ("packages.yml", "packages:\n{% if true %}\n  - package: a/b\n{% endif %}\n", True),
     "an empty list": ("packages.yml", "packages: []\n", False),
     "comments only": ("packages.yml", "# packages:\n#  - package: a/b\n", False),
@@ -211,7 +211,8 @@ def test_packages_are_installed_only_when_the_project_names_some(run, project: P
 
 def test_packages_that_are_installed_are_not_installed_again(run, project: Path) -> None:
     (project / "packages.yml").write_text(PACKAGES["a package"][1])
-    (project / "dbt_packages").mkdir()
+    (project / "dbt_packages" / "dbt_utils").mkdir(parents=True)
+    (project / "dbt_packages" / "dbt_utils" / "dbt_project.yml").write_text("name: dbt_utils\n")
     dbt = FakeDbt(orders="success")
     run(dbt=dbt)
     assert [call[0] for call in dbt.calls] == ["build"]
@@ -314,6 +315,30 @@ def test_html_shows_why_a_node_failed_and_escapes_it(run) -> None:
     shown = run(dbt=Failing(orders="error"), check=False).to_html()
     assert "model.shop.orders" in shown
     assert "&lt;script&gt;no such column" in shown
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_packages_that_are_links_are_no_part_of_the_copy(run, project: Path, tmp_path: Path, inside: bool) -> None:
+    """Where `dbt deps` was run in the project: each is a link, to the copy's own folder or to where the package is."""
+    package = project / "own" if inside else tmp_path / "package"
+    package.mkdir()
+    (package / "dbt_project.yml").write_text("name: package\n")
+    (project / "dbt_packages").mkdir()
+    (project / "dbt_packages" / "package").symlink_to(package)
+    run(dbt=FakeDbt(orders="success"))
+    copy = tmp_path / "work" / "project"
+    link = copy / "dbt_packages" / "package"
+    assert link.is_symlink()
+    assert link.resolve() == (copy / "own" if inside else package)
+
+
+@pytest.mark.parametrize("path", ["../elsewhere", "{tmp_path}/elsewhere"])
+def test_packages_outside_of_the_project_are_where_it_puts_them(run, project: Path, tmp_path: Path, path: str) -> None:
+    named = path.format(tmp_path=tmp_path)
+    (project / "dbt_project.yml").write_text(f"name: shop\npackages-install-path: {named}\n")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "package").symlink_to(project)
+    assert run(dbt=FakeDbt(orders="success")).ok
 
 
 # What `run_results.json` does not say

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -275,3 +276,38 @@ def test_an_archive_of_0_1_0_without_packages_is_built_and_the_log_warns(
         build_release(releases.cd(), release, target="prod")
     assert "has no packages" in caplog.text
     assert commands(releases)[-3:] == ["deps", "ls", "build"]
+
+
+def test_packages_of_which_a_team_commits_a_part_are_installed_anew_altogether(
+    releases: Releases, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    releases.dbt.hub = MemoryHub({"utils": UTILS, "more": UTILS})
+    packages(releases, {"package": "a/utils", "version": "1"}, {"package": "a/more", "version": "1"})
+    fill(releases.project / "dbt_packages" / "utils", {**UTILS, "macros/old.sql": ""})
+    releases.cd()
+    commit(releases.project)
+    with caplog.at_level(logging.WARNING):
+        release = releases.deployed()
+    assert "installed anew: 2 packages are named, and dbt_packages holds 1" in caplog.text
+    assert commands(releases) == ["deps", "ls", "ls", "build", "ls", "build"]
+    found = archived(releases, release, tmp_path / "unpacked")
+    assert {"dbt_packages/utils/macros/m.sql", "dbt_packages/more/macros/m.sql"} <= set(found)
+    assert "dbt_packages/utils/macros/old.sql" not in found
+
+
+def test_a_project_in_the_package_that_it_names_is_archived_once_with_it(
+    releases: Releases, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As dbt-utils keeps its tests."""
+    fill(tmp_path / "repository", UTILS)
+    packages(releases, {"local": os.path.relpath(tmp_path / "repository", releases.project)})
+    releases.cd()
+    commit(tmp_path)
+    with caplog.at_level(logging.WARNING):
+        release = releases.approved()
+    assert caplog.text == ""
+    shutil.rmtree(tmp_path / "repository")
+    build_release(releases.cd(), release, target="prod")
+    found = archived(releases, release, tmp_path / "unpacked")
+    assert [name for name in found if name.endswith("macros/m.sql")] == ["dbt_packages/utils/macros/m.sql"]
+    assert commands(releases).count("deps") == 1

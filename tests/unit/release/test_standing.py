@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from dbx_cd import CdConfig, ConfigError, ReleaseLog
 from dbx_cd.config import TargetConfig
 from dbx_cd.release.events import Deploying
-from dbx_cd.release.standing import Standing, log_standing, settle
+from dbx_cd.release.standing import Standing, log_standing, require_targets, settle
 from memory.log_table import MemoryLogTable
 from memory.releases import APPROVERS, BOT, DEVELOPER, Releases
 
@@ -130,3 +131,46 @@ def test_what_somebody_else_wrote_makes_no_gate(tmp_path: Path) -> None:
     release = releases.staged()
     releases.cd(DEVELOPER).log.append(release, Deploying("stg"))
     assert log_standing(releases.cd().log.examined(workflow=BOT)[0]).gates == ()
+
+
+PACKAGED = replace(JOB, open_targets=("stg",))
+OWN = replace(JOB, gates=("uat", "production"), open_targets=("qa",), staging="qa")
+QA = "{qa: {}, uat: {gate: approval, defer_to: qa}, production: {gate: approval, defer_to: qa}}"
+
+
+@pytest.mark.parametrize(
+    ("definition", "targets", "write"),
+    [
+        (PACKAGED, QA, "targets: {stg: {}, prod: {gate: approval, defer_to: stg}}"),
+        (OWN, None, f"targets: {QA}"),
+        (OWN, "{qa: {}, prod: {gate: approval, defer_to: qa}}", f"targets: {QA}"),
+    ],
+    ids=["a project of its own names with the packaged job", "no settings", "one name of two"],
+)
+def test_a_job_for_targets_of_other_names_is_told_at_once_with_what_to_write(
+    tmp_path: Path, definition: Standing, targets: str | None, write: str
+) -> None:
+    config = committed(tmp_path, f"targets: {targets}\n" if targets else "")
+    with pytest.raises(ConfigError, match=r"the job builds .*, and the project's targets are ") as raised:
+        require_targets(config, definition)
+    assert f"`{write}`" in (raised.value.next_step or "")
+    written = committed(tmp_path, f"{write}\n")
+    require_targets(written, definition)
+    assert set(written.targets) == {*definition.open_targets, *definition.gates}
+
+
+@pytest.mark.parametrize(
+    ("definition", "targets"),
+    [
+        (PACKAGED, "{stg: {}, prod: {}}"),
+        (PACKAGED, "{stg: {}}"),
+        (PACKAGED, "{stg: {}, dev: {}, uat: {gate: approval, defer_to: stg}, prod: {gate: approval, defer_to: stg}}"),
+        (OWN, QA),
+        (JOB, "{stg: {}, prod: {gate: approval, defer_to: stg}}"),
+    ],
+    ids=["no gate", "a gate left out", "more than the job builds", "the same", "a job that builds nothing open"],
+)
+def test_what_a_commit_has_more_or_less_is_no_matter_of_names(
+    tmp_path: Path, definition: Standing, targets: str
+) -> None:
+    require_targets(committed(tmp_path, f"targets: {targets}\n"), definition)

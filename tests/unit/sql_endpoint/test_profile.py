@@ -171,3 +171,73 @@ def test_profiles_without_databricks_are_refused(tmp_path: Path) -> None:
     (tmp_path / "profiles.yml").write_text("shop: {outputs: {dev: {type: duckdb}}}")
     with pytest.raises(ConfigError, match="no output of type databricks"):
         with_connection(tmp_path, CONNECTION, out_dir=tmp_path / "out")
+
+
+MIXED = """
+shop:
+  target: "{{ env_var('NOBODY_SETS_THIS') }}"
+  outputs:
+    qa:
+      type: "{{ env_var('ADAPTER', 'databricks') }}"
+      catalog: "{{ var('catalog', 'qa') }}"
+      schema: shop
+      token: "{{ t }}"
+    production:
+      type: databricks
+      catalog: "{% if env_var('REGION', 'eu') == 'eu' %}eu{% else %}us{% endif %}"
+      schema: shop
+      connection_parameters: "{{ env_var('NOBODY_SETS_THIS_EITHER') }}"
+    dev: {type: postgres, host: "{{ env_var('PGHOST') }}", schema: "{{ nonsense( }}"}
+    sandbox: {type: databricks, catalog: "{{ env_var('SANDBOX') }}", connection_parameters: "{{ env_var('NO') }}"}
+    broken: just text
+other: {outputs: {stg: {type: snowflake, password: in clear}}}
+"""
+USED = ("qa", "production")
+
+
+@pytest.fixture
+def mixed(tmp_path: Path) -> Path:
+    (tmp_path / "profiles.yml").write_text(MIXED)
+    return tmp_path
+
+
+def test_nothing_of_an_output_that_is_not_used_is_looked_at(mixed: Path) -> None:
+    assert profile_targets(mixed, "shop", targets=USED, environ={}) == {
+        "qa": ProfileTarget("qa", "shop", 1),
+        "production": ProfileTarget("eu", "shop", 1),
+    }
+
+
+def test_outputs_that_are_used_are_connected_whatever_the_others_are(mixed: Path, tmp_path: Path) -> None:
+    path = with_connection(mixed, CONNECTION, out_dir=tmp_path / "out", profile_name="shop", targets=USED, environ={})
+    outputs = yaml.safe_load(path.read_text())["shop"]["outputs"]
+    given = yaml.safe_load(MIXED)["shop"]["outputs"]
+    for name in USED:
+        assert {key: outputs[name][key] for key in CONNECTION} == CONNECTION
+        assert outputs[name]["catalog"] == given[name]["catalog"]
+        assert outputs[name]["type"] == "databricks"
+    assert {name: outputs[name] for name in ("dev", "broken")} == {name: given[name] for name in ("dev", "broken")}
+
+
+def test_other_profiles_of_a_user_are_not_written(mixed: Path, tmp_path: Path) -> None:
+    path = with_connection(mixed, CONNECTION, out_dir=tmp_path / "out", profile_name="shop", targets=USED, environ={})
+    assert "in clear" not in path.read_text()
+
+
+def test_an_output_that_is_used_and_is_for_another_database_is_named(mixed: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"'snowflake', not 'databricks'.*other\.outputs\.stg"):
+        with_connection(mixed, CONNECTION, out_dir=tmp_path / "out", profile_name="other", targets=["stg"])
+
+
+def test_a_target_that_the_profile_does_not_have_is_named_beside_those_it_has(mixed: Path, tmp_path: Path) -> None:
+    message = "profile 'shop' has no output 'stg', but qa, production, dev, sandbox, broken.*dbx_cd.yml"
+    with pytest.raises(ConfigError, match=message):
+        profile_targets(mixed, "shop", targets=["stg", "qa"], environ={})
+    with pytest.raises(ConfigError, match=message):
+        with_connection(mixed, CONNECTION, out_dir=tmp_path / "out", profile_name="shop", targets=["stg"])
+
+
+def test_a_variable_of_the_command_line_without_a_default_is_named(tmp_path: Path) -> None:
+    (tmp_path / "profiles.yml").write_text("shop: {outputs: {a: {type: databricks, catalog: \"{{ var('c') }}\"}}}")
+    with pytest.raises(ConfigError, match=r"variable 'c' has no value here, where dbt knows only those of --vars"):
+        profile_targets(tmp_path, "shop", environ={})
