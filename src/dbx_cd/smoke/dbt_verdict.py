@@ -8,12 +8,11 @@ dbt-core's `task/test.py`). Read in dbt-core 1.11.16; `tests/spark/smoke/test_db
 from __future__ import annotations
 
 from collections.abc import Sequence
-from decimal import Decimal
 from typing import Any
 
 from dbx_cd.errors import DbxCdError
 from dbx_cd.smoke.contract import Contract
-from dbx_cd.smoke.numbers import is_finite, named
+from dbx_cd.smoke.numbers import is_finite, is_number, named
 from dbx_cd.smoke.report import Status
 
 # What dbt takes a text for (`strtobool` in dbt-core's `utils`).
@@ -44,7 +43,7 @@ def verdict(contract: Contract, rows: Sequence[Sequence[Any]]) -> tuple[Status, 
     if len(rows) != 1 or len(rows[0]) != 3:
         raise DbxCdError("its `fail_calc` does not give one number")
     failures, should_warn, should_error = rows[0]
-    if isinstance(failures, bool) or not isinstance(failures, int | float | Decimal):
+    if not is_number(failures):
         found = "null" if failures is None else f"a {type(failures).__name__}"
         raise DbxCdError(f"its `fail_calc` gives {found}, no number of failures")
     if not is_finite(failures) or failures != int(failures):

@@ -7,13 +7,10 @@ from collections.abc import Mapping
 from dbx_cd.relations import quote
 from dbx_cd.smoke.baseline import NoBaseline
 from dbx_cd.smoke.checks import Bounds, Comparison
-from dbx_cd.smoke.numbers import Number, as_decimal, digits
+from dbx_cd.smoke.numbers import DECIMAL_DIGITS, Number, as_decimal, digits
 
 VERDICT = "__verdict"
 OUT, IN, UNJUDGED = "out", "in", "unjudged"
-
-# Spark's decimals have 38 digits at most: https://spark.apache.org/docs/latest/sql-ref-datatypes.html
-_LONGEST_LITERAL = 38
 
 
 def groups_query(check: Comparison, relation: str, source: str | NoBaseline | None) -> str:
@@ -58,7 +55,7 @@ def _absolute(value: str, bounds: Bounds) -> str:
 def _literal(number: Number) -> str:
     """A number in SQL: a whole number or a decimal, which Spark compares exactly; with an exponent it is a double."""
     text = digits(number)
-    return text if sum(c.isdigit() for c in text) <= _LONGEST_LITERAL else f"{as_decimal(number):e}"
+    return text if sum(c.isdigit() for c in text) <= DECIMAL_DIGITS else f"{as_decimal(number):e}"
 
 
 def _relative(bounds: Bounds) -> tuple[str, str]:

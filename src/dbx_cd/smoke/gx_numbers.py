@@ -36,7 +36,7 @@ from great_expectations.expectations.metrics.metric_provider import metric_parti
 from great_expectations.expectations.metrics.table_metric_provider import TableMetricProvider
 
 from dbx_cd.relations import quote
-from dbx_cd.smoke.numbers import as_decimal, is_finite, kept, typed, within
+from dbx_cd.smoke.numbers import DECIMAL_DIGITS, as_decimal, is_finite, kept, typed, within
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -149,10 +149,18 @@ class ValuesExactlyBetween(ColumnMapMetricProvider):
             raise ValueError("min_value cannot be greater than max_value")
         found = ~f.isnan(column)
         if low is not None:
-            found &= column > f.lit(low) if strict_min else column >= f.lit(low)
+            found &= column > _literal(low) if strict_min else column >= _literal(low)
         if high is not None:
-            found &= column < f.lit(high) if strict_max else column <= f.lit(high)
+            found &= column < _literal(high) if strict_max else column <= _literal(high)
         return found
+
+
+def _literal(limit: Decimal) -> Any:
+    """A limit for Spark, whose decimals have 38 digits at most; what needs more can only limit doubles."""
+    from pyspark.sql import functions as f
+
+    plain = f"{limit:f}"
+    return f.lit(Decimal(plain) if sum(c.isdigit() for c in plain) <= DECIMAL_DIGITS else float(limit))
 
 
 class ExpectColumnValuesToBeBetweenExactly(ExpectColumnValuesToBeBetween):

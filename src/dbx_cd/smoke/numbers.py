@@ -12,7 +12,9 @@ from typing import Any, TypeGuard
 
 Number = int | float | Decimal
 
-# More digits than a product of two of Spark's decimals has, which have 38 at most.
+# How many digits a decimal of Spark's has at most: https://spark.apache.org/docs/latest/sql-ref-datatypes.html
+DECIMAL_DIGITS = 38
+# More digits than a product of two of Spark's decimals has.
 _DIGITS = 120
 # Beyond this size a number is written with an exponent.
 _LONGEST = 60

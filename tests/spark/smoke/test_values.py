@@ -125,6 +125,7 @@ def test_limits_of_many_digits_are_compared_exactly(spark: SparkSession, build: 
       - {expect_column_values_to_be_between: {column: tenth, min_value: 0.1, max_value: 0.1}, name: values}
       - {expect_column_values_to_be_between: {column: whole, max_value: 9007199254740992}, name: whole_values}
       - {expect_column_values_to_be_in_set: {column: tenth, value_set: [0.1, 0.3]}, name: set}
+      - {expect_column_values_to_be_between: {column: id, max_value: 1.0e+300, min_value: -1.0e+30}, name: huge}
     compare:
       - {metric: total, sql: sum(tenth), max_value: 0.200000000000000001, min_value: 0.200000000000000001}
       - {metric: too_small, sql: sum(whole), min_value: 18014398509481986}
@@ -133,6 +134,7 @@ def test_limits_of_many_digits_are_compared_exactly(spark: SparkSession, build: 
 """
     found = run(spark, build, tmp_path, text)
     assert {name: c.status for name, c in found.items() if c.status != "fail"} == {
+        "huge": "pass",
         "max_met": "pass",
         "whole_met": "pass",
         "total": "pass",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -131,7 +132,8 @@ def test_payload_in_the_log_is_json_whatever_a_check_has_seen(number: float) -> 
     report = log.last(release, SmokeReport)
     assert report is not None
     assert (report.checks[0].observed, str(report.seconds)) == (kept(number), str(number))
-    page = report.to_html(past=[report])
+    earlier = SmokeReport("prod", "", "1a2b3c4", None, True, 0.0, (replace(check, observed=1),))
+    page = report.to_html(past=[earlier, report])
     assert f"<td>{kept(number)}</td>" in page
     assert "<svg" not in page
 

@@ -457,6 +457,7 @@ def test_count_of_failures_that_is_no_whole_number_is_no_verdict(found: Any) -> 
         ("warn", False, True, "pass"),
         ("WARN", 2, False, "warn"),
         ("error", "off", "Yes", "fail"),
+        ("error", "No", "off", "pass"),
     ],
 )
 def test_severity_decides_which_threshold_counts_as_in_dbt(
