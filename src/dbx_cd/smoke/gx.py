@@ -166,7 +166,8 @@ def _first_look(expectation: Any, source: str | None) -> Any:
     """
     key = {"meta": expectation.meta}
     if isinstance(expectation, ExpectSqlAggregateToBeBetween):
-        return expectation.copy(update={"expression": scanned_apart(expectation.expression, source)})
+        whole = None if getattr(expectation, "row_condition", None) else source  # else it is about some of the rows
+        return expectation.copy(update={"expression": scanned_apart(expectation.expression, whole)})
     if type(expectation) is ExpectColumnValuesToBeUnique and expectation.mostly == 1:
         name = quote(expectation.column)
         counted = scanned_apart(f"count({name}) - count(distinct {name})", source)

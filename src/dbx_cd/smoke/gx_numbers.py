@@ -20,6 +20,12 @@ from great_expectations.execution_engine.sparkdf_execution_engine import SparkDF
 from great_expectations.expectations.core.expect_column_max_to_be_between import ExpectColumnMaxToBeBetween
 from great_expectations.expectations.core.expect_column_mean_to_be_between import ExpectColumnMeanToBeBetween
 from great_expectations.expectations.core.expect_column_min_to_be_between import ExpectColumnMinToBeBetween
+from great_expectations.expectations.core.expect_column_proportion_of_non_null_values_to_be_between import (
+    ExpectColumnProportionOfNonNullValuesToBeBetween,
+)
+from great_expectations.expectations.core.expect_column_proportion_of_unique_values_to_be_between import (
+    ExpectColumnProportionOfUniqueValuesToBeBetween,
+)
 from great_expectations.expectations.core.expect_column_stdev_to_be_between import ExpectColumnStdevToBeBetween
 from great_expectations.expectations.core.expect_column_sum_to_be_between import ExpectColumnSumToBeBetween
 from great_expectations.expectations.core.expect_column_values_to_be_between import ExpectColumnValuesToBeBetween
@@ -116,14 +122,26 @@ def _exactly(base: Any) -> Any:
     return type(base)(f"{base.__name__}Exactly", (own, base), members)
 
 
-# What Great Expectations calls each aggregate, the class that judges it here, and the function of Spark's.
-_AGGREGATES: dict[Any, tuple[Any, str]] = {
-    ExpectColumnMaxToBeBetween: (_exactly(ExpectColumnMaxToBeBetween), "max"),
-    ExpectColumnMinToBeBetween: (_exactly(ExpectColumnMinToBeBetween), "min"),
-    ExpectColumnSumToBeBetween: (_exactly(ExpectColumnSumToBeBetween), "sum"),
-    ExpectColumnMeanToBeBetween: (_exactly(ExpectColumnMeanToBeBetween), "avg"),
-    ExpectColumnStdevToBeBetween: (_exactly(ExpectColumnStdevToBeBetween), "stddev_samp"),
+# Of each expectation the class that judges it here, and the aggregate in Spark's SQL.
+_OF_NUMBERS: dict[Any, tuple[Any, str]] = {
+    ExpectColumnMaxToBeBetween: (_exactly(ExpectColumnMaxToBeBetween), "max({0})"),
+    ExpectColumnMinToBeBetween: (_exactly(ExpectColumnMinToBeBetween), "min({0})"),
+    ExpectColumnSumToBeBetween: (_exactly(ExpectColumnSumToBeBetween), "sum({0})"),
+    ExpectColumnMeanToBeBetween: (_exactly(ExpectColumnMeanToBeBetween), "avg({0})"),
+    ExpectColumnStdevToBeBetween: (_exactly(ExpectColumnStdevToBeBetween), "stddev_samp({0})"),
 }
+# A share of nothing is null; Great Expectations says 0.
+_SHARES: dict[Any, tuple[Any, str]] = {
+    ExpectColumnProportionOfUniqueValuesToBeBetween: (
+        _exactly(ExpectColumnProportionOfUniqueValuesToBeBetween),
+        "count(distinct {0}) / nullif(count({0}), 0)",
+    ),
+    ExpectColumnProportionOfNonNullValuesToBeBetween: (
+        _exactly(ExpectColumnProportionOfNonNullValuesToBeBetween),
+        "count({0}) / nullif(count(*), 0)",
+    ),
+}
+_AGGREGATES = _OF_NUMBERS | _SHARES
 
 
 class ValuesExactlyBetween(ColumnMapMetricProvider):
@@ -204,8 +222,8 @@ def exactly(kind: Any, arguments: Mapping[str, Any], written: Mapping[str, Any],
     if kind is ExpectColumnValuesToBeBetween and data_type in _NUMERIC:
         return ExpectColumnValuesToBeBetweenExactly, {**arguments, **texts}
     if kind in _AGGREGATES:
-        exact, function = _AGGREGATES[kind]
-        return exact, {**arguments, **texts, "expression": f"{function}({quote(str(arguments['column']))})"}
+        exact, aggregate = _AGGREGATES[kind]
+        return exact, {**arguments, **texts, "expression": aggregate.format(quote(str(arguments["column"])))}
     return kind, arguments
 
 
@@ -213,9 +231,9 @@ def _texts(
     kind: Any, arguments: Mapping[str, Any], limits: Mapping[str, Any], *, data_type: str | None
 ) -> dict[str, str]:
     """The limits as text: digits of numbers, moments as Spark writes them; nothing where they are of another kind."""
-    if data_type in _NUMERIC and all(map(is_finite, limits.values())):
+    if (data_type in _NUMERIC or kind in _SHARES) and all(map(is_finite, limits.values())):
         return {key: str(as_decimal(value)) for key, value in limits.items()}
-    if data_type not in _MOMENTS or kind not in _AGGREGATES:
+    if data_type not in _MOMENTS or kind not in _OF_NUMBERS:
         return {}
     # Great Expectations says which texts are dates.
     parsed = kind(**arguments)

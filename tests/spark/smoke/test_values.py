@@ -36,7 +36,7 @@ def build(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Buil
 
 ZONELESS = "'delta.feature.timestampNtz' = 'supported'"
 EXACT = """
-select id, id % 2 as half, 9007199254740992 + id as whole,
+select id, id % 2 as half, 1 as one, 9007199254740992 + id as whole,
   cast(concat('0.10000000000000000', id) as decimal(38,18)) as tenth
 from range(2)
 """
@@ -126,6 +126,13 @@ def test_limits_of_many_digits_are_compared_exactly(spark: SparkSession, build: 
       - {expect_column_values_to_be_between: {column: whole, max_value: 9007199254740992}, name: whole_values}
       - {expect_column_values_to_be_in_set: {column: tenth, value_set: [0.1, 0.3]}, name: set}
       - {expect_column_values_to_be_between: {column: id, max_value: 1.0e+300, min_value: -1.0e+30}, name: huge}
+      - expect_column_max_to_be_between:
+          {column: whole, max_value: 9007199254740992, row_condition: id = 0, condition_parser: spark}
+        name: some_rows
+      - expect_column_proportion_of_unique_values_to_be_between:
+          {column: one, min_value: 1, row_condition: id = 0, condition_parser: spark}
+        name: share_of_some_rows
+      - {expect_column_proportion_of_unique_values_to_be_between: {column: one, min_value: 0.51}, name: share}
     compare:
       - {metric: total, sql: sum(tenth), max_value: 0.200000000000000001, min_value: 0.200000000000000001}
       - {metric: too_small, sql: sum(whole), min_value: 18014398509481986}
@@ -135,6 +142,8 @@ def test_limits_of_many_digits_are_compared_exactly(spark: SparkSession, build: 
     found = run(spark, build, tmp_path, text)
     assert {name: c.status for name, c in found.items() if c.status != "fail"} == {
         "huge": "pass",
+        "some_rows": "pass",
+        "share_of_some_rows": "pass",
         "max_met": "pass",
         "whole_met": "pass",
         "total": "pass",
@@ -143,6 +152,7 @@ def test_limits_of_many_digits_are_compared_exactly(spark: SparkSession, build: 
     assert found["whole_not_met"].observed == 9007199254740993
     assert (found["values"].observed, found["values"].examples) == ("1 of 2 rows", ("0.100000000000000001",))
     assert (found["whole_values"].observed, found["whole_values"].examples) == ("1 of 2 rows", ("9007199254740993",))
+    assert found["share"].observed == 0.5
     assert found["set"].examples == ("0.100000000000000001",)
     assert found["total"].expected == "at least 0.200000000000000001, at most 0.200000000000000001"
     assert found["too_small"].observed == 18014398509481985
@@ -178,7 +188,8 @@ def test_baseline_of_many_digits_is_compared_exactly(spark: SparkSession, build:
 
 def test_profiles_of_such_values_are_kept_legibly(spark: SparkSession, build: Build, tmp_path: Path) -> None:
     late = "timestamp'+12345-01-01 00:00:00'"
-    query = f"select id, half, whole, tenth + id as tenth, double('nan') as odd, {late} as late from {SCHEMA}.exact"
+    tenth = "cast(concat('1.10000000000000000', id) as decimal(38,18))"
+    query = f"select id, half, whole, {tenth} as tenth, double('nan') as odd, {late} as late from {SCHEMA}.exact"
     spark.sql(f"create or replace table {SCHEMA}.far as {query}")
     far = Builds(tmp_path).build(model("exact", f"{SCHEMA}.far"), target="prod")
     compared = compare_model(spark, build, far, model="exact", key=["id"])
@@ -186,10 +197,11 @@ def test_profiles_of_such_values_are_kept_legibly(spark: SparkSession, build: Bu
     assert profiles == {
         "late": ("+12345-01-01 00:00:00", "+12345-01-01 00:00:00"),
         "odd": ("NaN", "NaN"),
-        "tenth": (0.1, "1.100000000000000001"),
+        "tenth": (1.1, "1.100000000000000001"),
     }
     assert json.loads(json.dumps(compared.to_dict(), allow_nan=False))
-    assert [row["differences"] for row in compared.changed] == ["tenth: 0.100000000000000001 | 1.100000000000000001"]
+    shown = {row["id"]: row["differences"] for row in compared.changed}
+    assert shown["1"] == "tenth: 0.100000000000000001 | 1.100000000000000001"
 
 
 def test_year_that_python_does_not_have_is_judged_and_shown(spark: SparkSession, build: Build, tmp_path: Path) -> None:
