@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -22,12 +23,22 @@ def wheel_version() -> str:
         return "0"
 
 
+def strict(value: Any) -> Any:
+    """The value with `NaN` and the infinities as text: Python would write tokens that no other reader of JSON takes."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
+    if isinstance(value, dict):
+        return {key: strict(inner) for key, inner in value.items()}
+    return [strict(inner) for inner in value] if isinstance(value, list | tuple) else value
+
+
 @dataclass(frozen=True)
 class Record(DataClassDictMixin):
     """Something that happened, written once and never changed.
 
     `to_dict` adds the format and the version of the wheel that wrote the record. `from_dict` reads every format up
-    to its own; fields it does not know are ignored, so that a record of the same format may grow.
+    to its own; fields it does not know are ignored, so that a record of the same format may grow. JSON has no NaN and
+    no infinity (RFC 8259): `to_dict` gives their names, as which a field of type `float` reads them back.
     """
 
     FORMAT: ClassVar[int] = 1
@@ -39,7 +50,7 @@ class Record(DataClassDictMixin):
         return self.KIND
 
     def __post_serialize__(self, d: dict[Any, Any]) -> dict[Any, Any]:
-        return {"format": self.FORMAT, "wheel_version": wheel_version(), **d}
+        return {"format": self.FORMAT, "wheel_version": wheel_version(), **strict(d)}
 
     @classmethod
     def __pre_deserialize__(cls, d: dict[Any, Any]) -> dict[Any, Any]:

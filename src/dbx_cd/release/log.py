@@ -184,7 +184,7 @@ class ReleaseLog:
                 at=event.at,
                 actor=event.actor,
                 format=record.FORMAT,
-                payload=json.dumps(event.payload, default=str, sort_keys=True),
+                payload=json.dumps(event.payload, default=str, sort_keys=True, allow_nan=False),
             )
             for event, record in zip(events, records, strict=True)
         ]

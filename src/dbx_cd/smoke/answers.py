@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import difflib
-import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
+
+from dbx_cd.smoke.numbers import digits, is_number, named
+from dbx_cd.smoke.report import Status
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -29,6 +31,8 @@ class Ask:
     """The expectation's own arguments."""
     examples: int = 20
     """How many failing rows are fetched at most."""
+    written: Mapping[str, Any] = field(default_factory=dict)
+    """Those of the arguments that limit values, with every number as it was written."""
     code: str | None = None
     """The file of a class of one's own; None for one that can be imported."""
     hidden: bool = False
@@ -55,6 +59,8 @@ class Answer:
     """How long it took; the expectations on a table share its time."""
     groups: tuple[int, int, int] | None = None
     """Of a comparison by group: how many are out of bounds, how many within, and how many there are."""
+    verdict: Status | None = None
+    """dbt's own verdict by its thresholds: `pass`, `warn` or `fail`; None where it was not asked for."""
 
 
 def with_real_columns(ask: Ask, columns: Sequence[str]) -> dict[str, Any]:
@@ -82,24 +88,14 @@ def with_real_columns(ask: Ask, columns: Sequence[str]) -> dict[str, Any]:
     return fixed
 
 
-def is_between(value: Any, low: float | None, high: float | None) -> bool:
-    """Whether a value is a number within the limits; null, NaN and text never are."""
-    number = scalar(value)
-    if isinstance(number, bool) or not isinstance(number, int | float) or math.isnan(number):
-        return False
-    return (low is None or number >= low) and (high is None or number <= high)
-
-
 def scalar(value: Any) -> Any:
-    """A value fit for JSON: numbers as numbers, everything else as text."""
-    if isinstance(value, Decimal):
-        return float(value)
-    return value if value is None or isinstance(value, bool | int | float | str) else show(value)
+    """A value as a report has it: numbers as numbers, everything else as text."""
+    return value if value is None or isinstance(value, bool | str) or is_number(value) else show(value)
 
 
 def show(value: Any) -> str:
     """A value as text of at most 200 characters."""
-    text = str(value)
+    text = digits(value) if isinstance(value, Decimal) or named(value) else str(value)
     return text if len(text) <= 200 else text[:199] + "…"
 
 
@@ -118,13 +114,23 @@ def answer_of(result: Any) -> Answer:
         return Answer(False, error=error)
     found = result.result or {}
     unexpected = found.get("unexpected_count")
-    observed = found.get("observed_value")
+    observed = _plain(found.get("exact_value", found.get("observed_value")))
     if unexpected is not None:
         total = found.get("element_count")
         # Expectations about the set of distinct values count those, and no rows.
         observed = f"{unexpected} unexpected values" if total is None else f"{unexpected} of {total} rows"
     examples = tuple(show(value) for value in found.get("partial_unexpected_list") or ())
     return Answer(bool(result.success), scalar(observed), unexpected, examples)
+
+
+def _plain(observed: Any) -> Any:
+    """What was seen; of quantiles, which Great Expectations has in lists, each with its value; None without values."""
+    if not isinstance(observed, Mapping) or set(observed) != {"quantiles", "values"}:
+        return observed
+    values = [None if value is None else scalar(value) for value in observed["values"]]
+    if all(value is None for value in values):
+        return None
+    return ", ".join(f"{show(q)}: {show(v)}" for q, v in zip(observed["quantiles"], values, strict=False))
 
 
 def _raised(info: Mapping[str, Any] | None) -> str | None:

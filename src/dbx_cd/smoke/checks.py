@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
+from dbx_cd.smoke.numbers import Number, as_decimal, digits, moved
+
 Severity = Literal["error", "warn"]
 
 
@@ -39,6 +41,8 @@ class ExpectationCheck(Check):
     """The expectation's snake-case name, or the dotted path of a class."""
     arguments: Mapping[str, Any] = field(default_factory=dict)
     """The expectation's own arguments."""
+    written: Mapping[str, Any] = field(default_factory=dict)
+    """Those of its arguments that limit values, with every number as it was written: none has become a double."""
     code: str | None = None
     """The file beside the suites that has the class; None: the path is imported."""
 
@@ -47,17 +51,17 @@ class ExpectationCheck(Check):
 class Bounds:
     """What a number may be: in percent of its baseline, and absolutely. None: not limited on that side."""
 
-    within_pct: float | None = None
+    within_pct: Number | None = None
     """How far it may be from its baseline in either direction, in percent."""
-    max_drop_pct: float | None = None
+    max_drop_pct: Number | None = None
     """How far it may be below its baseline, in percent."""
-    max_rise_pct: float | None = None
+    max_rise_pct: Number | None = None
     """How far it may be above its baseline, in percent."""
-    min_value: float | None = None
+    min_value: Number | None = None
     """The least value allowed, whatever the baseline."""
-    max_value: float | None = None
+    max_value: Number | None = None
     """The greatest value allowed, whatever the baseline."""
-    min_baseline: float | None = None
+    min_baseline: Number | None = None
     """Percentages count only from a baseline of this size on."""
 
     @property
@@ -65,28 +69,27 @@ class Bounds:
         """Whether any limit is a percentage of the baseline."""
         return any(limit is not None for limit in (self.within_pct, self.max_drop_pct, self.max_rise_pct))
 
-    def allowed(self, baseline: float | None) -> tuple[float | None, float | None]:
+    def allowed(self, baseline: Number | None) -> tuple[Number | None, Number | None]:
         """The lowest and the highest value allowed; without a baseline, by the absolute limits alone."""
         lows, highs = [self.min_value], [self.max_value]
         if baseline is not None:
-            step = abs(baseline) / 100
-            lows += [baseline - step * pct for pct in (self.within_pct, self.max_drop_pct) if pct is not None]
-            highs += [baseline + step * pct for pct in (self.within_pct, self.max_rise_pct) if pct is not None]
+            lows += [moved(baseline, -pct) for pct in (self.within_pct, self.max_drop_pct) if pct is not None]
+            highs += [moved(baseline, pct) for pct in (self.within_pct, self.max_rise_pct) if pct is not None]
         return (
-            max((low for low in lows if low is not None), default=None),
-            min((high for high in highs if high is not None), default=None),
+            max((low for low in lows if low is not None), default=None, key=as_decimal),
+            min((high for high in highs if high is not None), default=None, key=as_decimal),
         )
 
     def __str__(self) -> str:
         words = {
-            "within_pct": "within {:g}% of the baseline",
-            "max_drop_pct": "at most {:g}% below the baseline",
-            "max_rise_pct": "at most {:g}% above the baseline",
-            "min_value": "at least {:g}",
-            "max_value": "at most {:g}",
+            "within_pct": "within {}% of the baseline",
+            "max_drop_pct": "at most {}% below the baseline",
+            "max_rise_pct": "at most {}% above the baseline",
+            "min_value": "at least {}",
+            "max_value": "at most {}",
         }
         given = ((text, getattr(self, name)) for name, text in words.items())
-        return ", ".join(text.format(value) for text, value in given if value is not None)
+        return ", ".join(text.format(digits(value)) for text, value in given if value is not None)
 
 
 @dataclass(frozen=True, kw_only=True)

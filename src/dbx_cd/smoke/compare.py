@@ -14,13 +14,16 @@ from dbx_cd.relations import RelationName, quote
 from dbx_cd.smoke import data
 from dbx_cd.smoke.answers import scalar, show
 from dbx_cd.smoke.build import sensitive_columns
-from dbx_cd.smoke.contracts import Contract, contracts_from_manifest
+from dbx_cd.smoke.contract import Contract
+from dbx_cd.smoke.contracts import contracts_from_manifest
+from dbx_cd.smoke.numbers import kept
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
     from dbx_cd.artifacts.version import ArtifactVersion
 
+_NUMBERS = ("tinyint", "smallint", "int", "bigint", "float", "double", "decimal")
 _UNORDERED = ("map", "variant", "binary", "struct", "array")
 
 
@@ -178,10 +181,12 @@ def _profile(frame: DataFrame) -> tuple[int, dict[str, ColumnProfile]]:
     for name, kind in types.items():
         column, ordered = quote(name), not kind.startswith(_UNORDERED)
         wanted += [f"count_if({column} is null)", f"approx_count_distinct({column})" if ordered else "0"]
-        wanted += [f"min({column})", f"max({column})"] if ordered else ["null", "null"]
+        # But for numbers as text: Python has no year beyond 9999, and takes timestamps for its own time zone.
+        shown = "{}" if kind.startswith(_NUMBERS) else "string({})"
+        wanted += [shown.format(f"{end}({column})") for end in ("min", "max")] if ordered else ["null", "null"]
     values = list(frame.selectExpr(*(f"{expr} as c{i}" for i, expr in enumerate(wanted))).collect()[0])
     profiles = {
-        name: ColumnProfile(types[name], int(nulls), int(distinct), scalar(least), scalar(greatest))
+        name: ColumnProfile(types[name], int(nulls), int(distinct), kept(scalar(least)), kept(scalar(greatest)))
         for name, (nulls, distinct, least, greatest) in zip(
             types, zip(*(iter(values[1:]),) * 4, strict=True), strict=True
         )
@@ -213,7 +218,7 @@ def _by_key(
     ).collect()[0]
     changed: list[dict[str, str]] = []
     if counts[2]:
-        columns = [sides[0][f"k{i}"] for i in range(len(keys))]
+        columns = [sides[0][f"k{i}"].cast("string") for i in range(len(keys))]
         columns += [f.col(f"{side}{i}") for i in range(len(others)) for side in "lr"]
         for row in joined.where(f"{both} and ({differs})").select(*columns).limit(sample).collect():
             changed.append(_change(list(row), keys, others, hidden=hidden))

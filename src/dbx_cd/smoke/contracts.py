@@ -9,116 +9,28 @@ from __future__ import annotations
 import fnmatch
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any
 
 from dbx_cd.dbt.artifacts import BUILT_TYPES, Manifest, Node
 from dbx_cd.errors import SuiteError
-from dbx_cd.relations import quote, string_literal
-from dbx_cd.smoke.checks import Check, Severity
+from dbx_cd.relations import quote
+from dbx_cd.smoke.checks import Severity
+from dbx_cd.smoke.contract import DEFAULT_CONDITION, DEFAULT_COUNT, Contract
 from dbx_cd.smoke.suite import SmokeSuite
 
 DOMAIN = "contracts"
-OWN_COUNT = "fail_calc"
 TRANSLATED = ("unique", "not_null", "relationships", "accepted_values", "dbt_utils.unique_combination_of_columns")
 
-_IDENTIFIER = re.compile(r"`?(\w+)`?")
-_DEFAULT_CONDITION = "!= 0"
-_DEFAULT_COUNT = "count(*)"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Contract(Check):
-    """One promise of the dbt project."""
-
-    KIND: ClassVar[str] = "contract"
-
-    rule: str
-    """What is promised: `unique`, `not_null`, `relationships`, ..., or the dbt test's name."""
-    subject_id: str
-    """The unique id of the model or source it is about."""
-    checked_by: str | None
-    """The dbt node that verifies it when built; None when dbt never does."""
-    columns: tuple[str, ...] = ()
-    """The columns it is about, as they go into SQL."""
-    values: tuple[str, ...] = ()
-    """The accepted values."""
-    quoted: bool = True
-    """Whether the accepted values are text."""
-    parent_id: str | None = None
-    """The unique id of the model that a relationship leads to."""
-    parent_column: str = ""
-    """The column of the parent, as it goes into SQL."""
-    condition: str | None = None
-    """dbt's `where`: keeps only the rows that meet it, in SQL."""
-    warn_if: str = _DEFAULT_CONDITION
-    """It warns when the number of failures meets this, as dbt writes it: `> 10`."""
-    error_if: str = _DEFAULT_CONDITION
-    """It fails when the number of failures meets this, as dbt writes it."""
-    expression: str = ""
-    """The SQL of a check constraint."""
-    data_types: Mapping[str, str] = field(default_factory=dict)
-    """The columns and data types of an enforced contract."""
-    untranslated: str | None = None
-    """Why it cannot be executed here; None when it can."""
-
-    @property
-    def counts(self) -> bool:
-        """Whether the number of failures matters, not only whether there are any."""
-        return (self.warn_if, self.error_if) != (_DEFAULT_CONDITION, _DEFAULT_CONDITION)
-
-    @property
-    def promise(self) -> tuple[object, ...]:
-        """What is promised, to recognise the same promise made twice."""
-        names = tuple(sorted(c.lower() for c in self.columns))
-        return (self.subject_id, self.rule, names, self.condition, self.values, self.expression)
-
-    def expectation(self) -> tuple[str, dict[str, Any]] | None:
-        """The expectation that says the same of the rows that `condition` keeps; None when only a query does."""
-        if self.rule == "columns":
-            return "expect_column_data_types", {"data_types": dict(self.data_types)}
-        plain = [match[1] for match in map(_IDENTIFIER.fullmatch, self.columns) if match]
-        if self.counts or len(plain) != len(self.columns):
-            return None
-        if self.rule == "unique":
-            return "expect_column_values_to_be_unique", {"column": plain[0]}
-        if self.rule == "not_null":
-            return "expect_column_values_to_not_be_null", {"column": plain[0]}
-        if self.rule == "accepted_values" and self.quoted:
-            return "expect_column_values_to_be_in_set", {"column": plain[0], "value_set": list(self.values)}
-        if self.rule == "unique_combination":
-            arguments = {"column_list": plain, "ignore_row_if": "never"}
-            return "expect_compound_columns_to_be_unique", arguments
-        return None
-
-    def failures_query(self, relation: str, parent: str | None = None) -> str:
-        """The failing rows or values, as dbt's own test of that name selects them, over quoted relations."""
-        source = f"(select * from {relation} where {self.condition})" if self.condition else relation
-        column = self.columns[0] if self.columns else ""
-        if self.rule == "unique":
-            return f"select {column} from {source} where {column} is not null group by {column} having count(*) > 1"
-        if self.rule == "not_null":
-            return f"select * from {source} where {column} is null"
-        if self.rule == "accepted_values":
-            listed = ", ".join(string_literal(v) if self.quoted else v for v in self.values)
-            return f"select {column} from {source} group by {column} having {column} not in ({listed})"
-        if self.rule == "relationships":
-            # An anti join asks what dbt's `relationships` asks; Great Expectations has no expectation over two tables.
-            return (
-                f"select child.* from (select *, {column} as __key from {source}) as child"
-                f" left anti join {parent} as parent on child.__key = parent.{self.parent_column}"
-                f" where child.__key is not null"
-            )
-        if self.rule == "check":
-            return f"select * from {source} where not ({self.expression})"
-        names = ", ".join(self.columns)
-        return f"select {names} from {source} group by {names} having count(*) > 1"
+_TEMPLATE = re.compile(r"\{[{%#]")
+_WHERE = "get_where_subquery"
+_ARGUMENTS = ("column_name", "values", "quote", "field", "combination_of_columns", "quote_columns")
 
 
 def contracts_from_manifest(manifest: Manifest, *, select: str | Iterable[str] | None = None) -> SmokeSuite:
     """The data tests and enforced contracts of the selected models and sources.
 
-    Singular tests and generic tests of other packages have no translation; they are listed all the same.
+    Singular tests, generic tests of other packages, and tests with templates that dbt fills in when it runs have no
+    translation. They are listed all the same, each with its reason.
 
     Args:
         manifest: the artifacts' manifest.
@@ -188,35 +100,85 @@ def _from_test(manifest: Manifest, node: Node) -> Contract:
         "subject_id": subject_id,
         "checked_by": node.unique_id,
     }
+    shared |= _thresholds(node)
     condition = node.config.get("where")
     reason = None
     if node.test is None:
         full_name, reason = "singular", "a singular test is SQL of its own; dbt build runs it"
     elif full_name not in TRANSLATED:
         reason = f"the dbt test {full_name} has no translation; dbt build runs it"
-    elif str(node.config.get("fail_calc") or _DEFAULT_COUNT).strip().lower() != _DEFAULT_COUNT:
-        full_name, reason = OWN_COUNT, "its `fail_calc` counts failures in a way of its own; dbt build runs it"
-    elif condition and "{{" in str(condition):
-        reason = "its `where` is a template that only dbt can render"
+    else:
+        reason = _not_understood(node, str(test.get("name")), kwargs)
     if reason:
         return Contract(**shared, rule=full_name, untranslated=reason)
     parent_id = None
     if full_name == "relationships":
         others = [i for i in node.depends_on if i != subject_id]
         parent_id = others[0] if others else subject_id
-    columns = kwargs.get("combination_of_columns") or [kwargs.get("column_name")]
+    columns = [str(c) for c in kwargs.get("combination_of_columns") or [kwargs.get("column_name")]]
+    if kwargs.get("quote_columns"):
+        columns = [quote(column) for column in columns]
     return Contract(
         **shared,
-        warn_if=str(node.config.get("warn_if") or _DEFAULT_CONDITION).strip(),
-        error_if=str(node.config.get("error_if") or _DEFAULT_CONDITION).strip(),
         rule="unique_combination" if "." in full_name else full_name,
-        columns=tuple(str(c) for c in columns),
+        columns=tuple(columns),
         values=tuple(str(v) for v in kwargs.get("values") or ()),
         quoted=bool(kwargs.get("quote", True)),
         parent_id=parent_id,
         parent_column=str(kwargs.get("field") or ""),
         condition=str(condition) if condition else None,
     )
+
+
+def _thresholds(node: Node) -> dict[str, Any]:
+    """What a data test's config says of how many failures are too many."""
+    config = node.config
+    texts = {
+        key: str(default if config.get(key) is None else config[key]).strip()
+        for key, default in (
+            ("fail_calc", DEFAULT_COUNT),
+            ("warn_if", DEFAULT_CONDITION),
+            ("error_if", DEFAULT_CONDITION),
+        )
+    }
+    templates = [key for key, text in texts.items() if _is_template(text)]
+    reason = f"its `{templates[0]}` is a template that only dbt can fill in" if templates else None
+    if config.get("sql_header"):
+        reason = "it begins with statements of its own, its `sql_header`, and smoke tests run queries alone"
+    limit = config.get("limit")
+    return {
+        **texts,
+        "limit": None if limit is None else int(limit),
+        "stored": bool(config.get("store_failures")),
+        "judged_by_dbt": reason,
+    }
+
+
+def _not_understood(node: Node, name: str, kwargs: Mapping[str, Any]) -> str | None:
+    """Why a generic test of a translated name has no translation all the same."""
+    package = next((m.split(".")[1] for m in _macros(node) if m.endswith(f".test_{name}")), "dbt")
+    if package not in ("dbt", "dbt_utils"):
+        return f"`{name}` is here a test of the project's own, in {package}; dbt build runs it"
+    # dbt's page on `where` shows how to replace this macro: https://docs.getdbt.com/reference/resource-configs/where
+    if any(m.endswith(f".{_WHERE}") and m != f"macro.dbt.{_WHERE}" for m in _macros(node)) and node.config.get("where"):
+        return f"`{_WHERE}` is the project's own, and says what its `where` means"
+    if _is_template(node.config.get("where")):
+        return "its `where` is a template that only dbt can fill in"
+    for key in _ARGUMENTS:
+        if _is_template(kwargs.get(key)):
+            return f"its `{key}` is a template that only dbt can fill in"
+    if len([i for i in node.depends_on if i != node.raw.get("attached_node")]) > 1:
+        return "it reads more than two relations; dbt build runs it"
+    return None
+
+
+def _macros(node: Node) -> list[str]:
+    return [str(macro) for macro in (node.raw.get("depends_on") or {}).get("macros") or ()]
+
+
+def _is_template(value: Any) -> bool:
+    values = value if isinstance(value, list) else [value]
+    return any(isinstance(v, str) and _TEMPLATE.search(v) is not None for v in values)
 
 
 def _from_model(manifest: Manifest, node: Node) -> Iterator[Contract]:

@@ -21,9 +21,6 @@ os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
 
 from great_expectations import __version__ as gx_version
 from great_expectations.core.expectation_validation_result import ExpectationSuiteValidationResult
-from great_expectations.core.metric_domain_types import MetricDomainTypes
-from great_expectations.core.metric_function_types import MetricPartialFunctionTypes
-from great_expectations.execution_engine.sparkdf_execution_engine import SparkDFExecutionEngine
 from great_expectations.expectations.core.expect_column_values_to_be_unique import ExpectColumnValuesToBeUnique
 from great_expectations.expectations.core.expect_compound_columns_to_be_unique import ExpectCompoundColumnsToBeUnique
 from great_expectations.expectations.expectation import (
@@ -33,8 +30,6 @@ from great_expectations.expectations.expectation import (
     Expectation,
     MulticolumnMapExpectation,
 )
-from great_expectations.expectations.metrics.metric_provider import metric_partial
-from great_expectations.expectations.metrics.table_metric_provider import TableMetricProvider
 from great_expectations.expectations.registry import (
     get_expectation_impl,
     list_registered_expectation_implementations,
@@ -46,7 +41,6 @@ from dbx_cd.smoke.answers import (
     Answer,
     Ask,
     answer_of,
-    is_between,
     message_of,
     scanned_apart,
     with_real_columns,
@@ -54,6 +48,7 @@ from dbx_cd.smoke.answers import (
 )
 from dbx_cd.smoke.data import QueriesOnly
 from dbx_cd.smoke.gx_engine import EscapingPageView, OneScanEngine, QuietValidator
+from dbx_cd.smoke.gx_numbers import OWN, ExpectSqlAggregateToBeBetween, exactly
 from dbx_cd.smoke.own_code import load_class
 
 if TYPE_CHECKING:
@@ -65,43 +60,6 @@ logging.captureWarnings(False)
 # Great Expectations' name of the section of what is about no single column.
 _WHOLE_TABLE = "Table-Level Expectations"
 _ROW_WISE = (ColumnMapExpectation, ColumnPairMapExpectation, MulticolumnMapExpectation)
-
-
-class SqlAggregate(TableMetricProvider):
-    """A SQL aggregate as a Great Expectations metric, so that it joins the bundle computed in one scan of the table."""
-
-    metric_name = "dbx_cd.sql_aggregate"
-    value_keys = ("expression",)
-
-    @metric_partial(
-        engine=SparkDFExecutionEngine,
-        partial_fn_type=MetricPartialFunctionTypes.AGGREGATE_FN,
-        domain_type=MetricDomainTypes.TABLE,
-    )
-    def _spark(cls, metric_domain_kwargs: Any, metric_value_kwargs: Any, **_: Any) -> Any:  # noqa: N805
-        from pyspark.sql import functions
-
-        return functions.expr(metric_value_kwargs["expression"]), metric_domain_kwargs, {}
-
-
-class ExpectSqlAggregateToBeBetween(BatchExpectation):
-    """Expect a SQL aggregate over the table to be a number between two values; None leaves a side open."""
-
-    expression: str
-    min_value: float | None = None
-    max_value: float | None = None
-
-    metric_dependencies: ClassVar[tuple[str, ...]] = ("dbx_cd.sql_aggregate",)
-    success_keys: ClassVar[tuple[str, ...]] = ("expression", "min_value", "max_value")
-
-    def _validate(
-        self,
-        metrics: dict[str, Any],
-        runtime_configuration: Any = None,  # noqa: ARG002
-        execution_engine: Any = None,  # noqa: ARG002
-    ) -> dict[str, Any]:
-        value = metrics["dbx_cd.sql_aggregate"]
-        return {"success": is_between(value, self.min_value, self.max_value), "result": {"observed_value": value}}
 
 
 class ExpectColumnDataTypes(BatchExpectation):
@@ -134,18 +92,15 @@ class ExpectColumnDataTypes(BatchExpectation):
         return {"success": not differences, "result": {"observed_value": observed}}
 
 
-_OWN = (ExpectSqlAggregateToBeBetween.expectation_type, ExpectColumnDataTypes.expectation_type)
-
-
 def expectation_names() -> list[str]:
     """The snake-case names of all expectations that Great Expectations ships."""
-    return sorted(set(list_registered_expectation_implementations()) - set(_OWN))
+    return sorted(set(list_registered_expectation_implementations()) - {*OWN, ExpectColumnDataTypes.expectation_type})
 
 
 def problem_with(kind: str, arguments: Mapping[str, Any], *, code: str | None = None) -> str | None:
     """What is wrong with an expectation's name or arguments; None when it can be validated."""
     try:
-        _build(kind, arguments, code)
+        _expectation_class(kind, code)(**arguments)
     except Exception as exc:  # the class may be anybody's
         return message_of(exc, kind)
     return None
@@ -174,7 +129,10 @@ def validate(frame: DataFrame, asks: Sequence[Ask], *, source: str | None = None
     for ask in asks:
         try:
             arguments = with_real_columns(ask, columns)
-            built[ask.key] = _build(ask.type, arguments, ask.code, meta={"key": ask.key})
+            kind = _expectation_class(ask.type, ask.code)
+            if ask.written:
+                kind, arguments = exactly(kind, arguments, ask.written, frame)
+            built[ask.key] = kind(**arguments, meta={"key": ask.key})
         except Exception as exc:
             answers[ask.key] = Answer(False, error=message_of(exc, ask.type))
     aggregates = {k: e.expression for k, e in built.items() if isinstance(e, ExpectSqlAggregateToBeBetween)}
@@ -208,7 +166,8 @@ def _first_look(expectation: Any, source: str | None) -> Any:
     """
     key = {"meta": expectation.meta}
     if isinstance(expectation, ExpectSqlAggregateToBeBetween):
-        return expectation.copy(update={"expression": scanned_apart(expectation.expression, source)})
+        whole = None if getattr(expectation, "row_condition", None) else source  # else it is about some of the rows
+        return expectation.copy(update={"expression": scanned_apart(expectation.expression, whole)})
     if type(expectation) is ExpectColumnValuesToBeUnique and expectation.mostly == 1:
         name = quote(expectation.column)
         counted = scanned_apart(f"count({name}) - count(distinct {name})", source)
@@ -278,10 +237,6 @@ def data_docs_page(title: str, results: Sequence[Any]) -> str:
     overview, *sections = document.sections
     document.sections = [overview, *sorted(sections, key=lambda section: section.section_name not in failed)]
     return str(EscapingPageView().render(document))
-
-
-def _build(kind: str, arguments: Mapping[str, Any], code: str | None, **settings: Any) -> Any:
-    return _expectation_class(kind, code)(**arguments, **settings)
 
 
 def _expectation_class(kind: str, code: str | None) -> type[Any]:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from dbx_cd.smoke import data
@@ -14,6 +12,7 @@ from dbx_cd.smoke.answers import scanned_apart
 from dbx_cd.smoke.baseline import Baseline, NoBaseline
 from dbx_cd.smoke.checks import Bounds, Comparison
 from dbx_cd.smoke.groups import groups_query
+from dbx_cd.smoke.numbers import Number, as_decimal, digits, is_finite, is_number, named, typed
 from dbx_cd.smoke.plan import PARALLEL_TABLES, Planned, result_of
 from dbx_cd.smoke.report import CheckResult
 
@@ -25,7 +24,6 @@ _MISSING = ("TABLE_OR_VIEW_NOT_FOUND", "SCHEMA_NOT_FOUND", "DELTA_TABLE_NOT_FOUN
 
 # Parts of one query: enough for most projects, and few enough for Spark to plan quickly.
 _PARTS = 50
-_NUMERIC = ("tinyint", "smallint", "int", "bigint", "float", "double", "decimal")
 
 
 @dataclass(frozen=True)
@@ -36,7 +34,7 @@ class Unreadable:
     """Why it cannot be read."""
 
 
-Number = float | int | NoBaseline | Unreadable
+Found = Number | NoBaseline | Unreadable
 
 
 def with_bounds(
@@ -94,7 +92,7 @@ class _Scan:
         return self.source + (f" where {self.condition}" if self.condition else "")
 
 
-def _baseline_numbers(spark: SparkSession, totals: Iterable[tuple[Planned, str]]) -> dict[int, Number]:
+def _baseline_numbers(spark: SparkSession, totals: Iterable[tuple[Planned, str]]) -> dict[int, Found]:
     """The number of each planned comparison in its baseline, by the plan's `id`."""
     scans: dict[_Scan, list[Planned]] = {}
     for planned, source in totals:
@@ -114,7 +112,7 @@ def _baseline_numbers(spark: SparkSession, totals: Iterable[tuple[Planned, str]]
     }
 
 
-def _many_scans(spark: SparkSession, scans: Mapping[_Scan, Sequence[Planned]]) -> dict[_Scan, list[Number]] | None:
+def _many_scans(spark: SparkSession, scans: Mapping[_Scan, Sequence[Planned]]) -> dict[_Scan, list[Found]] | None:
     """The numbers of several tables in one query, as text with their types; None if it cannot be run."""
     parts = []
     for i, (scan, members) in enumerate(scans.items()):
@@ -126,21 +124,14 @@ def _many_scans(spark: SparkSession, scans: Mapping[_Scan, Sequence[Planned]]) -
         rows = data.query(spark, " union all ".join(parts)).collect()
     except Exception:
         return None
-    found: dict[_Scan, list[Number]] = {}
+    found: dict[_Scan, list[Found]] = {}
     for i, (scan, members) in enumerate(scans.items()):
-        values = [[_typed(*pair) for pair in zip(row.texts, row.types, strict=True)] for row in rows if row.part == i]
+        values = [[typed(*pair) for pair in zip(row.texts, row.types, strict=True)] for row in rows if row.part == i]
         found[scan] = _only_row(values, members)
     return found
 
 
-def _typed(text: str | None, data_type: str) -> Any:
-    kind = data_type.partition("(")[0]
-    if text is None or kind not in _NUMERIC:
-        return text
-    return int(text) if kind.endswith("int") else float(text)
-
-
-def _one_scan(spark: SparkSession, scan: _Scan, members: Sequence[Planned]) -> list[Number]:
+def _one_scan(spark: SparkSession, scan: _Scan, members: Sequence[Planned]) -> list[Found]:
     """The numbers of one table: in one query, or each in its own where that cannot be run."""
     try:
         return _queried(spark, scan, members)
@@ -148,7 +139,7 @@ def _one_scan(spark: SparkSession, scan: _Scan, members: Sequence[Planned]) -> l
         return [_explained(spark, scan, one) for one in members]
 
 
-def _queried(spark: SparkSession, scan: _Scan, members: Sequence[Planned]) -> list[Number]:
+def _queried(spark: SparkSession, scan: _Scan, members: Sequence[Planned]) -> list[Found]:
     rows = data.query(spark, _select(members, scan)).limit(2).collect()
     return _only_row([list(row) for row in rows], members)
 
@@ -161,14 +152,14 @@ def _select(members: Sequence[Planned], scan: _Scan) -> str:
     return f"select {', '.join(f'{e} as m{i}' for i, e in enumerate(expressions))} from {scan.rows}"
 
 
-def _only_row(rows: Sequence[Sequence[Any]], members: Sequence[Planned]) -> list[Number]:
+def _only_row(rows: Sequence[Sequence[Any]], members: Sequence[Planned]) -> list[Found]:
     if len(rows) != 1:
         found = f"the metric is not an aggregate: its query returns {'several' if rows else 'no'} rows"
         return [Unreadable(found) for _ in members]
     return [_as_number(value) for value in rows[0]]
 
 
-def _explained(spark: SparkSession, scan: _Scan, one: Planned) -> Number:
+def _explained(spark: SparkSession, scan: _Scan, one: Planned) -> Found:
     """One number, or what is wrong with it."""
     try:
         return _queried(spark, scan, [one])[0]
@@ -179,31 +170,29 @@ def _explained(spark: SparkSession, scan: _Scan, one: Planned) -> Number:
         return Unreadable(f"the baseline {scan.source} cannot be read: {str(exc).splitlines()[0]}")
 
 
-def _as_number(value: Any) -> Number:
-    value = float(value) if isinstance(value, Decimal) else value
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return NoBaseline("the baseline is null or not a number")
-    if isinstance(value, bool) or not isinstance(value, int | float):
+def _as_number(value: Any) -> Found:
+    if value is None:
+        return NoBaseline("the baseline is null: no rows, or only nulls")
+    if not is_number(value):
         return Unreadable(f"the metric is not a number in the baseline: {value!r}")
-    number: float | int = value
-    return number
+    return value if is_finite(value) else NoBaseline(f"the baseline is {named(value)}")
 
 
-def _bounded(planned: Planned, number: Number) -> Planned | CheckResult:
+def _bounded(planned: Planned, number: Found) -> Planned | CheckResult:
     check = _check(planned)
     if isinstance(number, Unreadable):
         return result_of(check, planned.domain, "broken", reason=number.problem, expected=planned.expected)
     if isinstance(number, NoBaseline):
         return replace(planned, unjudged=number.reason)
     unjudged = _not_judged(check.bounds, number)
-    low, high = check.bounds.allowed(None if unjudged else float(number))
+    low, high = check.bounds.allowed(None if unjudged else number)
     arguments = {**planned.arguments, "min_value": low, "max_value": high}
     return replace(planned, baseline=number, low=low, high=high, arguments=arguments, unjudged=unjudged)
 
 
-def _not_judged(bounds: Bounds, baseline: float) -> str | None:
-    if bounds.min_baseline is not None and abs(baseline) < bounds.min_baseline:
-        return f"the baseline {baseline:g} is below min_baseline {bounds.min_baseline:g}"
+def _not_judged(bounds: Bounds, baseline: Number) -> str | None:
+    if bounds.min_baseline is not None and abs(as_decimal(baseline)) < as_decimal(bounds.min_baseline):
+        return f"the baseline {digits(baseline)} is below min_baseline {digits(bounds.min_baseline)}"
     return "the baseline is zero, and a percentage of zero says nothing" if baseline == 0 else None
 
 

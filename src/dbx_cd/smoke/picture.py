@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from markupsafe import Markup
+
+from dbx_cd.smoke.numbers import Number, as_decimal, digits, is_finite, within
 
 _WIDTH, _HEIGHT, _MARGIN = 160, 26, 8
 
 
-def band(observed: float, *, baseline: float | None, low: float | None, high: float | None) -> Markup:
-    """The observed value as a dot and the baseline as a line over the allowed band; open ends run to the edge."""
-    known = [value for value in (observed, baseline, low, high) if value is not None]
-    least, most = min(known), max(known)
-    span = (most - least) or abs(most) or 1.0
+def band(observed: Number, *, baseline: Number | None, low: Number | None, high: Number | None) -> Markup:
+    """The observed value as a dot and the baseline as a line over the allowed band; open ends run to the edge.
 
-    def x(value: float) -> float:
-        return _MARGIN + (value - least) / span * (_WIDTH - 2 * _MARGIN)
+    Nothing where the value is no finite number; a baseline or a limit that is none is left out.
+    """
+    if not is_finite(observed):
+        return Markup("")
+    baseline, low, high = (value if is_finite(value) else None for value in (baseline, low, high))
+    known = [as_decimal(value) for value in (observed, baseline, low, high) if value is not None]
+    least, most = min(known), max(known)
+    span = (most - least) or abs(most) or Decimal(1)
+
+    def x(value: Number) -> float:
+        return _MARGIN + float((as_decimal(value) - least) / span) * (_WIDTH - 2 * _MARGIN)
 
     left, right = 0.0 if low is None else x(low), float(_WIDTH) if high is None else x(high)
-    allowed = (low is None or observed >= low) and (high is None or observed <= high)
     line = "" if baseline is None else _baseline(x(baseline))
     return Markup(
         '<svg width="{w}" height="{h}" viewBox="0 0 {w} {h}" role="img"><title>{title}</title>'
@@ -31,7 +40,7 @@ def band(observed: float, *, baseline: float | None, low: float | None, high: fl
         width=max(right - left, 1.0),
         line=line,
         dot=x(observed),
-        colour="#1a7f4b" if allowed else "#b3261e",
+        colour="#1a7f4b" if within(observed, low, high) else "#b3261e",
     )
 
 
@@ -39,9 +48,6 @@ def _baseline(x: float) -> Markup:
     return Markup('<line x1="{0:.1f}" x2="{0:.1f}" y1="3" y2="23" stroke="#1b2733" stroke-width="2"/>').format(x)
 
 
-def _title(observed: float, *, baseline: float | None, low: float | None, high: float | None) -> str:
-    words = [f"now {observed:g}"]
-    words += [] if baseline is None else [f"baseline {baseline:g}"]
-    words += [] if low is None else [f"at least {low:g}"]
-    words += [] if high is None else [f"at most {high:g}"]
-    return ", ".join(words)
+def _title(observed: Number, *, baseline: Number | None, low: Number | None, high: Number | None) -> str:
+    words = (("now", observed), ("baseline", baseline), ("at least", low), ("at most", high))
+    return ", ".join(f"{word} {digits(value)}" for word, value in words if value is not None)

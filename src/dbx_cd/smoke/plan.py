@@ -10,12 +10,13 @@ from dbx_cd.errors import DbxCdError
 from dbx_cd.relations import RelationName
 from dbx_cd.smoke.build import Build, NotBuilt, render, sensitive_columns
 from dbx_cd.smoke.checks import Assertion, Check, Comparison, ExpectationCheck, InvalidCheck
-from dbx_cd.smoke.contracts import OWN_COUNT, Contract
+from dbx_cd.smoke.contract import Contract
+from dbx_cd.smoke.dbt_verdict import limited, verdict_query
+from dbx_cd.smoke.numbers import Number
 from dbx_cd.smoke.query import refuse_calls
 from dbx_cd.smoke.report import CheckResult, Status
 
 NO_ROWS = "expect_table_row_count_to_equal"
-ROW_COUNT = "expect_table_row_count_to_be_between"
 AGGREGATE = "expect_sql_aggregate_to_be_between"
 PARALLEL_TABLES = 4
 NOT_BUILT = "not built in this release"
@@ -45,11 +46,13 @@ class Planned:
     """Keeps only the rows that meet it, in SQL."""
     query: str | None = None
     """Looks at the rows of this query instead of the table's."""
+    verdict: str | None = None
+    """dbt's own query for how many of those rows are too many; None where any row is."""
     baseline: Any = None
     """The metric's value in the baseline."""
-    low: float | None = None
+    low: Number | None = None
     """The least value that a metric may have."""
-    high: float | None = None
+    high: Number | None = None
     """The greatest value that a metric may have."""
     unjudged: str | None = None
     """Why a metric's percentages cannot be judged; it then fails only by its absolute limits."""
@@ -103,7 +106,7 @@ class Planner:
 
     def _contract(self, contract: Contract, domain: str) -> Planned | CheckResult:
         result = self.build.result(contract.checked_by)
-        only_dbt = contract.untranslated and self._compiled(contract) is None
+        only_dbt = contract.judged_by_dbt or (contract.untranslated and self._compiled(contract) is None)
         if result is not None and (only_dbt or not self.recheck) and result.status != "skipped":
             status = _FROM_DBT.get(result.status, "broken")
             reason = BY_DBT if status != "broken" else f"{BY_DBT}: {result.message or result.status}"
@@ -128,15 +131,15 @@ class Planner:
             return replace(planned, condition=contract.condition)
         query = self._failures_query(contract, relation)
         if query is None:
-            return result_of(contract, domain, "skipped", reason=contract.untranslated)
-        kind = ROW_COUNT if contract.counts else NO_ROWS
-        arguments = {"min_value": 0} if contract.counts else {"value": 0}
-        planned = Planned(contract, domain, kind, arguments, expected, relation=relation, query=query, hidden=hidden)
-        return replace(planned, sources=(relation,))
+            return result_of(contract, domain, "skipped", reason=contract.judged_by_dbt or contract.untranslated)
+        verdict = verdict_query(contract, query) if contract.counts else None
+        query = limited(contract, query)
+        planned = Planned(contract, domain, NO_ROWS, {"value": 0}, expected, relation=relation, query=query)
+        return replace(planned, verdict=verdict, hidden=hidden, sources=(relation,))
 
     def _compiled(self, contract: Contract) -> str | None:
-        """dbt's own query for the failing rows, where their number is what counts."""
-        return None if contract.rule == OWN_COUNT else self.build.compiled(contract.checked_by)
+        """dbt's own query for the failing rows."""
+        return None if contract.judged_by_dbt else self.build.compiled(contract.checked_by)
 
     def _failures_query(self, contract: Contract, relation: RelationName) -> str | None:
         """The failing rows; where the contract alone does not say how, as dbt compiled the test in this build.
@@ -144,7 +147,7 @@ class Planner:
         dbt's own SQL also knows where a parent outside the build was deferred to: artifacts do not record that.
         """
         compiled = self._compiled(contract)
-        if contract.untranslated:
+        if contract.untranslated or contract.judged_by_dbt:
             return compiled
         if contract.parent_id is None:
             return contract.failures_query(relation.quoted)
@@ -242,5 +245,6 @@ def _promise(contract: Contract) -> str:
         "columns": "columns and data types as in the contract",
         "check": contract.expression,
     }
-    limits = f", warn if {contract.warn_if}, error if {contract.error_if}" if contract.counts else ""
-    return words.get(contract.rule, contract.rule) + limits
+    most = "" if contract.limit is None else f" of at most {contract.limit} failures"
+    limits = f", warn if {contract.fail_calc}{most} {contract.warn_if}, error if {contract.error_if}"
+    return words.get(contract.rule, contract.rule) + (limits if contract.counts else "")

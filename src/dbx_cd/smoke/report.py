@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from dbx_cd import html
 from dbx_cd.errors import SmokeFailed
 from dbx_cd.records import Record
+from dbx_cd.smoke.numbers import is_finite, read
 from dbx_cd.smoke.picture import band
 
 if TYPE_CHECKING:
@@ -47,14 +48,14 @@ class CheckResult:
     guardrail: bool = False
     """Whether it is checked after the production build too."""
     observed: Any = None
-    """What was seen: a number, or a few words."""
+    """What was seen: a number, its digits as text where JSON's numbers cannot hold them, or a few words."""
     expected: str | None = None
     """What should have been seen, in words."""
     baseline: Any = None
     """The metric's value in the baseline."""
-    low: float | None = None
+    low: Any = None
     """The least value that a metric might have."""
-    high: float | None = None
+    high: Any = None
     """The greatest value that a metric might have."""
     reason: str | None = None
     """Why it was skipped, broke or failed, where its numbers do not say so."""
@@ -223,17 +224,14 @@ def _examples(result: CheckResult) -> object:
 
 def _picture(result: CheckResult, past: Sequence[SmokeReport]) -> object:
     """The band of a metric and its numbers over past releases."""
-    if result.kind != "metric" or not _is_number(result.observed):
+    observed = read(result.observed)
+    if result.kind != "metric" or not is_finite(observed):
         return ""
     same = (c for report in past for c in report.checks if (c.domain, c.model, c.name) == _identity(result))
-    trend = [float(c.observed) for c in same if _is_number(c.observed)]
-    now = band(float(result.observed), baseline=result.baseline, low=result.low, high=result.high)
-    return html.join((now, html.sparkline([*trend, float(result.observed)]) if trend else ""))
+    trend = [float(number) for c in same if is_finite(number := read(c.observed))]
+    now = band(observed, baseline=read(result.baseline), low=read(result.low), high=read(result.high))
+    return html.join((now, html.sparkline([*trend, float(observed)]) if trend else ""))
 
 
 def _identity(result: CheckResult) -> tuple[str, str | None, str]:
     return result.domain, result.model, result.name
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)

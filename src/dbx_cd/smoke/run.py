@@ -127,8 +127,8 @@ def run_smoke(
             in a thread, while the checks run. None leaves sources out of the report.
         tiny: contracts and guardrails only; a domain without a guardrail is reported.
         recheck: execute contracts too that dbt build has checked in this release.
-        docs_dir: a folder for Great Expectations' Data Docs: one page for each table or query, and an index named
-            like the folder.
+        docs_dir: a folder for Great Expectations' Data Docs: one page for each table or query that it has judged, and
+            an index named like the folder.
         check: raise unless the report is ok.
 
     Returns:

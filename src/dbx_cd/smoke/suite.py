@@ -5,12 +5,14 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
 from dbx_cd.errors import SuiteError
 from dbx_cd.smoke.checks import Assertion, Bounds, Check, Comparison, ExpectationCheck, InvalidCheck
+from dbx_cd.smoke.numbers import Number, is_finite
 from dbx_cd.smoke.own_code import file_beside
 from dbx_cd.smoke.yaml_lines import Located, read_located
 
@@ -75,6 +77,7 @@ class SmokeSuite:
 _SHARED = ("name", "severity", "owner", "guardrail")
 _BOUNDS = ("within_pct", "max_drop_pct", "max_rise_pct", "min_value", "max_value", "min_baseline")
 _METRIC = ("metric", "sql", "where", "group_by", *_BOUNDS)
+_LIMITS_OF_VALUES = ("min_value", "max_value", "value_set")
 
 
 class _Problem(Exception):
@@ -152,10 +155,11 @@ class _Reader:
         if not isinstance(arguments, Mapping):
             raise _Problem(f"the arguments of {kind} must be a mapping", item.line_of(kind))
         code = file_beside(self.folder, kind)
-        problem = problem_with(kind, arguments, code=code)
+        plain = {key: _plain(value) for key, value in arguments.items()}
+        problem = problem_with(kind, plain, code=code)
         if problem:
             raise _Problem(problem, item.line_of(kind))
-        plain = {key: _plain(value) for key, value in arguments.items()}
+        written = {key: value for key, value in arguments.items() if key in _LIMITS_OF_VALUES}
         column = plain.get("column")
         name = item.get("name") or (f"{kind}({column})" if column else kind)
         return ExpectationCheck(
@@ -164,6 +168,7 @@ class _Reader:
             model=model,
             type=kind,
             arguments=plain,
+            written=written,
             code=code,
         )
 
@@ -233,13 +238,13 @@ def _unknown(key: str, known: Sequence[str], *, inside: str) -> str:
 
 
 def _bounds(given: Located) -> Bounds:
-    numbers: dict[str, float] = {}
+    numbers: dict[str, Number] = {}
     for key in _BOUNDS:
         value = given.get(key)
         if value is None:
             continue
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise _Problem(f"`{key}` must be a number, not {value!r}", given.line_of(key))
+        if not is_finite(value):
+            raise _Problem(f"`{key}` must be a number, not {_plain(value)!r}", given.line_of(key))
         if key.endswith("_pct") and value < 0:
             raise _Problem(f"`{key}` must not be negative", given.line_of(key))
         numbers[key] = value
@@ -262,7 +267,9 @@ def _columns(item: Located, key: str) -> tuple[str, ...]:
 
 
 def _plain(value: Any) -> Any:
-    """Located mappings inside arguments as plain ones: Great Expectations copies and serialises them."""
+    """Located mappings and numbers inside arguments as plain ones: Great Expectations copies and serialises them."""
     if isinstance(value, Mapping):
         return {key: _plain(inner) for key, inner in value.items()}
+    if isinstance(value, Decimal):
+        return float(value)
     return [_plain(inner) for inner in value] if isinstance(value, list) else value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,8 @@ class Located(dict[str, Any]):
 
 def read_located(path: Path) -> Any:
     """Read one YAML document, with every mapping as `Located`; None for an empty file.
+
+    A number with a point is a `Decimal`: as a double it would lose digits.
 
     Raises:
         SuiteError: the file is missing, is not YAML, or repeats a key.
@@ -62,4 +65,13 @@ def _value(node: yaml.Node, loader: yaml.SafeLoader, path: Path) -> Any:
         return Located(values, line=node.start_mark.line + 1, lines=lines)
     if isinstance(node, yaml.SequenceNode):
         return [_value(child, loader, path) for child in node.value]
-    return loader.construct_object(node)
+    value = loader.construct_object(node)
+    return _as_written(value, str(node.value)) if isinstance(value, float) else value
+
+
+def _as_written(value: float, text: str) -> Decimal:
+    """A number from its digits; `.inf`, `.nan` and `1:30.5`, a number in sixties, from what YAML makes of them."""
+    try:
+        return Decimal(text.replace("_", ""))
+    except InvalidOperation:
+        return Decimal(str(value))

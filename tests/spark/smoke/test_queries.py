@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from pyspark.sql import SparkSession
-from smoke_builds import Builds, model
+from smoke_builds import Builds, generic_test, model
 
 from dbx_cd.errors import SuiteError
 from dbx_cd.smoke import data
@@ -195,6 +195,25 @@ tables:
       - {expectation}
 """
     (found,) = broken(smoke(orders, tmp_path, text))
+    assert "only a query may be asserted" in str(found.reason)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"where": f"1 = 1) as a) ; drop table {TABLE} -- "},
+        {"where": f"reflect({FUNCTION}) = ''"},
+        {"fail_calc": f"max(reflect({FUNCTION}))"},
+        {"fail_calc": f"1 as a from (select 1)); drop table {TABLE} -- "},
+        {"error_if": f"> 0 from (select 1)); drop table {TABLE} -- "},
+        {"warn_if": f"> length(java_method({FUNCTION}))"},
+    ],
+)
+def test_a_data_test_that_writes_is_broken(orders: SparkSession, tmp_path: Path, config: dict[str, str]) -> None:
+    node = model("orders", TABLE)
+    build = Builds(tmp_path).build(node, generic_test("unique", node, config=config, column_name="order_id"))
+    report = run_smoke(load_suites(tmp_path / "none", build), spark=orders, artifacts=build, check=False)
+    (found,) = broken(report)
     assert "only a query may be asserted" in str(found.reason)
 
 

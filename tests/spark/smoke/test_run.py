@@ -312,8 +312,8 @@ assertions:
     assert "did you mean `expect_column_values_to_be_between`" in str(found["smoke/sales.yml:11"][1])
     assert found["smoke/sales.yml:12"] == ("broken", "No module named 'no_such_package'")
     assert found["smoke/sales.yml:14"][0] == "fail"
-    assert "null or not a number" in str(found["smoke/sales.yml:14"][1])
-    assert "null or not a number" in str(found["smoke/sales.yml:15"][1])
+    assert "NaN is not a number" in str(found["smoke/sales.yml:14"][1])
+    assert "no values" in str(found["smoke/sales.yml:15"][1])
     assert "nope" in str(found["smoke/sales.yml:16"][1])
     assert (
         found["smoke/sales.yml:16"][0] == found["smoke/sales.yml:17"][0] == found["smoke/sales.yml:18"][0] == "broken"

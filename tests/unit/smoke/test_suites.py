@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from decimal import Decimal
 from importlib import resources
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,10 +16,12 @@ import pytest
 import yaml
 
 from dbx_cd.dbt.artifacts import Manifest
-from dbx_cd.errors import SmokeFailed, SuiteError
+from dbx_cd.errors import DbxCdError, SmokeFailed, SuiteError
 from dbx_cd.smoke.baseline import NoBaseline, baseline_from
 from dbx_cd.smoke.checks import Assertion, Bounds, Comparison, ExpectationCheck, InvalidCheck
-from dbx_cd.smoke.contracts import Contract, contracts_from_manifest
+from dbx_cd.smoke.contract import Contract
+from dbx_cd.smoke.contracts import contracts_from_manifest
+from dbx_cd.smoke.dbt_verdict import verdict, verdict_query
 from dbx_cd.smoke.docs import DataDocsPage, write_data_docs
 from dbx_cd.smoke.picture import band
 from dbx_cd.smoke.report import CheckResult, SmokeReport, in_order
@@ -65,6 +68,7 @@ def test_suite_keeps_every_check_with_its_line(tmp_path: Path) -> None:
         guardrail=True,
         type="expect_column_sum_to_be_between",
         arguments={"column": "amount", "min_value": 0},
+        written={"min_value": 0},
     )
     assert isinstance(rows, Comparison)
     assert (rows.expression, rows.bounds) == ("count(*)", Bounds(within_pct=20, min_baseline=100))
@@ -390,11 +394,102 @@ def test_check_of_a_model_that_does_not_exist_stays_whatever_is_selected(tmp_pat
     assert {c.model for c in suite} == {"orderz", None}
 
 
-def test_test_that_counts_its_failures_in_a_way_of_its_own_is_left_to_dbt() -> None:
-    counted = unique_test("orders", config={"fail_calc": "sum(n_records)"})
-    (contract,) = contracts_from_manifest(manifest(node("orders"), counted)).checks
+def test_thresholds_of_a_data_test_are_kept_as_dbt_puts_them_into_sql() -> None:
+    config = {"fail_calc": "sum(n_records)", "limit": 3, "warn_if": "between 1 and 5", "error_if": "in (6, 7)"}
+    (contract,) = contracts_from_manifest(manifest(node("orders"), unique_test("orders", config=config))).checks
     assert isinstance(contract, Contract)
-    assert "fail_calc" in str(contract.untranslated)
+    assert (contract.untranslated, contract.counts, contract.limit) == (None, True, 3)
+    asked = " ".join(verdict_query(contract, contract.failures_query("`t`")).split())
+    assert "sum(n_records) as failures, sum(n_records) between 1 and 5 as should_warn" in asked
+    assert "sum(n_records) in (6, 7) as should_error from ( select id as unique_field, count(*) as n_records" in asked
+    assert asked.endswith("having count(*) > 1 limit 3 ) dbt_internal_test")
+
+
+@pytest.mark.parametrize(
+    ("more", "reason"),
+    [
+        (
+            {"test_metadata": {"name": "unique", "kwargs": {"column_name": "{{ var('key') }}"}}},
+            "`column_name` is a template",
+        ),
+        ({"config": {"where": "id > {{ from_id() }}"}}, "`where` is a template"),
+        (
+            {"depends_on": {"nodes": ["model.shop.orders"], "macros": ["macro.shop.test_unique"]}},
+            "the project's own, in shop",
+        ),
+        (
+            {
+                "depends_on": {"nodes": ["model.shop.orders"], "macros": ["macro.shop.get_where_subquery"]},
+                "config": {"where": "day > 'three days ago'"},
+            },
+            "`get_where_subquery` is the project's own",
+        ),
+    ],
+)  # fmt: skip
+def test_data_test_that_only_dbt_can_fill_in_has_no_translation_and_says_why(more: dict[str, Any], reason: str) -> None:
+    (contract,) = contracts_from_manifest(manifest(node("orders"), unique_test("orders", **more))).checks
+    assert isinstance(contract, Contract)
+    assert reason in str(contract.untranslated)
+
+
+@pytest.mark.parametrize("config", [{"error_if": "> {{ most() }}"}, {"sql_header": "set x = 1;"}])
+def test_data_test_whose_thresholds_only_dbt_can_fill_in_is_judged_by_dbt_alone(config: dict[str, Any]) -> None:
+    (contract,) = contracts_from_manifest(manifest(node("orders"), unique_test("orders", config=config))).checks
+    assert isinstance(contract, Contract)
+    assert next(iter(config)) in str(contract.judged_by_dbt)
+
+
+@pytest.mark.parametrize("found", [None, "3", True, 1.5, float("nan"), Decimal("0.5"), (1,)])
+def test_count_of_failures_that_is_no_whole_number_is_no_verdict(found: Any) -> None:
+    (contract,) = contracts_from_manifest(manifest(node("orders"), unique_test("orders"))).checks
+    assert isinstance(contract, Contract)
+    with pytest.raises(DbxCdError, match="fail_calc"):
+        verdict(contract, [(found, True, True)])
+
+
+@pytest.mark.parametrize(
+    ("severity", "warns", "fails", "status"),
+    [
+        ("ERROR", True, True, "fail"),
+        ("error", False, True, "fail"),
+        ("error", True, False, "warn"),
+        ("error", None, None, "pass"),
+        ("warn", False, True, "pass"),
+        ("WARN", 2, False, "warn"),
+        ("error", "off", "Yes", "fail"),
+        ("error", "No", "off", "pass"),
+    ],
+)
+def test_severity_decides_which_threshold_counts_as_in_dbt(
+    severity: str, warns: object, fails: object, status: str
+) -> None:
+    test = unique_test("orders", config={"severity": severity})
+    (contract,) = contracts_from_manifest(manifest(node("orders"), test)).checks
+    assert isinstance(contract, Contract)
+    assert verdict(contract, [(Decimal("2.00"), warns, fails)]) == (status, 2)
+
+
+def test_numbers_of_a_suite_keep_every_digit(tmp_path: Path) -> None:
+    text = """
+tables:
+  - model: orders
+    expectations:
+      - expect_column_max_to_be_between: {column: amount, min_value: 9007199254740993, max_value: 123456789012345678.12}
+    compare:
+      - {metric: total, sql: sum(amount), within_pct: 0.1, max_value: 123456789012345678.12, min_value: -0.5}
+"""
+    expectation, total = SmokeSuite.from_yaml(write(tmp_path, text)).checks
+    assert isinstance(expectation, ExpectationCheck)
+    assert expectation.written == {"min_value": 9007199254740993, "max_value": Decimal("123456789012345678.12")}
+    assert isinstance(total, Comparison)
+    assert total.bounds.within_pct == Decimal("0.1")
+    assert str(total.bounds) == "within 0.1% of the baseline, at least -0.5, at most 123456789012345678.12"
+
+
+@pytest.mark.parametrize("limit", [".nan", ".inf", "-.inf"])
+def test_limit_that_is_no_finite_number_is_refused(tmp_path: Path, limit: str) -> None:
+    with pytest.raises(SuiteError, match="must be a number"):
+        SmokeSuite.from_yaml(write(tmp_path, SUITE.replace("within_pct: 20", f"within_pct: {limit}")))
 
 
 def test_stored_report_is_a_whole_page() -> None:
