@@ -63,11 +63,21 @@ class Patience:
         Raises:
             Exception: what the last attempt raised.
         """
+        raised: list[Exception] = []
+        try:
+            return attempt()
+        except Exception as exc:
+            if passing(exc) is None:
+                raise
+            raised.append(exc)
+        # Not before something has failed: the SDK takes a second to import.
         from databricks.sdk.retries import retried
 
-        raised: list[Exception] = []
+        known = list(raised)
 
         def once() -> T:
+            if known:
+                raise known.pop()
             try:
                 return attempt()
             except Exception as exc:
@@ -77,10 +87,9 @@ class Patience:
         try:
             done: T = retried(is_retryable=passing, timeout=self.timeout, clock=self.clock)(once)()
         except TimeoutError as exc:
-            last = raised[-1] if raised else exc
-            if exc is last:
+            if exc is raised[-1]:
                 raise
-            raise last from last.__cause__
+            raise raised[-1] from raised[-1].__cause__
         return done
 
 
