@@ -255,7 +255,7 @@ def install_packages(
 def _own_runner(project: LocalProject, *, title: str, warm_parent: Path | None) -> Runner:
     # Without dbt the process would end with a traceback in place of dbt's events.
     require_extra("dbt", distribution="dbt-core", purpose="run_dbt")
-    return dbt_process(cwd=project.dir, title=title, warm_parent=warm_parent)
+    return dbt_process(cwd=project.dir, title=title, warm_parent=warm_parent, work=project.work)
 
 
 def _deps(project: LocalProject, *, target: str, run: Runner) -> DbtOutcome:
