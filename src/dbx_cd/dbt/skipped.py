@@ -6,6 +6,7 @@ A node is skipped when one that it reads failed or was skipped, and in `dbt buil
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,8 @@ from dbx_cd.dbt.artifacts import Manifest, NodeResult
 from dbx_cd.errors import ArtifactError
 
 _SHOWN = 5
+# "Skipping due to fail_fast" (dbt-core 1.11, `task/runnable.py`): the first failure stops everything.
+_FAIL_FAST = "fail_fast"
 
 
 @dataclass(frozen=True)
@@ -54,8 +57,17 @@ def skipped_nodes(nodes: Sequence[NodeResult], manifest_file: Path) -> tuple[Ski
         causes = [failed[i] for i in above if i in failed]
         # A test skips what reads the node that it tests, never that node's other tests alone.
         causes += [name for i in above for name in of_tests.get(i, ())]
-        found.append(SkippedNode(node.unique_id, node.name, tuple(dict.fromkeys(causes)) or _hooks(nodes)))
+        stopped = tuple(failed.values()) if _FAIL_FAST in (node.message or "") else _hooks(nodes)
+        found.append(SkippedNode(node.unique_id, node.name, tuple(dict.fromkeys(causes)) or stopped))
     return tuple(found)
+
+
+def counted(nodes: Sequence[NodeResult], manifest_file: Path) -> str:
+    """How many nodes ended how, for one line; those that were skipped have their names."""
+    counts, skipped = Counter(node.status for node in nodes), skipped_nodes(nodes, manifest_file)
+    why = {"skipped": f" ({in_words(skipped)})"} if skipped else {}
+    listed = (f"{count} {status}{why.get(status, '')}" for status, count in sorted(counts.items()))
+    return ", ".join(listed) or "no nodes"
 
 
 def in_words(skipped: Sequence[SkippedNode]) -> str:
