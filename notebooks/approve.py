@@ -36,7 +36,8 @@ if chosen and len(asked) > 1:
 if chosen and reason:
     print(reject(cd, asked[0], reason=reason))
 elif chosen and seal:
-    print(approve(cd, asked[0], seal=seal))
-    print(resume(cd.workspace, asked[0].release, target=asked[0].target))
+    decision = approve(cd, asked[0], seal=seal)
+    print(decision)
+    print(resume(cd.workspace, asked[0].release, target=asked[0].target, after=decision))
 else:
     print("Nothing decided: fill in release_id and seal, or release_id and reject_because.")

@@ -12,7 +12,9 @@
 
 from datetime import datetime
 
-from dbx_cd import RestoreFailed, RestoreProgress, open_cd, plan_restore, rehearse, restore, smoke_after_restore
+from dbx_cd import (
+    RestoreFailed, RestoreProgress, SmokeFailed, open_cd, plan_restore, rehearse, restore, smoke_after_restore
+)
 
 for name in ("target", "only", "skip", "to", "reason", "project_dir", "artifacts_root"):
     dbutils.widgets.text(name, "")
@@ -89,7 +91,11 @@ if result is not None:
     report = smoke_after_restore(cd, release, result)
     displayHTML(report.to_html())
     messages.append(str(report))
-    report.raise_if_failed()
+    try:
+        report.raise_if_failed()
+    except SmokeFailed as failed:
+        failed.note("the data is back as it was before the release, and this is what is wrong with it")
+        raise
 
 # COMMAND ----------
 

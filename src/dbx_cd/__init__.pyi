@@ -81,6 +81,7 @@ from .errors import (
     SmokeFailed as SmokeFailed,
     SqlFailed as SqlFailed,
     SuiteError as SuiteError,
+    Verdict as Verdict,
     WorkflowError as WorkflowError,
     WrongCommit as WrongCommit,
 )

@@ -6,9 +6,12 @@ happened (`DbtFailed.result`, `SmokeFailed.report`, ...), so that a notebook can
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
+
+_log = logging.getLogger(__name__)
 
 
 class Evidence(Protocol):
@@ -49,6 +52,21 @@ def what_failed(error: BaseException) -> str:
     return error.located if isinstance(error, DbxCdError) else str(error) or type(error).__name__
 
 
+class Verdict(DbxCdError):
+    """What the Workflow has found out about a release, and no fault of a program: the stack would help nobody.
+
+    A notebook shows the message alone, and the cell has failed all the same. IPython asks an exception for that by
+    `_render_traceback_` (IPython documentation, "Integrating your objects with IPython"); Databricks runs notebooks on
+    IPython's kernel (since runtime 11.0; Databricks documentation). Elsewhere it is an exception as any other.
+    """
+
+    def _render_traceback_(self) -> list[str]:
+        """The lines that a notebook shows; the stack goes to the log."""
+        _log.debug("the stack of %s", type(self).__name__, exc_info=self)
+        lines = [f"{type(self).__name__}: {self.located}"]
+        return lines if self.next_step is None else [*lines, f"Next: {self.next_step}"]
+
+
 class ConfigError(DbxCdError):
     """`dbx_cd.yml`, `profiles.yml` or a parameter is missing, malformed or unknown."""
 
@@ -77,11 +95,11 @@ class WrongCommit(ReleaseError):
     """The checkout is not at the release's commit."""
 
 
-class ReleaseSuperseded(ReleaseError):
+class ReleaseSuperseded(ReleaseError, Verdict):
     """A newer release has overtaken this one."""
 
 
-class DbtFailed(DbxCdError):
+class DbtFailed(Verdict):
     """dbt ran and failed, or could not run; `.result` says which nodes and why."""
 
     def __init__(
@@ -95,7 +113,7 @@ class SuiteError(DbxCdError):
     """A smoke suite file is malformed; the message names file and line."""
 
 
-class SmokeFailed(DbxCdError):
+class SmokeFailed(Verdict):
     """At least one smoke check failed or broke; `.report` has every check."""
 
     def __init__(self, what: str, *, report: Evidence, where: object = None, next_step: str | None = None) -> None:
@@ -103,7 +121,7 @@ class SmokeFailed(DbxCdError):
         self.report = report
 
 
-class ApprovalRequired(DbxCdError):
+class ApprovalRequired(Verdict):
     """Production may not be built: there is no valid approval. Subclasses say why."""
 
 
@@ -133,15 +151,15 @@ class ApprovalStale(ApprovalRequired):
         self.changed = tuple(changed)
 
 
-class ApprovalNotAllowed(DbxCdError):
+class ApprovalNotAllowed(Verdict):
     """This person may not decide about this release."""
 
 
-class RestoreRefused(DbxCdError):
+class RestoreRefused(Verdict):
     """A restore would lose something, or its plan no longer describes the tables."""
 
 
-class RestoreFailed(DbxCdError):
+class RestoreFailed(Verdict):
     """A restore began and did not finish; `.result` says which relations are done."""
 
     def __init__(
@@ -172,4 +190,4 @@ def asking_about(relation: str, *, next_step: str | None = None) -> Iterator[Non
 
 
 class WorkflowError(DbxCdError):
-    """The Jobs API refused, or the job is not the one dbx_cd describes."""
+    """The workspace's API refused, failed or cannot be reached, or the job is not the one dbx_cd describes."""

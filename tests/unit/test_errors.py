@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import inspect
+import traceback
 from dataclasses import dataclass
 
 import pytest
@@ -10,10 +11,14 @@ from dbx_cd import (
     ApprovalStale,
     ArtifactError,
     ArtifactNotFound,
+    ConfigError,
     DbtFailed,
     DbxCdError,
     RestoreFailed,
     SmokeFailed,
+    SqlFailed,
+    Verdict,
+    WorkflowError,
     errors,
 )
 from dbx_cd.records import Record
@@ -73,3 +78,35 @@ def test_failed_smoke_carries_its_report() -> None:
 
 def test_stale_approval_names_what_changed() -> None:
     assert ApprovalStale("it changed", changed=["commit", "artifacts"]).changed == ("commit", "artifacts")
+
+
+VERDICTS = (ApprovalRequired, DbtFailed, RestoreFailed)
+
+
+@pytest.mark.parametrize("error", VERDICTS)
+def test_a_notebook_shows_a_verdict_without_its_stack(error: type[Verdict]) -> None:
+    """By the protocol of IPython's documentation, as its kernel was seen to show it."""
+    try:
+        raise error("waiting for approval", where="sealed 5ea1", next_step="open the notebook approve")
+    except Verdict as exc:
+        shown = exc._render_traceback_()
+    assert shown == [f"{error.__name__}: waiting for approval (sealed 5ea1)", "Next: open the notebook approve"]
+
+
+def test_the_stack_of_a_verdict_is_in_the_log_for_whoever_looks_for_it(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG", logger="dbx_cd.errors")
+    with pytest.raises(ApprovalRequired) as raised:
+        raise ApprovalRequired("no")
+    raised.value._render_traceback_()
+    assert "test_the_stack_of_a_verdict_is_in_the_log" in caplog.text
+
+
+def test_outside_of_notebooks_a_verdict_has_its_stack() -> None:
+    with pytest.raises(ApprovalRequired) as raised:
+        raise ApprovalRequired("no")
+    assert "test_errors.py" in "".join(traceback.format_exception(raised.value))
+
+
+def test_a_fault_keeps_its_stack_in_notebooks() -> None:
+    faults = [ConfigError, ArtifactError, WorkflowError, SqlFailed]
+    assert [fault for fault in faults if hasattr(fault, "_render_traceback_")] == []

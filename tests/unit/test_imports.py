@@ -182,15 +182,25 @@ def test_sql_endpoint_imports_little_of_this_project() -> None:
     assert {i for i in own if not i.startswith(allowed)} == set()
 
 
-def test_two_modules_use_the_jobs_api() -> None:
-    by_import = importers("databricks.sdk.service.jobs", ANY)
+def test_one_module_calls_the_jobs_api() -> None:
     by_attribute = {
         name
         for name, path in modules()
         for node in ast.walk(parsed(path))
         if isinstance(node, ast.Attribute) and node.attr == "jobs"
     }
-    assert {name for name in by_import | by_attribute if not is_local(name)} == {"release.workflow", "release.job"}
+    assert {name for name in by_attribute if not is_local(name)} == {"release.jobs"}
+
+
+def test_what_the_jobs_api_answers_stays_in_the_release_room() -> None:
+    found = {name for name in importers("databricks.sdk.service.jobs", ANY) if not is_local(name)}
+    assert {room_of(name) for name in found} == {"release"}
+
+
+def test_errors_of_the_workspace_are_translated_where_it_is_called() -> None:
+    """The SDK's own errors are known in the policy, the translation, and where a run is followed."""
+    found = {name for name in importers("databricks.sdk.errors", ANY) if not is_local(name)}
+    assert found == {"patience", "workspace_calls", "release.jobs"}
 
 
 def _touches_spark(path: Path) -> set[str]:

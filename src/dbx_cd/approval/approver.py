@@ -6,9 +6,11 @@ import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from dbx_cd.errors import ApprovalNotAllowed
+from dbx_cd.errors import ApprovalNotAllowed, WorkflowError
+from dbx_cd.patience import Patience, passing_answer
 from dbx_cd.people import same_person
 from dbx_cd.release.context import Cd
+from dbx_cd.workspace_calls import calling, whoami
 
 if TYPE_CHECKING:
     from databricks.sdk import WorkspaceClient
@@ -27,8 +29,9 @@ def require_approver(cd: Cd, *, group: str, involved: Mapping[str, str], where: 
 
     Raises:
         ApprovalNotAllowed: the person may not.
+        WorkflowError: the workspace does not say who it is.
     """
-    me = cd.workspace.current_user.me()
+    me = whoami(cd.workspace)
     person = str(me.user_name)
     refuse_involved(person, involved=involved, where=where)
     if group not in {member.display for member in me.groups or ()}:
@@ -80,23 +83,24 @@ def refuse_involved(person: str, *, involved: Mapping[str, str], where: object) 
 
 def is_member(workspace: WorkspaceClient, person: str, *, group: str) -> bool | None:
     """Whether a user or service principal is in a group; None where the platform does not say."""
-    from databricks.sdk.errors.base import DatabricksError
-
     try:
-        found = [
-            u for u in workspace.users.list(filter=_equals("userName", person)) if same_person(u.user_name, person)
-        ]
-        if not found:
-            principals = workspace.service_principals.list(filter=_equals("applicationId", person))
-            found = [p for p in principals if same_person(p.application_id, person)]  # type: ignore[misc]
-        groups = {str(member.display) for one in found for member in one.groups or ()}
-        if groups or not found:
-            return group in groups
-        # Told of no group at all, which need not mean that there is none: the group itself may say more.
-        listed = [g for g in workspace.groups.list(filter=_equals("displayName", group)) if g.display_name == group]
-    except DatabricksError as exc:
-        _log.info("groups cannot be looked up: %s", exc)
+        with calling("groups cannot be looked up", right="the right to look up users and groups", where=group):
+            return Patience().repeat(lambda: _is_member(workspace, person, group), passing=passing_answer)
+    except WorkflowError as exc:
+        _log.info("%s", exc)
         return None
+
+
+def _is_member(workspace: WorkspaceClient, person: str, group: str) -> bool | None:
+    found = [u for u in workspace.users.list(filter=_equals("userName", person)) if same_person(u.user_name, person)]
+    if not found:
+        principals = workspace.service_principals.list(filter=_equals("applicationId", person))
+        found = [p for p in principals if same_person(p.application_id, person)]  # type: ignore[misc]
+    groups = {str(member.display) for one in found for member in one.groups or ()}
+    if groups or not found:
+        return group in groups
+    # Told of no group at all, which need not mean that there is none: the group itself may say more.
+    listed = [g for g in workspace.groups.list(filter=_equals("displayName", group)) if g.display_name == group]
     members = {member.value for one in listed for member in one.members or ()}
     return bool(members & {one.id for one in found}) if members else None
 

@@ -37,6 +37,7 @@ from dbx_cd.errors import (
     ApprovalStale,
     DbxCdError,
     ReleaseError,
+    SqlFailed,
 )
 from dbx_cd.release.context import Cd
 from dbx_cd.release.events import Release
@@ -140,7 +141,8 @@ def _approved_request(cd: Cd, log: LogReading, release: Release, *, target: str)
         raise ApprovalPending(
             f"waiting for approval of {release} for {target}",
             where=f"sealed {request.seal[:12]}",
-            next_step=f"somebody of {request.approvers} opens the notebook approve; the run then goes on by itself",
+            next_step=f"somebody of {request.approvers} reads {_page(cd, request)}, opens the notebook approve and "
+            "gives its seal; the run then goes on by itself",
         )
     if decision.outcome == "rejected":
         raise ApprovalRejected(
@@ -158,11 +160,24 @@ def _approved_request(cd: Cd, log: LogReading, release: Release, *, target: str)
     return request, decision
 
 
+def _page(cd: Cd, request: ApprovalRequest) -> str:
+    """Where the gate has left the request's page, for people."""
+    page = cd.store.root / "releases" / request.release.id / f"approval-{request.target}.html"
+    return str(page) if page.is_file() else "the request"
+
+
 def _decide(cd: Cd, log: LogReading, decision: Decision, request: ApprovalRequest) -> Decision:
     first = decision_on(log, request)
     if first is None:
         cd.log.append(request.release, decision)
-        first = decision_on(cd.log.read(request.release), request)
+        try:
+            first = decision_on(cd.log.read(request.release), request)
+        except SqlFailed as exc:
+            raise ReleaseError(
+                f"{decision.kind}; that is written, but whether it was decided before cannot be seen now: {exc.what}",
+                where=request.release,
+                next_step="look at the log again: the first decision on a seal counts",
+            ) from exc
     if first != decision:
         raise ReleaseError(f"already decided: {first}", where=request.release)
     return decision

@@ -14,6 +14,7 @@ import tarfile
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
+from dbx_cd.artifacts import volume
 from dbx_cd.artifacts.project_files import project_files
 from dbx_cd.artifacts.version import ArtifactVersion
 from dbx_cd.errors import ArtifactError
@@ -96,7 +97,7 @@ def unpack_files(archive: Path, destination: Path) -> Path:
         ArtifactError: the archive holds something else than plain files below one folder.
     """
     destination.mkdir(parents=True)
-    with tarfile.open(archive, mode="r:gz") as tar:
+    with tarfile.open(fileobj=io.BytesIO(volume.read(archive)), mode="r:gz") as tar:
         for entry in tar:
             name = PurePosixPath(entry.name)
             reader = tar.extractfile(entry) if entry.isfile() else None

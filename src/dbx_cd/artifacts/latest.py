@@ -11,6 +11,7 @@ import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from dbx_cd.artifacts import volume
 from dbx_cd.artifacts.version import AT_ONCE, RECORD_NAME, file_digest, write_json
 from dbx_cd.errors import ArtifactNotFound, ChecksumMismatch
 
@@ -30,8 +31,8 @@ def switch(folder: Path, version_dir: Path) -> None:
     for stale in [p for p in copy.iterdir() if p.name not in names]:
         stale.unlink()
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        list(pool.map(lambda name: shutil.copyfile(version_dir / name, copy / name), sorted(names - {RECORD_NAME})))
-    shutil.copyfile(record, copy / RECORD_NAME)
+        list(pool.map(lambda name: volume.copy(version_dir / name, copy / name), sorted(names - {RECORD_NAME})))
+    volume.copy(record, copy / RECORD_NAME)
     write_json(folder / POINTER_NAME, {"timestamp": version_dir.name, "sha256": file_digest(record).sha256})
 
 
@@ -44,12 +45,12 @@ def clear(folder: Path) -> None:
 
 def withdraw(version_dir: Path) -> None:
     """Mark a version as one that `latest` must not come to serve any more; doing it again changes nothing."""
-    (version_dir / _WITHDRAWN_NAME).write_bytes(b"")
+    volume.write(version_dir / _WITHDRAWN_NAME, b"")
 
 
 def is_withdrawn(version_dir: Path) -> bool:
     """Whether a version was marked so."""
-    return (version_dir / _WITHDRAWN_NAME).exists()
+    return volume.is_file(version_dir / _WITHDRAWN_NAME)
 
 
 def was_switched(folder: Path) -> bool:
@@ -63,14 +64,15 @@ def pointed_at(folder: Path) -> str | None:
     Raises:
         ArtifactNotFound: that version is not complete.
         ChecksumMismatch: its record is not the one that was published.
+        ArtifactError: the pointer cannot be read now, though it is there: which version it names is not guessed.
     """
     try:
-        pointer = json.loads((folder / POINTER_NAME).read_bytes())
+        pointer = json.loads(volume.read(folder / POINTER_NAME))
         timestamp, digest = str(pointer["timestamp"]), pointer["sha256"]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None
     record = folder / timestamp / RECORD_NAME
-    if not record.is_file():
+    if not volume.is_file(record):
         raise ArtifactNotFound(
             f"`latest` points at {timestamp}, which is not complete",
             where=record.parent,

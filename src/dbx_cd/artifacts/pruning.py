@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
-import shutil
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from dbx_cd.artifacts import volume
 from dbx_cd.artifacts.target_folder import TargetFolder
 from dbx_cd.artifacts.version import RECORD_NAME, TIMESTAMP_FORMAT, ArtifactVersion, is_timestamp
 
@@ -72,10 +72,10 @@ class Pruning:
         for timestamp in (*result.removed, *result.incomplete):
             # The record first: from then on the version counts as incomplete and is not served half removed.
             (folder / timestamp / RECORD_NAME).unlink(missing_ok=True)
-            shutil.rmtree(folder / timestamp)
+            volume.remove_folder(folder / timestamp)
             _log.info("removed %s/%s", folder.name, timestamp)
         for timestamp in result.docs:
-            shutil.rmtree(folder / DOCS_NAME / timestamp)
+            volume.remove_folder(folder / DOCS_NAME / timestamp)
             _log.info("removed %s/%s/%s", folder.name, DOCS_NAME, timestamp)
 
     def _may_go(self, version: ArtifactVersion) -> bool:
@@ -104,6 +104,6 @@ def _timestamps(folder: Path) -> list[str]:
 
 def _served_docs(folder: Path) -> str | None:
     try:
-        return str(json.loads((folder / DOCS_POINTER_NAME).read_bytes())["timestamp"])
-    except (OSError, ValueError, KeyError, TypeError):
+        return str(json.loads(volume.read(folder / DOCS_POINTER_NAME))["timestamp"])
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None

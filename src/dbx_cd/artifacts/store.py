@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from dbx_cd.artifacts import volume
 from dbx_cd.artifacts.latest import clear, switch, withdraw
 from dbx_cd.artifacts.pruning import PruneResult, Pruning
 from dbx_cd.artifacts.target_folder import PAGES_NAME, TargetFolder, is_plain
@@ -220,7 +221,7 @@ class ArtifactStore:
             )
         path = self.root / PAGES_NAME / release_id / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        volume.write(path, content.encode() if isinstance(content, str) else content)
         return path
 
     def diff(self, a: ArtifactVersion, b: ArtifactVersion) -> ArtifactDiff:
@@ -268,7 +269,7 @@ class ArtifactStore:
 
     def _verified(self, target: str, timestamp: str, *, serving: str | None) -> ArtifactVersion:
         path = self.folder(target) / timestamp
-        if not is_timestamp(timestamp) or not (path / RECORD_NAME).is_file():
+        if not is_timestamp(timestamp) or not volume.is_file(path / RECORD_NAME):
             raise ArtifactNotFound(
                 f"no complete artifacts of target {target!r} at {timestamp!r}",
                 where=path,

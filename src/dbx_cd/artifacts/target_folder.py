@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from dbx_cd.artifacts import volume
 from dbx_cd.artifacts.latest import POINTER_NAME, is_withdrawn, pointed_at, was_switched
 from dbx_cd.artifacts.version import (
     RECORD_NAME,
@@ -99,8 +100,11 @@ class TargetFolder:
             with contextlib.suppress(ArtifactError):
                 yield read_version(self.path / name, serving=None)
 
+    def _names(self) -> Sequence[str]:
+        return sorted(p.parent.name for p in self.path.glob(f"*/{RECORD_NAME}")) if self.path.is_dir() else []
+
     def _with_record(self) -> Sequence[str]:
-        names = sorted(p.parent.name for p in self.path.glob(f"*/{RECORD_NAME}")) if self.path.is_dir() else []
+        names = volume.steady(self._names, path=self.path, doing="listed")
         return [name for name in names if is_timestamp(name)]
 
 

@@ -13,6 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, ClassVar
 
+from dbx_cd.artifacts import volume
 from dbx_cd.dbt.artifacts import Manifest, RunResults, read_json
 from dbx_cd.dbt.outcome import OUTCOME_NAME, InvocationOutcome
 from dbx_cd.dbt.selection import command_name
@@ -24,7 +25,6 @@ RESULTS_NAME = "run_results.json"
 DEPLOYABLE_COMMANDS = ("build", "run")
 TIMESTAMP_FORMAT = "%Y%m%dT%H%M%S.%fZ"
 AT_ONCE = 4  # files that are copied at the same time
-_BLOCK = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -254,25 +254,13 @@ def make_version(path: Path, contents: Contents, *, is_latest: bool) -> Artifact
 def copy_files(source: Path, destination: Path, names: Sequence[str]) -> dict[str, FileRecord]:
     """Copy files between folders, several at a time, and say what was copied."""
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        copied = pool.map(lambda name: _copy_file(source / name, destination / name), names)
+        copied = pool.map(lambda name: FileRecord(*volume.copy(source / name, destination / name)), names)
         return dict(zip(names, copied, strict=True))
-
-
-def _copy_file(source: Path, destination: Path) -> FileRecord:
-    """Copy a file in one pass, sequentially and whole, computing its checksum on the way."""
-    digest, size, buffer = hashlib.sha256(), 0, memoryview(bytearray(_BLOCK))
-    with source.open("rb", buffering=0) as reader, destination.open("wb") as writer:
-        while count := reader.readinto(buffer):
-            digest.update(buffer[:count])
-            writer.write(buffer[:count])
-            size += count
-    return FileRecord(digest.hexdigest(), size)
 
 
 def file_digest(path: Path) -> FileRecord:
     """Checksum and size of a file."""
-    with path.open("rb") as reader:
-        return FileRecord(hashlib.file_digest(reader, "sha256").hexdigest(), reader.tell())
+    return FileRecord(*volume.digest(path))
 
 
 def is_timestamp(name: str) -> bool:
@@ -286,7 +274,7 @@ def is_timestamp(name: str) -> bool:
 
 def write_json(path: Path, document: dict[str, Any]) -> None:
     """Write a small JSON file, whole and in one call."""
-    path.write_text(json.dumps(document, indent=1, sort_keys=True), encoding="utf-8")
+    volume.write(path, json.dumps(document, indent=1, sort_keys=True).encode())
 
 
 def _verify(path: Path, published: FileRecord) -> None:

@@ -7,7 +7,8 @@ import sys
 
 from dbx_cd.errors import RestoreRefused
 from dbx_cd.release.context import current_workspace
-from dbx_cd.release.workflow import JOB_NAME, notebook_result, start_notebook
+from dbx_cd.release.notebook_run import notebook_result, start_notebook
+from dbx_cd.release.workflow import JOB_NAME
 
 ROLLBACK_NOTEBOOK = "rollback"
 

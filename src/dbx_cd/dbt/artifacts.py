@@ -16,6 +16,7 @@ from typing import Any
 
 from dbx_cd.dbt.batches import naming, unbuilt_batches
 from dbx_cd.errors import ArtifactError
+from dbx_cd.patience import Patience, passing_file_error
 from dbx_cd.relations import RelationName
 
 BUILT_TYPES = ("model", "seed", "snapshot")
@@ -313,7 +314,8 @@ def read_json(path: str | Path) -> dict[str, Any]:
         ArtifactError: the file is missing, is not JSON, or is not an object.
     """
     try:
-        document = json.loads(Path(path).read_bytes())
+        # It may be on a Volume, whose files can fail to be read and succeed a moment later.
+        document = json.loads(Patience().repeat(Path(path).read_bytes, passing=passing_file_error))
     except FileNotFoundError as exc:
         raise ArtifactError("the file is missing", where=path, next_step="see what the dbt command left") from exc
     except (OSError, ValueError) as exc:

@@ -10,8 +10,10 @@ import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Self, TextIO
 
+from dbx_cd.dbt.shown_warnings import ShownWarnings
 from dbx_cd.progress import LiveProgress
 
 _STARTED = "LogStartLine"
@@ -100,15 +102,17 @@ class NodeCounter:
 class DbtProgress:
     """Shows a dbt invocation while it runs: nodes done of total, and which run now.
 
-    Failures and warnings are written out as they come.
+    Failures and warnings are written out as they come, each warning once.
 
     Args:
         title: what runs, such as "dbt build (stg)".
         stream: where to write; by default standard error.
+        work: the work folder, for warnings that an earlier invocation has shown.
     """
 
-    def __init__(self, title: str, *, stream: TextIO | None = None) -> None:
+    def __init__(self, title: str, *, stream: TextIO | None = None, work: Path | None = None) -> None:
         self._counter = NodeCounter()
+        self._warnings = ShownWarnings(work)
         self._live = LiveProgress(title, unit="node", stream=stream)
 
     def __enter__(self) -> Self:
@@ -120,7 +124,12 @@ class DbtProgress:
     def take(self, event: DbtEvent) -> None:
         """Show one event."""
         self._counter.take(event)
-        if event.level in ("warn", "error"):
+        if event.level == "error" or (event.level == "warn" and self._is_new(event)):
             self._live.write(event.message)
-        ended = f"{event.node}: {event.data.get('status') or event.name}" if event.ends_node else ""
+        is_said = event.ends_node and event.level == "warn"
+        ended = f"{event.node}: {event.data.get('status') or event.name}" if event.ends_node and not is_said else ""
         self._live.show(self._counter.done, self._counter.total, now=self._counter.now, ended=ended)
+
+    def _is_new(self, warning: DbtEvent) -> bool:
+        ends = warning.ends_node
+        return self._warnings.is_new(warning.name, warning.message, node=warning.node, ends_node=ends)

@@ -49,15 +49,16 @@ class DbtOutcome:
 Runner = Callable[[list[str]], DbtOutcome]
 
 
-def dbt_process(*, cwd: Path, title: str, warm_parent: Path | None = None) -> Runner:
+def dbt_process(*, cwd: Path, title: str, warm_parent: Path | None = None, work: Path | None = None) -> Runner:
     """What runs dbt as a process.
 
     Args:
         cwd: the current directory.
         title: what its progress is called.
         warm_parent: the address of a process that has imported dbt, see `start_dbt`.
+        work: the work folder; a warning that an earlier invocation there has shown is not shown again.
     """
-    return lambda args: _run_process(args, cwd=cwd, title=title, warm_parent=warm_parent)
+    return lambda args: _run_process(args, cwd=cwd, title=title, warm_parent=warm_parent, work=work)
 
 
 class OutcomeReader:
@@ -97,13 +98,15 @@ class OutcomeReader:
         return DbtOutcome(code == 0, tuple(errors), tuple(self._listed), code, self._batches.by_model, self._started)
 
 
-def _run_process(args: Sequence[str], *, cwd: Path, title: str, warm_parent: Path | None) -> DbtOutcome:
+def _run_process(
+    args: Sequence[str], *, cwd: Path, title: str, warm_parent: Path | None, work: Path | None
+) -> DbtOutcome:
     """Run dbt, showing its events as they come; an interrupt lets dbt cancel its queries before it is killed."""
     reader = OutcomeReader()
     process = start_dbt(args, cwd=cwd, warm_parent=warm_parent)
     assert process.stdout is not None
     output = _Output(process.stdout)
-    with DbtProgress(title) as progress:
+    with DbtProgress(title, work=work) as progress:
 
         def take(line: str) -> None:
             event = DbtEvent.parse(line)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
@@ -11,7 +12,11 @@ from typing import Any, Protocol, get_type_hints
 
 from dbx_cd.delta.history import Commit
 from dbx_cd.delta.sql import Sql
+from dbx_cd.errors import SqlFailed
+from dbx_cd.patience import Patience, passing_sql_error
 from dbx_cd.relations import RelationName, quote, string_literal
+
+_log = logging.getLogger(__name__)
 
 # Row tracking keeps the commit version of every row, also through OPTIMIZE, so that order survives the cleaning of
 # the Delta log (30 days by default), which a join with DESCRIBE HISTORY would not.
@@ -101,18 +106,44 @@ class LogTable(Protocol):
 class DeltaLogTable:
     """A `LogTable` in Delta; schema and table are made when something is appended first."""
 
-    def __init__(self, sql: Sql, name: RelationName) -> None:
+    def __init__(self, sql: Sql, name: RelationName, *, patience: Patience | None = None) -> None:
         self.name = name
+        self._patience = patience or Patience()
         self._sql = sql
         self._known = False
 
     def append(self, rows: Sequence[LogRow]) -> None:
-        """One Delta commit, tagged with the first event's id."""
-        self._create()
+        """One Delta commit, tagged with the first event's id; written once, whatever answers are lost on the way."""
+        self._patience.repeat(lambda: self._append(rows), passing=passing_sql_error)
+
+    def _append(self, rows: Sequence[LogRow]) -> None:
+        try:
+            self._create()
+            self._write(rows)
+        except SqlFailed as exc:
+            # A commit can be made although its statement fails: the answer is lost, or what Delta does after it fails.
+            if not self._has(rows[0].event_id, after=exc):
+                raise
+            _log.warning("the event %s is in %s, although its statement failed: %s", rows[0].kind, self.name, exc)
+
+    def _has(self, event_id: str, *, after: SqlFailed) -> bool:
+        """Whether an event is in the table; where that cannot be seen either, the failure says so."""
+        try:
+            if not self._exists():
+                return False
+            found = f"SELECT 1 FROM {self.name.quoted} WHERE event_id = {string_literal(event_id)} LIMIT 1"
+            return bool(self._sql.query(found))
+        except SqlFailed as exc:
+            after.note(f"whether the event {event_id} is in {self.name} cannot be seen: {exc.what}")
+            return False
+
+    def _write(self, rows: Sequence[LogRow]) -> None:
         written = json.dumps([{**vars(row), "at": row.at.isoformat()} for row in rows])
         # Spark puts settings and the environment in place of ${...}, in the values of parameters as well (measured).
         as_is = written.replace("${", "\\u0024{")
-        self._sql.append(self.name, _from_json(), user_metadata=f"dbx_cd {rows[0].event_id}", rows=as_is)
+        self._sql.append(
+            self.name, _from_json(), user_metadata=f"dbx_cd {rows[0].event_id}", once_as=rows[0].event_id, rows=as_is
+        )
 
     def rows(
         self, *, release_id: str | None = None, kinds: Sequence[str] = (), brief: Brief | None = None

@@ -133,7 +133,7 @@ class Sql:
         with _translated(f"exists {table.quoted}"):
             return self._spark.catalog.tableExists(table.quoted)
 
-    def append(self, table: RelationName, query: str, *, user_metadata: str, **parameters: str) -> None:
+    def append(self, table: RelationName, query: str, *, user_metadata: str, once_as: str, **parameters: str) -> None:
         """Append the rows of a query to a Delta table in one commit.
 
         Args:
@@ -141,6 +141,8 @@ class Sql:
             query: a query with the table's columns.
             user_metadata: text for the commit. It is a writer option and not a session setting, which is for classic
                 compute only (Delta documentation).
+            once_as: a name of these rows. A table that has rows of that name takes none again, also of a statement
+                that is still at work when it is given anew (Delta documentation, "Idempotent writes").
             parameters: named parameters of the query.
 
         Raises:
@@ -148,7 +150,8 @@ class Sql:
         """
         with _translated(f"append to {table.quoted}: {query}"):
             frame = self._spark.sql(query, args=parameters or None).write.format("delta").mode("append")
-            frame.option("userMetadata", user_metadata).saveAsTable(table.quoted)
+            once = frame.option("txnAppId", once_as).option("txnVersion", "1")
+            once.option("userMetadata", user_metadata).saveAsTable(table.quoted)
 
     def frame(self, rows: Sequence[tuple[Any, ...]], schema: str) -> DataFrame:
         """Rows of this process as a DataFrame, for those who go on with one."""
@@ -188,14 +191,17 @@ def _translated(statement: str) -> Iterator[None]:
 
 
 def _errors() -> tuple[type[Exception], ...]:
-    """What a statement can raise: PySpark leaves a plain SparkException of the JVM, such as a missing file, to py4j."""
+    """What a statement can raise: PySpark leaves a plain SparkException of the JVM, such as a missing file, to py4j.
+
+    So it does with a connection to the JVM that breaks.
+    """
     from pyspark.errors import PySparkException
 
     try:
-        from py4j.protocol import Py4JJavaError
+        from py4j.protocol import Py4JError
     except ImportError:  # a pure Spark Connect client
-        return (PySparkException,)
-    return (PySparkException, Py4JJavaError)
+        return (PySparkException, ConnectionError)
+    return (PySparkException, Py4JError, ConnectionError)
 
 
 def _first_line(error: Exception) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from dbx_cd.artifacts import archive as project_archive
 from dbx_cd.artifacts.version import TIMESTAMP_FORMAT
 from dbx_cd.config import FILE_NAME, CdConfig, read_settings
-from dbx_cd.errors import ReleaseError
+from dbx_cd.errors import DbxCdError, ReleaseError
 from dbx_cd.relations import RelationName
 from dbx_cd.release.in_place import builds_of
 from dbx_cd.rollback.of_target import points_of
@@ -48,24 +48,37 @@ def smoke_after_restore(cd: Cd, release: Release, result: RestoreResult, *, targ
         check is skipped and says so.
 
     Raises:
-        ReleaseError: the release never began to change that target.
+        ReleaseError: the release never began to change that target; or the test could not be run, which does not
+            change that the data is back.
     """
     log = cd.log.read(release)
     claimed = {name: t.claimed for name, t in log.state.targets.items() if t.claimed >= 0}
     target = target or result.target or max(claimed, key=lambda name: claimed[name], default="a gated target")
     if target not in claimed:
         raise ReleaseError(f"{release} never changed {target}", next_step="there is nothing to test")
+    try:
+        report = _report(cd, log, release, result, target)
+        cd.log.append(release, report)
+    except DbxCdError as exc:
+        raise ReleaseError(
+            f"the data in {target} is back{'' if result.complete else ', as far as it was to be'}; "
+            f"its smoke test could not be run: {exc.what}",
+            where=exc.where,
+            next_step=f"{exc.next_step or 'remove that cause'}; then plan and run the rollback once more: it finds the "
+            "data as it is to be, changes nothing, and tests it",
+        ) from exc
+    return report
+
+
+def _report(cd: Cd, log: LogReading, release: Release, result: RestoreResult, target: str) -> SmokeReport:
     point = next(iter(points_of(log, target)), None)
     earlier = _build_before(cd, log, point, target) if point is not None else None
     if point is None:
-        report = _untested(target, release, f"{release} was killed before it changed anything in {target}")
-    elif earlier is None:
+        return _untested(target, release, f"{release} was killed before it changed anything in {target}")
+    if earlier is None:
         why = f"{target} had no build before {release}, so there are no checks for what is in it now"
-        report = _untested(target, release, why)
-    else:
-        report = _tested(cd, result, earlier)
-    cd.log.append(release, report)
-    return report
+        return _untested(target, release, why)
+    return _tested(cd, result, earlier)
 
 
 def _tested(cd: Cd, result: RestoreResult, earlier: ArtifactVersion) -> SmokeReport:

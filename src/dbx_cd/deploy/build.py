@@ -14,7 +14,7 @@ from typing import ClassVar
 from dbx_cd import html
 from dbx_cd.approval.decision import approved_request
 from dbx_cd.approval.request import ApprovalRequest, deployable
-from dbx_cd.artifacts import archive
+from dbx_cd.artifacts import archive, volume
 from dbx_cd.artifacts.version import ArtifactVersion
 from dbx_cd.dbt.artifacts import Manifest
 from dbx_cd.dbt.effects import BuildEffects, affected_relations
@@ -258,8 +258,7 @@ def _deploy(
             # Before anything else can fail, and also when the task is cancelled: without it a rollback cannot tell the
             # release's own commits from later ones.
             _record_versions_after(cd, release, point, touched)
-        packed = staged.file(archive.ARCHIVE_NAME).read_bytes()
-        (built.files_dir / archive.ARCHIVE_NAME).write_bytes(packed)
+        volume.copy(staged.file(archive.ARCHIVE_NAME), built.files_dir / archive.ARCHIVE_NAME)
         result = _publish(cd, release, selection, built, target=target, gated=True, restore_point=point)
     except BaseException as exc:
         cd.log.append(release, Failed(target, what_failed(exc)))

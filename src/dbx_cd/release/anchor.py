@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from dbx_cd.artifacts import volume
 from dbx_cd.dbt.artifacts import read_json
 from dbx_cd.errors import ArtifactError, ConfigError
 from dbx_cd.records import Record
@@ -75,4 +76,4 @@ def write_anchor(root: str | Path, anchor: LogAnchor) -> None:
     """Remember a log, whole and in one call; the root is made where there is none."""
     path = Path(root) / ANCHOR_NAME
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(anchor.to_dict(), indent=1, sort_keys=True), encoding="utf-8")
+    volume.write(path, json.dumps(anchor.to_dict(), indent=1, sort_keys=True).encode())

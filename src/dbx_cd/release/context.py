@@ -14,9 +14,11 @@ from dbx_cd.dbt.runner import Runner
 from dbx_cd.delta.spark_tables import SparkTables
 from dbx_cd.delta.tables import Tables
 from dbx_cd.errors import ConfigError
+from dbx_cd.patience import CLIENT_SECONDS
 from dbx_cd.release.anchor import read_anchor
 from dbx_cd.release.log import ReleaseLog
 from dbx_cd.release.standing import Standing, log_standing, settle
+from dbx_cd.workspace_calls import whoami
 
 if TYPE_CHECKING:
     from databricks.sdk import WorkspaceClient
@@ -51,7 +53,7 @@ class Cd:
     @cached_property
     def user(self) -> str:
         """Who is at work here, as the platform says; never taken from an argument."""
-        return str(self.workspace.current_user.me().user_name)
+        return str(whoami(self.workspace).user_name)
 
 
 def open_cd(
@@ -77,6 +79,7 @@ def open_cd(
     Raises:
         ConfigError: there is no such project, its settings are not valid, there are no credentials, or the artifacts
             belong to another log.
+        WorkflowError: the workspace does not say who is at work.
     """
     loaded = CdConfig.load(find_project(project_dir), overrides=overrides)
     root = (definition.artifacts_root if definition is not None else None) or loaded.artifacts_root
@@ -87,7 +90,7 @@ def open_cd(
     if anchor is not None:
         anchor.require_log(table, root=root)
     workspace = workspace or current_workspace()
-    actor = str(workspace.current_user.me().user_name)
+    actor = str(whoami(workspace).user_name)
     log = ReleaseLog(spark, table, actor=actor, known_id=anchor.table_id if anchor is not None else None)
     if definition is not None:
         sources.append(log_standing(log.examined(workflow=actor)[0]))
@@ -102,9 +105,14 @@ def current_workspace() -> WorkspaceClient:
         ConfigError: there are no credentials, or they contradict one another.
     """
     from databricks.sdk import WorkspaceClient
+    from databricks.sdk.core import Config
 
     try:
-        return WorkspaceClient()
+        # Without it a workspace that cannot be reached is tried for five minutes at every call.
+        config = Config()
+        if config.retry_timeout_seconds is None:
+            config = Config(retry_timeout_seconds=CLIENT_SECONDS)
+        return WorkspaceClient(config=config)
     except ValueError as exc:
         raise ConfigError(
             f"cannot log in to a Databricks workspace: {exc}",

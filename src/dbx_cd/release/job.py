@@ -13,8 +13,11 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from dbx_cd.errors import ConfigError, WorkflowError
+from dbx_cd.patience import Patience
 from dbx_cd.people import same_person
+from dbx_cd.release.jobs import Jobs
 from dbx_cd.release.standing import Standing
+from dbx_cd.workspace_calls import whoami
 
 if TYPE_CHECKING:
     from databricks.sdk import WorkspaceClient
@@ -119,20 +122,17 @@ class JobDefinition:
                 )
 
 
-def run_facts(workspace: WorkspaceClient, run_id: str) -> RunFacts:
+def run_facts(workspace: WorkspaceClient, run_id: str, *, patience: Patience | None = None) -> RunFacts:
     """Who started a run, which job it is of, and which commit its checkout is at.
 
     Raises:
         WorkflowError: the platform knows no such run, or this user may not see it.
     """
-    from databricks.sdk.errors.base import DatabricksError
-
-    try:
-        run = workspace.jobs.get_run(int(run_id))
-    except (DatabricksError, ValueError) as exc:
+    if not run_id.isdigit():
         raise WorkflowError(
-            f"cannot read job run {run_id!r}: {exc}", next_step="give the job's identity the right to view its runs"
-        ) from exc
+            f"not the id of a run: {run_id!r}", next_step="let the job hand over run_id itself, as {{job.run_id}}"
+        )
+    run = Jobs(workspace, patience=patience).run(int(run_id))
     snapshot = run.git_source.git_snapshot if run.git_source else None
     return RunFacts(
         creator=run.creator_user_name or "",
@@ -143,7 +143,9 @@ def run_facts(workspace: WorkspaceClient, run_id: str) -> RunFacts:
     )
 
 
-def job_definition(workspace: WorkspaceClient, facts: RunFacts, *, run_id: str) -> JobDefinition:
+def job_definition(
+    workspace: WorkspaceClient, facts: RunFacts, *, run_id: str, patience: Patience | None = None
+) -> JobDefinition:
     """The definition of the job that a run is of.
 
     Raises:
@@ -151,8 +153,6 @@ def job_definition(workspace: WorkspaceClient, facts: RunFacts, *, run_id: str) 
             else, or that cannot be read.
         ConfigError: a gate task does not say its target.
     """
-    from databricks.sdk.errors.base import DatabricksError
-
     if not facts.is_under_way:
         # Whoever overrides run_id would take another run's release, and who started that one for the requester.
         raise WorkflowError(
@@ -164,15 +164,10 @@ def job_definition(workspace: WorkspaceClient, facts: RunFacts, *, run_id: str) 
             f"run {run_id} is of no saved job, whose definition would say where log and artifacts are",
             next_step="run the Workflow's own job",
         )
-    try:
-        job = workspace.jobs.get(facts.job_id)
-    except DatabricksError as exc:
-        raise WorkflowError(
-            f"cannot read job {facts.job_id}: {exc}", next_step="give the job's identity CAN VIEW on the job"
-        ) from exc
+    job = Jobs(workspace, patience=patience).job(facts.job_id)
     if job.settings is None:
         raise WorkflowError(f"job {facts.job_id} has no settings", next_step="deploy the Workflow's job")
-    me = workspace.current_user.me().user_name
+    me = whoami(workspace, patience=patience).user_name
     # "The email of an active workspace user or the application ID of a service principal" (Jobs API documentation).
     if job.run_as_user_name and not same_person(job.run_as_user_name, me):
         raise WorkflowError(

@@ -1,31 +1,29 @@
-"""The Databricks job behind the Workflow: start, resume, run a notebook like it. The only user of the Jobs API."""
+"""The Databricks job behind the Workflow: start it at a commit, resume it after a decision, wait for it."""
 
 from __future__ import annotations
 
 import logging
 import re
-import uuid
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, ClassVar
 
-from dbx_cd.errors import WorkflowError
+from dbx_cd.errors import WorkflowError, what_failed
+from dbx_cd.patience import Patience
 from dbx_cd.records import Record
 from dbx_cd.release.job import gate_target
+from dbx_cd.release.jobs import Jobs
+from dbx_cd.workspace_calls import may_have_happened
 
 if TYPE_CHECKING:
     from databricks.sdk import WorkspaceClient
-    from databricks.sdk.service.jobs import GitSource, Job, JobSettings, Run, RunNowResponse, RunTask
+    from databricks.sdk.service.jobs import GitSource, JobSettings, Run, RunTask
 
     from dbx_cd.release.events import Release
 
 _log = logging.getLogger(__name__)
 
 JOB_NAME = "dbx_cd"
-# The job parameters that say where things are.
-_PLACES = ("project_dir", "artifacts_root")
 _SHA = re.compile(r"[0-9a-f]{40}")
 
 
@@ -48,28 +46,20 @@ class ReleaseRun(Record):
         return f"run {self.run_id} of job {self.job_id} at commit {self.commit[:12]}"
 
 
-@dataclass(frozen=True)
-class NotebookRun:
-    """A notebook that was started as a one-time run."""
-
-    notebook: str
-    """The name of the notebook."""
-    run_id: int
-    """The job run."""
-    url: str | None = None
-    """The run's page."""
-
-    def __str__(self) -> str:
-        return f"notebook {self.notebook}, run {self.run_id}"
-
-
 def trigger(
-    workspace: WorkspaceClient, job: str | int, *, commit: str, full_refresh: bool = False, reason: str | None = None
+    workspace: WorkspaceClient,
+    job: str | int,
+    *,
+    commit: str,
+    full_refresh: bool = False,
+    reason: str | None = None,
+    patience: Patience | None = None,
 ) -> ReleaseRun:
     """Run the Workflow at exactly one commit. Code rollback is this, at an earlier commit.
 
     `run_now` takes no git source, so the commit is pinned in the job's settings first (Jobs API documentation). A
-    later trigger moves the pin; the release it overtakes then says so by `ReleaseSuperseded` or `WrongCommit`.
+    later trigger moves the pin; the release it overtakes then says so by `ReleaseSuperseded` or `WrongCommit`. Where no
+    run could be started, the job is set back to what it had before, so that it does not name a commit that never ran.
 
     Args:
         workspace: a client with the right to manage the job.
@@ -77,164 +67,160 @@ def trigger(
         commit: the full SHA.
         full_refresh: rebuild incremental models from nothing.
         reason: why, for the release log.
+        patience: how long to try again where the platform fails.
 
     Returns:
         The run; it may be queued behind one that is under way.
 
     Raises:
-        WorkflowError: no such job, more than one of that name, no git source in it, or not a full SHA.
+        WorkflowError: no such job, more than one of that name, no git source in it, or not a full SHA; or the platform
+            refused or failed: the message says what the job is left with.
     """
-    from databricks.sdk.service.jobs import JobSettings
-
     if not _SHA.fullmatch(commit):
         raise WorkflowError(f"not a full commit SHA: {commit!r}", next_step="give all 40 hexadecimal digits")
-    job_id, settings, source = _job_with_git_source(workspace, job)
-    source.git_commit, source.git_branch, source.git_tag, source.git_snapshot = commit, None, None, None
-    workspace.jobs.update(job_id, new_settings=JobSettings(git_source=source))
+    jobs = Jobs(workspace, patience=patience)
+    job_id, settings, before = job_with_git_source(jobs, job)
+    jobs.set_git_source(job_id, replace(before, git_commit=commit, git_branch=None, git_tag=None))
     declared = {p.name for p in settings.parameters or ()}
     wanted = {"commit": commit, "full_refresh": str(full_refresh).lower(), "reason": reason or ""}
-    # One token an attempt: a token per commit would answer with the old run when a commit is deployed again.
-    started = workspace.jobs.run_now(
-        job_id,
-        job_parameters={k: v for k, v in wanted.items() if k in declared},
-        idempotency_token=uuid.uuid4().hex,
-    )
-    response: RunNowResponse = started.response
-    run_id = int(response.run_id or 0)
-    run = workspace.jobs.get_run(run_id)
-    started_run = ReleaseRun(job_id, run_id, commit, run.run_page_url)
+    try:
+        run_id = jobs.start(job_id, {k: v for k, v in wanted.items() if k in declared})
+    except WorkflowError as exc:
+        raise _not_started(jobs, job_id, exc, commit=commit, before=before) from exc
+    started_run = ReleaseRun(job_id, run_id, commit, jobs.page_of(run_id))
     _log.info("started %s", started_run)
     return started_run
 
 
-def resume(workspace: WorkspaceClient, release: Release, *, target: str | None = None) -> ReleaseRun:
+def resume(
+    workspace: WorkspaceClient,
+    release: Release,
+    *,
+    target: str | None = None,
+    after: Record | None = None,
+    patience: Patience | None = None,
+) -> ReleaseRun:
     """Repair a release's run from an approval gate on, after a decision.
 
     Args:
         workspace: a client of somebody who may manage runs of the job.
         release: the release whose run waits.
         target: the gated target that was decided about; not needed where the run has one gate.
+        after: the decision, for an error to say that it stands.
+        patience: how long to try again where the platform fails.
 
     Raises:
-        WorkflowError: the run is still under way, or has no gate task for the target.
+        WorkflowError: the run is still under way, has no gate task for the target, or could not be repaired.
     """
-    run = workspace.jobs.get_run(int(release.run_id), include_history=True)
+    jobs = Jobs(workspace, patience=patience)
+    try:
+        return _resumed(jobs, release, target)
+    except WorkflowError as exc:
+        decided = f"{after.kind}; " if after is not None else ""
+        stands = "the decision stands. " if after is not None else ""
+        named = f", target={target!r}" if target else ""
+        raise WorkflowError(
+            f"{decided}the run could not be repaired now: {exc.what}",
+            where=exc.where,
+            next_step=f"{stands}{exc.next_step or 'see the run in its page'}; then here or in any notebook "
+            f"resume(cd.workspace, cd.log.release({release.id!r}){named}), or repair run {release.run_id} in its page "
+            f"from the gate's task (approval_gate) on",
+        ) from exc
+
+
+def _resumed(jobs: Jobs, release: Release, target: str | None) -> ReleaseRun:
+    run = jobs.run(int(release.run_id), with_repairs=True)
     if run.job_id is None or (run.state is not None and run.state.result_state is None):
         raise WorkflowError(
-            "the run is still under way",
+            "it is still under way",
             where=f"run {release.run_id}",
             next_step="wait until it has stopped at the gate",
         )
     gate = _gate_of(run, target)
-    repairs = [item for item in run.repair_history or () if item.id is not None and str(item.type).endswith("REPAIR")]
-    workspace.jobs.repair_run(
-        int(release.run_id),
-        rerun_tasks=_from_on(gate, run),
-        latest_repair_id=repairs[-1].id if repairs else None,
-        # A repair forgets overridden parameters (Jobs API documentation).
-        job_parameters={p.name: p.value or p.default or "" for p in run.job_parameters or () if p.name},
-    )
+    parameters = {p.name: p.value or p.default or "" for p in run.job_parameters or () if p.name}
+    jobs.repair(run, tasks=_from_on(gate, run), parameters=parameters)
     resumed = ReleaseRun(run.job_id, int(release.run_id), release.commit, run.run_page_url)
     _log.info("resumed %s from %s on", resumed, gate)
     return resumed
 
 
-def start_notebook(
-    workspace: WorkspaceClient, job: str | int, *, notebook: str, parameters: Mapping[str, str]
-) -> NotebookRun:
-    """Run a notebook of the Workflow's repository once, as the user, where the Workflow runs its own.
-
-    Git source and commit, cluster or environment, libraries, and where project and artifacts are: all as the deployed
-    job has them now. The run is the user's own: so are its rights, and the name in the log.
-
-    Args:
-        workspace: a client with the right to see the job and to submit runs.
-        job: the job's name or id.
-        notebook: its name, in the folder of the Workflow's other notebooks.
-        parameters: its widgets; they win over the job's.
-
-    Raises:
-        WorkflowError: no such job, more than one of that name, no git source, or no notebook task in it.
-    """
-    from databricks.sdk.service.jobs import NotebookTask, SubmitTask
-
-    _, settings, source = _job_with_git_source(workspace, job)
-    model = next((t for t in settings.tasks or () if t.notebook_task is not None), None)
-    if model is None or model.notebook_task is None:
-        raise WorkflowError("the job has no notebook task", where=f"job {job}", next_step="deploy the Workflow's job")
-    shared = {c.job_cluster_key: c.new_cluster for c in settings.job_clusters or ()}
-    places = {p.name: p.default for p in settings.parameters or () if p.name in _PLACES and p.default}
-    task = SubmitTask(
-        task_key=notebook,
-        notebook_task=NotebookTask(
-            str(PurePosixPath(model.notebook_task.notebook_path).with_name(notebook)),
-            base_parameters={**places, **parameters},
-            source=model.notebook_task.source,
-        ),
-        existing_cluster_id=model.existing_cluster_id,
-        # A one-time run has no shared clusters (Jobs API documentation): the task gets its own of the same kind.
-        new_cluster=model.new_cluster or shared.get(model.job_cluster_key or ""),
-        environment_key=model.environment_key,
-        libraries=model.libraries,
-    )
-    started = workspace.jobs.submit(
-        run_name=f"{settings.name} {notebook}",
-        tasks=[task],
-        git_source=source,
-        environments=settings.environments,
-        idempotency_token=uuid.uuid4().hex,
-    )
-    run = workspace.jobs.get_run(started.run_id)
-    notebook_run = NotebookRun(notebook, started.run_id, run.run_page_url)
-    _log.info("started %s", notebook_run)
-    return notebook_run
-
-
-def notebook_result(
-    workspace: WorkspaceClient, started: NotebookRun, *, timeout: timedelta = timedelta(hours=2)
-) -> str:
-    """Wait for a notebook; returns what it ended with by `dbutils.notebook.exit`.
-
-    Raises:
-        WorkflowError: it failed, which is reported in its own words, or has not ended in time.
-    """
-    from databricks.sdk.service.jobs import RunResultState
-
-    run = _ended(workspace, started.run_id, timeout, what=str(started), url=started.url)
-    attempts = [t.run_id for t in run.tasks or () if t.run_id is not None]
-    output = workspace.jobs.get_run_output(attempts[-1]) if attempts else None
-    if run.state is None or run.state.result_state != RunResultState.SUCCESS:
-        message = (output.error if output else None) or (run.state.state_message if run.state else None)
-        raise WorkflowError(f"{started} failed: {message}", where=started.url, next_step="its page says what was done")
-    return str(output.notebook_output.result or "") if output and output.notebook_output else ""
-
-
-def wait(workspace: WorkspaceClient, run: ReleaseRun, *, timeout: timedelta = timedelta(hours=2)) -> Run:
+def wait(
+    workspace: WorkspaceClient,
+    run: ReleaseRun,
+    *,
+    timeout: timedelta = timedelta(hours=2),
+    patience: Patience | None = None,
+) -> Run:
     """Wait until a run has ended, well or not.
 
     Returns:
         The run as the Jobs API describes it.
 
     Raises:
-        WorkflowError: it has not ended in time.
+        WorkflowError: it has not ended in time, or cannot be followed any longer, though it goes on.
     """
-    return _ended(workspace, run.run_id, timeout, what=str(run), url=run.url)
+    return ended_run(Jobs(workspace, patience=patience), run.run_id, timeout=timeout, what=str(run), url=run.url)
 
 
-def _ended(workspace: WorkspaceClient, run_id: int, timeout: timedelta, *, what: str, url: str | None) -> Run:
-    from databricks.sdk.errors import OperationFailed
+def ended_run(jobs: Jobs, run_id: int, *, timeout: timedelta, what: str, url: str | None) -> Run:
+    """A run, once it has ended.
 
+    Args:
+        jobs: the Jobs API.
+        run_id: the run.
+        timeout: how long to wait.
+        what: what runs, for errors.
+        url: its page.
+
+    Raises:
+        WorkflowError: it has not ended in time, or cannot be followed any longer.
+    """
     try:
-        return workspace.jobs.wait_get_run_job_terminated_or_skipped(run_id, timeout=timeout)
-    except OperationFailed:
-        # The SDK raises for INTERNAL_ERROR, which is also how a run ends whose gate waits for an approval.
-        return workspace.jobs.get_run(run_id)
-    except TimeoutError as exc:
-        raise WorkflowError(f"{what} has not ended within {timeout}", where=url) from exc
+        run = jobs.ended(run_id, timeout=timeout)
+    except WorkflowError as exc:
+        next_step = f"do not start it again: look at its page; {exc.next_step}"
+        raise WorkflowError(f"{what}: {exc.what}", where=url or exc.where, next_step=next_step) from exc
+    if run is None:
+        next_step = "it goes on by itself: look at its page, and do not start it again"
+        raise WorkflowError(f"{what} has not ended within {timeout}", where=url, next_step=next_step)
+    return run
 
 
-def _job_with_git_source(workspace: WorkspaceClient, job: str | int) -> tuple[int, JobSettings, GitSource]:
-    found = _job(workspace, job)
+def _not_started(jobs: Jobs, job_id: int, failure: WorkflowError, *, commit: str, before: GitSource) -> WorkflowError:
+    """What to say where the commit was pinned and no run was started; what the job had before is put back."""
+    where, next_step = failure.where, failure.next_step
+    if may_have_happened(failure.__cause__):
+        return WorkflowError(
+            f"{failure.what}; whether it was is not known, and the job is pinned to {commit}",
+            where=where,
+            next_step=f"look at the job's runs: where there is one of this commit, let it go on; else {next_step}",
+        )
+    try:
+        source = jobs.job(job_id).settings
+        pinned = source.git_source.git_commit if source is not None and source.git_source is not None else None
+        if pinned != commit:
+            left = "meanwhile somebody else has set the job's commit, which stays"
+        else:
+            jobs.set_git_source(job_id, before)
+            left = f"the job is at {_named(before)} again, as before"
+    except WorkflowError as exc:
+        left = f"the job is left pinned to {commit}, of which there is no run, since {what_failed(exc)}"
+        next_step = f"{next_step}; trigger again before anybody starts the job by hand"
+    return WorkflowError(f"{failure.what}; {left}", where=where, next_step=next_step)
+
+
+def _named(source: GitSource) -> str:
+    kinds = {"commit": source.git_commit, "branch": source.git_branch, "tag": source.git_tag}
+    return next((f"{kind} {name}" for kind, name in kinds.items() if name), "what it had")
+
+
+def job_with_git_source(jobs: Jobs, job: str | int) -> tuple[int, JobSettings, GitSource]:
+    """A job's id, its definition, and what its runs check out.
+
+    Raises:
+        WorkflowError: no such job, more than one of that name, or no git source in it.
+    """
+    found = jobs.job(job)
     settings = found.settings
     if settings is None or settings.git_source is None or found.job_id is None:
         raise WorkflowError(
@@ -242,18 +228,8 @@ def _job_with_git_source(workspace: WorkspaceClient, job: str | int) -> tuple[in
             where=f"job {job}",
             next_step="deploy the job from resources/dbx_cd.job.yml, which has one",
         )
-    return found.job_id, settings, settings.git_source
-
-
-def _job(workspace: WorkspaceClient, job: str | int) -> Job:
-    if isinstance(job, int) or job.isdigit():
-        return workspace.jobs.get(int(job))
-    named = [j for j in workspace.jobs.list(name=job) if j.job_id is not None]
-    if len(named) != 1:
-        raise WorkflowError(
-            f"{len(named)} jobs are named {job!r}", next_step="deploy the Workflow, or give the job's id instead"
-        )
-    return workspace.jobs.get(named[0].job_id)  # type: ignore[arg-type]
+    # What was checked out last is the platform's to say, not part of the definition.
+    return found.job_id, settings, replace(settings.git_source, git_snapshot=None)
 
 
 def _gate_of(run: Run, target: str | None) -> str:

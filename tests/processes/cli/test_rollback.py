@@ -10,7 +10,7 @@ from local_rest import Workspace
 
 from dbx_cd.cli.main import main
 from dbx_cd.errors import WorkflowError
-from dbx_cd.release.workflow import notebook_result, start_notebook
+from dbx_cd.release.notebook_run import notebook_result, start_notebook
 
 ECHO = """
 names = ("release_id", "target", "only", "skip", "to", "new_tables", "discard_later_writes", "rehearse", "seal",

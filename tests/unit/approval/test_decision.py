@@ -19,10 +19,12 @@ from dbx_cd import (
     ApprovalRequired,
     ApprovalStale,
     ApprovalSuperseded,
+    Cd,
     DbxCdError,
     Decision,
     Release,
     ReleaseError,
+    SqlFailed,
     approve,
     pending_approvals,
     reject,
@@ -78,6 +80,37 @@ def test_asking_twice_is_one_request(releases: Releases) -> None:
     first = request_approval(releases.cd(), release, target="prod")
     assert request_approval(releases.cd(), release, target="prod") == first
     assert pending_approvals(releases.cd()) == [first]
+
+
+def test_whoever_waits_is_told_who_reads_what_and_where(releases: Releases) -> None:
+    release = releases.staged()
+    request_approval(releases.cd(), release, target="prod")
+    page = releases.cd().store.attach(release.id, "approval-prod.html", "<p>")
+    with pytest.raises(ApprovalPending) as raised:
+        require_approval(releases.cd(), release, target="prod")
+    shown = "\n".join(raised.value._render_traceback_())
+    assert f"somebody of dbx_cd_approvers reads {page}, opens the notebook approve" in shown
+    assert "decision.py" not in shown, "no stack"
+
+
+@pytest.mark.parametrize("outcome", ["approved", "rejected"])
+def test_a_decision_that_cannot_be_read_back_is_said_to_be_written(releases: Releases, outcome: str) -> None:
+    request = request_approval(releases.cd(), releases.staged(), target="prod")
+
+    def fail_to_read() -> None:
+        if any(row.kind == outcome for _, row in releases.log_table._rows):
+            raise SqlFailed("the cluster is gone")
+
+    releases.log_table.after_read = fail_to_read
+    decide: dict[str, Callable[[Cd], Decision]] = {
+        "approved": lambda cd: approve(cd, request, seal=request.seal),
+        "rejected": lambda cd: reject(cd, request, reason="no"),
+    }
+    what = f"{outcome}; that is written, but whether it was decided before cannot be seen now: the cluster is gone"
+    with pytest.raises(ReleaseError, match=what):
+        decide[outcome](releases.cd(OWNER))
+    releases.log_table.after_read = lambda: None
+    assert [d.outcome for d in releases.cd().log.all(request.release, Decision)] == [outcome]
 
 
 def test_without_a_decision_the_release_waits(releases: Releases) -> None:

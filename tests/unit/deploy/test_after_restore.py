@@ -182,3 +182,18 @@ def test_the_log_is_read_once(releases: Releases) -> None:
     releases.log_table.after_read = lambda: reads.append(None)
     smoke_after_restore(releases.cd(), bad, result)
     assert len(reads) == 1
+
+
+def test_a_smoke_test_that_cannot_be_run_does_not_hide_that_the_data_is_back(releases: Releases) -> None:
+    before, bad = deployed(releases, 1), deployed(releases, 2)
+    result = undone(releases, bad)
+    archive = releases.cd().store.find("prod", before.id).path / ARCHIVE_NAME
+    content = archive.read_bytes()
+    archive.write_bytes(b"damaged")
+    what = "the data in prod is back; its smoke test could not be run: .*plan and run the rollback once more"
+    with pytest.raises(ReleaseError, match=what):
+        smoke_after_restore(releases.cd(), bad, result)
+    archive.write_bytes(content)
+    again = undone(releases, bad)
+    assert smoke_after_restore(releases.cd(), bad, again).release_id == before.id, "what the message says to do works"
+    assert [r.version_after for r in again.relations] == [r.version_after for r in result.relations]

@@ -50,7 +50,7 @@ class Jobs:
     def __init__(self, run: Run | Exception, job: Job | Exception | None = None) -> None:
         self.run, self.job = run, job
 
-    def get_run(self, run_id: int) -> Run:
+    def get_run(self, run_id: int, *, include_history: bool | None = None) -> Run:
         if isinstance(self.run, Exception):
             raise self.run
         assert run_id == self.run.run_id
@@ -136,7 +136,7 @@ def test_facts_of_a_run_are_the_platform_s() -> None:
 
 @pytest.mark.parametrize("given", ["", "not a number"])
 def test_a_run_that_cannot_be_read_says_so(given: str) -> None:
-    with pytest.raises(WorkflowError, match="cannot read job run"):
+    with pytest.raises(WorkflowError, match="not the id of a run"):
         run_facts(workspace(running()), given)
 
 
@@ -163,5 +163,7 @@ def test_a_one_time_run_is_no_run_of_the_workflow() -> None:
 
 def test_a_job_that_may_not_be_viewed_is_not_guessed_at() -> None:
     there = workspace(running(), PermissionDenied("no"))
-    with pytest.raises(WorkflowError, match=r"cannot read job 7: no.*CAN VIEW on the job"):
+    with pytest.raises(
+        WorkflowError, match=r"job cannot be read: permission denied: no \(job 7\)\. Next: .*CAN VIEW on the job"
+    ):
         job_definition(there, run_facts(there, "5"), run_id="5")

@@ -29,7 +29,7 @@ class Jobs:
         self.tasks = list(tasks)
         self.repaired: list[str] = []
 
-    def get_run(self, run_id: int, *, include_history: bool = False) -> Run:
+    def get_run(self, run_id: int, *, include_history: bool | None = None) -> Run:
         assert include_history
         ended = RunState(life_cycle_state=RunLifeCycleState.TERMINATED, result_state=RunResultState.FAILED)
         return Run(run_id=run_id, job_id=7, tasks=self.tasks, state=ended)

@@ -88,7 +88,13 @@ def run_notebook(order: NotebookOrder) -> NotebookResult:
 
 
 def notebook_trace(exc: BaseException) -> str:
-    """The traceback without the frames of this runner."""
+    """What a notebook shows of an exception: its own lines where it has some, as IPython does, or else the traceback.
+
+    The frames of this runner are left out.
+    """
+    own_lines = getattr(exc, "_render_traceback_", None)
+    if own_lines is not None:
+        return "".join(f"{line}\n" for line in own_lines())
     frame = exc.__traceback__
     while frame is not None and Path(frame.tb_frame.f_code.co_filename).parent == Path(__file__).parent:
         frame = frame.tb_next

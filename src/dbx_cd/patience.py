@@ -1,0 +1,121 @@
+"""Which failures of the platform pass by themselves, and how long to wait for that: one policy for all of them.
+
+It is spent by the SDK's own `retried`: one second after the first failure, a second more after each, ten at most. What
+the SDK's client does by itself already is not done twice: connections that break, time-outs, and answers 429 and 503
+(databricks-sdk, `_base_client.py`), for as long as `CLIENT_SECONDS` says. It raises `TimeoutError` when that is over,
+and so nothing here tries again after one.
+"""
+
+from __future__ import annotations
+
+import errno
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, TypeVar
+
+from dbx_cd.errors import SqlFailed
+
+if TYPE_CHECKING:
+    from databricks.sdk.clock import Clock
+
+T = TypeVar("T")
+
+CLIENT_SECONDS = 120
+"""How long the SDK's client tries to reach the platform; by itself it would for five minutes."""
+_PASSING_ERRNOS = frozenset(
+    (errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EAGAIN, errno.EINTR, errno.ENOTCONN, errno.ECONNRESET,
+     errno.ECONNABORTED, errno.EBUSY)
+)  # fmt: skip
+_CONDITION = re.compile(r"\[([A-Z0-9_.]+)\]")
+# Delta's error conditions of a commit that met another one (delta-io/delta, `delta-error-classes.json`); Databricks
+# documents the same names. What another commit changed is read again by the next attempt.
+_CONFLICTS = (
+    "DELTA_CONCURRENT_APPEND", "DELTA_CONCURRENT_DELETE_DELETE", "DELTA_CONCURRENT_DELETE_READ",
+    "DELTA_CONCURRENT_TRANSACTION", "DELTA_CONCURRENT_WRITE", "DELTA_METADATA_CHANGED", "DELTA_PROTOCOL_CHANGED",
+)  # fmt: skip
+# What an interrupted answer or a storage that is busy leaves in a message that has no error condition.
+_BROKEN = (
+    "connection reset", "connection refused", "broken pipe", "timed out", "unavailable", "too many requests",
+    "slow down", "socket closed",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long something is tried again.
+
+    Example:
+        >>> Patience().repeat(lambda: path.read_bytes(), passing=passing_file_error)
+    """
+
+    timeout: timedelta = timedelta(seconds=90)
+    """After this time no new attempt begins."""
+    clock: Clock | None = None
+    """What tells the time and sleeps; by default the machine's."""
+
+    def repeat(self, attempt: Callable[[], T], *, passing: Callable[[BaseException], str | None]) -> T:
+        """Try until it succeeds, or fails in a way that does not pass by itself, or the time is over.
+
+        Args:
+            attempt: what to do; doing it again must do no harm.
+            passing: says of an error why it is worth another attempt; None where it is not.
+
+        Raises:
+            Exception: what the last attempt raised.
+        """
+        raised: list[Exception] = []
+        try:
+            return attempt()
+        except Exception as exc:
+            if passing(exc) is None:
+                raise
+            raised.append(exc)
+        # Not before something has failed: the SDK takes a second to import.
+        from databricks.sdk.retries import retried
+
+        known = list(raised)
+
+        def once() -> T:
+            if known:
+                raise known.pop()
+            try:
+                return attempt()
+            except Exception as exc:
+                raised.append(exc)
+                raise
+
+        try:
+            done: T = retried(is_retryable=passing, timeout=self.timeout, clock=self.clock)(once)()
+        except TimeoutError as exc:
+            if exc is raised[-1]:
+                raise
+            raise raised[-1] from raised[-1].__cause__
+        return done
+
+
+def passing_file_error(error: BaseException) -> str | None:
+    """Whether a file system that is reached over a network may do better the next time."""
+    number = error.errno if isinstance(error, OSError) else None
+    return None if number not in _PASSING_ERRNOS else errno.errorcode[number]
+
+
+def passing_answer(error: BaseException) -> str | None:
+    """Whether the platform may answer better the next time: it has failed by its own fault."""
+    from databricks.sdk.errors.platform import DataLoss, DeadlineExceeded, InternalError, TemporarilyUnavailable
+
+    is_passing = isinstance(error, InternalError | DeadlineExceeded | TemporarilyUnavailable)
+    return type(error).__name__ if is_passing and not isinstance(error, DataLoss) else None
+
+
+def passing_sql_error(error: BaseException) -> str | None:
+    """Whether a statement may do better the next time: another commit came first, or the connection broke."""
+    if not isinstance(error, SqlFailed):
+        return None
+    # PySpark gives no condition for what Delta raises; its message begins with it (measured, Delta 4.4).
+    named = _CONDITION.match(error.what)
+    condition = error.condition or (named[1] if named else "")
+    if condition:
+        return condition if condition.partition(".")[0] in _CONFLICTS else None
+    return next((words for words in _BROKEN if words in error.what.lower()), None)

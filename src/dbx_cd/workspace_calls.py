@@ -1,0 +1,102 @@
+"""Calls of the workspace's API: where its errors, and those of the way to it, become errors of dbx_cd.
+
+The SDK raises `DatabricksError` for an answer that refuses, `TimeoutError` when its client has tried long enough, what
+`requests` raises for the connection, and `ValueError` where it cannot log in (databricks-sdk, `_base_client.py`,
+`oauth.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from dbx_cd.errors import WorkflowError
+from dbx_cd.patience import Patience, passing_answer
+
+if TYPE_CHECKING:
+    from databricks.sdk import WorkspaceClient
+    from databricks.sdk.service.iam import User
+
+_LATER = "do it again in some minutes"
+
+
+@contextmanager
+def calling(what: str, *, right: str, where: object = None, next_step: str | None = None) -> Iterator[None]:
+    """Translate what a call of the SDK inside can raise.
+
+    Args:
+        what: what failed then, as one clause, such as "the job cannot be read".
+        right: what to get where it was refused, such as "CAN VIEW on the job".
+        where: the job, run or workspace concerned.
+        next_step: what to do where the answer itself does not tell.
+
+    Raises:
+        WorkflowError: the platform refused, failed or could not be reached.
+    """
+    from databricks.sdk.errors.base import DatabricksError
+    from databricks.sdk.errors.sdk import OperationFailed
+    from requests import RequestException
+
+    try:
+        yield
+    except (DatabricksError, OperationFailed, TimeoutError, RequestException, ValueError) as exc:
+        why, advice = _why(exc, right=right)
+        raise WorkflowError(f"{what}: {why}", where=where, next_step=advice or next_step or _LATER) from exc
+
+
+def whoami(workspace: WorkspaceClient, *, patience: Patience | None = None) -> User:
+    """Whom the platform takes this client for, with the groups that it tells.
+
+    Raises:
+        WorkflowError: the platform does not say.
+    """
+    with calling("the workspace does not say who is logged in", right="a login of this workspace"):
+        return (patience or Patience()).repeat(workspace.current_user.me, passing=passing_answer)
+
+
+def may_have_happened(error: BaseException | None) -> bool:
+    """Whether a call that ended so can have done what it was to do: the answer is missing, not negative."""
+    from databricks.sdk.errors.base import DatabricksError
+    from databricks.sdk.errors.platform import TooManyRequests
+    from requests import RequestException
+
+    if isinstance(error, TimeoutError) and isinstance(error.__cause__, TooManyRequests):
+        return False
+    answered = isinstance(error, DatabricksError) and passing_answer(error) is None
+    return not answered and isinstance(error, DatabricksError | TimeoutError | RequestException)
+
+
+def _why(error: BaseException, *, right: str) -> tuple[str, str | None]:
+    """Why a call failed, and what to do; None where that is for the caller to say."""
+    from databricks.sdk.errors import platform
+    from databricks.sdk.errors.base import DatabricksError
+    from requests import RequestException
+
+    text = " ".join(str(error).split())
+    stated = f": {text}" if text and text != "None" else ""
+    match error:
+        case platform.PermissionDenied():
+            return f"permission denied{stated}", f"this identity needs {right}"
+        case platform.Unauthenticated():
+            return f"not logged in{stated}", "log in again: the token is not valid any more, or not of this workspace"
+        case platform.NotFound():
+            return (
+                f"not found{stated}",
+                f"check the id, and that this is the right workspace; else this identity needs {right}",
+            )
+        case platform.TooManyRequests() | platform.TemporarilyUnavailable():
+            return f"the platform takes no more requests for now{stated}", _LATER
+        case platform.InternalError() | platform.DeadlineExceeded():
+            return f"the platform failed at it{stated}", _LATER
+        case DatabricksError():
+            return text or type(error).__name__, None
+        case TimeoutError() if error.__cause__ is not None:
+            why, advice = _why(error.__cause__, right=right)
+            return f"{why} (tried until it {text[:1].lower()}{text[1:]})", advice
+        case RequestException() | TimeoutError():
+            advice = "check DATABRICKS_HOST and the network, then do it again"
+            return f"the workspace cannot be reached{stated}", advice
+        case ValueError():
+            return f"cannot log in{stated}", "set DATABRICKS_HOST and the variables of one way to authenticate"
+    return text or type(error).__name__, None
