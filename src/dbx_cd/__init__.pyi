@@ -35,8 +35,10 @@ from .dbt.diff import (
     ArtifactDiff as ArtifactDiff,
 )
 from .dbt.invocation import (
-    DbtRun as DbtRun,
     run_dbt as run_dbt,
+)
+from .dbt.run import (
+    DbtRun as DbtRun,
 )
 from .dbt.runner import (
     DbtOutcome as DbtOutcome,

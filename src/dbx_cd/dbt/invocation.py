@@ -11,137 +11,29 @@ from __future__ import annotations
 import logging
 import shlex
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
-from dbx_cd import html
 from dbx_cd.dbt.artifacts import NodeResult, RunResults, SourceFreshness, load_freshness
 from dbx_cd.dbt.batches import why
 from dbx_cd.dbt.carried_parse import CarriedParse, carried_parse, forget_untracked_parse
-from dbx_cd.dbt.outcome import FailedHook, InvocationOutcome, failed_hooks, naming_hook
+from dbx_cd.dbt.outcome import InvocationOutcome, naming_hook
 from dbx_cd.dbt.packages import needs_deps
 from dbx_cd.dbt.project import ARTIFACT_NAMES, LOG_NAME, LocalProject
+from dbx_cd.dbt.run import DbtRun
 from dbx_cd.dbt.runner import QUIET, DbtOutcome, Runner, dbt_process
 from dbx_cd.dbt.selection import Selection, WithParents, check_command, command_name
-from dbx_cd.dbt.skipped import counted
-from dbx_cd.errors import ArtifactError, DbtFailed
+from dbx_cd.errors import ArtifactError
 from dbx_cd.extras import require_extra
 from dbx_cd.local_disk import temporary_folder
-from dbx_cd.records import Record
-from dbx_cd.relations import RelationName
 
 _log = logging.getLogger(__name__)
 
 _LISTING = ("--output", "json", "--output-keys", "unique_id")
 _CUT = "dbt ended before this was done"
 _MUST_SELECT = ("build", "run", "test", "seed", "snapshot")
-
-
-@dataclass(frozen=True)
-class DbtRun(Record):
-    """One dbt invocation."""
-
-    KIND: ClassVar[str] = "dbt_run"
-
-    command: str
-    """The command, such as `build`."""
-    target: str
-    """The target of the profile."""
-    ok: bool
-    """Whether dbt succeeded, and did something."""
-    seconds: float
-    """Wall time of the whole invocation."""
-    files_dir: Path
-    """The folder with its artifacts and its log."""
-    nodes: tuple[NodeResult, ...] = ()
-    """What every node did."""
-    freshness: tuple[SourceFreshness, ...] | None = None
-    """How fresh the sources are; only after `source freshness`."""
-    listed: tuple[str, ...] = ()
-    """The unique ids that `ls` listed."""
-    errors: tuple[str, ...] = field(default=())
-    """The messages of what went wrong."""
-
-    @property
-    def failed(self) -> tuple[NodeResult, ...]:
-        """The nodes that failed."""
-        return tuple(n for n in self.nodes if n.failed)
-
-    @property
-    def hooks(self) -> tuple[FailedHook, ...]:
-        """The hooks of the run that failed; `run_results.json` does not name all of them."""
-        return failed_hooks(self.nodes, self.errors)
-
-    @property
-    def beyond_nodes(self) -> tuple[str, ...]:
-        """What went wrong beside the results of nodes: all that was said, where no node failed and yet dbt did."""
-        if self.ok or not self.nodes:
-            return ()
-        if not self.failed:
-            return tuple(dict.fromkeys((*(hook.message for hook in self.hooks), *self.errors)))
-        named = {n.name for n in self.failed}
-        return tuple(hook.message for hook in self.hooks if hook.name not in named)
-
-    @property
-    def relations(self) -> tuple[RelationName, ...]:
-        """The relations that models, seeds and snapshots of this invocation built."""
-        built = (n.relation_name for n in self._building if n.status == "success")
-        return tuple(RelationName.parse(name) for name in built if name)
-
-    @property
-    def touched(self) -> tuple[RelationName, ...] | None:
-        """The relations that it may have changed, built or failed at; None where dbt does not name them.
-
-        A dbt that was killed names none: it writes its results when it ends.
-        """
-        if not self.nodes:
-            return None
-        names = [n.relation_name for n in self._building if n.status != "skipped"]
-        return tuple(RelationName.parse(name) for name in names if name) if all(names) else None
-
-    @property
-    def _building(self) -> Iterator[NodeResult]:
-        return (n for n in self.nodes if n.resource_type in ("model", "seed", "snapshot"))
-
-    def __str__(self) -> str:
-        if self.errors and not self.nodes:
-            return f"dbt {self.command} --target {self.target} failed: {_first_line(self.errors[0])}"
-        outcome = "ok" if self.ok else "failed"
-        nodes = counted(self.nodes, self.files_dir / "manifest.json")
-        line = f"dbt {self.command} --target {self.target} {outcome}: {nodes} in {self.seconds:.0f} s"
-        return f"{line}; {_first_line(self.beyond_nodes[0])}" if self.beyond_nodes else line
-
-    def to_html(self) -> str:
-        """What failed and why first, then every node."""
-        why = [html.fold(html.badge("fail") + f" {n.unique_id}", html.code(n.message or ""), opened=True)
-               for n in self.failed]  # fmt: skip
-        messages = [html.code(e) for e in (self.beyond_nodes if self.nodes else self.errors)]
-        rows = [(html.badge(n.status), n.resource_type, n.name, f"{n.seconds:.1f}") for n in self.nodes]
-        every = html.fold(f"{len(rows)} nodes", html.table(("status", "type", "node", "seconds"), rows))
-        return str(html.section(str(self), *messages, *why, every))
-
-    def raise_if_failed(self, *, next_step: str | None = None) -> None:
-        """Raise what `check=True` raises.
-
-        Args:
-            next_step: what to do, where that is known better than by dbt's own words.
-
-        Raises:
-            DbtFailed: the invocation failed.
-        """
-        if not self.ok:
-            names = ", ".join(n.name for n in self.failed)
-            of_nodes = (f"{names}: {self.failed[0].message}",) if self.failed else ()
-            why = "\n".join((*of_nodes, *self.beyond_nodes)) if self.nodes else "\n".join(self.errors)
-            raise DbtFailed(
-                f"dbt {self.command} failed: {why.strip() or 'dbt gave no reason'}",
-                result=self,
-                where=f"target {self.target}",
-                next_step=next_step
-                or f"fix {'these nodes' if names else 'what dbt says'}; the log is in {self.files_dir}",
-            )
 
 
 def run_dbt(
@@ -321,10 +213,6 @@ def _record(command: str, target: str, outcome: DbtOutcome, seconds: float, file
         listed=outcome.listed,
         errors=() if ok else errors,
     )
-
-
-def _first_line(message: str) -> str:
-    return next(iter(message.strip().splitlines()), "dbt gave no reason")
 
 
 def _completed(node: NodeResult, outcome: DbtOutcome) -> NodeResult:

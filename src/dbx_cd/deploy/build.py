@@ -18,10 +18,10 @@ from dbx_cd.artifacts import archive, volume
 from dbx_cd.artifacts.version import ArtifactVersion
 from dbx_cd.dbt.artifacts import Manifest
 from dbx_cd.dbt.effects import BuildEffects, affected_relations
-from dbx_cd.dbt.invocation import DbtRun
 from dbx_cd.dbt.packages import needs_deps
 from dbx_cd.dbt.process import refuse_flags_of_environment
 from dbx_cd.dbt.project import COPY
+from dbx_cd.dbt.run import DbtRun
 from dbx_cd.dbt.selection import Selection, WithParents
 from dbx_cd.dbt.warm_parent import warm_dbt
 from dbx_cd.deploy.claim import claim

@@ -11,7 +11,8 @@ from typing import ClassVar
 from dbx_cd.artifacts import archive as project_archive
 from dbx_cd.artifacts.pruning import DOCS_NAME, DOCS_POINTER_NAME
 from dbx_cd.artifacts.version import TIMESTAMP_FORMAT, FileRecord, copy_files, write_json
-from dbx_cd.dbt.invocation import DbtRun, run_dbt
+from dbx_cd.dbt.invocation import run_dbt
+from dbx_cd.dbt.run import DbtRun
 from dbx_cd.deploy.failures import keeping_log
 from dbx_cd.errors import DbtFailed, ReleaseError
 from dbx_cd.records import Record

@@ -6,9 +6,9 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from dbx_cd.dbt.invocation import DbtRun
 from dbx_cd.dbt.outcome import OUTCOME_NAME
 from dbx_cd.dbt.project import LOG_NAME
+from dbx_cd.dbt.run import DbtRun
 from dbx_cd.errors import DbtFailed, DbxCdError, what_failed
 from dbx_cd.release.context import Cd
 from dbx_cd.release.events import Built, Release
