@@ -10,7 +10,7 @@ import pytest
 from dbx_cd import DbtRun
 from dbx_cd.dbt.artifacts import RunResults
 
-RECORDED = Path(__file__).parents[2] / "fixtures" / "dbt" / "recorded"
+RECORDED = Path(__file__).parents[2] / "fixtures" / "recorded_dbt" / "recorded"
 
 
 def run(scenario: str, *, files: Path | None = None) -> DbtRun:
