@@ -213,7 +213,7 @@ def passed_smoke(log: LogReading, staged: ArtifactVersion) -> SmokeReport:
             where=release,
             next_step=again,
         )
-    if not report.ok:
+    if not report.ok or report.untested:
         raise ApprovalRequired(
             f"{staging} did not pass its smoke tests: {report}", where=release, next_step="fix it and merge again"
         )

@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from dbx_cd import html
-from dbx_cd.dbt.artifacts import NodeResult, RunResults, SourceFreshness, load_freshness
+from dbx_cd.dbt.artifacts import NodeResult, RunResults
 from dbx_cd.dbt.carried_parse import carried_parse, forget_untracked_parse
+from dbx_cd.dbt.freshness import SourceFreshness, freshness_of
 from dbx_cd.dbt.packages import needs_deps
 from dbx_cd.dbt.project import ARTIFACT_NAMES, LocalProject
 from dbx_cd.dbt.runner import QUIET, DbtOutcome, Runner, dbt_process
@@ -252,11 +253,6 @@ def _record(command: str, target: str, outcome: DbtOutcome, seconds: float, file
     if name in _MUST_SELECT and ok and not nodes:
         ok = False
         errors = ("the selection matched no node: check `select` and `exclude` against `dbt ls`", *errors)
-    freshness = load_freshness(files / "sources.json") if "sources.json" in present else None
-    if name == "source freshness" and freshness is None and not ok:
-        # Whoever asks how fresh the sources are must not take dbt's silence for "no sources".
-        why = "; ".join(errors) or "dbt gave no reason"
-        freshness = (SourceFreshness("source..all sources", "runtime error", error=why),)
     return DbtRun(
         command=command,
         target=target,
@@ -264,7 +260,7 @@ def _record(command: str, target: str, outcome: DbtOutcome, seconds: float, file
         seconds=round(seconds, 3),
         files_dir=files,
         nodes=nodes,
-        freshness=freshness,
+        freshness=freshness_of(files, outcome) if name == "source freshness" else None,
         listed=outcome.listed,
         errors=() if ok else errors,
     )

@@ -6,9 +6,10 @@ import json
 import signal
 import subprocess
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from dbx_cd.dbt.node_events import NodeEvents
 from dbx_cd.dbt.process import start_dbt
 from dbx_cd.dbt.progress import DbtEvent, DbtProgress
 from dbx_cd.warm.client import Process
@@ -28,6 +29,8 @@ class DbtOutcome:
     """The messages of what went wrong."""
     listed: tuple[str, ...] = ()
     """The nodes that `dbt ls` listed."""
+    nodes: NodeEvents = field(default_factory=NodeEvents)
+    """What its events said of single nodes."""
 
 
 Runner = Callable[[list[str]], DbtOutcome]
@@ -49,6 +52,7 @@ def _run_process(args: Sequence[str], *, cwd: Path, title: str, warm_parent: Pat
     errors: list[str] = []
     listed: list[str] = []
     output: list[str] = []
+    nodes = NodeEvents()
     process = start_dbt(args, cwd=cwd, warm_parent=warm_parent)
     assert process.stdout is not None
     try:
@@ -56,6 +60,7 @@ def _run_process(args: Sequence[str], *, cwd: Path, title: str, warm_parent: Pat
             for line in process.stdout:
                 event = DbtEvent.parse(line)
                 progress.take(event)
+                nodes.take(event)
                 if event.level == "error" and event.message.strip():
                     errors.append(event.message)
                 elif event.name in ("ListCmdOut", "PrintEvent"):
@@ -68,7 +73,7 @@ def _run_process(args: Sequence[str], *, cwd: Path, title: str, warm_parent: Pat
         raise
     if code != 0 and not errors:
         errors = output[-20:]
-    return DbtOutcome(code == 0, tuple(errors), tuple(listed))
+    return DbtOutcome(code == 0, tuple(errors), tuple(listed), nodes)
 
 
 def _listed(event: DbtEvent) -> list[str]:

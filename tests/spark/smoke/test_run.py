@@ -11,7 +11,7 @@ import pytest
 from pyspark.sql import SparkSession
 from smoke_builds import Build, Builds, generic_test, model, source
 
-from dbx_cd.dbt.artifacts import SourceFreshness
+from dbx_cd.dbt.freshness import SourceFreshness
 from dbx_cd.errors import ConfigError, SmokeFailed
 from dbx_cd.smoke.baseline import TimeTravelBaseline
 from dbx_cd.smoke.report import CheckResult, SmokeReport
