@@ -83,6 +83,20 @@ def test_a_part_of_the_checks_does_not_pass_the_gate(releases: Releases) -> None
 
 
 @pytest.mark.parametrize(
+    "report",
+    [{"checks": ()}, {"untested": "prod had no build before"}, {"checks": (), "untested": "nothing"}],
+    ids=["no checks", "untested", "neither"],
+)
+def test_a_report_in_which_nothing_was_tested_does_not_pass_the_gate(
+    releases: Releases, report: dict[str, object]
+) -> None:
+    release = releases.open()
+    releases.build(release)
+    releases.smoke(release, **report)
+    assert "did not pass its smoke tests" in refused(releases, release)
+
+
+@pytest.mark.parametrize(
     "other", [{"release_id": "20260101T000000Z-bbbbbbb"}, {"commit": "b" * 40}], ids=lambda o: next(iter(o))
 )
 def test_a_report_of_another_release_does_not_pass_the_gate(releases: Releases, other: dict[str, str]) -> None:

@@ -114,12 +114,23 @@ def test_problem_names_file_line_and_the_nearest_word(tmp_path: Path, old: str, 
         ("domain: sales\nowner: a\ndomain: b\n", 3, "given twice"),
         ("- just\n- a list\n", 1, "must be a mapping"),
         ("", 1, "must be a mapping"),
+        ("domain: sales\n", 1, "has no check"),
+        ("domain: sales\ntables: []\nassertions:\n", 1, "has no check"),
     ],
 )
 def test_file_that_is_no_suite_is_refused_with_its_line(tmp_path: Path, text: str, line: int, hint: str) -> None:
     with pytest.raises(SuiteError, match=hint) as caught:
         SmokeSuite.read(write(tmp_path, text))
     assert f":{line}" in str(caught.value.where)
+
+
+@pytest.mark.parametrize("rest", ["", "\n    expectations: []", "\n    expectations:\n    compare: []"])
+def test_a_table_without_a_check_is_broken(tmp_path: Path, rest: str) -> None:
+    text = f"{SUITE.partition('tables:')[0]}tables:\n  - model: payments{rest}"
+    (check,) = SmokeSuite.read(write(tmp_path, text))
+    assert isinstance(check, InvalidCheck)
+    assert (check.model, check.where.rpartition(":")[2]) == ("payments", "5")
+    assert check.problem == "a table needs `expectations` or `compare`, a list of checks"
 
 
 def test_one_bad_check_leaves_the_others_to_run(tmp_path: Path) -> None:
