@@ -7,7 +7,7 @@ import pytest
 from artifact_folders import manifest, node, run_results, write
 
 from dbx_cd import ArtifactError, Manifest, RelationName
-from dbx_cd.dbt.artifacts import RunResults
+from dbx_cd.dbt.artifacts import NodeResult, RunResults
 from dbx_cd.dbt.diff import diff_manifests
 from dbx_cd.dbt.freshness import load_freshness
 
@@ -134,6 +134,15 @@ def test_result_has_name_type_and_message(tmp_path: Path) -> None:
     only = RunResults.load(write(tmp_path / "run_results.json", document)).results[0]
     assert (only.name, only.resource_type, only.message, only.seconds) == ("orders", "model", "Database Error", 1.5)
     assert only.relation_name == "`a`.`b`.`c`"
+
+
+def test_result_of_a_versioned_model_is_named_with_its_version() -> None:
+    names = {
+        "model.shop.people.v2": "people.v2",
+        "model.shop.people": "people",
+        "test.shop.unique_people_id.1360ecc70e": "unique_people_id",
+    }
+    assert {i: NodeResult(i, "error", 0.0).name for i in names} == names
 
 
 def test_results_with_the_fewest_fields_are_read(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from dbx_cd.dbt.freshness import SourceFreshness, freshness_of, has_rule, load_f
 
 WITH_RULE = {
     "raw.just_loaded", "raw.late", "raw.stale", "raw.ahead", "raw.empty", "raw.gone", "raw.other_column",
-    "raw.by_query", "catalog.just_altered", "catalog.not_listed",
+    "catalog.by_query", "catalog.just_altered", "catalog.not_listed",
 }  # fmt: skip
 
 
@@ -38,7 +38,7 @@ def test_every_source_with_a_rule_has_a_result_and_no_other_has() -> None:
         "raw.stale": "error",
         "raw.ahead": "pass",
         "raw.empty": "error",
-        "raw.by_query": "pass",
+        "catalog.by_query": "pass",
         "catalog.just_altered": "pass",
         "raw.gone": "runtime error",
         "raw.other_column": "runtime error",
@@ -116,7 +116,7 @@ def test_sources_without_a_rule_and_disabled_ones_have_none() -> None:
         ("raw.empty", "no time found", "the table is empty"),
         ("catalog.just_altered", "0.0 hours old", "the catalog's time of the table's last change"),
         ("raw.stale", "72.0 hours old", None),
-        ("raw.by_query", "0.0 hours old", None),
+        ("catalog.by_query", "0.0 hours old", None),
         ("raw.gone", None, "[TABLE_OR_VIEW_NOT_FOUND]"),
     ],
 )

@@ -109,6 +109,7 @@ def test_after_a_rollback_of_some_relations_only_their_checks_run(
     bad = deployed(releases, 2)
     report = smoke_after_restore(releases.cd(), bad, undone(releases, bad, only=only))
     assert sorted({c.model for c in report.checks if c.model is not None}) == models
+    assert (report.untested, report.ok) == ("", False)
 
 
 def test_where_no_check_is_about_what_was_restored_the_report_says_so_and_nothing_has_failed(
