@@ -43,7 +43,8 @@ def _no_suites(folder: Path) -> Iterator[str]:
     if near:
         yield f"{found}, and {near[0]}/ beside it has suites: rename one, or name it as `smoke_dir` in {FILE_NAME}"
     elif not _may_be_missing(folder):
-        yield f"{found}: write a suite there, or correct `smoke_dir` in {FILE_NAME}"
+        there = f" ({', '.join(f'{name}/' for name in sorted(others))} has some)" if others else ""
+        yield f"{found}: write a suite there, or correct `smoke_dir` in {FILE_NAME}{there}"
 
 
 def _may_be_missing(folder: Path) -> bool:

@@ -184,10 +184,13 @@ class SmokeReport(Record):
         """
         problems = [c for c in self.checks if c.status in ("broken", "fail", "warn")]
         others = [c for c in self.checks if c.status in ("skipped", "pass")]
+        badge = "fail" if not self.ok else "skipped" if self.untested else "pass"
         parts: list[object] = [
-            html.paragraph(html.badge("pass" if self.ok else "fail"), " ", str(self)),
+            html.paragraph(html.badge(badge), " ", str(self)),
             html.paragraph(f"artifacts {self.artifacts}, commit {self.commit}, {self.seconds:.1f} s"),
         ]
+        if self.untested:
+            parts.append(html.paragraph(self.untested))
         if problems:
             parts.append(_table(problems, past))
         for domain in sorted({c.domain for c in others}):

@@ -49,7 +49,10 @@ def test_a_folder_that_the_settings_name_must_hold_a_suite(project: Path) -> Non
     (project / "dbx_cd.yml").write_text("smoke_dir: checks\n")
     folder(project / "checks", "class ExpectSomething: ...", "own.py")
     (problem,) = problems(CdConfig.load(project).smoke_dir)
-    assert problem.startswith("the folder checks/ holds no suite")
+    assert problem.startswith("the folder checks/ holds no suite: write a suite there")
+    folder(project / "smoke")
+    (problem,) = problems(project / "checks")
+    assert problem.endswith("correct `smoke_dir` in dbx_cd.yml (smoke/ has some)")
 
 
 def test_a_misspelt_folder_is_named_with_the_one_that_is_meant(project: Path) -> None:

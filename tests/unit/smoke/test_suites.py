@@ -303,6 +303,7 @@ def test_a_report_without_a_check_of_the_build_says_why_and_what_to_do() -> None
 def test_after_a_rollback_with_nothing_to_test_a_report_says_so_and_nothing_failed() -> None:
     found = replace(report(result("skipped", due=False)), untested="prod had no build before")
     assert str(found) == "smoke of stg had nothing to test: 1 skipped"
+    assert "<p>prod had no build before</p>" in found.to_html()
     found.raise_if_failed()
     assert not replace(found, checks=(result("fail"),)).ok
 
