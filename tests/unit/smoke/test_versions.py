@@ -13,7 +13,7 @@ from artifact_folders import manifest, node
 
 from dbx_cd import ArtifactStore, ArtifactVersion, DbxCdError, Manifest, RelationName
 from dbx_cd.dbt.artifacts import RunResults
-from dbx_cd.smoke.baseline import ArtifactsBaseline, Baseline
+from dbx_cd.smoke.baseline import ArtifactsBaseline, Baseline, NoBaseline
 from dbx_cd.smoke.build import Build, render
 from dbx_cd.smoke.checks import Assertion, Bounds, Comparison, ExpectationCheck
 from dbx_cd.smoke.metrics import with_bounds
@@ -103,6 +103,13 @@ def test_the_baseline_is_what_the_name_means_in_the_other_environment() -> None:
     assert baseline.source("people", relation) == "`prod`.`clinic`.`people`"
     assert baseline.source("people.v2", relation) == "`prod`.`clinic`.`people_v2`"
     assert "prod has no model people.v3" in str(baseline.source("people.v3", relation))
+
+
+def test_a_model_without_a_table_in_the_other_environment_is_no_baseline() -> None:
+    shortcut = node("model.shop.people", config={"materialized": "ephemeral"})
+    baseline = ArtifactsBaseline(Manifest.from_json(manifest(shortcut)), "prod")
+    found = baseline.source("people", RelationName("stg", "clinic", "people"))
+    assert found == NoBaseline("people is ephemeral in prod and has no table there")
 
 
 def test_a_report_says_which_version_was_looked_at() -> None:
