@@ -58,8 +58,8 @@ class ApprovalRequest(WithSelection):
     altered: tuple[str, ...] = ()
     """Alterations of the release log that an approver has acknowledged, a line each."""
     mind: tuple[str, ...] = ()
-    """What the commit says about releases that does not count, or that was otherwise in the build in place, a line
-    each."""
+    """What the commit says about releases that does not count, or that was otherwise in the build in place, and what
+    will fail after the deploy, a line each."""
     ignored: tuple[str, ...] = ()
     """Decisions on the same that did not count, a line each."""
 

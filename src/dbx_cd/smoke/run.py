@@ -21,7 +21,7 @@ from dbx_cd.errors import DbxCdError, SuiteError
 from dbx_cd.smoke import data
 from dbx_cd.smoke.baseline import Baseline, NoBaseline, baseline_from
 from dbx_cd.smoke.build import Build
-from dbx_cd.smoke.checks import Check, InvalidCheck
+from dbx_cd.smoke.checks import Check
 from dbx_cd.smoke.contracts import DOMAIN as CONTRACTS, contracts_from_manifest, selected_ids
 from dbx_cd.smoke.execute import execute
 from dbx_cd.smoke.folder import suites_in
@@ -151,7 +151,7 @@ def run_smoke(
         bounded = with_bounds(planned, spark=spark, baseline=baseline_from(baseline))
         results += [p for p in bounded if isinstance(p, CheckResult)]
         results += execute(spark, [p for p in bounded if isinstance(p, Planned)], docs_dir=docs_dir)
-        results += [*map(_fresh, found() or ()), *(() if tiny else _nothing_for_tiny(suites))]
+        results += map(_fresh, found() or ())
     report = SmokeReport(
         target=artifacts.target,
         artifacts=artifacts.timestamp,
@@ -214,24 +214,6 @@ def _tiny(suite: SmokeSuite) -> tuple[tuple[Check, ...], list[CheckResult]]:
         due=False,
     )
     return kept, [note]
-
-
-def _nothing_for_tiny(suites: Sequence[SmokeSuite]) -> Iterator[CheckResult]:
-    """A warning, before a deploy, that the tiny suite after it would have nothing to run and could not pass."""
-    checks = [c for suite in suites for c in suite if not isinstance(c, InvalidCheck)]
-    if not checks or any(suite.narrowed or (suite.domain == CONTRACTS and suite.checks) for suite in suites):
-        return
-    if not any(c.guardrail for c in checks):
-        yield CheckResult(
-            name="guardrail",
-            kind="suite",
-            status="warn",
-            domain="tiny suite",
-            where=checks[0].where.partition(":")[0],
-            reason="no check is marked `guardrail: true` and the project has no tests or enforced contracts: the tiny"
-            " suite after the deploy would have nothing to run, and would fail",
-            due=False,
-        )
 
 
 def _fresh(source: SourceFreshness) -> CheckResult:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from artifact_folders import artifacts
 from dbx_cd import ArtifactStore, SmokeSuite, load_suites, run_smoke
 from dbx_cd.relations import RelationName
 from dbx_cd.smoke import data
-from dbx_cd.smoke.checks import ExpectationCheck, InvalidCheck
+from dbx_cd.smoke.checks import InvalidCheck
 
 ORDERS = RelationName("stg", "shop", "orders")
 
@@ -36,9 +35,6 @@ class Session:
 
 
 SPARK: Any = Session()
-
-# About a model that was not built: skipped without asking Spark
-ASKS = ExpectationCheck(name="rows", where="smoke/sales.yml:3", model="gone", type="expect_table_row_count_to_equal")
 
 
 def test_every_statement_is_logged_cut(caplog: pytest.LogCaptureFixture) -> None:
@@ -80,25 +76,3 @@ def test_a_report_says_by_which_selection_or_domains_it_is_a_part(tmp_path: Path
     for domains, narrowed in (("contracts", "domains contracts"), ("", "")):
         suites = load_suites(tmp_path / "smoke", build, domains=domains)
         assert run_smoke(suites, spark=SPARK, artifacts=build, check=False).narrowed == narrowed
-
-
-@pytest.mark.parametrize(
-    ("suites", "warned"),
-    [
-        ([SmokeSuite("contracts", ()), SmokeSuite("sales", (ASKS,))], True),
-        ([SmokeSuite("contracts", ()), SmokeSuite("sales", (ASKS,), narrowed="domains sales")], False),
-        ([SmokeSuite("contracts", ()), SmokeSuite("sales", (ASKS, replace(ASKS, guardrail=True)))], False),
-        ([SmokeSuite("contracts", (ASKS,)), SmokeSuite("sales", (ASKS,))], False),
-        ([SmokeSuite("contracts", ())], False),
-    ],
-    ids=["neither", "a part", "guardrail", "contracts", "no suite"],
-)
-def test_staging_warns_where_the_tiny_suite_would_have_nothing_to_run(
-    tmp_path: Path, suites: list[SmokeSuite], warned: bool
-) -> None:
-    build = ArtifactStore(tmp_path / "root").publish("stg", artifacts(tmp_path / "dbt"), commit="1a2b3c")
-    found = run_smoke(suites, spark=SPARK, artifacts=build, check=False)
-    assert [c.status for c in found.checks if c.name == "guardrail"] == ["warn"] * warned
-    tiny = run_smoke(suites, spark=SPARK, artifacts=build, tiny=True, check=False)
-    assert any(c.domain == "tiny suite" for c in tiny.checks) is False
-    assert tiny.ok is False
