@@ -196,7 +196,7 @@ class Releases:
 def smoke_of(release: Release, *, ok: bool = True, target: str = "stg", kind: str = "metric") -> SmokeReport:
     """A report of one check, of no known build."""
     status = "pass" if ok else "fail"
-    check = CheckResult(name="revenue", kind=kind, status=status, domain="sales", where="sales.yml:3")  # type: ignore[arg-type]
+    check = CheckResult(name="revenue", kind=kind, status=status, domain="sales", where="sales.yml:3", guardrail=True)  # type: ignore[arg-type]
     return SmokeReport(
         target=target, artifacts="", commit=release.commit, release_id=release.id, tiny=False, seconds=0.0,
         checks=(check,),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from dbx_cd.approval.commit_settings import changed_settings
@@ -31,6 +32,8 @@ from dbx_cd.release.context import Cd
 from dbx_cd.release.events import Built, Release
 from dbx_cd.release.reading import LogReading
 from dbx_cd.release.turn import require_promoted
+from dbx_cd.smoke.contracts import DOMAIN as CONTRACTS
+from dbx_cd.smoke.report import SmokeReport
 
 
 def request_approval(
@@ -124,7 +127,7 @@ def _ask(
         smoke=str(smoke),
         changes=_changes(cd, target, staged.timestamp, staging),
         altered=tuple(map(str, alterations.acknowledged)),
-        mind=(*cd.config.overruled, *changed_settings(cd, target, staged)),
+        mind=(*cd.config.overruled, *changed_settings(cd, target, staged), *_untested_after(smoke)),
         ignored=ignored,
     )
     cd.log.append(release, request)
@@ -133,6 +136,15 @@ def _ask(
         reason = release.reason or "the same project archive is approved and deployed"
         cd.log.append(release, Decision("approved", release.id, request.seal, cd.user, reason, reuses=earlier.id))
     return request
+
+
+def _untested_after(smoke: SmokeReport) -> Iterator[str]:
+    """A line where the tiny suite after the deploy will have nothing to run, and so will not pass."""
+    if not any(check.guardrail or check.domain == CONTRACTS for check in smoke.checks):
+        yield (
+            "no check is marked `guardrail: true`, and the project has no tests or enforced contracts: the tiny suite"
+            " after the deploy has nothing to run, and fails"
+        )
 
 
 def _changes(cd: Cd, target: str, timestamp: str, staging: str) -> str:

@@ -58,8 +58,8 @@ class ApprovalRequest(WithSelection):
     altered: tuple[str, ...] = ()
     """Alterations of the release log that an approver has acknowledged, a line each."""
     mind: tuple[str, ...] = ()
-    """What the commit says about releases that does not count, or that was otherwise in the build in place, a line
-    each."""
+    """What the commit says about releases that does not count, or that was otherwise in the build in place, and what
+    will fail after the deploy, a line each."""
     ignored: tuple[str, ...] = ()
     """Decisions on the same that did not count, a line each."""
 
@@ -213,7 +213,7 @@ def passed_smoke(log: LogReading, staged: ArtifactVersion) -> SmokeReport:
             where=release,
             next_step=again,
         )
-    if not report.ok:
+    if not report.ok or report.untested:
         raise ApprovalRequired(
             f"{staging} did not pass its smoke tests: {report}", where=release, next_step="fix it and merge again"
         )

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from dbx_cd.dbt.batches import naming, unbuilt_batches
+from dbx_cd.dbt.names import named
 from dbx_cd.errors import ArtifactError
 from dbx_cd.patience import Patience, passing_file_error
 from dbx_cd.relations import RelationName
@@ -49,6 +50,22 @@ class Node:
         """The node's resolved config."""
         config: Mapping[str, Any] = self.raw.get("config") or {}
         return config
+
+    @property
+    def package(self) -> str:
+        """The dbt package that defines it."""
+        return str(self.raw.get("package_name") or self.unique_id.split(".")[1])
+
+    @property
+    def version(self) -> str | None:
+        """The version of a versioned model; None for anything else."""
+        version = self.raw.get("version")
+        return None if version is None or self.resource_type != "model" else str(version)
+
+    @property
+    def is_latest(self) -> bool:
+        """Whether `ref` without a version means this one."""
+        return self.version is None or self.raw["version"] == self.raw.get("latest_version")
 
     @property
     def materialized(self) -> str:
@@ -93,7 +110,7 @@ class Manifest:
         Raises:
             ArtifactError: the file is missing or is not a manifest.
         """
-        with _reading("a dbt manifest", path):
+        with reading("a dbt manifest", path):
             return cls.from_json(read_json(path), where=path)
 
     @classmethod
@@ -124,10 +141,30 @@ class Manifest:
         """The nodes that build a relation, by `RelationName.key`."""
         return {n.relation.key: n for n in self.nodes.values() if n.builds_relation and n.relation}
 
-    def by_name(self, name: str) -> Node | None:
-        """The model, snapshot or seed of that name; None when there is none."""
-        matches = [n for n in self.nodes.values() if n.name == name and n.resource_type in BUILT_TYPES]
-        return min(matches, key=lambda n: BUILT_TYPES.index(n.resource_type), default=None)
+    def by_name(self, name: str, *, package: str | None = None, version: object = None) -> Node | None:
+        """The model, snapshot or seed that a name means, as dbt's `ref` reads it; None when there is none.
+
+        Args:
+            name: as `ref` or node selection takes it, see `dbx_cd.dbt.names.named`.
+            package: the package, where that is given by itself.
+            version: the version, where that is given by itself.
+
+        Raises:
+            DbxCdError: it may mean several; the message names them.
+        """
+        nodes = (n for n in self.nodes.values() if n.resource_type in BUILT_TYPES)
+        return named(nodes, name, root=self.project_name, package=package, version=version)
+
+    def source(self, source_name: str, table: str) -> Node | None:
+        """The source table that `source()` means in the root project; None when there is none.
+
+        Raises:
+            DbxCdError: several packages have it, and the root project does not.
+        """
+        wanted = (source_name, table)
+        found = [n for n in self.nodes.values() if n.resource_type == "source"]
+        same = (n for n in found if (n.raw.get("source_name"), n.name) == wanted)
+        return named(same, table, root=self.project_name)
 
     def select(self, unique_ids: Iterable[str]) -> Iterator[Node]:
         """The nodes of these ids that the manifest knows, in the order given."""
@@ -177,9 +214,10 @@ class NodeResult:
 
     @property
     def name(self) -> str:
-        """The node's own name, without type and package."""
+        """The node's own name, without type and package; that of a versioned model with its version."""
         parts = self.unique_id.split(".")
-        return parts[2] if len(parts) > 2 else self.unique_id
+        rest = parts[2:] if self.resource_type == "model" else parts[2:3]
+        return ".".join(rest) or self.unique_id
 
     @property
     def resource_type(self) -> str:
@@ -215,7 +253,7 @@ class RunResults:
         document = read_json(path)
         if "results" not in document:
             raise ArtifactError("not dbt run results: `results` is missing", where=path)
-        with _reading("dbt run results", path):
+        with reading("dbt run results", path):
             return cls(
                 command=str((document.get("args") or {}).get("which") or ""),
                 results=tuple(_result(r) for r in document["results"]),
@@ -247,59 +285,8 @@ def _result(raw: Mapping[str, Any]) -> NodeResult:
     )
 
 
-@dataclass(frozen=True)
-class SourceFreshness:
-    """How fresh one source table is, as `dbt source freshness` judged it."""
-
-    unique_id: str
-    """dbt's own id of the source table."""
-    status: str
-    """dbt's verdict: `pass`, `warn`, `error` or `runtime error`."""
-    age_seconds: float | None = None
-    """Time since the newest row was loaded; None when that is not known."""
-    max_loaded_at: str | None = None
-    """When the newest row was loaded, as dbt writes it."""
-    criteria: str = ""
-    """The limits, in words: `warn after 12 hour`."""
-    error: str | None = None
-    """Why it could not be found out."""
-
-    @property
-    def name(self) -> str:
-        """`source.table`, as a user writes it."""
-        return ".".join(self.unique_id.split(".")[2:])
-
-
-def load_freshness(path: str | Path) -> tuple[SourceFreshness, ...]:
-    """Read `sources.json`.
-
-    Raises:
-        ArtifactError: the file is missing or is not the result of `dbt source freshness`.
-    """
-    document = read_json(path)
-    if "results" not in document:
-        raise ArtifactError("not a dbt sources file: `results` is missing", where=path)
-    with _reading("a dbt sources file", path):
-        return tuple(
-            SourceFreshness(
-                unique_id=r["unique_id"],
-                status=str(r["status"]),
-                age_seconds=r.get("max_loaded_at_time_ago_in_s"),
-                max_loaded_at=r.get("max_loaded_at"),
-                criteria=_criteria(r.get("criteria") or {}),
-                error=None if r.get("error") is None else str(r["error"]),
-            )
-            for r in document["results"]
-        )
-
-
-def _criteria(raw: Mapping[str, Any]) -> str:
-    limits = ((word, raw.get(f"{word}_after") or {}) for word in ("warn", "error"))
-    return ", ".join(f"{word} after {v['count']} {v['period']}" for word, v in limits if v.get("count"))
-
-
 @contextlib.contextmanager
-def _reading(kind: str, path: str | Path) -> Iterator[None]:
+def reading(kind: str, path: str | Path) -> Iterator[None]:
     """Report a field that is missing or of another type as a malformed file."""
     try:
         yield

@@ -16,9 +16,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from dbx_cd.dbt.artifacts import NodeResult, RunResults, SourceFreshness, load_freshness
+from dbx_cd.dbt.artifacts import NodeResult, RunResults
 from dbx_cd.dbt.batches import why
 from dbx_cd.dbt.carried_parse import CarriedParse, carried_parse, forget_untracked_parse
+from dbx_cd.dbt.freshness import freshness_of
 from dbx_cd.dbt.outcome import InvocationOutcome, naming_hook
 from dbx_cd.dbt.packages import needs_deps
 from dbx_cd.dbt.project import ARTIFACT_NAMES, LOG_NAME, LocalProject
@@ -192,16 +193,11 @@ def _record(command: str, target: str, outcome: DbtOutcome, seconds: float, file
     if nodes:
         # An interrupted dbt writes its results before the queries that run are cancelled, and without their nodes.
         done = {node.unique_id for node in nodes}
-        cut = {unique_id: name for unique_id, name in outcome.started.items() if unique_id not in done}
+        cut = {unique_id: name for unique_id, name in outcome.nodes.begun.items() if unique_id not in done}
         nodes += tuple(NodeResult(u, "error", 0.0, _CUT, relation_name=name) for u, name in cut.items())
     if name in _MUST_SELECT and ok and not nodes:
         ok = False
         errors = ("the selection matched no node: check `select` and `exclude` against `dbt ls`", *errors)
-    freshness = load_freshness(files / "sources.json") if "sources.json" in present else None
-    if name == "source freshness" and freshness is None and not ok:
-        # Whoever asks how fresh the sources are must not take dbt's silence for "no sources".
-        why = "; ".join(errors) or "dbt gave no reason"
-        freshness = (SourceFreshness("source..all sources", "runtime error", error=why),)
     return DbtRun(
         command=command,
         target=target,
@@ -209,7 +205,7 @@ def _record(command: str, target: str, outcome: DbtOutcome, seconds: float, file
         seconds=round(seconds, 3),
         files_dir=files,
         nodes=nodes,
-        freshness=freshness,
+        freshness=freshness_of(files, outcome) if name == "source freshness" else None,
         listed=outcome.listed,
         errors=() if ok else errors,
     )
@@ -217,7 +213,7 @@ def _record(command: str, target: str, outcome: DbtOutcome, seconds: float, file
 
 def _completed(node: NodeResult, outcome: DbtOutcome) -> NodeResult:
     """With what only dbt's events say: the relation of a seed (dbt 1.11), and why a batch failed."""
-    relation = node.relation_name or outcome.started.get(node.unique_id)
-    causes = outcome.batches.get(node.unique_id, {})
+    relation = node.relation_name or outcome.nodes.begun.get(node.unique_id)
+    causes = outcome.nodes.batches.by_model.get(node.unique_id, {})
     message = f"{node.message}\n{why(node.unbuilt, causes)}" if node.unbuilt else node.message
     return replace(node, relation_name=relation, message=message)

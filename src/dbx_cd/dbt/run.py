@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import ClassVar
 
 from dbx_cd import html
-from dbx_cd.dbt.artifacts import NodeResult, SourceFreshness
+from dbx_cd.dbt.artifacts import NodeResult
+from dbx_cd.dbt.freshness import SourceFreshness
 from dbx_cd.dbt.outcome import FailedHook, failed_hooks
 from dbx_cd.dbt.skipped import counted
 from dbx_cd.errors import DbtFailed

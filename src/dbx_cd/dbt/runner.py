@@ -9,13 +9,13 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import IO
 
-from dbx_cd.dbt.batches import BatchCauses, Causes
+from dbx_cd.dbt.node_events import NodeEvents
 from dbx_cd.dbt.process import start_dbt
 from dbx_cd.dbt.progress import DbtEvent, DbtProgress
 from dbx_cd.warm.client import Process
@@ -40,10 +40,8 @@ class DbtOutcome:
     """The nodes that `dbt ls` listed."""
     exit_code: int | None = None
     """The exit code, negative for the signal that ended it; None where it is not known."""
-    batches: Mapping[str, Causes] = field(default_factory=dict)
-    """Why batches of microbatch models failed, by the model's unique id."""
-    started: Mapping[str, str | None] = field(default_factory=dict)
-    """The relation of every node that began, by unique id; None for what makes no relation."""
+    nodes: NodeEvents = field(default_factory=NodeEvents)
+    """What its events said of single nodes."""
 
 
 Runner = Callable[[list[str]], DbtOutcome]
@@ -68,16 +66,11 @@ class OutcomeReader:
         self._errors: list[str] = []
         self._listed: list[str] = []
         self._output: list[str] = []
-        self._batches = BatchCauses()
-        self._started: dict[str, str | None] = {}
+        self._nodes = NodeEvents()
 
     def take(self, event: DbtEvent) -> None:
         """Take the next event."""
-        self._batches.take(event)
-        if event.starts_node:
-            info = event.data["node_info"]
-            relation = info.get("node_relation") or {}
-            self._started[str(info.get("unique_id"))] = relation.get("relation_name") or None
+        self._nodes.take(event)
         message = event.message.removeprefix(_ENCOUNTERED).strip("\n")
         if event.name == "MainStackTrace":
             # The lines of dbt's own code are in dbt.log; the last says what it was, such as KeyboardInterrupt.
@@ -95,7 +88,7 @@ class OutcomeReader:
         if code < 0:
             # What it wrote before is not why: a kill leaves nothing, and memory that ran out is the usual reason.
             errors = [f"dbt was ended by the signal {signal.Signals(-code).name}", *errors]
-        return DbtOutcome(code == 0, tuple(errors), tuple(self._listed), code, self._batches.by_model, self._started)
+        return DbtOutcome(code == 0, tuple(errors), tuple(self._listed), code, self._nodes)
 
 
 def _run_process(

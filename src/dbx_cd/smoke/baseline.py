@@ -30,7 +30,11 @@ class Baseline(Protocol):
 
 @dataclass(frozen=True)
 class ArtifactsBaseline:
-    """The model of the same name in the environment that these artifacts describe, wherever it lives there."""
+    """What the name of a model means in the environment that these artifacts describe, wherever it lives there.
+
+    The name, not the model's version, is what people read: when `people` moves from version 1 to 2, the rows of the new
+    one are compared with those that `people` had.
+    """
 
     manifest: Manifest
     """The other environment's manifest."""
@@ -38,8 +42,14 @@ class ArtifactsBaseline:
     """What the environment is called in messages: its dbt target."""
 
     def source(self, model: str, relation: RelationName) -> str | NoBaseline:  # noqa: ARG002
-        """The relation the other environment's manifest gives the model."""
+        """The relation the other environment's manifest gives the model.
+
+        Raises:
+            DbxCdError: the name may mean several models there.
+        """
         node = self.manifest.by_name(model)
+        if node is not None and node.is_ephemeral:
+            return NoBaseline(f"{model} is ephemeral in {self.label} and has no table there")
         if node is None or node.relation is None:
             return NoBaseline(f"{self.label} has no model {model}")
         return node.relation.quoted

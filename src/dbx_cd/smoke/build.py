@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from dbx_cd.dbt.artifacts import BUILT_TYPES, Manifest, Node, NodeResult, RunResults
+from dbx_cd.dbt.names import all_names
 from dbx_cd.errors import DbxCdError
 from dbx_cd.relations import RelationName
 
@@ -35,18 +36,19 @@ class Build:
     def _by_id(self) -> Mapping[str, NodeResult]:
         return {r.unique_id: r for r in self.run_results.results}
 
-    def find(self, model: str) -> Node:
-        """The model, seed or snapshot of that name.
+    def find(self, model: str, *, package: str | None = None, version: object = None) -> Node:
+        """The model, seed or snapshot that a name means, see `Manifest.by_name`.
 
         Raises:
-            DbxCdError: the project has none; the message suggests the nearest name.
+            DbxCdError: the project has none, and the message suggests the nearest name; or it may mean several.
         """
-        node = self.manifest.by_name(model)
+        node = self.manifest.by_name(model, package=package, version=version)
         if node is not None:
             return node
-        names = [n.name for n in self.manifest.nodes.values() if n.resource_type in BUILT_TYPES]
-        near = difflib.get_close_matches(model, names, n=1)
-        raise DbxCdError(f"the project has no model `{model}`" + (f"; did you mean `{near[0]}`?" if near else ""))
+        wanted = ".".join(filter(None, (package, model, f"v{version}" if version is not None else None)))
+        built = (n for n in self.manifest.nodes.values() if n.resource_type in BUILT_TYPES)
+        near = difflib.get_close_matches(wanted, {name for n in built for name in all_names(n)}, n=1)
+        raise DbxCdError(f"the project has no model `{wanted}`" + (f"; did you mean `{near[0]}`?" if near else ""))
 
     def built(self, node: Node) -> RelationName:
         """The relation of a node that this build made, or of a source.
@@ -106,17 +108,18 @@ def render(sql: str, build: Build, exists: Callable[[RelationName], bool]) -> tu
 
     nodes: list[Node] = []
 
-    def ref(*names: str) -> str:
-        node = build.find(names[-1])
+    def ref(first: str, second: str | None = None, *, version: object = None, v: object = None) -> str:
+        package, name = (None, first) if second is None else (first, second)
+        node = build.find(name, package=package, version=v if version is None else version)
         nodes.append(node)
         return build.available(node, exists).quoted
 
     def source(name: str, table: str) -> str:
-        for node in build.manifest.nodes.values():
-            if (node.resource_type, node.raw.get("source_name"), node.name) == ("source", name, table):
-                nodes.append(node)
-                return build.built(node).quoted
-        raise DbxCdError(f"the project has no source `{name}.{table}`")
+        node = build.manifest.source(name, table)
+        if node is None:
+            raise DbxCdError(f"the project has no source `{name}.{table}`")
+        nodes.append(node)
+        return build.built(node).quoted
 
     environment = SandboxedEnvironment(undefined=StrictUndefined, autoescape=False)
     environment.globals.clear()

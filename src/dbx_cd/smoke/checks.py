@@ -23,6 +23,8 @@ class Check:
     """The file and line it was written at."""
     model: str | None = None
     """The dbt model it is about; None for a query over several."""
+    version: str | None = None
+    """The version of that model, where it has versions; of a suite's check known once it is planned."""
     severity: Severity = "error"
     """What a failure means: `error` stops the release, `warn` does not."""
     owner: str | None = None

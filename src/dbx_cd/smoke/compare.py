@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from dbx_cd import html
-from dbx_cd.dbt.artifacts import Manifest
+from dbx_cd.dbt.artifacts import Manifest, Node
 from dbx_cd.errors import DbxCdError
 from dbx_cd.records import Record
 from dbx_cd.relations import RelationName, quote
@@ -62,7 +62,7 @@ class ModelComparison(Record):
     KIND: ClassVar[str] = "compared"
 
     model: str
-    """The model's name in dbt."""
+    """The model's name in dbt, and which version of it either side has."""
     left: str
     """The dbt target on the left side."""
     right: str
@@ -127,28 +127,29 @@ def compare_model(
         spark: a classic or Spark Connect session.
         left: artifacts of one environment.
         right: artifacts of the other environment.
-        model: the model's name in dbt.
+        model: the model's name in dbt; without a version, the latest of each side.
         key: the columns that identify a row; by default what the project promises to be unique. Without a key only
             counts and profiles are compared.
         sample: how many changed rows to show; sensitive columns are compared but never shown.
 
     Raises:
-        DbxCdError: an environment has no such model, its table cannot be read, or the key is no column of both.
+        DbxCdError: an environment has no such model or several, its table cannot be read, or the key is not a column of
+            both.
     """
     manifest = left.manifest()
-    frames = [_frame(spark, side, model) for side in (left, right)]
+    nodes = [_node(side, model) for side in (left, right)]
+    frames = [_table(spark, node.relation) for node in nodes if node.relation is not None]
     profiles = [_profile(frame) for frame in frames]
     shared = [c for c in profiles[0][1] if c in profiles[1][1]]
-    keys = list(key) if key is not None else _promised_key(manifest, model, shared)
+    keys = list(key) if key is not None else _promised_key(manifest, nodes[0], shared)
     missing = [c for c in keys if c.lower() not in {name.lower() for name in shared}]
     if missing:
         raise DbxCdError(f"the key {', '.join(missing)} is not a column on both sides", where=model)
     names = sorted({*profiles[0][1], *profiles[1][1]})
-    nodes = [side.manifest().by_name(model) for side in (left, right)]
-    hidden = frozenset[str]().union(*(sensitive_columns(node) for node in nodes if node is not None))
+    hidden = frozenset[str]().union(*map(sensitive_columns, nodes))
     pairs = [ColumnDifference(name, profiles[0][1].get(name), profiles[1][1].get(name)) for name in names]
     return ModelComparison(
-        model=model,
+        model=model + _versions(left.target, nodes[0], right.target, nodes[1]),
         left=left.target,
         right=right.target,
         left_rows=profiles[0][0],
@@ -158,11 +159,17 @@ def compare_model(
     )
 
 
-def _frame(spark: SparkSession, side: ArtifactVersion, model: str) -> DataFrame:
+def _node(side: ArtifactVersion, model: str) -> Node:
     node = side.manifest().by_name(model)
     if node is None or node.relation is None:
         raise DbxCdError(f"{side.target} has no model {model!r}", next_step="name a model as in dbt")
-    return _table(spark, node.relation)
+    return node
+
+
+def _versions(left: str, of_left: Node, right: str, of_right: Node) -> str:
+    """Which version each side's model is; "" where neither has one."""
+    found = [f"version {n.version} in {side}" for side, n in ((left, of_left), (right, of_right)) if n.version]
+    return f" ({', '.join(found)})" if found else ""
 
 
 def _table(spark: SparkSession, relation: RelationName) -> DataFrame:
@@ -241,9 +248,9 @@ def _change(row: list[Any], keys: Sequence[str], others: Sequence[str], *, hidde
     return {**shown, "differences": "; ".join(differences)}
 
 
-def _promised_key(manifest: Manifest, model: str, shared: Sequence[str]) -> list[str]:
+def _promised_key(manifest: Manifest, node: Node, shared: Sequence[str]) -> list[str]:
     present = {c.lower() for c in shared}
-    for contract in contracts_from_manifest(manifest, select=model):
+    for contract in contracts_from_manifest(manifest, select=[node.unique_id]):
         if not isinstance(contract, Contract) or contract.rule not in ("unique", "unique_combination"):
             continue
         if contract.condition is None and all(c.lower() in present for c in contract.columns):

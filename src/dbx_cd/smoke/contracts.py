@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from dbx_cd.dbt.artifacts import BUILT_TYPES, Manifest, Node
+from dbx_cd.dbt.names import all_names
 from dbx_cd.errors import SuiteError
 from dbx_cd.relations import quote
 from dbx_cd.smoke.checks import Severity
@@ -34,7 +35,8 @@ def contracts_from_manifest(manifest: Manifest, *, select: str | Iterable[str] |
 
     Args:
         manifest: the artifacts' manifest.
-        select: models by name, unique id or `tag:<tag>`, `*` allowed; one text with spaces or a list; None for all.
+        select: models by name, unique id or `tag:<tag>`, `*` allowed; one text with spaces or a list; None for all. As
+            in dbt's own node selection a name without a version means all versions.
 
     Raises:
         SuiteError: a selector that is not understood or matches nothing.
@@ -82,7 +84,7 @@ def _selector(manifest: Manifest, select: str | Iterable[str] | None) -> Callabl
 def _matches(node: Node, word: str) -> bool:
     if word.startswith("tag:"):
         return any(fnmatch.fnmatchcase(tag, word[4:]) for tag in node.tags)
-    return fnmatch.fnmatchcase(node.name, word) or node.unique_id == word
+    return node.unique_id == word or any(fnmatch.fnmatchcase(name, word) for name in all_names(node))
 
 
 def _from_test(manifest: Manifest, node: Node) -> Contract:
@@ -95,6 +97,7 @@ def _from_test(manifest: Manifest, node: Node) -> Contract:
         "name": node.name,
         "where": node.path,
         "model": subject.name if subject else None,
+        "version": subject.version if subject else None,
         "severity": _severity(node),
         "owner": _owner(subject),
         "subject_id": subject_id,
@@ -185,6 +188,7 @@ def _from_model(manifest: Manifest, node: Node) -> Iterator[Contract]:
     shared: dict[str, Any] = {
         "where": node.path,
         "model": node.name,
+        "version": node.version,
         "owner": _owner(node),
         "subject_id": node.unique_id,
     }

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from dbx_cd.errors import DbxCdError
 from dbx_cd.smoke import data
 from dbx_cd.smoke.answers import scanned_apart
 from dbx_cd.smoke.baseline import Baseline, NoBaseline
@@ -52,6 +53,8 @@ def with_bounds(
         source = sources.get(id(one))
         if not isinstance(one.check, Comparison):
             found.append(one)
+        elif isinstance(source, Unreadable):
+            found.append(_bounded(one, source))
         elif one.check.group_by:
             found.append(_by_group(one, source))
         elif source is None or isinstance(source, NoBaseline):
@@ -70,11 +73,14 @@ def _compares(planned: Planned) -> bool:
     return isinstance(planned.check, Comparison) and planned.check.bounds.relative
 
 
-def _source(planned: Planned, baseline: Baseline | NoBaseline) -> str | NoBaseline:
+def _source(planned: Planned, baseline: Baseline | NoBaseline) -> str | NoBaseline | Unreadable:
     if isinstance(baseline, NoBaseline):
         return baseline
     assert planned.relation is not None
-    return baseline.source(planned.check.model or "", planned.relation)
+    try:
+        return baseline.source(planned.check.model or "", planned.relation)
+    except DbxCdError as exc:
+        return Unreadable(str(exc))
 
 
 @dataclass(frozen=True)

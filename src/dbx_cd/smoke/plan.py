@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from dbx_cd.dbt.artifacts import Node
 from dbx_cd.errors import DbxCdError
 from dbx_cd.relations import RelationName
 from dbx_cd.smoke.build import Build, NotBuilt, render, sensitive_columns
@@ -91,10 +92,12 @@ class Planner:
                 return self._contract(check, domain)
             for text in _sql_of(check):
                 refuse_calls(text)
-            if isinstance(check, ExpectationCheck):
-                return self._expectation(check, domain)
-            if isinstance(check, Comparison):
-                return self._comparison(check, domain)
+            if isinstance(check, ExpectationCheck | Comparison):
+                node = self.build.find(check.model or "")
+                check = replace(check, version=node.version)
+                if isinstance(check, ExpectationCheck):
+                    return self._expectation(check, domain, node)
+                return self._comparison(check, domain, node)
             if isinstance(check, Assertion):
                 return self._assertion(check, domain)
             problem = check.problem if isinstance(check, InvalidCheck) else f"unknown kind of check {check!r}"
@@ -162,8 +165,7 @@ class Planner:
             return compiled
         return contract.failures_query(relation.quoted, found.quoted)
 
-    def _expectation(self, check: ExpectationCheck, domain: str) -> Planned:
-        node = self.build.find(check.model or "")
+    def _expectation(self, check: ExpectationCheck, domain: str, node: Node) -> Planned:
         relation = self.build.built(node)
         expected = ", ".join(f"{k}={v}" for k, v in check.arguments.items() if k != "column")
         hidden = sensitive_columns(node)
@@ -173,8 +175,7 @@ class Planner:
         planned = Planned(check, domain, check.type, check.arguments, expected, relation=relation, hidden=hidden)
         return replace(planned, code=check.code)
 
-    def _comparison(self, check: Comparison, domain: str) -> Planned:
-        node = self.build.find(check.model or "")
+    def _comparison(self, check: Comparison, domain: str, node: Node) -> Planned:
         relation = self.build.built(node)
         low, high = check.bounds.allowed(None)
         arguments = {"expression": check.expression, "min_value": low, "max_value": high}
@@ -195,7 +196,9 @@ class Planner:
         sql, nodes = render(check.sql, self.build, self.exists)
         hidden = frozenset[str]().union(*(sensitive_columns(n) for n in nodes))
         sources = tuple(n.relation for n in nodes if n.relation is not None)
-        return Planned(check, domain, NO_ROWS, {"value": 0}, "no rows", query=sql, hidden=hidden, sources=sources)
+        versions = ", ".join(f"{n.name} (version {n.version})" for n in nodes if n.version)
+        expected = f"no rows, of {versions}" if versions else "no rows"
+        return Planned(check, domain, NO_ROWS, {"value": 0}, expected, query=sql, hidden=hidden, sources=sources)
 
 
 def _sql_of(check: Check) -> Iterator[str]:
@@ -227,6 +230,7 @@ def result_of(check: Check, domain: str, status: Status, **found: Any) -> CheckR
         domain=domain,
         where=check.where,
         model=check.model,
+        version=check.version,
         severity=check.severity,
         owner=check.owner,
         guardrail=check.guardrail,

@@ -39,6 +39,8 @@ class CheckResult:
     """The file and line it was written at."""
     model: str | None = None
     """The dbt model it is about; None for a query over several."""
+    version: str | None = None
+    """The version of that model which was looked at; None where it has no versions."""
     relation: str | None = None
     """The table that was looked at."""
     severity: str = "error"
@@ -71,8 +73,24 @@ class CheckResult:
         """Whether the check itself came to a judgement about data."""
         return self.kind != "suite" and self.status in ("pass", "fail", "warn")
 
+    @property
+    def looked_at_the_build(self) -> bool:
+        """Whether the check has seen what was built: judged it, or measured it with nothing yet to compare it with.
+
+        How fresh a source is says nothing of what was built.
+        """
+        if self.kind == "freshness":
+            return False
+        return self.executed or (self.kind == "metric" and not self.due and self.observed is not None)
+
+    @property
+    def subject(self) -> str | None:
+        """The model, and the version of it that was looked at."""
+        return f"{self.model} (version {self.version})" if self.model and self.version else self.model
+
     def __str__(self) -> str:
-        subject = f"{self.model}: {self.name}" if self.model and self.model not in self.name else self.name
+        named = self.subject if self.model and (self.version or self.model not in self.name) else None
+        subject = f"{named}: {self.name}" if named else self.name
         parts = [f"observed {self.observed}" if self.observed is not None else None]
         parts.append(f"expected {self.expected}" if self.expected and self.status != "pass" else None)
         parts.append(f"baseline {self.baseline}" if self.baseline is not None else None)
@@ -103,13 +121,15 @@ class SmokeReport(Record):
     """Every check, problems first; a skipped one never counts as passed."""
     narrowed: str = ""
     """The selection or the domains that the checks were narrowed to; "" when all of the project were run."""
+    untested: str = ""
+    """Why there was nothing to test, after a rollback; "" for every test of a build."""
 
     @property
     def ok(self) -> bool:
-        """Whether the release may go on."""
-        if any(c.status in ("fail", "broken") for c in self.checks):
+        """Whether the release may go on: nothing failed or broke, and something of what was built was looked at."""
+        if self.failed:
             return False
-        return any(c.executed for c in self.checks) or not any(c.due for c in self.checks)
+        return bool(self.untested) or any(c.looked_at_the_build for c in self.checks)
 
     @property
     def failed(self) -> tuple[CheckResult, ...]:
@@ -131,21 +151,29 @@ class SmokeReport(Record):
         """Stop here unless the report is ok.
 
         Raises:
-            SmokeFailed: a check failed or broke, or nothing that was due has run; carries this report.
+            SmokeFailed: a check failed or broke, or none has looked at what was built; carries this report.
         """
         if self.ok:
             return
         first = "; ".join(str(c) for c in self.failed[:3])
         more = f"; and {len(self.failed) - 3} more" if len(self.failed) > 3 else ""
+        if not first:
+            skipped = "; ".join(sorted({c.reason for c in self.skipped if c.reason})[:3])
+            raise SmokeFailed(
+                f"{self}: no check has looked at what was built" + (f" ({skipped})" if skipped else ""),
+                report=self,
+                next_step="give what is built a data test, an enforced contract or a check in a suite; for the tiny"
+                " suite mark one `guardrail: true`; after a failed build repair the build first",
+            )
         raise SmokeFailed(
-            f"{self}: {first}{more}" if first else f"{self}: nothing that was due has run",
+            f"{self}: {first}{more}",
             report=self,
             next_step="fix the data or the model, or the check if it is wrong, and release again",
         )
 
     def __str__(self) -> str:
         counts = ", ".join(f"{n} {status}" for status, n in self.counts.items()) or "nothing to check"
-        verdict = "ok" if self.ok else "failed"
+        verdict = "had nothing to test" if self.untested and self.ok else "ok" if self.ok else "failed"
         part = f" ({self.narrowed})" if self.narrowed else ""
         return f"{'tiny ' if self.tiny else ''}smoke of {self.target}{part} {verdict}: {counts}"
 
@@ -157,10 +185,13 @@ class SmokeReport(Record):
         """
         problems = [c for c in self.checks if c.status in ("broken", "fail", "warn")]
         others = [c for c in self.checks if c.status in ("skipped", "pass")]
+        badge = "fail" if not self.ok else "skipped" if self.untested else "pass"
         parts: list[object] = [
-            html.paragraph(html.badge("pass" if self.ok else "fail"), " ", str(self)),
+            html.paragraph(html.badge(badge), " ", str(self)),
             html.paragraph(f"artifacts {self.artifacts}, commit {self.commit}, {self.seconds:.1f} s"),
         ]
+        if self.untested:
+            parts.append(html.paragraph(self.untested))
         if problems:
             parts.append(_table(problems, past))
         for domain in sorted({c.domain for c in others}):
@@ -202,7 +233,7 @@ def _table(results: Iterable[CheckResult], past: Sequence[SmokeReport]) -> objec
         (
             html.badge(c.status),
             html.join((c.name, html.paragraph(c.reason) if c.reason else "", _examples(c))),
-            c.model,
+            c.subject,
             c.observed,
             c.expected,
             c.baseline,

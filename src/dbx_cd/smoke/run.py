@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -15,14 +15,16 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dbx_cd.dbt.artifacts import SourceFreshness
-from dbx_cd.errors import SuiteError
+from dbx_cd.dbt.artifacts import Manifest
+from dbx_cd.dbt.freshness import SourceFreshness
+from dbx_cd.errors import DbxCdError, SuiteError
 from dbx_cd.smoke import data
 from dbx_cd.smoke.baseline import Baseline, NoBaseline, baseline_from
 from dbx_cd.smoke.build import Build
-from dbx_cd.smoke.checks import Check, InvalidCheck
+from dbx_cd.smoke.checks import Check
 from dbx_cd.smoke.contracts import DOMAIN as CONTRACTS, contracts_from_manifest, selected_ids
 from dbx_cd.smoke.execute import execute
+from dbx_cd.smoke.folder import suites_in
 from dbx_cd.smoke.metrics import with_bounds
 from dbx_cd.smoke.plan import Planned, Planner
 from dbx_cd.smoke.report import CheckResult, SmokeReport, Status, in_order
@@ -53,10 +55,11 @@ def load_suites(
     """The contracts of a build and every `smoke/*.yml`, in the order of the file names.
 
     A check that is malformed stays in its suite and is reported as broken, so that the others still run; so is a file
-    that as a whole is not a suite.
+    that as a whole is not a suite, and a folder without suites.
 
     Args:
-        smoke_dir: the folder of suite files; one that does not exist holds none.
+        smoke_dir: the folder of suite files. Only the default one, `smoke` beside `dbt_project.yml`, may be missing,
+            where the project's settings do not name it: then the contracts are all there is.
         artifacts: the artifacts of the build under test.
         select: keep only checks of these models: names, unique ids or `tag:<tag>`, one text or a list. Assertions name
             no single model and stay, and so does a check of a model that the project does not have.
@@ -68,13 +71,10 @@ def load_suites(
     """
     select, domains = (x if x is None or isinstance(x, str) else list(x) for x in (select, domains))
     manifest = artifacts.manifest()
-    folder = Path(smoke_dir)
-    files = sorted(f for pattern in ("*.yml", "*.yaml") for f in folder.glob(pattern)) if folder.is_dir() else []
-    suites = [_read(f) for f in files]
+    suites = suites_in(Path(smoke_dir))
     ids = selected_ids(manifest, select)
     if ids is not None:
-        others = {n.name for n in manifest.nodes.values()} - {n.name for n in manifest.select(ids)}
-        suites = [SmokeSuite(s.domain, tuple(c for c in s if c.model not in others), s.owner) for s in suites]
+        suites = [SmokeSuite(s.domain, tuple(_about(s, manifest, ids)), s.owner) for s in suites]
     chosen = _of_domains([contracts_from_manifest(manifest, select=select), *suites], domains)
     narrowed = "; ".join(_narrowed("select", select) + _narrowed("domains", domains))
     for suite in chosen:
@@ -87,12 +87,15 @@ def _narrowed(name: str, words: str | Iterable[str] | None) -> list[str]:
     return [f"{name} {' '.join(found)}"] if found else []
 
 
-def _read(file: Path) -> SmokeSuite:
-    try:
-        return SmokeSuite.read(file)
-    except SuiteError as exc:
-        where = f"{file.parent.name}/{Path(str(exc.where)).name}"  # the name, and the line if there is one
-        return SmokeSuite(file.stem, (InvalidCheck(name="suite file", where=where, problem=exc.what),))
+def _about(suite: SmokeSuite, manifest: Manifest, ids: Collection[str]) -> Iterator[Check]:
+    """The checks but for those that are known to be about other models; a name that means no one model stays."""
+    for check in suite:
+        try:
+            node = manifest.by_name(check.model) if check.model else None
+        except DbxCdError:
+            node = None
+        if node is None or node.unique_id in ids:
+            yield check
 
 
 def _of_domains(suites: list[SmokeSuite], domains: str | Iterable[str] | None) -> list[SmokeSuite]:
@@ -135,7 +138,7 @@ def run_smoke(
         One result for every check, problems first.
 
     Raises:
-        SmokeFailed: a check failed or broke, or nothing that was due has run; carries the report.
+        SmokeFailed: a check failed or broke, or none has looked at what was built; carries the report.
         ArtifactError: the artifacts hold no readable manifest or run results.
         Exception: whatever a function given for `freshness` raises.
     """
@@ -148,7 +151,7 @@ def run_smoke(
         bounded = with_bounds(planned, spark=spark, baseline=baseline_from(baseline))
         results += [p for p in bounded if isinstance(p, CheckResult)]
         results += execute(spark, [p for p in bounded if isinstance(p, Planned)], docs_dir=docs_dir)
-        results += [_fresh(source) for source in found() or ()]
+        results += map(_fresh, found() or ())
     report = SmokeReport(
         target=artifacts.target,
         artifacts=artifacts.timestamp,
@@ -198,14 +201,14 @@ def _tiny(suite: SmokeSuite) -> tuple[tuple[Check, ...], list[CheckResult]]:
     if suite.domain == CONTRACTS:
         return suite.checks, []
     kept = tuple(c for c in suite if c.guardrail or c.KIND == "suite")
-    if any(c.guardrail for c in kept):
+    if len(kept) == len(suite) or any(c.guardrail for c in kept):
         return kept, []
     note = CheckResult(
         name="guardrail",
         kind="suite",
         status="warn",
         domain=suite.domain,
-        where=suite.checks[0].where.partition(":")[0] if suite.checks else suite.domain,
+        where=suite.checks[0].where.partition(":")[0],
         owner=suite.owner,
         reason="no check of this domain is marked `guardrail: true`: nothing of it is tested after the deploy",
         due=False,
@@ -215,7 +218,6 @@ def _tiny(suite: SmokeSuite) -> tuple[tuple[Check, ...], list[CheckResult]]:
 
 def _fresh(source: SourceFreshness) -> CheckResult:
     status = _FRESHNESS.get(source.status, "broken")
-    age = source.age_seconds
     return CheckResult(
         name=f"freshness of {source.name}",
         kind="freshness",
@@ -223,9 +225,9 @@ def _fresh(source: SourceFreshness) -> CheckResult:
         domain="freshness",
         where="dbt source freshness",
         model=source.name,
-        observed=None if age is None else f"{age / 3600:.1f} hours old",
+        observed=source.observed,
         expected=source.criteria or None,
-        reason=source.error,
+        reason=source.remark,
     )
 
 

@@ -65,6 +65,8 @@ class SmokeSuite:
         reader.owner = str(owner) if owner else None
         reader.tables(content)
         reader.assertions(content)
+        if not reader.checks:
+            raise SuiteError("has no check: give some under `tables` or `assertions`", where=f"{reader.file}:1")
         return cls(domain=str(content.get("domain") or file.stem), checks=tuple(reader.checks), owner=reader.owner)
 
     def __iter__(self) -> Iterator[Check]:
@@ -110,6 +112,8 @@ class _Reader:
                 self._invalid("a table needs `model`, the dbt model's name", table.line)
                 continue
             self.keys(table, ("model", "expectations", "compare"), inside="a table")
+            if not table.get("expectations") and not table.get("compare"):
+                self._invalid("a table needs `expectations` or `compare`, a list of checks", table.line, model=model)
             for item in self._items(table, "expectations", model=model):
                 self._add(item, partial(self._expectation, model=model), model=model)
             for item in self._items(table, "compare", model=model):

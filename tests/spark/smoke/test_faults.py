@@ -13,7 +13,7 @@ import pytest
 from pyspark.sql import SparkSession
 from smoke_builds import Builds, generic_test, model
 
-from dbx_cd.dbt.artifacts import SourceFreshness
+from dbx_cd.dbt.freshness import SourceFreshness
 from dbx_cd.smoke.report import SmokeReport
 from dbx_cd.smoke.run import load_suites, run_smoke
 

@@ -11,9 +11,10 @@ import pytest
 from pyspark.sql import SparkSession
 from smoke_builds import Build, Builds, generic_test, model, source
 
-from dbx_cd.dbt.artifacts import SourceFreshness
+from dbx_cd.dbt.freshness import SourceFreshness
 from dbx_cd.errors import ConfigError, SmokeFailed
 from dbx_cd.smoke.baseline import TimeTravelBaseline
+from dbx_cd.smoke.contracts import contracts_from_manifest
 from dbx_cd.smoke.report import CheckResult, SmokeReport
 from dbx_cd.smoke.run import NoBaseline, load_suites, run_smoke
 from dbx_cd.smoke.suite import SmokeSuite
@@ -53,9 +54,11 @@ CUSTOMERS_NODE = model("customers", "stg.smoke_stg.customers")
 PROD_NODES = (model("orders", "prod.smoke_prod.orders"), model("customers", "prod.smoke_prod.customers"))
 
 
-def run(spark: SparkSession, build: Build, smoke_dir: Path | str = "nowhere", **options: Any) -> SmokeReport:
+def run(spark: SparkSession, build: Build, smoke_dir: Path | None = None, **options: Any) -> SmokeReport:
+    """Without a folder the contracts alone."""
     options.setdefault("check", False)
-    return run_smoke(load_suites(smoke_dir, build), spark=spark, artifacts=build, **options)
+    suites = load_suites(smoke_dir, build) if smoke_dir else [contracts_from_manifest(build.manifest())]
+    return run_smoke(suites, spark=spark, artifacts=build, **options)
 
 
 def only(report: SmokeReport, name: str) -> CheckResult:
@@ -144,7 +147,7 @@ class Begun(list[SmokeSuite]):
 
 def test_freshness_is_asked_while_the_checks_run(shop: SparkSession, builds: Builds) -> None:
     build = builds.build(ORDERS_NODE, generic_test("unique", ORDERS_NODE, column_name="order_id"))
-    suites = Begun(load_suites("nowhere", build))
+    suites = Begun([contracts_from_manifest(build.manifest())])
     late = SourceFreshness("source.shop.landing.events", "error", 99_000.0)
     asked: list[bool] = []
 

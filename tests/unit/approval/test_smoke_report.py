@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -80,6 +82,38 @@ def test_a_part_of_the_checks_does_not_pass_the_gate(releases: Releases) -> None
     releases.build(release)
     releases.smoke(release, narrowed="domains sales")
     assert "only a part was run, domains sales" in refused(releases, release)
+
+
+@pytest.mark.parametrize(
+    "report",
+    [{"checks": ()}, {"untested": "prod had no build before"}, {"checks": (), "untested": "nothing"}],
+    ids=["no checks", "untested", "neither"],
+)
+def test_a_report_in_which_nothing_was_tested_does_not_pass_the_gate(
+    releases: Releases, report: dict[str, object]
+) -> None:
+    release = releases.open()
+    releases.build(release)
+    releases.smoke(release, **report)
+    assert "did not pass its smoke tests" in refused(releases, release)
+
+
+@pytest.mark.parametrize(
+    ("what", "said"),
+    [({"guardrail": False}, True), ({"guardrail": True}, False), ({"guardrail": False, "domain": "contracts"}, False)],
+    ids=["neither", "guardrail", "contract"],
+)
+def test_the_request_says_where_the_tiny_suite_will_have_nothing_to_run(
+    releases: Releases, what: dict[str, Any], said: bool
+) -> None:
+    release = releases.staged()
+    (check,) = releases.smoke(release).checks
+    releases.smoke(release, checks=(replace(check, **what),))
+    request = releases.ask(release)
+    assert [
+        line.endswith("the tiny suite after the deploy has nothing to run, and fails") for line in request.mind
+    ] == [True] * said
+    assert ("MIND: no check is marked" in str(request)) is said
 
 
 @pytest.mark.parametrize(

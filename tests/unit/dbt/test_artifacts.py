@@ -7,8 +7,9 @@ import pytest
 from artifact_folders import manifest, node, run_results, write
 
 from dbx_cd import ArtifactError, Manifest, RelationName
-from dbx_cd.dbt.artifacts import RunResults, load_freshness
+from dbx_cd.dbt.artifacts import NodeResult, RunResults
 from dbx_cd.dbt.diff import diff_manifests
+from dbx_cd.dbt.freshness import load_freshness
 
 CUSTOMERS = node(
     "model.shop.stg_customers", relation="stg.shop.stg_customers", config={"materialized": "view"}, tags=["deploy"]
@@ -45,26 +46,6 @@ PROJECT = manifest(CUSTOMERS, COUNTRIES, HISTORY, EPHEMERAL, ORDERS, UNIQUE, sou
 @pytest.fixture
 def project(tmp_path: Path) -> Manifest:
     return Manifest.load(write(tmp_path / "manifest.json", PROJECT))
-
-
-def test_node_is_found_by_the_name_of_its_model(project: Manifest) -> None:
-    assert project.by_name("orders") is project.nodes["model.shop.orders"]
-
-
-def test_name_of_a_test_or_a_source_is_no_model(project: Manifest) -> None:
-    assert project.by_name("events") is None
-    assert project.by_name("unique_orders_id") is None
-    assert project.by_name("nothing") is None
-
-
-def test_model_wins_over_a_seed_of_the_same_name() -> None:
-    seed, model = (
-        node("seed.shop.orders", relation="stg.raw.orders"),
-        node("model.shop.orders", relation="stg.a.orders"),
-    )
-    found = Manifest.from_json(manifest(seed, model)).by_name("orders")
-    assert found is not None
-    assert found.unique_id == "model.shop.orders"
 
 
 def test_relations_are_those_of_models_seeds_and_snapshots_by_lower_case_name(project: Manifest) -> None:
@@ -155,28 +136,19 @@ def test_result_has_name_type_and_message(tmp_path: Path) -> None:
     assert only.relation_name == "`a`.`b`.`c`"
 
 
+def test_result_of_a_versioned_model_is_named_with_its_version() -> None:
+    names = {
+        "model.shop.people.v2": "people.v2",
+        "model.shop.people": "people",
+        "test.shop.unique_people_id.1360ecc70e": "unique_people_id",
+    }
+    assert {i: NodeResult(i, "error", 0.0).name for i in names} == names
+
+
 def test_results_with_the_fewest_fields_are_read(tmp_path: Path) -> None:
     document = {"results": [{"unique_id": "operation", "status": "success"}]}
     found = RunResults.load(write(tmp_path / "run_results.json", document))
     assert (found.command, found.ok, found.results[0].name, found.results[0].seconds) == ("", True, "operation", 0.0)
-
-
-def test_freshness_is_read_as_dbt_judged_it(tmp_path: Path) -> None:
-    judged = {
-        "unique_id": "source.shop.web.events",
-        "status": "warn",
-        "max_loaded_at": "2026-01-01T00:00:00Z",
-        "max_loaded_at_time_ago_in_s": 7200.5,
-        "criteria": {
-            "warn_after": {"count": 1, "period": "hour"},
-            "error_after": {"count": 2, "period": "day"},
-        },
-    }
-    broken = {"unique_id": "source.shop.web.visits", "status": "runtime error", "error": "no such table"}
-    events, visits = load_freshness(write(tmp_path / "sources.json", {"results": [judged, broken]}))
-    assert (events.name, events.status, events.age_seconds) == ("web.events", "warn", 7200.5)
-    assert events.criteria == "warn after 1 hour, error after 2 day"
-    assert (visits.status, visits.error, visits.age_seconds) == ("runtime error", "no such table", None)
 
 
 def changed(**more: object):

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from artifact_folders import write
 from fake_dbt import FakeDbt
 
 from dbx_cd import ConfigError, DbtFailed, DbtOutcome, DbtRun, RelationName, run_dbt
@@ -270,28 +269,6 @@ def test_run_results_of_another_command_are_not_this_ones(run) -> None:
             return super().results(["build", "-"])
 
     assert run("parse", dbt=Parsing(orders="success")).nodes == ()
-
-
-def test_freshness_is_in_the_record(run) -> None:
-    class Freshness(FakeDbt):
-        def __call__(self, args: list[str]) -> DbtOutcome:
-            outcome = super().__call__(args)
-            stale = {"unique_id": "source.shop.web.events", "status": "error"}
-            write(Path(self.option("--target-path")) / "sources.json", {"results": [stale]})
-            return outcome
-
-    done = run("source freshness", dbt=Freshness(outcome=DbtOutcome(False)), check=False)
-    assert done.freshness is not None
-    assert [(f.name, f.status) for f in done.freshness] == [("web.events", "error")]
-
-
-def test_freshness_that_dbt_could_not_judge_is_an_error_of_all_sources(run) -> None:
-    dbt = FakeDbt(outcome=DbtOutcome(False, ("could not connect",)), leaves=False)
-    done = run("source freshness", dbt=dbt, check=False)
-    assert done.freshness is not None
-    assert [(f.name, f.status, f.error) for f in done.freshness] == [
-        ("all sources", "runtime error", "could not connect")
-    ]
 
 
 def test_listed_nodes_are_in_the_record(run) -> None:

@@ -71,6 +71,7 @@ def test_where_there_was_no_build_before_nothing_is_tested_and_the_report_says_s
     (check,) = report.checks
     assert (report.target, report.release_id, check.status, check.due) == ("prod", first.id, "skipped", False)
     assert check.reason == f"prod had no build before {first}, so there are no checks for what is in it now"
+    assert (report.untested, report.ok) == (check.reason, True)
 
 
 def test_the_build_of_a_release_that_was_rolled_back_is_left_out(releases: Releases) -> None:
@@ -108,6 +109,29 @@ def test_after_a_rollback_of_some_relations_only_their_checks_run(
     bad = deployed(releases, 2)
     report = smoke_after_restore(releases.cd(), bad, undone(releases, bad, only=only))
     assert sorted({c.model for c in report.checks if c.model is not None}) == models
+    assert (report.untested, report.ok) == ("", False)
+
+
+def test_where_no_check_is_about_what_was_restored_the_report_says_so_and_nothing_has_failed(
+    releases: Releases,
+) -> None:
+    releases.model("payments")
+    before, bad = deployed(releases, 1), deployed(releases, 2)
+    report = smoke_after_restore(releases.cd(), bad, undone(releases, bad, only=["payments"]))
+    assert (report.release_id, report.checks, report.ok) == (before.id, (), True)
+    assert str(report) == "tiny smoke of prod (select model.tiny.payments) had nothing to test: nothing to check"
+    assert "has no check of what was restored" in report.untested
+
+
+def test_suites_that_the_build_before_names_and_does_not_have_are_a_failure_after_a_rollback_too(
+    releases: Releases,
+) -> None:
+    releases.settings = "smoke_dir: nowhere\n"
+    deployed(releases, 1)
+    bad = deployed(releases, 2)
+    report = smoke_after_restore(releases.cd(), bad, undone(releases, bad))
+    assert [c.status for c in report.checks] == ["broken"]
+    assert not report.ok
 
 
 def test_an_older_build_is_tested_whatever_its_settings_would_be_refused_for_now(

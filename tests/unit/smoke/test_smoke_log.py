@@ -57,6 +57,7 @@ def test_run_says_what_it_loads_where_it_begins_and_ends_and_which_checks_are_br
 ) -> None:
     build = ArtifactStore(tmp_path / "root").publish("stg", artifacts(tmp_path / "dbt"), commit="1a2b3c")
     broken = SmokeSuite("sales", (InvalidCheck(name="orders", where="smoke/sales.yml:3", problem="no such key"),))
+    (tmp_path / "dbt_project.yml").touch()
     caplog.clear()
     with caplog.at_level(logging.INFO, "dbx_cd.smoke"):
         suites = load_suites(tmp_path / "smoke", build)
@@ -71,6 +72,7 @@ def test_run_says_what_it_loads_where_it_begins_and_ends_and_which_checks_are_br
 
 def test_a_report_says_by_which_selection_or_domains_it_is_a_part(tmp_path: Path) -> None:
     build = ArtifactStore(tmp_path / "root").publish("stg", artifacts(tmp_path / "dbt"), commit="1a2b3c")
+    (tmp_path / "dbt_project.yml").touch()
     for domains, narrowed in (("contracts", "domains contracts"), ("", "")):
         suites = load_suites(tmp_path / "smoke", build, domains=domains)
         assert run_smoke(suites, spark=SPARK, artifacts=build, check=False).narrowed == narrowed

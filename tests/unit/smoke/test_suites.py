@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from decimal import Decimal
 from importlib import resources
 from pathlib import Path
@@ -117,12 +118,23 @@ def test_problem_names_file_line_and_the_nearest_word(tmp_path: Path, old: str, 
         ("domain: sales\nowner: a\ndomain: b\n", 3, "given twice"),
         ("- just\n- a list\n", 1, "must be a mapping"),
         ("", 1, "must be a mapping"),
+        ("domain: sales\n", 1, "has no check"),
+        ("domain: sales\ntables: []\nassertions:\n", 1, "has no check"),
     ],
 )
 def test_file_that_is_no_suite_is_refused_with_its_line(tmp_path: Path, text: str, line: int, hint: str) -> None:
     with pytest.raises(SuiteError, match=hint) as caught:
         SmokeSuite.read(write(tmp_path, text))
     assert f":{line}" in str(caught.value.where)
+
+
+@pytest.mark.parametrize("rest", ["", "\n    expectations: []", "\n    expectations:\n    compare: []"])
+def test_a_table_without_a_check_is_broken(tmp_path: Path, rest: str) -> None:
+    text = f"{SUITE.partition('tables:')[0]}tables:\n  - model: payments{rest}"
+    (check,) = SmokeSuite.read(write(tmp_path, text))
+    assert isinstance(check, InvalidCheck)
+    assert (check.model, check.where.rpartition(":")[2]) == ("payments", "5")
+    assert check.problem == "a table needs `expectations` or `compare`, a list of checks"
 
 
 def test_one_bad_check_leaves_the_others_to_run(tmp_path: Path) -> None:
@@ -218,7 +230,6 @@ def test_load_suites_puts_contracts_before_the_files_in_order(tmp_path: Path) ->
     assert [s.domain for s in load_suites(tmp_path, build)] == ["contracts", "people", "sales"]  # type: ignore[arg-type]
     kept = load_suites(tmp_path, build, select="customers")  # type: ignore[arg-type]
     assert [len(s) for s in kept] == [1, 1, 1], "assertions name no single model and stay"
-    assert [s.domain for s in load_suites(tmp_path / "none", build)] == ["contracts"]  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -251,9 +262,23 @@ def report(*checks: CheckResult) -> SmokeReport:
         ([result("pass"), result("fail")], False),
         ([result("pass"), result("broken", severity="warn")], False),
         ([result("skipped")], False),
-        ([result("skipped", due=False)], True),
-        ([result("warn", kind="suite", due=False)], True),
-        ([], True),
+        ([result("skipped", due=False)], False),
+        ([result("skipped"), result("pass", kind="freshness")], False),
+        ([result("warn", kind="suite", due=False)], False),
+        ([], False),
+        ([result("skipped", kind="metric", due=False, observed=3)], True),
+    ],
+    ids=[
+        "passed",
+        "warned",
+        "failed",
+        "broken",
+        "due",
+        "not built",
+        "freshness",
+        "no guardrail",
+        "none",
+        "no baseline",
     ],
 )
 def test_nothing_that_did_not_run_counts_as_passed(checks: list[CheckResult], ok: bool) -> None:
@@ -266,6 +291,32 @@ def test_report_puts_problems_first_and_says_so_in_one_line() -> None:
     assert str(found) == "smoke of stg failed: 1 broken, 1 fail, 1 warn, 1 skipped, 1 pass"
     with pytest.raises(SmokeFailed, match="broken: n"):
         found.raise_if_failed()
+
+
+def test_a_report_without_a_check_of_the_build_says_why_and_what_to_do() -> None:
+    not_built = result("skipped", kind="contract", due=False, reason="not built in this release")
+    for found, why in (
+        (report(), "smoke of stg failed: nothing to check: no check has looked at what was built"),
+        (report(not_built), r"failed: 1 skipped: no check has looked at what was built \(not built in this release\)"),
+    ):
+        with pytest.raises(SmokeFailed, match=why) as caught:
+            found.raise_if_failed()
+        assert "repair the build first" in str(caught.value)
+
+
+def test_after_a_rollback_with_nothing_to_test_a_report_says_so_and_nothing_failed() -> None:
+    found = replace(report(result("skipped", due=False)), untested="prod had no build before")
+    assert str(found) == "smoke of stg had nothing to test: 1 skipped"
+    assert "<p>prod had no build before</p>" in found.to_html()
+    found.raise_if_failed()
+    assert not replace(found, checks=(result("fail"),)).ok
+
+
+def test_a_report_without_checks_that_an_older_version_has_logged_is_read() -> None:
+    older = {k: v for k, v in report().to_dict().items() if k != "untested"}
+    assert SmokeReport.read(older) == report()
+    check = {k: v for k, v in report(result("pass")).to_dict()["checks"][0].items() if k != "version"}
+    assert SmokeReport.read({**older, "checks": [check]}) == report(result("pass"))
 
 
 def test_schema_for_editors_accepts_what_the_reader_accepts_and_knows_its_keys() -> None:
