@@ -9,6 +9,7 @@ and so nothing here tries again after one.
 from __future__ import annotations
 
 import errno
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -27,6 +28,7 @@ _PASSING_ERRNOS = frozenset(
     (errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EAGAIN, errno.EINTR, errno.ENOTCONN, errno.ECONNRESET,
      errno.ECONNABORTED, errno.EBUSY)
 )  # fmt: skip
+_CONDITION = re.compile(r"\[([A-Z0-9_.]+)\]")
 # Delta's error conditions of a commit that met another one (delta-io/delta, `delta-error-classes.json`); Databricks
 # documents the same names. What another commit changed is read again by the next attempt.
 _CONFLICTS = (
@@ -111,6 +113,9 @@ def passing_sql_error(error: BaseException) -> str | None:
     """Whether a statement may do better the next time: another commit came first, or the connection broke."""
     if not isinstance(error, SqlFailed):
         return None
-    if error.condition:
-        return error.condition if error.condition.partition(".")[0] in _CONFLICTS else None
+    # PySpark gives no condition for what Delta raises; its message begins with it (measured, Delta 4.4).
+    named = _CONDITION.match(error.what)
+    condition = error.condition or (named[1] if named else "")
+    if condition:
+        return condition if condition.partition(".")[0] in _CONFLICTS else None
     return next((words for words in _BROKEN if words in error.what.lower()), None)

@@ -25,6 +25,7 @@ from dbx_cd.dbt.packages import needs_deps
 from dbx_cd.dbt.project import ARTIFACT_NAMES, LocalProject
 from dbx_cd.dbt.runner import QUIET, DbtOutcome, Runner, dbt_process
 from dbx_cd.dbt.selection import Selection, WithParents, check_command, command_name
+from dbx_cd.dbt.skipped import counted
 from dbx_cd.errors import ArtifactError, DbtFailed
 from dbx_cd.extras import require_extra
 from dbx_cd.local_disk import temporary_folder
@@ -107,12 +108,9 @@ class DbtRun(Record):
     def __str__(self) -> str:
         if self.errors and not self.nodes:
             return f"dbt {self.command} --target {self.target} failed: {_first_line(self.errors[0])}"
-        counts: dict[str, int] = {}
-        for node in self.nodes:
-            counts[node.status] = counts.get(node.status, 0) + 1
-        statuses = ", ".join(f"{count} {status}" for status, count in sorted(counts.items())) or "no nodes"
         outcome = "ok" if self.ok else "failed"
-        line = f"dbt {self.command} --target {self.target} {outcome}: {statuses} in {self.seconds:.0f} s"
+        nodes = counted(self.nodes, self.files_dir / "manifest.json")
+        line = f"dbt {self.command} --target {self.target} {outcome}: {nodes} in {self.seconds:.0f} s"
         return f"{line}; {_first_line(self.beyond_nodes[0])}" if self.beyond_nodes else line
 
     def to_html(self) -> str:

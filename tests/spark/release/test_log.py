@@ -5,11 +5,14 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 from pyspark.sql import SparkSession
 
 from dbx_cd import Release, ReleaseLog, SqlFailed
+from dbx_cd.delta.log_table import DeltaLogTable
+from dbx_cd.delta.sql import Sql
 from dbx_cd.release.events import Deployed, Deploying, Failed
 
 FIRST, SECOND = "a" * 40, "b" * 40
@@ -39,6 +42,20 @@ def test_an_event_is_one_delta_commit_signed_with_its_id(spark: SparkSession, lo
     (newest,) = spark.sql(f"DESCRIBE HISTORY {log.table.quoted} LIMIT 1").collect()
     assert newest["version"] == before["version"] + 1
     assert newest["userMetadata"] == f"dbx_cd {event.event_id}"
+
+
+def test_an_event_that_is_appended_again_is_there_once_also_at_the_same_time(spark: SparkSession) -> None:
+    """What makes it safe to try again where nobody knows whether the first attempt has written."""
+    log = a_log(spark)
+    log.open(FIRST, run_id="again", requester="ci")
+    table = DeltaLogTable(Sql(spark), log.table)
+    row = replace(table.rows()[0][1], event_id=uuid.uuid4().hex)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: table.append([row]), range(4)))
+    before = len(table.commits())
+    table.append([row])
+    assert [r.event_id for _, r in table.rows()].count(row.event_id) == 1
+    assert len(table.commits()) == before
 
 
 def test_what_looks_like_a_variable_is_read_as_it_was_written(log: ReleaseLog) -> None:

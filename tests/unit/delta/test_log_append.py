@@ -17,7 +17,12 @@ from dbx_cd.patience import Patience
 from dbx_cd.relations import RelationName
 
 NAME = RelationName("ops", "dbt_meta", "release_log")
-CONFLICT = SqlFailed("files were added by a concurrent update", condition="DELTA_CONCURRENT_APPEND.WITH_PARTITION_HINT")
+# As Delta 4.4 and PySpark 4.2 raise them; no condition, only its name in the message.
+CHANGED = SqlFailed(
+    "[DELTA_METADATA_CHANGED] MetadataChangedException: The metadata of the Delta table has been changed"
+)
+TWICE = SqlFailed("[DELTA_CONCURRENT_TRANSACTION] ConcurrentTransactionException: This error occurs when multiple")
+CONFLICT = SqlFailed("files were added", condition="DELTA_CONCURRENT_APPEND.WITH_PARTITION_HINT")
 LOST = SqlFailed("UNAVAILABLE: connection reset by peer")
 DENIED = SqlFailed("no MODIFY", condition="INSUFFICIENT_PERMISSIONS")
 HOOK = SqlFailed("committing version 3 succeeded, but not the hook", condition="DELTA_POST_COMMIT_HOOK_FAILED")
@@ -74,7 +79,7 @@ def clock() -> PassingTime:
     return PassingTime()
 
 
-@pytest.mark.parametrize("failure", [CONFLICT, LOST], ids=["conflict", "lost"])
+@pytest.mark.parametrize("failure", [CHANGED, TWICE, CONFLICT, LOST], ids=["changed", "twice", "conflict", "lost"])
 def test_an_append_that_failed_before_it_wrote_is_done_again(clock: PassingTime, failure: SqlFailed) -> None:
     table = append(Table(before=[failure, failure]), clock)
     assert (table.rows, table.attempts) == (["e1"], 3)
@@ -92,8 +97,9 @@ def test_where_nobody_can_see_whether_it_wrote_it_writes_no_second_time(clock: P
     assert (table.rows, table.attempts) == (["e1"], 2)
 
 
-def test_a_refusal_is_not_tried_again(clock: PassingTime) -> None:
-    table = Table(before=[DENIED])
+@pytest.mark.parametrize("refusal", [DENIED, SqlFailed("[TABLE_OR_VIEW_NOT_FOUND] no MODIFY, timed out")])
+def test_a_refusal_is_not_tried_again(clock: PassingTime, refusal: SqlFailed) -> None:
+    table = Table(before=[refusal])
     with pytest.raises(SqlFailed, match="no MODIFY"):
         append(table, clock)
     assert (table.attempts, clock.slept) == (1, [])

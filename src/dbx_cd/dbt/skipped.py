@@ -1,0 +1,103 @@
+"""Which nodes dbt skipped, and because of which ones that failed: its results name neither.
+
+A node is skipped when one that it reads failed or was skipped, and in `dbt build` also when a test of one did
+(dbt-core 1.11, `task/build.py`). Its result has no message then; the manifest knows what it reads.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from dbx_cd.dbt.artifacts import Manifest, NodeResult
+from dbx_cd.errors import ArtifactError
+
+_SHOWN = 5
+# "Skipping due to fail_fast" (dbt-core 1.11, `task/runnable.py`): the first failure stops everything.
+_FAIL_FAST = "fail_fast"
+
+
+@dataclass(frozen=True)
+class SkippedNode:
+    """A node that did not run."""
+
+    unique_id: str
+    """dbt's own id of the node."""
+    name: str
+    """Its own name, without type and package."""
+    because: tuple[str, ...] = ()
+    """The names of the nodes whose failure kept it from running; none where dbt's artifacts do not tell."""
+
+
+def skipped_nodes(nodes: Sequence[NodeResult], manifest_file: Path) -> tuple[SkippedNode, ...]:
+    """The nodes of an invocation that were skipped, in dbt's order; the manifest is read only where there are some.
+
+    Args:
+        nodes: the results.
+        manifest_file: the manifest of the same invocation.
+    """
+    skipped = [n for n in nodes if n.status == "skipped"]
+    if not skipped:
+        return ()
+    failed = {n.unique_id: n.name for n in nodes if n.failed}
+    try:
+        manifest = Manifest.load(manifest_file)
+    except ArtifactError:
+        return tuple(SkippedNode(n.unique_id, n.name) for n in skipped)
+    of_tests: dict[str, list[str]] = {}
+    for test in manifest.select(failed):
+        if test.resource_type in ("test", "unit_test"):
+            for read in test.depends_on:
+                of_tests.setdefault(read, []).append(failed[test.unique_id])
+    found = []
+    for node in skipped:
+        above = _above(node.unique_id, manifest)
+        causes = [failed[i] for i in above if i in failed]
+        # A test skips what reads the node that it tests, never that node's other tests alone.
+        causes += [name for i in above for name in of_tests.get(i, ())]
+        stopped = tuple(failed.values()) if _FAIL_FAST in (node.message or "") else _hooks(nodes)
+        found.append(SkippedNode(node.unique_id, node.name, tuple(dict.fromkeys(causes)) or stopped))
+    return tuple(found)
+
+
+def counted(nodes: Sequence[NodeResult], manifest_file: Path) -> str:
+    """How many nodes ended how, for one line; those that were skipped have their names."""
+    counts, skipped = Counter(node.status for node in nodes), skipped_nodes(nodes, manifest_file)
+    why = {"skipped": f" ({in_words(skipped)})"} if skipped else {}
+    listed = (f"{count} {status}{why.get(status, '')}" for status, count in sorted(counts.items()))
+    return ", ".join(listed) or "no nodes"
+
+
+def in_words(skipped: Sequence[SkippedNode]) -> str:
+    """Names of skipped nodes with why, for one line; "" for none."""
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for node in skipped:
+        groups.setdefault(node.because, []).append(node.name)
+    parts = [
+        f"{_cut(names)}, since {_cut(because)} failed" if because else _cut(names) for because, names in groups.items()
+    ]
+    return "; ".join(parts)
+
+
+def _above(unique_id: str, manifest: Manifest) -> list[str]:
+    """What a node reads, directly or not, the nearest first."""
+    seen: dict[str, None] = {}
+    waiting = [unique_id]
+    while waiting:
+        (node, *_), waiting = waiting, waiting[1:]
+        parents = manifest.nodes[node].depends_on if node in manifest.nodes else ()
+        waiting += [p for p in parents if p not in seen]
+        seen |= dict.fromkeys(parents)
+    return list(seen)
+
+
+def _hooks(nodes: Iterable[NodeResult]) -> tuple[str, ...]:
+    """The hooks that failed: one at the start of a run skips every node."""
+    return tuple(n.name for n in nodes if n.failed and n.resource_type == "operation")
+
+
+def _cut(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more

@@ -1,0 +1,50 @@
+"""Which nodes were skipped and why, by what dbt itself has left (`tests/recorded_dbt`)."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from dbx_cd import DbtRun
+from dbx_cd.dbt.artifacts import RunResults
+
+RECORDED = Path(__file__).parents[2] / "fixtures" / "dbt" / "recorded"
+
+
+def run(scenario: str, *, files: Path | None = None) -> DbtRun:
+    """The record of an invocation that was recorded."""
+    nodes = RunResults.load(RECORDED / scenario / "run_results.json").results
+    return DbtRun("build", "stg", False, 3.0, files or RECORDED / scenario, nodes=nodes)
+
+
+WORDS = {
+    "build_node_failed": "2 skipped (not_null_order_totals_site, busy_sites, since order_totals failed)",
+    "build_test_failed": "order_totals, not_null_order_totals_site, busy_sites, since unique_orders_id failed)",
+    "build_fail_fast": "2 skipped (not_null_order_totals_site, busy_sites, since order_totals failed)",
+    "microbatch_middle_failed": "1 skipped (report, since daily failed)",
+    "hooks_start_failed": "1 skipped (hooks-on-run-start-2, since hooks-on-run-start-1 failed)",
+}
+
+
+@pytest.mark.parametrize("scenario", WORDS)
+def test_skipped_nodes_have_their_names_and_the_failure_that_skipped_them(scenario: str) -> None:
+    assert WORDS[scenario] in str(run(scenario))
+    assert WORDS[scenario] in run(scenario).to_html()
+
+
+def test_without_a_manifest_skipped_nodes_have_their_names_alone(tmp_path: Path) -> None:
+    shutil.copyfile(RECORDED / "build_node_failed" / "run_results.json", tmp_path / "run_results.json")
+    assert "2 skipped (not_null_order_totals_site, busy_sites)" in str(run("build_node_failed", files=tmp_path))
+
+
+def test_where_nothing_was_skipped_no_manifest_is_needed(tmp_path: Path) -> None:
+    assert "skipped" not in str(run("build_test_warned", files=tmp_path / "gone"))
+
+
+def test_many_names_are_cut() -> None:
+    node = run("build_node_failed").nodes[-1]
+    many = tuple(type(node)(f"model.shop.m{n}", "skipped", 0.0) for n in range(7))
+    shown = str(DbtRun("build", "stg", False, 1.0, Path("gone"), nodes=many))
+    assert "7 skipped (m0, m1, m2, m3, m4 and 2 more)" in shown
