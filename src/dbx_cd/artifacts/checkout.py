@@ -164,6 +164,18 @@ def _git(folder: Path, *arguments: str) -> str:
     return os.fsdecode(done.stdout)
 
 
+def head_of(folder: Path) -> str | None:
+    """The full SHA that the working tree around a folder is at; None in no repository, and in one without a commit.
+
+    Raises:
+        ConfigError: git cannot be run.
+    """
+    if not any((place / ".git").exists() for place in (folder, *folder.parents)):
+        return None
+    done = _run(folder, "rev-parse", "--verify", "--quiet", "HEAD")
+    return done.stdout.decode().strip() if done.returncode == 0 else None
+
+
 def _run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
     # What git was told about another repository, as inside a hook of it, must not count; a lock is of no use here.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}

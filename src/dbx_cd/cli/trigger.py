@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import sys
+from pathlib import Path
 
+from dbx_cd.artifacts.uncommitted import in_words, uncommitted
 from dbx_cd.errors import WorkflowError
 from dbx_cd.release.context import current_workspace
 from dbx_cd.release.workflow import JOB_NAME, trigger, wait
@@ -22,6 +25,9 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 
 def start(options: argparse.Namespace) -> int:
     """Trigger the Workflow at a commit."""
+    left_out = in_words(uncommitted(Path.cwd(), commit=options.commit))
+    if left_out:
+        print(left_out, file=sys.stderr, flush=True)
     workspace = current_workspace()
     run = trigger(
         workspace, options.job, commit=options.commit, full_refresh=options.full_refresh, reason=options.reason

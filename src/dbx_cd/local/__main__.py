@@ -11,6 +11,7 @@ from pathlib import Path
 
 from databricks.sdk.service.jobs import RunResultState
 
+from dbx_cd.artifacts.uncommitted import in_words, uncommitted
 from dbx_cd.cli.command import run_command
 from dbx_cd.errors import SetupError
 from dbx_cd.extras import importing_extra
@@ -53,6 +54,9 @@ def run(options: argparse.Namespace) -> int:
     """Run the Workflow once at a commit."""
     project = LocalProject.find(options.project)
     commit = project.commit(options.commit)
+    left_out = in_words(uncommitted(project.repository, commit=commit, but=[options.state_dir]))
+    if left_out:
+        print(left_out, file=sys.stderr, flush=True)
     with _workspace(project, options) as workspace:
         workflow = LocalWorkflow(workspace, project)
         started = workflow.release(commit, reason=options.reason, full_refresh=options.full_refresh)

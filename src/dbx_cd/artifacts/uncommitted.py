@@ -1,0 +1,43 @@
+"""What a working tree has and the commit that is released from it has not: a release is made of a commit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from dbx_cd.artifacts.checkout import Checkout, head_of
+from dbx_cd.errors import ConfigError
+
+_SHOWN = 10
+
+
+def uncommitted(folder: Path, *, commit: str, but: Sequence[Path] = ()) -> tuple[str, ...]:
+    """The files around a folder that are not as its newest commit has them, by their names in the repository.
+
+    Args:
+        folder: a folder in a working tree.
+        commit: the full SHA that is released; where the tree is not at it, nobody takes the tree for the release.
+        but: folders to leave out, such as one that tools write to.
+
+    Returns:
+        The names; none where the folder is in no git repository, or git does not answer.
+    """
+    place = folder.resolve()
+    try:
+        if head_of(place) != commit:
+            return ()
+        tree = Checkout.around(place)
+    except ConfigError:
+        return ()
+    left_out = [path.resolve() for path in but]
+    return tuple(
+        name for name in sorted(tree.changed) if not any((tree.root / name).is_relative_to(path) for path in left_out)
+    )
+
+
+def in_words(names: Sequence[str]) -> str:
+    """One sentence for whoever starts the release; "" for no names."""
+    if not names:
+        return ""
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return f"not in this release, since not committed: {', '.join(names[:_SHOWN])}{more}"
