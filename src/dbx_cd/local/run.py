@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,8 @@ from dbx_cd.local.workspace import CI, OWNER, RELEASE_BOT, EmbeddedWorkspace
 from dbx_cd.relations import RelationName
 from dbx_cd.release.context import Cd, open_cd
 from dbx_cd.release.job import JobDefinition
-from dbx_cd.release.workflow import ReleaseRun, trigger
+from dbx_cd.release.jobs import Jobs
+from dbx_cd.release.workflow import ReleaseRun, ended_run, trigger
 from dbx_cd.sql_endpoint import profile_targets, with_connection
 
 if TYPE_CHECKING:
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from databricks.sdk.service.jobs import Run
 
 _LOOK_AGAIN_SECONDS = 2.0
+_NOTEBOOK_TIME = timedelta(minutes=20)
 
 
 @dataclass(frozen=True)
@@ -201,7 +204,7 @@ def submit_notebook(client: WorkspaceClient, notebook: str, parameters: dict[str
         What the notebook printed or exited with, if anything.
 
     Raises:
-        WorkflowError: the notebook failed; the message is the notebook's own.
+        WorkflowError: the notebook failed, in its own words; or the workspace refused, or cannot be reached.
     """
     task = SubmitTask(
         task_key=notebook,
@@ -209,9 +212,11 @@ def submit_notebook(client: WorkspaceClient, notebook: str, parameters: dict[str
             f"/Workspace/notebooks/{notebook}", base_parameters=parameters, source=Source.WORKSPACE
         ),
     )
-    run = client.jobs.submit(run_name=notebook, tasks=[task]).result()
-    run_id = (run.tasks or [])[0].run_id or 0
-    output = client.jobs.get_run_output(run_id)
+    jobs = Jobs(client)
+    submitted = jobs.submit(notebook, task)
+    what = f"the notebook {notebook}, run {submitted},"
+    run = ended_run(jobs, submitted, timeout=_NOTEBOOK_TIME, what=what, url=jobs.page_of(submitted))
+    output = jobs.output((run.tasks or [])[0].run_id or 0)
     if run.state is None or run.state.result_state != RunResultState.SUCCESS:
         raise WorkflowError(f"the notebook {notebook} failed: {output.error}", where=run.run_page_url)
     return str(output.notebook_output.result or "") if output.notebook_output else ""

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 CONNECTION_FILE = "connection.json"
+_ANSWERS_WITHIN = 10  # seconds
 CI = "ci"
 RELEASE_BOT = "dbx-cd-release"
 OWNER = "owner@example.org"
@@ -83,10 +84,15 @@ class Connection:
             SetupError: no such user.
         """
         from databricks.sdk import WorkspaceClient
+        from databricks.sdk.core import Config
 
         if user_name not in self.tokens:
             raise SetupError(f"no user {user_name!r} here", next_step=f"be one of {', '.join(self.tokens)}")
-        return WorkspaceClient(host=self.host, token=self.tokens[user_name], auth_type="pat")
+        # One that does not answer at once was killed, and its file is still there.
+        config = Config(
+            host=self.host, token=self.tokens[user_name], auth_type="pat", retry_timeout_seconds=_ANSWERS_WITHIN
+        )
+        return WorkspaceClient(config=config)
 
 
 class EmbeddedWorkspace:

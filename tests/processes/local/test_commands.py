@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from failing_api import PassingTime
 from local_rest import USERS, Workspace, source
 
 from dbx_cd.local.__main__ import main
@@ -101,3 +102,13 @@ def test_a_release_is_not_approved_and_rejected_at_once(terminal: Terminal) -> N
     with pytest.raises(SystemExit) as ended:
         terminal.approve("r1", "--seal", "abc", "--reject-because", "no")
     assert ended.value.code == 2
+
+
+def test_a_workspace_that_was_killed_is_said_to_be_gone(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    PassingTime().instead_of_the_machine_s(monkeypatch)
+    terminal.workspace.server.stop()
+    assert terminal.approve("r1", "--seal", "5ea1") == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("WorkflowError: approve cannot be started: the workspace cannot be reached")
