@@ -13,6 +13,7 @@ from pathlib import Path
 
 from dbx_cd import DbtOutcome
 from dbx_cd.dbt.progress import DbtEvent
+from dbx_cd.dbt.project import LOG_NAME
 from dbx_cd.dbt.runner import OutcomeReader
 from recorded_dbt.scenarios import SCENARIOS
 
@@ -58,6 +59,10 @@ class RecordedDbt:
             target.mkdir(parents=True, exist_ok=True)
             for artifact in self.artifacts:
                 shutil.copyfile(artifact, target / artifact.name)
+        if self.scenario.keeps_log:
+            logs = Path(args[args.index("--log-path") + 1])
+            logs.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(self.folder / LOG_NAME, logs / LOG_NAME)
         reader = OutcomeReader()
         for line in self.lines:
             reader.take(DbtEvent.parse(line))
@@ -66,7 +71,7 @@ class RecordedDbt:
     @property
     def artifacts(self) -> list[Path]:
         """The artifacts that dbt left."""
-        return sorted(p for p in self.folder.iterdir() if p.name not in ("call.json", "events.jsonl"))
+        return sorted(p for p in self.folder.iterdir() if p.name not in ("call.json", "events.jsonl", LOG_NAME))
 
 
 def recorded_dbt(scenario: str) -> RecordedDbt:

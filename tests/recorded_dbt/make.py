@@ -24,7 +24,7 @@ import pytest
 import dbx_cd
 from dbx_cd.dbt.process import start_dbt
 from dbx_cd.dbt.progress import DbtEvent
-from dbx_cd.dbt.project import ARTIFACT_NAMES, LocalProject
+from dbx_cd.dbt.project import ARTIFACT_NAMES, LOG_NAME, LocalProject
 from dbx_cd.dbt.runner import QUIET
 from dbx_cd.dbt.warm_parent import warm_dbt
 from dbx_cd.local.workspace import EmbeddedWorkspace
@@ -99,9 +99,17 @@ class Recorder:
         write = _Writer(into / name, {**inside, **self._places, **python, **sources})
         write.json("call.json", {"command": scenario.command, "exit_code": code})
         write.lines("events.jsonl", lines)
+        if scenario.keeps_log:
+            logged = (project.work / "logs" / LOG_NAME).read_text(encoding="utf-8").splitlines()
+            write.lines(LOG_NAME, [line for line in logged if _says_which_node(line)])
         for artifact in _KEPT:
             if (project.target_path / artifact).is_file():
                 write.json(artifact, json.loads((project.target_path / artifact).read_text(encoding="utf-8")))
+
+
+def _says_which_node(line: str) -> bool:
+    event = DbtEvent.parse(line)
+    return event.node is not None or event.name == "MainEncounteredError"
 
 
 def _run(

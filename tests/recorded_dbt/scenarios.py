@@ -25,6 +25,8 @@ class Scenario:
     """The signal that dbt gets when the model `order_totals` runs, such as `SIGKILL`; "" when it ends by itself."""
     environment: Mapping[str, str] = field(default_factory=dict)
     """Variables that it gets besides."""
+    keeps_log: bool = False
+    """Whether the lines of `dbt.log` that are about nodes, or say why dbt gave up, are kept as well."""
 
 
 def _vars(**given: str) -> tuple[str, ...]:
@@ -57,8 +59,8 @@ SCENARIOS: Mapping[str, Scenario] = {
     "hooks": Scenario("hooks", ("build",)),
     "hooks_start_failed": Scenario("hooks", ("build", *_vars(fault="start"))),
     "hooks_end_failed": Scenario("hooks", ("build", *_vars(fault="end"))),
-    "hooks_start_macro_failed": Scenario("hooks", ("build", *_vars(fault="macro of start"))),
-    "hooks_end_macro_failed": Scenario("hooks", ("build", *_vars(fault="macro of end"))),
+    "hooks_start_macro_failed": Scenario("hooks", ("build", *_vars(fault="macro of start")), keeps_log=True),
+    "hooks_end_macro_failed": Scenario("hooks", ("build", *_vars(fault="macro of end")), keeps_log=True),
     "hooks_of_model_failed": Scenario("hooks", ("build", *_vars(fault="post_hook"))),
     "freshness": Scenario("freshness", ("source", "freshness"), _LANDED),
     "freshness_fresh": _fresh("source:landing.fresh"),
