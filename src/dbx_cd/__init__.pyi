@@ -51,8 +51,10 @@ from .deploy.auto_rollback import (
     auto_rollback as auto_rollback,
 )
 from .deploy.build import (
-    BuildResult as BuildResult,
     build_release as build_release,
+)
+from .deploy.build_result import (
+    BuildResult as BuildResult,
 )
 from .deploy.docs import (
     DocsSite as DocsSite,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from dbx_cd.dbt.invocation import install_packages, run_dbt
 from dbx_cd.dbt.project import LocalProject
 from dbx_cd.dbt.run import DbtRun
 from dbx_cd.dbt.selection import Selection
+from dbx_cd.dbt.warm_parent import warm_dbt
 from dbx_cd.release.context import Cd
 
 
@@ -73,3 +75,8 @@ class ProjectDbt:
     def _install(self, folder: Path) -> None:
         project = LocalProject.at(folder, work=self.work / "deps", profiles_dir=self.profiles_dir or None)
         install_packages(project, target=self.target, runner=self.cd.dbt, warm_parent=self.warm_parent)
+
+
+def warm_for(cd: Cd) -> AbstractContextManager[Path | None]:
+    """A process that has imported dbt, for the several invocations of a build."""
+    return nullcontext() if cd.dbt is not None else warm_dbt()

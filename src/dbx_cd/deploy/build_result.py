@@ -1,0 +1,90 @@
+"""What one build left, and how it is published and written down."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from dbx_cd import html
+from dbx_cd.artifacts import archive
+from dbx_cd.artifacts.version import ArtifactVersion
+from dbx_cd.dbt.run import DbtRun
+from dbx_cd.dbt.selection import Selection
+from dbx_cd.records import Record
+from dbx_cd.release.context import Cd
+from dbx_cd.release.events import Built, Release
+from dbx_cd.rollback.point import RestorePoint
+
+
+@dataclass(frozen=True)
+class BuildResult(Record):
+    """What one build left."""
+
+    KIND: ClassVar[str] = "build_result"
+
+    run: DbtRun
+    """What dbt did."""
+    artifacts: ArtifactVersion
+    """Where its artifacts are."""
+    restore_point: RestorePoint | None = None
+    """What the target was before; only where it is gated."""
+    replaced: tuple[str, ...] = ()
+    """What was dropped so that it could be built, and why; only where the target is open."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether dbt succeeded."""
+        return self.run.ok
+
+    def __str__(self) -> str:
+        return "; ".join([str(self.run), *self.replaced, f"artifacts {self.artifacts.path}"])
+
+    def to_html(self) -> str:
+        """The dbt run, where its artifacts are, and how the target can be brought back."""
+        point = (
+            [html.fold(self.restore_point, html.trusted(self.restore_point.to_html()))] if self.restore_point else []
+        )
+        where = html.paragraph("Artifacts: ", self.artifacts.path)
+        replaced = [html.paragraph(what) for what in self.replaced]
+        return str(html.join([html.trusted(self.run.to_html()), *replaced, where, *point]))
+
+
+def publish_build(
+    cd: Cd,
+    release: Release,
+    selection: Selection,
+    run: DbtRun,
+    *,
+    target: str,
+    gated: bool,
+    restore_point: RestorePoint | None = None,
+    replaced: tuple[str, ...] = (),
+) -> BuildResult:
+    """Publish what dbt left, well or not; `latest` moves only on success. Then the log says where it is.
+
+    Args:
+        cd: the context.
+        release: the release that was built.
+        selection: what was asked for.
+        run: what dbt did.
+        target: the dbt target.
+        gated: whether it has a gate.
+        restore_point: what the target was before.
+        replaced: what was dropped so that it could be built.
+
+    Raises:
+        ArtifactError: the files cannot be published.
+    """
+    artifacts = cd.store.publish(target, run.files_dir, commit=release.commit, release_id=release.id, latest=run.ok)
+    run = replace(run, files_dir=artifacts.path)  # the local folder goes
+    event = Built(
+        target=target,
+        gated=gated,
+        ok=run.ok,
+        outcome="; ".join([str(run), *replaced]),
+        timestamp=artifacts.timestamp,
+        project_digest=archive.archive_digest(artifacts) if archive.ARCHIVE_NAME in artifacts.files else "",
+        selection=selection,
+    )
+    cd.log.append(release, event)
+    return BuildResult(run, artifacts, restore_point, replaced)

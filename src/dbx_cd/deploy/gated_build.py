@@ -1,0 +1,131 @@
+"""The build of a gated target: what was approved, and nothing else, between a restore point and the versions after."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from dbx_cd.approval.decision import approved_request
+from dbx_cd.approval.request import ApprovalRequest
+from dbx_cd.artifacts import archive, volume
+from dbx_cd.artifacts.version import ArtifactVersion
+from dbx_cd.dbt.artifacts import Manifest
+from dbx_cd.dbt.effects import BuildEffects, affected_relations
+from dbx_cd.dbt.packages import needs_deps
+from dbx_cd.dbt.project import COPY
+from dbx_cd.dbt.selection import Selection
+from dbx_cd.deploy.build_result import BuildResult, publish_build
+from dbx_cd.deploy.claim import claim
+from dbx_cd.deploy.dbt_versions import refuse_other_dbt
+from dbx_cd.deploy.project_dbt import ProjectDbt, warm_for
+from dbx_cd.errors import ApprovalStale, DbxCdError, what_failed
+from dbx_cd.plan.rollback_readiness import require_readiness
+from dbx_cd.relations import RelationName
+from dbx_cd.release.context import Cd
+from dbx_cd.release.events import Deployed, Failed, Release
+from dbx_cd.rollback.capture import capture_restore_point, record_versions_after
+from dbx_cd.rollback.of_target import points_of
+from dbx_cd.rollback.plan import plan_restore
+from dbx_cd.rollback.point import RestorePoint
+
+_log = logging.getLogger(__name__)
+
+
+def build_gated(
+    cd: Cd, release: Release, asked: Selection, *, target: str, work: Path, profiles_dir: str | Path | None
+) -> BuildResult:
+    """Build a gated target from what was approved.
+
+    Args:
+        cd: the context.
+        release: the release.
+        asked: what the task's parameters ask for; it must be what was approved.
+        target: the gated target.
+        work: a folder on local disk.
+        profiles_dir: folder with `profiles.yml`; None for the archived project's own.
+
+    Raises:
+        ApprovalRequired: there is no valid approval.
+        ReleaseError, ReleaseSuperseded: it is not this release's turn.
+        SetupError: another dbt is installed than the one that staging was built with.
+        DbtFailed: dbt cannot say what it would build. A build that fails is in the result.
+    """
+    request, _ = approved_request(cd, release, target=target)
+    _refuse_other_parameters(asked, request)
+    # The very version that was approved: staging may have been built again since this was asked.
+    staged = cd.store.get(request.state_target, request.state_timestamp)
+    project = archive.unpack(staged, work / COPY)
+    if needs_deps(project):
+        _log.warning(
+            "%s: the archive of %s has no packages, as those of 0.1.0: `dbt deps` installs them now, from the network, "
+            "and they may differ from what staging was built with",
+            release, staged,
+        )  # fmt: skip
+    with warm_for(cd) as parent:
+        dbt = ProjectDbt(cd, target, work, project, profiles_dir, staged.path, defer=True, warm_parent=parent)
+        return _deploy(cd, release, request, staged, dbt)
+
+
+def _deploy(
+    cd: Cd, release: Release, request: ApprovalRequest, staged: ArtifactVersion, dbt: ProjectDbt
+) -> BuildResult:
+    target, selection = request.target, request.selection
+    listed = dbt.list(selection, check=True)
+    manifest = Manifest.load(listed.files_dir / "manifest.json")
+    refuse_other_dbt(staged, manifest)
+    effects = BuildEffects.of(manifest, listed.listed, full_refresh=selection.full_refresh)
+    claim(cd, release, target=target, seal=request.seal)
+    try:
+        affected = affected_relations(manifest, listed.listed)
+        writers = cd.config.target(target).writers
+        point = capture_restore_point(cd, release, affected, target=target, effects=effects, writers=writers)
+        touched: Sequence[RelationName] | None = ()
+        try:
+            _require_readiness(cd, release, point)
+            touched = None  # a dbt that is killed does not say
+            built = dbt.run(selection)
+            touched = built.touched
+        finally:
+            # Before anything else can fail, and also when the task is cancelled: without it a rollback cannot tell the
+            # release's own commits from later ones.
+            _record_versions_after(cd, release, point, touched)
+        volume.copy(staged.file(archive.ARCHIVE_NAME), built.files_dir / archive.ARCHIVE_NAME)
+        result = publish_build(cd, release, selection, built, target=target, gated=True, restore_point=point)
+    except BaseException as exc:
+        cd.log.append(release, Failed(target, what_failed(exc)))
+        raise
+    digest = archive.archive_digest(staged)
+    cd.log.append(release, Deployed(target, digest) if built.ok else Failed(target, str(built)))
+    return result
+
+
+def _require_readiness(cd: Cd, release: Release, point: RestorePoint) -> None:
+    """Judge the restore point by the policy; that of a repaired build by what a rollback would go back to, as well."""
+    blocked = []
+    if len(points_of(cd.log.read(release), point.target)) > 1:
+        plan = plan_restore(cd, release, target=point.target)
+        blocked = [item for item in plan.blocked if item.kind_before == "table"]
+    require_readiness(point, blocked=blocked, policy=cd.config.policies.require_rollback_ready)
+
+
+def _record_versions_after(
+    cd: Cd, release: Release, point: RestorePoint, touched: Sequence[RelationName] | None
+) -> None:
+    """Where the build left its relations; a rollback asks more where that cannot be said, and the deploy goes on."""
+    try:
+        record_versions_after(cd, release, point, built=touched)
+    except DbxCdError as exc:
+        _log.warning("%s: where the build left its relations is not recorded: %s", release, exc)
+
+
+def _refuse_other_parameters(asked: Selection, request: ApprovalRequest) -> None:
+    """The selection comes from the approved request; job parameters that say otherwise are not just ignored."""
+    differing = request.selection.differing(asked)
+    if differing:
+        raise ApprovalStale(
+            f"the task's parameters are not those that were approved: {', '.join(differing)}",
+            changed=differing,
+            where=request.release,
+            next_step="give approval_gate and the build task the same parameters, and run from approval_gate on",
+        )
