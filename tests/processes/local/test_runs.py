@@ -21,6 +21,8 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
     workspace.repository.commit(
         ok="dbutils.notebook.exit('fine')",
         fail=FAIL,
+        wait="from dbx_cd import ApprovalPending\n"
+        "raise ApprovalPending('waiting for approval', where='sealed 5ea1', next_step='open the notebook approve')",
         show=source("import json", "dbutils.notebook.exit(json.dumps(dbutils.widgets.getAll()))"),
         give="dbutils.jobs.taskValues.set('rows', 3); dbutils.jobs.taskValues.set('who', 'Zoë')",
         take="dbutils.notebook.exit(str(dbutils.jobs.taskValues.get('give', 'rows') + 1))",
@@ -77,6 +79,16 @@ def test_error_and_traceback_point_into_the_notebook(workspace: Workspace) -> No
     assert output.error == "ValueError: broken"
     assert 'notebooks/fail.py", line 2' in output.error_trace
     assert "notebook_cells" not in output.error_trace
+
+
+def test_waiting_for_approval_is_a_message_without_a_traceback_and_the_task_has_failed(workspace: Workspace) -> None:
+    run = workspace.run(workspace.job(task("wait"), task("after", "wait", notebook="ok")))
+    assert results(run) == {"wait": "FAILED", "after": "UPSTREAM_FAILED"}
+    output = workspace.owner.jobs.get_run_output(latest(run)["wait"].run_id)
+    shown = "ApprovalPending: waiting for approval (sealed 5ea1)\nNext: open the notebook approve\n"
+    assert output.error_trace == shown
+    pages = [path.read_text() for path in workspace.state.rglob(f"{run.run_id}/wait.*")]
+    assert [("waiting for approval" in page, "Traceback" in page) for page in pages] == [(True, False)] * 2
 
 
 CONDITIONS = {
