@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import errno
 import io
 import os
@@ -26,7 +27,8 @@ class Disk:
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self._left: list[tuple[str, str, int, list[None]]] = []
         self._open = io.open
-        patch.setattr(io, "open", self._opened)
+        for module in (io, builtins):
+            patch.setattr(module, "open", self._opened)
 
     def fail(self, name: str, number: int, *, mode: str = "r", times: int = 1) -> None:
         self._left.append((name, mode, number, [None] * times))

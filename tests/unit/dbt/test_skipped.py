@@ -9,8 +9,7 @@ import pytest
 
 from dbx_cd import DbtRun
 from dbx_cd.dbt.artifacts import RunResults
-
-RECORDED = Path(__file__).parents[2] / "fixtures" / "recorded_dbt" / "recorded"
+from recorded_dbt import RECORDED
 
 
 def run(scenario: str, *, files: Path | None = None) -> DbtRun:
