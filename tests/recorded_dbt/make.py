@@ -162,7 +162,7 @@ class _Writer:
         for result in document.get("results", ()):
             if result.get("max_loaded_at"):
                 result |= _at_moment(result["max_loaded_at"], result["max_loaded_at_time_ago_in_s"])
-        text = json.dumps(self._plain(document), indent=1, ensure_ascii=False)
+        text = json.dumps(self._plain(document), indent=1, ensure_ascii=False, sort_keys=True)
         (self._folder / name).write_text(text + "\n", encoding="utf-8")
 
     def _plain(self, value: Any, key: str = "") -> Any:

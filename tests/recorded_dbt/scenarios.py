@@ -79,6 +79,7 @@ SCENARIOS: Mapping[str, Scenario] = {
     "microbatch_all_failed": Scenario(
         "microbatch", ("build", *_THREE_DAYS, *_vars(fault="all")), (("build", *_THREE_DAYS),)
     ),
+    "microbatch_not_compiled": Scenario("microbatch", ("build", *_THREE_DAYS, *_vars(fault="uncompiled"))),
     "versions": Scenario("versions", ("build",)),
     "two_packages": Scenario("two_packages", ("build",), (("deps",),)),
     "deps": Scenario("two_packages", ("deps",)),
