@@ -85,7 +85,8 @@ class Contract(Check):
             return "expect_column_values_to_not_be_null", {"column": plain[0]}
         if self.rule == "accepted_values" and self.quoted and self.values and not any(map(_QUOTES.search, self.values)):
             return "expect_column_values_to_be_in_set", {"column": plain[0], "value_set": list(self.values)}
-        if self.rule == "unique_combination":
+        # Great Expectations wants two columns at least.
+        if self.rule == "unique_combination" and len(plain) > 1:
             arguments = {"column_list": plain, "ignore_row_if": "never"}
             return "expect_compound_columns_to_be_unique", arguments
         return None

@@ -19,6 +19,9 @@ from dbx_cd.smoke.report import Status
 _TRUE, _FALSE = ("y", "yes", "t", "true", "on", "1"), ("n", "no", "f", "false", "off", "0")
 
 
+_COLUMNS = ["failures", "should_warn", "should_error"]
+
+
 def limited(contract: Contract, failures: str) -> str:
     """The failing rows that dbt looks at."""
     return failures if contract.limit is None else f"{failures}\nlimit {contract.limit}"
@@ -34,14 +37,19 @@ def verdict_query(contract: Contract, failures: str) -> str:
     )
 
 
-def verdict(contract: Contract, rows: Sequence[Sequence[Any]]) -> tuple[Status, int]:
-    """The status and the number of failures, from the rows of `verdict_query`.
+def verdict(contract: Contract, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> tuple[Status, int]:
+    """The status and the number of failures, from the answer to `verdict_query`.
+
+    Args:
+        contract: the data test.
+        columns: the names of the answer's columns; a comment in a threshold can hide the name that dbt looks for.
+        rows: the answer.
 
     Raises:
         DbxCdError: no verdict is in them; dbt ends such a test with an error.
     """
-    if len(rows) != 1 or len(rows[0]) != 3:
-        raise DbxCdError("its `fail_calc` does not give one number")
+    if len(rows) != 1 or [name.lower() for name in columns] != _COLUMNS:
+        raise DbxCdError("its `fail_calc`, `warn_if` and `error_if` do not give one number and two answers to it")
     failures, should_warn, should_error = rows[0]
     if not is_number(failures):
         found = "null" if failures is None else f"a {type(failures).__name__}"

@@ -113,9 +113,9 @@ def _by_dbt(spark: SparkSession, planned: Planned, started: float) -> Answer:
     """dbt's own verdict on the failing rows, with the first of them as examples unless it is good."""
     assert isinstance(planned.check, Contract)
     assert planned.verdict is not None
-    rows = data.query(spark, planned.verdict).limit(2).collect()
+    answer = data.query(spark, planned.verdict)
     try:
-        status, failures = verdict(planned.check, rows)
+        status, failures = verdict(planned.check, answer.columns, answer.limit(2).collect())
     except DbxCdError as exc:
         return Answer(False, error=str(exc), seconds=time.perf_counter() - started)
     examples: tuple[str, ...] = ()

@@ -100,7 +100,8 @@ def differences(report: SmokeReport, expected: dict[str, str]) -> dict[str, Any]
 
 @pytest.fixture(scope="module")
 def sixty(workspace: EmbeddedWorkspace, tmp_path_factory: pytest.TempPathFactory) -> Judged:
-    return judged(workspace, tmp_path_factory.mktemp("sixty"), seed=1, count=60)
+    """By a seed whose sixty tests hold each kind by which the three hundred once differed from dbt."""
+    return judged(workspace, tmp_path_factory.mktemp("sixty"), seed=516, count=60)
 
 
 def agree(found: Judged) -> None:

@@ -490,12 +490,23 @@ def test_data_test_whose_thresholds_only_dbt_can_fill_in_is_judged_by_dbt_alone(
     assert next(iter(config)) in str(contract.judged_by_dbt)
 
 
+COLUMNS = ("failures", "should_warn", "should_error")
+
+
+def test_answer_without_the_names_that_dbt_looks_for_is_no_verdict() -> None:
+    (contract,) = contracts_from_manifest(manifest(node("orders"), unique_test("orders"))).checks
+    assert isinstance(contract, Contract)
+    for columns, rows in ((("failures", "should_warn", "(count(1) >= 2)"), [(1, True, True)]), (COLUMNS, [])):
+        with pytest.raises(DbxCdError, match="one number and two answers"):
+            verdict(contract, columns, rows)
+
+
 @pytest.mark.parametrize("found", [None, "3", True, 1.5, float("nan"), Decimal("0.5"), (1,)])
 def test_count_of_failures_that_is_no_whole_number_is_no_verdict(found: Any) -> None:
     (contract,) = contracts_from_manifest(manifest(node("orders"), unique_test("orders"))).checks
     assert isinstance(contract, Contract)
     with pytest.raises(DbxCdError, match="fail_calc"):
-        verdict(contract, [(found, True, True)])
+        verdict(contract, COLUMNS, [(found, True, True)])
 
 
 @pytest.mark.parametrize(
@@ -517,7 +528,7 @@ def test_severity_decides_which_threshold_counts_as_in_dbt(
     test = unique_test("orders", config={"severity": severity})
     (contract,) = contracts_from_manifest(manifest(node("orders"), test)).checks
     assert isinstance(contract, Contract)
-    assert verdict(contract, [(Decimal("2.00"), warns, fails)]) == (status, 2)
+    assert verdict(contract, COLUMNS, [(Decimal("2.00"), warns, fails)]) == (status, 2)
 
 
 def test_numbers_of_a_suite_keep_every_digit(tmp_path: Path) -> None:
