@@ -92,8 +92,8 @@ REASONS = {
     "build_interrupted": r"order_totals: dbt ended before this was done",
     "hooks_start_failed": r"hooks-on-run-start-1: hooks.on-run-start.1 failed, error:\n .*no_such_column",
     "hooks_end_failed": r"hooks-on-run-end-1: hooks.on-run-end.1 failed, error:\n .*no_such_column",
-    "hooks_start_macro_failed": r"failed: Database Error\n .*no_such_column",
-    "hooks_end_macro_failed": r"failed: Database Error\n .*no_such_column",
+    "hooks_start_macro_failed": r"failed: Database Error in operation hooks-on-run-start-2\n .*no_such_column",
+    "hooks_end_macro_failed": r"failed: Database Error in operation hooks-on-run-end-2\n .*no_such_column",
     "hooks_of_model_failed": r"broken: Database Error in model broken .*no_such_column",
 }
 
