@@ -22,8 +22,8 @@ from typing import Any
 import pytest
 
 import dbx_cd
+from dbx_cd.dbt.events import DbtEvent
 from dbx_cd.dbt.process import start_dbt
-from dbx_cd.dbt.progress import DbtEvent
 from dbx_cd.dbt.project import ARTIFACT_NAMES, LOG_NAME, LocalProject
 from dbx_cd.dbt.runner import QUIET
 from dbx_cd.dbt.warm_parent import warm_dbt

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dbx_cd import DbtOutcome
+from dbx_cd.dbt.events import DbtEvent
 from dbx_cd.dbt.freshness import SourceFreshness, freshness_of
 from dbx_cd.dbt.node_events import NodeEvents
-from dbx_cd.dbt.progress import DbtEvent
 
 RECORDED = Path(__file__).parents[1] / "fixtures" / "dbt" / "freshness"
 

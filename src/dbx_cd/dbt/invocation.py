@@ -184,7 +184,7 @@ def _record(command: str, target: str, outcome: DbtOutcome, seconds: float, file
             results = RunResults.load(files / "run_results.json")
         except ArtifactError as exc:
             # A dbt that was killed may leave half a file; the failure is reported as dbt's, with what is known of it.
-            ok, errors = False, (*errors, str(exc))
+            ok, errors = False, (*errors, f"run_results.json: {exc.what}")
     if not ok and (results is None or results.ok):
         errors = naming_hook(errors, files / LOG_NAME)
     name = command_name(shlex.split(command))
