@@ -23,8 +23,13 @@ from dbx_cd.warm.client import Process
 
 _log = logging.getLogger(__name__)
 
-# A release does not report usage to anybody, and a deploy must not wait for a host that cannot be reached.
-QUIET = ["--log-format", "json", "--no-use-colors", "--no-send-anonymous-usage-stats"]
+# All that is said of an invocation comes from its events, its log and its files, so neither `flags` in dbt_project.yml
+# nor an environment variable may take them away. A release does not report usage to anybody, and a deploy must not wait
+# for a host that cannot be reached.
+OUTPUT = (
+    "--log-format", "json", "--log-level", "info", "--log-format-file", "json", "--log-level-file", "debug",
+    "--no-quiet", "--print", "--write-json", "--no-use-colors", "--no-send-anonymous-usage-stats",
+)  # fmt: skip
 _STOP_SECONDS = 20
 _ENCOUNTERED = "Encountered an error:"
 

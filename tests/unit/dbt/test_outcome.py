@@ -57,8 +57,16 @@ def test_only_the_last_invocation_of_a_log_counts(tmp_path: Path) -> None:
     log.write_text(log_of("hooks_start_macro_failed") + log_of("hooks_end_macro_failed"))
     assert naming_hook(QUERY_FAILED, log) == ("Database Error in operation hooks-on-run-end-2\n  no such table",)
     killed = "".join(f"{line}\n" for line in log_of("hooks_start_macro_failed").splitlines()[:-1])
-    log.write_text(killed + "\n".join(recorded_dbt("hooks_end_failed").lines))
+    log.write_text(killed + "\n".join(recorded_dbt("deps_local_missing").lines))
     assert naming_hook(QUERY_FAILED, log) == QUERY_FAILED, "the hook of an earlier invocation, which was killed in it"
+
+
+def test_a_hook_that_ended_well_is_not_the_one_that_failed(tmp_path: Path) -> None:
+    log = tmp_path / "dbt.log"
+    gave_up = recorded_dbt("deps_local_missing").lines[-1]
+    assert "MainEncounteredError" in gave_up
+    log.write_text("\n".join([*recorded_dbt("hooks").lines, gave_up]))
+    assert naming_hook(QUERY_FAILED, log) == QUERY_FAILED
 
 
 def test_an_operation_of_the_database_is_no_hook() -> None:
