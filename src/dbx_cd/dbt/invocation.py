@@ -33,6 +33,7 @@ from dbx_cd.local_disk import temporary_folder
 _log = logging.getLogger(__name__)
 
 _LISTING = ("--output", "json", "--output-keys", "unique_id")
+NOTHING_SELECTED = "the selection matched no node: check `select` and `exclude` against `dbt ls`"
 _CUT = "dbt ended before this was done"
 _MUST_SELECT = ("build", "run", "test", "seed", "snapshot")
 
@@ -197,7 +198,7 @@ def _record(command: str, target: str, outcome: DbtOutcome, seconds: float, file
         nodes += tuple(NodeResult(u, "error", 0.0, _CUT, relation_name=name) for u, name in cut.items())
     if name in _MUST_SELECT and ok and not nodes:
         ok = False
-        errors = ("the selection matched no node: check `select` and `exclude` against `dbt ls`", *errors)
+        errors = (NOTHING_SELECTED, *errors)
     return DbtRun(
         command=command,
         target=target,
