@@ -10,12 +10,16 @@ import yaml
 from git_repositories import fill
 
 from dbx_cd import (
+    ArtifactError,
     ArtifactNotFound,
+    ArtifactStore,
+    ArtifactVersion,
     ConfigError,
     DbtFailed,
     DbtOutcome,
     DbtRun,
     DbxCdError,
+    RelationName,
     Release,
     ReleaseSuperseded,
     build_release,
@@ -167,6 +171,76 @@ def test_the_log_of_a_dbt_that_has_no_artifacts_to_publish_is_attached_to_the_re
     assert page.read_text() == f"the log of {command}"
     assert str(page) in str(raised.value)
     assert not run_of(raised.value).files_dir.exists(), "which is why the message must not name it"
+
+
+# Where nothing can be written any more
+
+
+class FullStore(ArtifactStore):
+    """The Volume takes no more."""
+
+    def publish(self, *_given: object, **_more: object) -> ArtifactVersion:
+        raise ArtifactError("dbt.log cannot be copied: No space left on device", where=self.root)
+
+    def attach(self, *_given: object) -> Path:
+        raise NotADirectoryError(20, "Not a directory")
+
+
+@pytest.mark.parametrize("target", ["stg", "prod"])
+def test_a_full_volume_does_not_hide_why_dbt_failed(releases: Releases, target: str) -> None:
+    release = releases.approved() if target == "prod" else releases.open()
+    releases.model("orders", text="select 1 -- fails in stg")
+    before = releases.dbt.before_statement
+
+    def failing(where: str, relation: RelationName) -> None:
+        releases.dbt.hook_error = HOOK
+        before(where, relation)
+
+    releases.dbt.before_statement = failing
+    cd = releases.cd()
+    cd = replace(cd, store=FullStore(cd.store.root))
+    with pytest.raises(DbtFailed, match=r"(?s)(orders fails in stg|tiny-on-run-end-0).*cannot be published: dbt.log"):
+        build_release(cd, release, target=target, select="tag:deploy", project_dir=releases.project)
+    state = releases.cd().log.state(release).of(target)
+    assert state.phase == "failed"
+    assert "cannot be published" in str(state.reason)
+
+
+def test_a_log_that_cannot_be_kept_does_not_hide_why_dbt_failed(releases: Releases) -> None:
+    release = releases.approved()
+
+    def failing(args: list[str]) -> DbtOutcome:
+        leave_log(args)
+        return DbtOutcome(False, ("no such variable",), exit_code=2)
+
+    cd = releases.cd()
+    cd = replace(cd, dbt=failing, store=FullStore(cd.store.root))
+    with pytest.raises(DbtFailed, match=r"no such variable.*; and its log cannot be kept: .*Not a directory"):
+        build_release(cd, release, target="prod", select="tag:deploy")
+
+
+# A list of nothing
+
+
+@pytest.mark.parametrize("target", ["stg", "prod"])
+def test_where_dbt_lists_nothing_nothing_is_built(releases: Releases, target: str) -> None:
+    """The wall between staging and production, and the restore point, are made of what is listed."""
+    release = releases.approved() if target == "prod" else releases.open()
+    calls = len(releases.dbt.calls)
+
+    def silent(args: list[str]) -> DbtOutcome:
+        outcome = releases.dbt(args)
+        return DbtOutcome(True) if args[0] == "ls" else outcome
+
+    with pytest.raises(DbtFailed, match="the selection matched no node"):
+        build_release(
+            replace(releases.cd(), dbt=silent),
+            release,
+            target=target,
+            select="tag:deploy",
+            project_dir=releases.project,
+        )
+    assert [call[0] for call in releases.dbt.calls[calls:]] == ["ls"]
 
 
 # Refused before dbt
