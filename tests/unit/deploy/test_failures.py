@@ -21,11 +21,13 @@ from dbx_cd import (
     DbxCdError,
     RelationName,
     Release,
+    ReleaseLog,
     ReleaseSuperseded,
     build_release,
 )
 from dbx_cd.dbt.outcome import OUTCOME_NAME, InvocationOutcome
 from dbx_cd.deploy.docs import publish_docs
+from dbx_cd.records import Record
 from dbx_cd.release.events import Built, Failed
 from memory.releases import Releases
 
@@ -217,6 +219,23 @@ def test_a_log_that_cannot_be_kept_does_not_hide_why_dbt_failed(releases: Releas
     cd = replace(cd, dbt=failing, store=FullStore(cd.store.root))
     with pytest.raises(DbtFailed, match=r"no such variable.*; and its log cannot be kept: .*Not a directory"):
         build_release(cd, release, target="prod", select="tag:deploy")
+
+
+def test_a_log_that_cannot_be_written_does_not_hide_what_failed(
+    releases: Releases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release = releases.approved()
+    append = ReleaseLog.append
+
+    def down(log: ReleaseLog, of: Release, record: Record) -> None:
+        if isinstance(record, Failed):
+            raise DbxCdError("the log is down")
+        append(log, of, record)
+
+    monkeypatch.setattr(ReleaseLog, "append", down)
+    cd = releases.cd()
+    with pytest.raises(ArtifactError, match="No space left on device"):
+        build_release(replace(cd, store=FullStore(cd.store.root)), release, target="prod", select="tag:deploy")
 
 
 # A list of nothing
