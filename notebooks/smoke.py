@@ -12,7 +12,8 @@ from dbx_cd import baseline_for, load_suites, past_reports, run_dbt, run_smoke, 
 
 task = start_task(dbutils, spark, target="", tiny=False, project_dir=".", profiles_dir="")
 target = task.params["target"]
-data_docs = Path(tempfile.mkdtemp()) / f"data-docs-{target}"
+pages = tempfile.TemporaryDirectory(prefix="dbx_cd-")  # goes with the notebook
+data_docs = Path(pages.name) / f"data-docs-{target}"
 
 # COMMAND ----------
 

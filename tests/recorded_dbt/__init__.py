@@ -12,8 +12,8 @@ import shutil
 from pathlib import Path
 
 from dbx_cd import DbtOutcome
+from dbx_cd.dbt.events import DbtEvent
 from dbx_cd.dbt.freshness import SourceFreshness, freshness_of
-from dbx_cd.dbt.progress import DbtEvent
 from dbx_cd.dbt.project import LOG_NAME
 from dbx_cd.dbt.runner import OutcomeReader
 from recorded_dbt.scenarios import SCENARIOS

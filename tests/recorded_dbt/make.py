@@ -24,10 +24,10 @@ from typing import Any
 import pytest
 
 import dbx_cd
+from dbx_cd.dbt.events import DbtEvent
 from dbx_cd.dbt.process import start_dbt
-from dbx_cd.dbt.progress import DbtEvent
 from dbx_cd.dbt.project import ARTIFACT_NAMES, LOG_NAME, LocalProject
-from dbx_cd.dbt.runner import QUIET
+from dbx_cd.dbt.runner import OUTPUT
 from dbx_cd.dbt.warm_parent import warm_dbt
 from dbx_cd.local.workspace import EmbeddedWorkspace
 from dbx_cd.sql_endpoint.profile import connection_block, with_connection
@@ -127,7 +127,7 @@ def _run(
     if "--target" in words:
         at = flags.index("--target")
         del flags[at : at + 2]
-    process = start_dbt([*words, *flags, *QUIET], cwd=project.dir, warm_parent=parent)
+    process = start_dbt([*words, *flags, *OUTPUT], cwd=project.dir, warm_parent=parent)
     assert process.stdout is not None
     lines = []
     for line in process.stdout:

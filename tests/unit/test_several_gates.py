@@ -561,7 +561,9 @@ class Notebook:
         """What it prints."""
         printed = io.StringIO()
         monkeypatch.setattr(dbx_cd, "open_cd", lambda *_args, **_how: cd)
-        monkeypatch.setattr(dbx_cd, "resume", lambda _workspace, release, target, after: f"resumed {release.id} at {target}")
+        monkeypatch.setattr(
+            dbx_cd, "resume", lambda _workspace, release, target, after: f"resumed {release.id} at {target}"
+        )
         names = {name: lambda *_declared: None for name in ("text", "dropdown", "combobox")} | {
             "get": lambda name: widgets.get(name, DEFAULTS.get(name, ""))
         }

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from dbx_cd.artifacts import volume
-from dbx_cd.artifacts.version import AT_ONCE, RECORD_NAME, file_digest, write_json
+from dbx_cd.artifacts.version import AT_ONCE, RECORD_NAME, file_digest, is_timestamp, write_json
 from dbx_cd.errors import ArtifactNotFound, ChecksumMismatch
 
 POINTER_NAME = "latest.json"
@@ -71,6 +71,8 @@ def pointed_at(folder: Path) -> str | None:
         timestamp, digest = str(pointer["timestamp"]), pointer["sha256"]
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None
+    if not is_timestamp(timestamp):
+        return None  # it names no version of this folder
     record = folder / timestamp / RECORD_NAME
     if not volume.is_file(record):
         raise ArtifactNotFound(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -60,11 +60,11 @@ class Pruning:
         Raises:
             ArtifactError: what `latest` serves cannot be told, so that it could not be spared.
         """
-        complete, serving = self.folder.complete(), self.folder.serving()
+        found, serving = self.folder.versions(), self.folder.serving()
+        complete = found.complete
         removed = tuple(v.timestamp for v in complete[: -self.keep] if v.timestamp != serving and self._may_go(v))
         kept = tuple(v.timestamp for v in complete if v.timestamp not in removed)
-        known = {*removed, *kept, *self.folder.of_newer_format()}
-        return PruneResult(removed, kept, dry_run, self._incomplete(known), self._docs())
+        return PruneResult(removed, kept, dry_run, self._incomplete(found.unfinished), self._docs())
 
     def remove(self, result: PruneResult) -> None:
         """Remove what the result names."""
@@ -82,10 +82,10 @@ class Pruning:
         pinned = {version.timestamp, version.release_id} & set(self.pinned)
         return not pinned and self._is_old(version.timestamp, self.older_than)
 
-    def _incomplete(self, known: Collection[str]) -> tuple[str, ...]:
-        """What has the name of a version and is none, when nobody can still be writing it."""
-        left = (name for name in _timestamps(self.folder.path) if name not in known)
-        return tuple(name for name in left if self._is_old(name, max(self.older_than, _UNFINISHED_FOR)))
+    def _incomplete(self, unfinished: Sequence[str]) -> tuple[str, ...]:
+        """What nobody can still be writing."""
+        old_enough = max(self.older_than, _UNFINISHED_FOR)
+        return tuple(n for n in unfinished if n not in self.pinned and self._is_old(n, old_enough))
 
     def _docs(self) -> tuple[str, ...]:
         """The docs sites that go; never the newest ones, nor the one that is served."""

@@ -18,7 +18,7 @@ from pathlib import Path
 from dbx_cd.artifacts import volume
 from dbx_cd.artifacts.latest import clear, switch, withdraw
 from dbx_cd.artifacts.pruning import PruneResult, Pruning
-from dbx_cd.artifacts.target_folder import PAGES_NAME, TargetFolder, is_plain
+from dbx_cd.artifacts.target_folder import PAGES_NAME, TargetFolder, Versions, is_plain
 from dbx_cd.artifacts.version import (
     RECORD_NAME,
     ArtifactVersion,
@@ -137,28 +137,30 @@ class ArtifactStore:
     def list(self, target: str) -> Sequence[ArtifactVersion]:
         """Every complete version, oldest first; files are not verified until one is fetched.
 
-        One that a newer version of dbx_cd has published is left out, with a warning that names it.
+        One whose record a newer dbx_cd has written, or is damaged, is left out, with a warning that names it.
+
+        Raises:
+            ArtifactError: what is there cannot be read now.
         """
-        newer = self._in(target).of_newer_format()
-        if newer:
-            _log.warning("%s: %s cannot be read by this version of dbx_cd", self.folder(target), ", ".join(newer))
-        return self._in(target).complete()
+        return self._versions(target).complete
 
     def find(self, target: str, release_id: str) -> ArtifactVersion:
         """The newest successful build of a release in a target, verified.
 
         Raises:
             ArtifactNotFound: that release has none.
+            ArtifactError: what is there cannot be read now.
         """
-        for version in reversed(self._in(target).complete()):
+        found = self._versions(target)
+        for version in reversed(found.complete):
             if version.release_id == release_id and version.is_deployable:
                 return self.get(target, version.timestamp)
-        newer = self._in(target).of_newer_format()
-        unread = f"; {', '.join(newer)} cannot be read by this version of dbx_cd" if newer else ""
+        unread = "".join(f"; {name} cannot be read" for name in found.unreadable)
+        steps = [error.next_step for error in found.unreadable.values() if error.next_step]
         raise ArtifactNotFound(
             f"release {release_id} has no successful build in target {target!r}{unread}",
             where=self.folder(target),
-            next_step="run its build task first" + (", or install the newer version" if newer else ""),
+            next_step=", or ".join(["run its build task first", *dict.fromkeys(steps)]),
         )
 
     def move_latest_back(
@@ -247,6 +249,9 @@ class ArtifactStore:
             older_than: only versions older than this are removed.
             pinned: timestamps or release ids to keep.
             dry_run: only say what would go.
+
+        Raises:
+            ArtifactError: `keep` is below 1, or what is there, or what `latest` serves, cannot be told.
         """
         if keep < 1:
             raise ArtifactError(f"keep must be at least 1, not {keep}", where=self.folder(target))
@@ -266,6 +271,12 @@ class ArtifactStore:
 
     def _in(self, target: str) -> TargetFolder:
         return TargetFolder.of(self.root, target)
+
+    def _versions(self, target: str) -> Versions:
+        found = self._in(target).versions()
+        for error in found.unreadable.values():
+            _log.warning("%s", error)
+        return found
 
     def _verified(self, target: str, timestamp: str, *, serving: str | None) -> ArtifactVersion:
         path = self.folder(target) / timestamp

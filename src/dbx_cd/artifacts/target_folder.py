@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -12,10 +11,10 @@ from pathlib import Path
 from dbx_cd.artifacts import volume
 from dbx_cd.artifacts.latest import POINTER_NAME, is_withdrawn, pointed_at, was_switched
 from dbx_cd.artifacts.version import (
-    RECORD_NAME,
     TIMESTAMP_FORMAT,
     ArtifactVersion,
-    is_of_newer_format,
+    NeverFinished,
+    NotUnderstood,
     is_timestamp,
     read_version,
 )
@@ -25,6 +24,19 @@ PAGES_NAME = "releases"
 """The folder of the pages that are attached to releases, beside those of the targets."""
 
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Versions:
+    """What has the name of a version in a target's folder, oldest first."""
+
+    complete: Sequence[ArtifactVersion]
+    """The versions."""
+    unreadable: Mapping[str, NotUnderstood]
+    """Versions of which nothing is known, and why: a newer dbx_cd wrote them, or their record is damaged. They hide no
+    other one and are never removed."""
+    unfinished: Sequence[str]
+    """What a killed publish, or a killed removal, has left."""
 
 
 @dataclass(frozen=True)
@@ -60,14 +72,15 @@ class TargetFolder:
             else:
                 return path
 
-    def complete(self) -> Sequence[ArtifactVersion]:
-        """Every version that can be read, oldest first, unverified; the one that is served is marked."""
-        serving = self.serving_or_none()
-        return [replace(v, is_latest=True) if v.timestamp == serving else v for v in self._records()]
+    def versions(self) -> Versions:
+        """What is there, unverified; the version that is served is marked.
 
-    def of_newer_format(self) -> Sequence[str]:
-        """The timestamps of the versions that a newer dbx_cd has published: nothing more is known of them."""
-        return [name for name in self._with_record() if is_of_newer_format(self.path / name)]
+        Raises:
+            ArtifactError: the folder or a record cannot be read now: nobody can say what is there.
+        """
+        found, serving = self._found(), self.serving_or_none()
+        marked = [replace(v, is_latest=True) if v.timestamp == serving else v for v in found.complete]
+        return replace(found, complete=marked)
 
     def serving(self) -> str | None:
         """The timestamp that `latest` serves; None when nothing was ever published as latest.
@@ -78,11 +91,12 @@ class TargetFolder:
         pointed = pointed_at(self.path)
         if pointed is not None or not was_switched(self.path):
             return pointed
-        served = (v for v in self._records() if v.was_latest and not is_withdrawn(v.path))
+        found = self._found()
+        served = (v for v in found.complete if v.was_latest and not is_withdrawn(v.path))
         newest = max((v.timestamp for v in served), default=None)
-        for timestamp in self.of_newer_format():
+        for timestamp, error in found.unreadable.items():
             if timestamp > (newest or ""):
-                read_version(self.path / timestamp, serving=None)  # raises: it may be what the pointer named
+                raise error  # it may be what the pointer named
         if newest is not None:
             _log.warning("%s is damaged: the newest complete build, %s, is served", self.path / POINTER_NAME, newest)
         return newest
@@ -94,18 +108,21 @@ class TargetFolder:
         except ArtifactError:
             return None
 
-    def _records(self) -> Iterator[ArtifactVersion]:
-        for name in self._with_record():
-            # Killed while it wrote the record, a publish leaves a torn one: as incomplete as a version without.
-            with contextlib.suppress(ArtifactError):
-                yield read_version(self.path / name, serving=None)
+    def _found(self) -> Versions:
+        complete: list[ArtifactVersion] = []
+        unreadable: dict[str, NotUnderstood] = {}
+        unfinished: list[str] = []
+        for name in volume.steady(self._names, path=self.path, doing="listed"):
+            try:
+                complete.append(read_version(self.path / name, serving=None))
+            except NeverFinished:
+                unfinished.append(name)
+            except NotUnderstood as exc:
+                unreadable[name] = exc
+        return Versions(complete, unreadable, unfinished)
 
     def _names(self) -> Sequence[str]:
-        return sorted(p.parent.name for p in self.path.glob(f"*/{RECORD_NAME}")) if self.path.is_dir() else []
-
-    def _with_record(self) -> Sequence[str]:
-        names = volume.steady(self._names, path=self.path, doing="listed")
-        return [name for name in names if is_timestamp(name)]
+        return sorted(p.name for p in self.path.iterdir() if is_timestamp(p.name)) if self.path.is_dir() else []
 
 
 def is_plain(name: str) -> bool:

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from dbx_cd.artifacts import volume
-from dbx_cd.dbt.artifacts import Manifest, RunResults, read_json
+from dbx_cd.dbt.artifacts import Manifest, RunResults
 from dbx_cd.dbt.outcome import OUTCOME_NAME, InvocationOutcome
 from dbx_cd.dbt.selection import command_name
-from dbx_cd.errors import ArtifactError, ArtifactNotFound, ChecksumMismatch, DbxCdError
+from dbx_cd.errors import ArtifactError, ArtifactNotFound, ChecksumMismatch, DbxCdError, what_failed
 from dbx_cd.records import Record
 
 RECORD_NAME = "artifacts.json"
@@ -187,7 +187,13 @@ class Outcome:
         adapter = installed_version("dbt-databricks")
         if not (folder / RESULTS_NAME).is_file():
             return cls(command, False, installed_version("dbt-core"), adapter, ok_from)
-        results = RunResults.load(folder / RESULTS_NAME)
+        try:
+            results = RunResults.load(folder / RESULTS_NAME)
+        except ArtifactError:
+            if ended is None or ended.ok:
+                raise
+            # A dbt that was killed leaves half a file: how it ended is known all the same.
+            return cls(command, False, installed_version("dbt-core"), adapter, ok_from)
         complete = results.ok and bool(results.results) and (folder / "manifest.json").is_file()
         ok = complete and (ended is None or ended.ok)
         return cls(results.command, ok, str(results.metadata.get("dbt_version") or ""), adapter, ok_from)
@@ -207,29 +213,33 @@ class Outcome:
             )
 
 
+class NeverFinished(ArtifactError):
+    """A folder has no record, or a torn one: its publish was killed, and there is no such version."""
+
+
+class NotUnderstood(ArtifactError):
+    """A folder has a record that says nothing to this code: a newer dbx_cd wrote it, or it is damaged."""
+
+
 def read_version(path: Path, *, serving: str | None) -> ArtifactVersion:
     """The version in a folder, unverified; `serving` is the timestamp that `latest` serves.
 
     Raises:
-        ArtifactError: its record is torn or damaged, or of a newer format.
+        NeverFinished: it has no record, or the record is torn.
+        NotUnderstood: its record is damaged or of a newer format: there is a version.
+        ArtifactError: its record cannot be read now.
     """
-    document = read_json(path / RECORD_NAME)
+    record = path / RECORD_NAME
+    try:
+        document = json.loads(volume.read(record))
+    except (FileNotFoundError, ValueError) as exc:
+        raise NeverFinished(f"publishing it was never finished: {exc}", where=path) from exc
     try:
         contents = Contents.read(document)
-    except ArtifactError:
-        raise
-    except DbxCdError as exc:
-        raise ArtifactError(exc.what, where=path, next_step=exc.next_step) from exc
+    except (DbxCdError, AttributeError) as exc:
+        step = exc.next_step if isinstance(exc, DbxCdError) else None
+        raise NotUnderstood(f"{RECORD_NAME} cannot be read: {what_failed(exc)}", where=path, next_step=step) from exc
     return make_version(path, contents, is_latest=contents.timestamp == serving)
-
-
-def is_of_newer_format(path: Path) -> bool:
-    """Whether a newer dbx_cd wrote the record in a folder: there is a version, but nothing more is known of it."""
-    try:
-        written = read_json(path / RECORD_NAME).get("format", 1)
-    except ArtifactError:
-        return False
-    return isinstance(written, int) and written > Contents.FORMAT
 
 
 def make_version(path: Path, contents: Contents, *, is_latest: bool) -> ArtifactVersion:

@@ -24,7 +24,7 @@ from dbx_cd.dbt.outcome import InvocationOutcome, naming_hook
 from dbx_cd.dbt.packages import needs_deps
 from dbx_cd.dbt.project import ARTIFACT_NAMES, LOG_NAME, LocalProject
 from dbx_cd.dbt.run import DbtRun
-from dbx_cd.dbt.runner import QUIET, DbtOutcome, Runner, dbt_process
+from dbx_cd.dbt.runner import OUTPUT, DbtOutcome, Runner, dbt_process
 from dbx_cd.dbt.selection import Selection, WithParents, check_command, command_name
 from dbx_cd.errors import ArtifactError
 from dbx_cd.extras import require_extra
@@ -111,7 +111,7 @@ def run_dbt(
         # Only dbt itself leaves a parse that dbt could use again.
         carried = None if runner is not None else _carried(project, target=target, vars=vars, words=words)
         outcome = run(
-            [*words, *project.flags(target), *flags, *(_LISTING if words[0] in ("ls", "list") else ()), *QUIET]
+            [*words, *project.flags(target), *flags, *(_LISTING if words[0] in ("ls", "list") else ()), *OUTPUT]
         )
         if carried is not None and outcome.success:
             carried.keep(project.target_path)
@@ -151,7 +151,7 @@ def _own_runner(project: LocalProject, *, title: str, warm_parent: Path | None) 
 
 
 def _deps(project: LocalProject, *, target: str, run: Runner) -> DbtOutcome:
-    return run(["deps", *project.flags(target, paths=False), *QUIET])
+    return run(["deps", *project.flags(target, paths=False), *OUTPUT])
 
 
 def _carried(
@@ -184,7 +184,7 @@ def _record(command: str, target: str, outcome: DbtOutcome, seconds: float, file
             results = RunResults.load(files / "run_results.json")
         except ArtifactError as exc:
             # A dbt that was killed may leave half a file; the failure is reported as dbt's, with what is known of it.
-            ok, errors = False, (*errors, str(exc))
+            ok, errors = False, (*errors, f"run_results.json: {exc.what}")
     if not ok and (results is None or results.ok):
         errors = naming_hook(errors, files / LOG_NAME)
     name = command_name(shlex.split(command))

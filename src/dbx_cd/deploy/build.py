@@ -20,7 +20,7 @@ from dbx_cd.deploy.failures import keeping_log, noting_refusal
 from dbx_cd.deploy.gated_build import build_gated
 from dbx_cd.deploy.layout import Refusal, make_room, refusals, way_out
 from dbx_cd.deploy.project_dbt import ProjectDbt, warm_for
-from dbx_cd.errors import ConfigError, DbtFailed
+from dbx_cd.errors import ArtifactError, ConfigError, DbtFailed
 from dbx_cd.people import same_person
 from dbx_cd.plan.apart import require_apart
 from dbx_cd.release.context import Cd
@@ -157,6 +157,9 @@ def _build_open(cd: Cd, release: Release, selection: Selection, dbt: ProjectDbt)
 
 def _refused(run: DbtRun, folder: Path) -> list[Refusal]:
     """The nodes that their own tables have refused; none where dbt did not get as far as building."""
-    if not (run.failed and (folder / "manifest.json").is_file()):
+    if not run.failed:
         return []
-    return refusals(Manifest.load(folder / "manifest.json"), run.nodes)
+    try:
+        return refusals(Manifest.load(folder / "manifest.json"), run.nodes)
+    except ArtifactError:  # dbt was ended before it had written all of it, or any
+        return []

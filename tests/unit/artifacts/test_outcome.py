@@ -105,6 +105,17 @@ def test_an_unreadable_pointer_serves_nothing_that_was_not_published_as_latest(
     assert [v.is_latest for v in store.list("stg")] == [True, False]
 
 
+@pytest.mark.parametrize("named", ["..", "../../elsewhere", "latest", ""])
+def test_a_pointer_that_names_no_version_leads_nowhere_else(store: ArtifactStore, tmp_path: Path, named: str) -> None:
+    first = store.publish("stg", ended(tmp_path / "a", ok=True), commit="abc", latest=True)
+    (store.root.parent / "elsewhere").mkdir()
+    for folder in (store.root, store.root.parent / "elsewhere"):
+        (folder / "artifacts.json").write_bytes((first.path / "artifacts.json").read_bytes())
+    pointer = store.root / "stg" / "latest.json"
+    pointer.write_text(json.dumps(json.loads(pointer.read_text()) | {"timestamp": named}))
+    assert store.latest("stg").path == first.path
+
+
 @pytest.mark.parametrize("target", ["..", "../..", ".", "", "stg/..", "/etc", "a/b", "releases", "stg\0"])
 def test_the_name_of_a_target_never_leads_out_of_the_root(store: ArtifactStore, tmp_path: Path, target: str) -> None:
     folder = artifacts(tmp_path / "dbt")

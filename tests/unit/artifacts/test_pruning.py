@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 from artifact_folders import artifacts
 
-from dbx_cd import ArtifactStore
+from dbx_cd import ArtifactError, ArtifactStore
 from dbx_cd.artifacts.version import RECORD_NAME, TIMESTAMP_FORMAT, Contents
 
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
@@ -82,6 +83,35 @@ def test_a_version_of_a_newer_format_is_never_removed(store: ArtifactStore, tmp_
     assert (done.removed, done.incomplete) == ((old.name,), ())
     assert newer.exists()
     assert good.exists()
+
+
+@pytest.mark.parametrize("pinned", [True, False])
+def test_nothing_is_removed_where_a_record_cannot_be_read_now(
+    store: ArtifactStore, tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch, pinned: bool
+) -> None:
+    paths = [publish(store, tmp_path, clock, days_ago=days) for days in (300, 200, 0)]
+    read = Path.read_bytes
+
+    def refused(path: Path) -> bytes:
+        if path == paths[0] / RECORD_NAME:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", refused)
+    with pytest.raises(ArtifactError, match=r"artifacts\.json cannot be read: Permission denied"):
+        store.prune("stg", keep=1, pinned=(paths[0].name,) if pinned else (), dry_run=False)
+    assert all(path.exists() for path in paths)
+
+
+def test_a_version_whose_record_is_damaged_is_named_and_never_removed(
+    store: ArtifactStore, tmp_path: Path, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    damaged, good = (publish(store, tmp_path, clock, days_ago=days) for days in (300, 0))
+    (damaged / RECORD_NAME).write_text('{"format": 1, "target": "stg"}')
+    done = store.prune("stg", keep=1, dry_run=False)
+    assert (done.removed, done.incomplete, damaged.exists()) == ((), (), True)
+    assert [v.timestamp for v in store.list("stg")] == [good.name]
+    assert damaged.name in caplog.text
 
 
 def test_docs_sites_go_by_the_same_rule_but_the_one_that_is_served(store: ArtifactStore, clock: Clock) -> None:

@@ -13,6 +13,7 @@ from dbx_cd import (
     ArtifactNotFound,
     ConfigError,
     DbtFailed,
+    DbtOutcome,
     DbtRun,
     DbxCdError,
     Release,
@@ -79,6 +80,34 @@ def test_a_production_build_whose_hook_fails_is_named_in_the_log_and_is_not_serv
     assert (served.release_id, cd.store.latest("prod").timestamp) == (first.id, served.timestamp)
     with pytest.raises(ArtifactNotFound):
         cd.store.find("prod", release.id)  # nothing that `prod_smoke` could test by itself
+
+
+# Half a file
+
+
+@pytest.mark.parametrize("name", ["run_results.json", "manifest.json"])
+@pytest.mark.parametrize("target", ["stg", "prod"])
+def test_what_a_dbt_left_that_was_killed_while_it_wrote_is_published_with_its_end(
+    releases: Releases, target: str, name: str
+) -> None:
+    release = releases.approved() if target == "prod" else releases.open()
+    releases.model("orders", text="select 1 -- fails in stg")
+
+    def killed(args: list[str]) -> DbtOutcome:
+        outcome = releases.dbt(args)
+        if args[0] != "build":
+            return outcome
+        file = Path(args[args.index("--target-path") + 1]) / name
+        file.write_text(file.read_text()[:-20])
+        return DbtOutcome(False, ("dbt was ended by the signal SIGKILL",), exit_code=-9)
+
+    cd = replace(releases.cd(), dbt=killed)
+    with pytest.raises(DbtFailed, match=r"SIGKILL|orders fails in stg") as raised:
+        build_release(cd, release, target=target, select="tag:deploy", project_dir=releases.project)
+    version = cd.store.list(target)[-1]
+    assert (version.ok, version.release_id) == (False, release.id)
+    assert f"the log is in {version.path}" in str(raised.value)
+    assert cd.log.state(release).of(target).phase == "failed"
 
 
 # Packages

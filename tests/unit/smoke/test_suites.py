@@ -501,7 +501,7 @@ def test_answer_without_the_names_that_dbt_looks_for_is_no_verdict() -> None:
             verdict(contract, columns, rows)
 
 
-@pytest.mark.parametrize("found", [None, "3", True, 1.5, float("nan"), Decimal("0.5"), (1,)])
+@pytest.mark.parametrize("found", [None, "3", True, 1.5, float("nan"), Decimal("0.5"), (1,), 2**31])
 def test_count_of_failures_that_is_no_whole_number_is_no_verdict(found: Any) -> None:
     (contract,) = contracts_from_manifest(manifest(node("orders"), unique_test("orders"))).checks
     assert isinstance(contract, Contract)
