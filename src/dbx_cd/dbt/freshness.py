@@ -37,7 +37,7 @@ class SourceFreshness:
     max_loaded_at: str | None = None
     """When the newest row was loaded, as dbt writes it; None when that is not known."""
     criteria: str = ""
-    """The limits, in words: `warn after 12 hour`."""
+    """The limits, in words: `warn after 12 hours`."""
     error: str | None = None
     """Why it could not be found out."""
     from_metadata: bool = False
@@ -155,7 +155,11 @@ def _from_metadata(source: Node | None) -> bool:
 
 def _criteria(raw: Mapping[str, Any]) -> str:
     limits = ((word, raw.get(f"{word}_after") or {}) for word in ("warn", "error"))
-    return ", ".join(f"{word} after {v['count']} {v['period']}" for word, v in limits if v.get("count") is not None)
+    return ", ".join(f"{word} after {_age(v)}" for word, v in limits if v.get("count") is not None)
+
+
+def _age(limit: Mapping[str, Any]) -> str:
+    return f"{limit['count']} {limit['period']}{'' if limit['count'] == 1 else 's'}"
 
 
 def _present(path: Path, load: Callable[[Path], T], errors: list[str]) -> T | None:
