@@ -6,6 +6,7 @@ run. Databricks Jobs has no task type for human approval (none of the SDK's 21).
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 
 from dbx_cd.approval.approver import require_approver
@@ -163,7 +164,10 @@ def _approved_request(cd: Cd, log: LogReading, release: Release, *, target: str)
 def _page(cd: Cd, request: ApprovalRequest) -> str:
     """Where the gate has left the request's page, for people."""
     page = cd.store.root / "releases" / request.release.id / f"approval-{request.target}.html"
-    return str(page) if page.is_file() else "the request"
+    with suppress(OSError):  # it is for the message alone, and must not stand in its place
+        if not page.is_file():
+            return "the request"
+    return str(page)
 
 
 def _decide(cd: Cd, log: LogReading, decision: Decision, request: ApprovalRequest) -> Decision:

@@ -14,7 +14,7 @@ import tarfile
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
-from dbx_cd.artifacts import volume
+from dbx_cd import volume
 from dbx_cd.artifacts.project_files import project_files
 from dbx_cd.artifacts.version import ArtifactVersion
 from dbx_cd.errors import ArtifactError

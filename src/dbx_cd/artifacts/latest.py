@@ -7,13 +7,15 @@ unreadable pointer, or by none, either. It is written before the pointer moves, 
 from __future__ import annotations
 
 import json
-import shutil
+import logging
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from dbx_cd.artifacts import volume
+from dbx_cd import volume
 from dbx_cd.artifacts.version import AT_ONCE, RECORD_NAME, file_digest, is_timestamp, write_json
-from dbx_cd.errors import ArtifactNotFound, ChecksumMismatch
+from dbx_cd.errors import ArtifactError, ArtifactNotFound, ChecksumMismatch
+
+_log = logging.getLogger(__name__)
 
 POINTER_NAME = "latest.json"
 _COPY_NAME = "latest"
@@ -23,13 +25,13 @@ _WITHDRAWN_NAME = "withdrawn"
 def switch(folder: Path, version_dir: Path) -> None:
     """Make a version the one that `latest` serves: copy it, and move the pointer last."""
     copy = folder / _COPY_NAME
-    copy.mkdir(exist_ok=True)
+    volume.make_folder(copy)
     record = version_dir / RECORD_NAME
-    names = {p.name for p in version_dir.iterdir()} - {_WITHDRAWN_NAME}
+    names = set(volume.files_in(version_dir)) - {_WITHDRAWN_NAME}
     # Without its record the copy says of itself that it is not complete.
-    (copy / RECORD_NAME).unlink(missing_ok=True)
-    for stale in [p for p in copy.iterdir() if p.name not in names]:
-        stale.unlink()
+    volume.remove_file(copy / RECORD_NAME)
+    for stale in sorted(set(volume.files_in(copy)) - names):
+        volume.remove_file(copy / stale)
     with ThreadPoolExecutor(AT_ONCE) as pool:
         list(pool.map(lambda name: volume.copy(version_dir / name, copy / name), sorted(names - {RECORD_NAME})))
     volume.copy(record, copy / RECORD_NAME)
@@ -38,9 +40,12 @@ def switch(folder: Path, version_dir: Path) -> None:
 
 def clear(folder: Path) -> None:
     """Let `latest` serve nothing: the copy says that it is not complete, the pointer goes, then the copy."""
-    (folder / _COPY_NAME / RECORD_NAME).unlink(missing_ok=True)
-    (folder / POINTER_NAME).unlink(missing_ok=True)
-    shutil.rmtree(folder / _COPY_NAME, ignore_errors=True)
+    volume.remove_file(folder / _COPY_NAME / RECORD_NAME)
+    volume.remove_file(folder / POINTER_NAME)
+    try:
+        volume.remove_folder(folder / _COPY_NAME)
+    except ArtifactError as exc:
+        _log.warning("`latest` serves nothing any more, but its copy stays, without a record: %s", exc)
 
 
 def withdraw(version_dir: Path) -> None:
@@ -55,7 +60,7 @@ def is_withdrawn(version_dir: Path) -> bool:
 
 def was_switched(folder: Path) -> bool:
     """Whether a version was ever made the one that `latest` serves, or is being made it now."""
-    return (folder / _COPY_NAME).exists()
+    return volume.exists(folder / _COPY_NAME)
 
 
 def pointed_at(folder: Path) -> str | None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from dbx_cd.artifacts import volume
+from dbx_cd import volume
 from dbx_cd.artifacts.target_folder import TargetFolder
 from dbx_cd.artifacts.version import RECORD_NAME, TIMESTAMP_FORMAT, ArtifactVersion, is_timestamp
 
@@ -51,7 +51,7 @@ class Pruning:
     """The time, UTC."""
     older_than: timedelta
     """Only what is older than this goes."""
-    pinned: Collection[str]
+    pinned: frozenset[str]
     """Timestamps and release ids to keep."""
 
     def plan(self, *, dry_run: bool) -> PruneResult:
@@ -71,7 +71,7 @@ class Pruning:
         folder = self.folder.path
         for timestamp in (*result.removed, *result.incomplete):
             # The record first: from then on the version counts as incomplete and is not served half removed.
-            (folder / timestamp / RECORD_NAME).unlink(missing_ok=True)
+            volume.remove_file(folder / timestamp / RECORD_NAME)
             volume.remove_folder(folder / timestamp)
             _log.info("removed %s/%s", folder.name, timestamp)
         for timestamp in result.docs:
@@ -79,7 +79,7 @@ class Pruning:
             _log.info("removed %s/%s/%s", folder.name, DOCS_NAME, timestamp)
 
     def _may_go(self, version: ArtifactVersion) -> bool:
-        pinned = {version.timestamp, version.release_id} & set(self.pinned)
+        pinned = {version.timestamp, version.release_id} & self.pinned
         return not pinned and self._is_old(version.timestamp, self.older_than)
 
     def _incomplete(self, unfinished: Sequence[str]) -> tuple[str, ...]:
@@ -99,7 +99,7 @@ class Pruning:
 
 def _timestamps(folder: Path) -> list[str]:
     """The names of folders that are timestamps, oldest first."""
-    return sorted(p.name for p in folder.iterdir() if is_timestamp(p.name)) if folder.is_dir() else []
+    return [name for name in volume.folders_in(folder) if is_timestamp(name)]
 
 
 def _served_docs(folder: Path) -> str | None:

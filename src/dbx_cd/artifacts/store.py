@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import shutil
 from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from dbx_cd.artifacts import volume
+from dbx_cd import volume
 from dbx_cd.artifacts.latest import clear, switch, withdraw
 from dbx_cd.artifacts.pruning import PruneResult, Pruning
 from dbx_cd.artifacts.target_folder import PAGES_NAME, TargetFolder, Versions, is_plain
@@ -72,7 +72,7 @@ class ArtifactStore:
                 was asked for something that is not a successful build or run.
         """
         source = Path(files_dir)
-        names = sorted(p.name for p in source.iterdir() if p.is_file()) if source.is_dir() else []
+        names = volume.files_in(source)
         if not names:
             raise ArtifactError("nothing to publish: the folder is empty", where=source, next_step="run dbt first")
         version_dir = self._in(target).new_version(self._clock())
@@ -84,7 +84,8 @@ class ArtifactStore:
             if latest:
                 outcome.require_deployable(source)
         except ArtifactError:
-            shutil.rmtree(version_dir)
+            with suppress(ArtifactError):  # what stays of it has no record, and is pruned
+                volume.remove_folder(version_dir)
             raise
         contents = Contents(
             target=target,
@@ -189,8 +190,8 @@ class ArtifactStore:
             The version that `latest` served and does not serve any more; None where it stays as it is.
 
         Raises:
-            ArtifactError: what `latest` serves is damaged, or what it should serve now.
-            OSError: the store cannot be written.
+            ArtifactError: what `latest` serves is damaged, or what it should serve now; or the store cannot be
+                written.
         """
         gone = {version.timestamp: version for version in withdrawn}
         for timestamp in sorted(gone):
@@ -232,7 +233,7 @@ class ArtifactStore:
                 next_step="give names without a slash",
             )
         path = self.root / PAGES_NAME / release_id / name
-        path.parent.mkdir(parents=True, exist_ok=True)
+        volume.make_folder(path.parent)
         volume.write(path, content.encode() if isinstance(content, str) else content)
         return path
 
@@ -257,7 +258,7 @@ class ArtifactStore:
             target: the dbt target.
             keep: how many of the newest complete versions stay, at least 1.
             older_than: only versions older than this are removed.
-            pinned: timestamps or release ids to keep.
+            pinned: timestamps or release ids to keep; a text is one of them.
             dry_run: only say what would go.
 
         Raises:
@@ -265,7 +266,9 @@ class ArtifactStore:
         """
         if keep < 1:
             raise ArtifactError(f"keep must be at least 1, not {keep}", where=self.folder(target))
-        pruning = Pruning(self._in(target), keep, self._clock(), older_than, pinned)
+        # The letters of a text, or an iterator that is read once, would pin nothing.
+        spared = frozenset((pinned,) if isinstance(pinned, str) else pinned)
+        pruning = Pruning(self._in(target), keep, self._clock(), older_than, spared)
         result = pruning.plan(dry_run=dry_run)
         if not dry_run:
             pruning.remove(result)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from dbx_cd.artifacts import volume
+from dbx_cd import volume
 from dbx_cd.artifacts.latest import POINTER_NAME, is_withdrawn, pointed_at, was_switched
 from dbx_cd.artifacts.version import (
     TIMESTAMP_FORMAT,
@@ -62,11 +62,16 @@ class TargetFolder:
         return cls(root / target)
 
     def new_version(self, now: datetime) -> Path:
-        """Make the folder of a new version, named by the time or a little later."""
+        """Make the folder of a new version, named by the time or a little later.
+
+        Raises:
+            ArtifactError: the Volume refuses it.
+        """
+        volume.make_folder(self.path)  # first: what stands in its way must not be taken for the version's own name
         while True:
             path = self.path / now.strftime(TIMESTAMP_FORMAT)
             try:
-                path.mkdir(parents=True)
+                volume.make_new_folder(path)
             except FileExistsError:
                 now += timedelta(microseconds=1)
             else:
@@ -102,9 +107,15 @@ class TargetFolder:
         return newest
 
     def serving_or_none(self) -> str | None:
-        """As `serving`, for readers of other versions: a damaged `latest` does not concern them."""
+        """As `serving`, for readers of other versions: a damaged `latest` does not concern them.
+
+        Raises:
+            ArtifactError: what it serves cannot be read now, so that it could not be marked.
+        """
         try:
             return self.serving()
+        except volume.Unreachable:
+            raise
         except ArtifactError:
             return None
 
@@ -112,7 +123,7 @@ class TargetFolder:
         complete: list[ArtifactVersion] = []
         unreadable: dict[str, NotUnderstood] = {}
         unfinished: list[str] = []
-        for name in volume.steady(self._names, path=self.path, doing="listed"):
+        for name in filter(is_timestamp, volume.folders_in(self.path)):
             try:
                 complete.append(read_version(self.path / name, serving=None))
             except NeverFinished:
@@ -120,9 +131,6 @@ class TargetFolder:
             except NotUnderstood as exc:
                 unreadable[name] = exc
         return Versions(complete, unreadable, unfinished)
-
-    def _names(self) -> Sequence[str]:
-        return sorted(p.name for p in self.path.iterdir() if is_timestamp(p.name)) if self.path.is_dir() else []
 
 
 def is_plain(name: str) -> bool:

@@ -13,7 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, ClassVar
 
-from dbx_cd.artifacts import volume
+from dbx_cd import volume
 from dbx_cd.dbt.artifacts import Manifest, RunResults
 from dbx_cd.dbt.outcome import OUTCOME_NAME, InvocationOutcome
 from dbx_cd.dbt.selection import command_name

@@ -14,10 +14,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from dbx_cd import volume
 from dbx_cd.dbt.batches import naming, unbuilt_batches
 from dbx_cd.dbt.names import named
 from dbx_cd.errors import ArtifactError
-from dbx_cd.patience import Patience, passing_file_error
 from dbx_cd.relations import RelationName
 
 BUILT_TYPES = ("model", "seed", "snapshot")
@@ -299,13 +299,13 @@ def read_json(path: str | Path) -> dict[str, Any]:
 
     Raises:
         ArtifactError: the file is missing, is not JSON, or is not an object.
+        Unreachable: it cannot be read now, so that nobody knows what is in it.
     """
     try:
-        # It may be on a Volume, whose files can fail to be read and succeed a moment later.
-        document = json.loads(Patience().repeat(Path(path).read_bytes, passing=passing_file_error))
+        document = json.loads(volume.read(Path(path)))  # it may be on a Volume
     except FileNotFoundError as exc:
         raise ArtifactError("the file is missing", where=path, next_step="see what the dbt command left") from exc
-    except (OSError, ValueError) as exc:
+    except (ValueError, RecursionError) as exc:
         raise ArtifactError(f"not readable as JSON: {exc}", where=path) from exc
     if not isinstance(document, dict):
         raise ArtifactError("not a JSON object", where=path)

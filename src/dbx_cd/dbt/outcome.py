@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from dbx_cd import volume
 from dbx_cd.dbt.artifacts import NodeResult, read_json
 from dbx_cd.dbt.events import DbtEvent
 from dbx_cd.errors import ArtifactError, DbxCdError
@@ -73,10 +74,10 @@ class InvocationOutcome(Record):
         """What is written in a folder of artifacts; None where nothing is, as beside artifacts that dbt left by itself.
 
         Raises:
-            ArtifactError: the file is damaged, or of a newer format.
+            ArtifactError: the file is damaged, or of a newer format, or cannot be read now.
         """
         path = folder / OUTCOME_NAME
-        if not path.is_file():
+        if not volume.is_file(path):
             return None
         document = read_json(path)
         try:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from dbx_cd import volume
 from dbx_cd.errors import ConfigError
 
 WithParents = Literal["none", "all", "changed"]
@@ -170,7 +171,7 @@ def _with_parents(terms: list[str], with_parents: WithParents) -> list[str]:
 
 
 def _state(state_path: str | Path) -> list[str]:
-    if not (Path(state_path) / "manifest.json").is_file():
+    if not volume.is_file(Path(state_path) / "manifest.json"):
         raise ConfigError(
             "no manifest.json at state_path",
             where=state_path,

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any, Protocol, get_type_hints
+from typing import Any, Protocol, TypeVar, get_type_hints
 
 from dbx_cd.delta.history import Commit
 from dbx_cd.delta.sql import Sql
 from dbx_cd.errors import SqlFailed
 from dbx_cd.patience import Patience, passing_sql_error
 from dbx_cd.relations import RelationName, quote, string_literal
+
+T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 
@@ -149,12 +151,12 @@ class DeltaLogTable:
         self, *, release_id: str | None = None, kinds: Sequence[str] = (), brief: Brief | None = None
     ) -> list[tuple[int, LogRow]]:
         """See `LogTable`; one query."""
-        if not self._exists():
+        if not self._ask(self._exists):
             return []
         payload = "payload" if brief is None else _cut(brief)
         wanted = [] if release_id is None else [f"release_id = {string_literal(release_id)}"]
         wanted += [f"kind IN ({_literals(kinds)})"] if kinds else []
-        found = self._sql.query(
+        found = self._rows(
             f"SELECT _metadata.row_commit_version AS version, {', '.join(_columns()[:-1])}, {payload} AS payload "
             f"FROM {self.name.quoted} WHERE {' AND '.join(wanted) or 'true'}"
         )
@@ -164,13 +166,13 @@ class DeltaLogTable:
         self, kind: str, *, where: Mapping[str, str], but_release: str | None, limit: int
     ) -> list[tuple[int, LogRow]]:
         """See `LogTable`; one query, whose payloads are only those of the rows that it answers with."""
-        if not self._exists():
+        if not self._ask(self._exists):
             return []
         wanted = [f"kind = {string_literal(kind)}"]
         wanted += [f"get_json_object(payload, '$.{f}') = {string_literal(value)}" for f, value in where.items()]
         wanted += [f"release_id <> {string_literal(but_release)}"] if but_release is not None else []
         version = "_metadata.row_commit_version"
-        found = self._sql.query(
+        found = self._rows(
             f"SELECT {version} AS version, {', '.join(_columns())} FROM {self.name.quoted} WHERE event_id IN ("
             f"SELECT max_by(event_id, {version}) FROM {self.name.quoted} WHERE {' AND '.join(wanted)} "
             f"GROUP BY release_id ORDER BY max({version}) DESC LIMIT {int(limit)})"
@@ -179,13 +181,21 @@ class DeltaLogTable:
 
     def commits(self) -> list[Commit]:
         """DESCRIBE HISTORY."""
-        if not self._exists():
+        if not self._ask(self._exists):
             return []
-        return [Commit.read(row.asDict()) for row in self._sql.query(f"DESCRIBE HISTORY {self.name.quoted}")]
+        return [Commit.read(row.asDict()) for row in self._rows(f"DESCRIBE HISTORY {self.name.quoted}")]
 
     def table_id(self) -> str | None:
         """Delta's own id, from DESCRIBE DETAIL."""
-        return str(self._sql.query(f"DESCRIBE DETAIL {self.name.quoted}")[0]["id"]) if self._exists() else None
+        is_there = self._ask(self._exists)
+        return str(self._rows(f"DESCRIBE DETAIL {self.name.quoted}")[0]["id"]) if is_there else None
+
+    def _ask(self, question: Callable[[], T]) -> T:
+        """Read, again where the connection broke. What an append looks at is not asked so: it is repeated itself."""
+        return self._patience.repeat(question, passing=passing_sql_error)
+
+    def _rows(self, query: str) -> list[Any]:
+        return self._ask(lambda: self._sql.query(query))
 
     def _exists(self) -> bool:
         self._known = self._known or self._sql.exists(self.name)

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import ClassVar
 
+from dbx_cd import volume
 from dbx_cd.artifacts import archive as project_archive
 from dbx_cd.artifacts.pruning import DOCS_NAME, DOCS_POINTER_NAME
 from dbx_cd.artifacts.version import TIMESTAMP_FORMAT, FileRecord, copy_files, write_json
@@ -97,7 +98,7 @@ def _publish(cd: Cd, release: Release, run: DbtRun) -> DocsSite:
         raise DbtFailed(f"dbt left no {', '.join(missing)}", result=run, where=f"target {target}")
     timestamp = datetime.now(UTC).strftime(TIMESTAMP_FORMAT)
     path = cd.store.folder(target) / DOCS_NAME / timestamp
-    path.mkdir(parents=True)
+    volume.make_folder(path)
     files = copy_files(source, path, [name for name in SITE_FILES if (source / name).is_file()])
     site = DocsSite(path, target, timestamp, release.id, release.commit, files)
     # The pointer last: until then readers keep the site they have.

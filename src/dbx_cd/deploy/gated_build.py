@@ -6,9 +6,10 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
+from dbx_cd import volume
 from dbx_cd.approval.decision import approved_request
 from dbx_cd.approval.request import ApprovalRequest
-from dbx_cd.artifacts import archive, volume
+from dbx_cd.artifacts import archive
 from dbx_cd.artifacts.version import ArtifactVersion
 from dbx_cd.dbt.artifacts import Manifest
 from dbx_cd.dbt.effects import BuildEffects, affected_relations

@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
-from databricks.sdk.service.jobs import JobSettings, NotebookTask, RunResultState, Source, SubmitTask
+from databricks.sdk.service.jobs import JobSettings, NotebookTask, Source, SubmitTask
 
 from dbx_cd.approval.decision import pending_approvals
 from dbx_cd.approval.request import ApprovalRequest, Decision
 from dbx_cd.cli.bundle import TargetNames
 from dbx_cd.config import CdConfig
 from dbx_cd.dbt.profiles import profiles_folder
-from dbx_cd.errors import ConfigError, WorkflowError
+from dbx_cd.errors import ConfigError
 from dbx_cd.jinja import EarlyJinja
 from dbx_cd.local.job_bundle import load_job
 from dbx_cd.local.session_user import act_as
@@ -29,8 +29,9 @@ from dbx_cd.relations import RelationName
 from dbx_cd.release.context import Cd, open_cd
 from dbx_cd.release.job import JobDefinition
 from dbx_cd.release.jobs import Jobs
+from dbx_cd.release.notebook_run import NotebookRun, notebook_result
 from dbx_cd.release.standing import require_targets
-from dbx_cd.release.workflow import ReleaseRun, ended_run, trigger
+from dbx_cd.release.workflow import ReleaseRun, trigger
 from dbx_cd.sql_endpoint import profile_targets, with_connection
 
 if TYPE_CHECKING:
@@ -237,12 +238,8 @@ def submit_notebook(client: WorkspaceClient, notebook: str, parameters: dict[str
     )
     jobs = Jobs(client)
     submitted = jobs.submit(notebook, task)
-    what = f"the notebook {notebook}, run {submitted},"
-    run = ended_run(jobs, submitted, timeout=_NOTEBOOK_TIME, what=what, url=jobs.page_of(submitted))
-    output = jobs.output((run.tasks or [])[0].run_id or 0)
-    if run.state is None or run.state.result_state != RunResultState.SUCCESS:
-        raise WorkflowError(f"the notebook {notebook} failed: {output.error}", where=run.run_page_url)
-    return str(output.notebook_output.result or "") if output.notebook_output else ""
+    started = NotebookRun(notebook, submitted, jobs.page_of(submitted))
+    return notebook_result(client, started, timeout=_NOTEBOOK_TIME)
 
 
 def results_of(run: Run) -> dict[str, str]:

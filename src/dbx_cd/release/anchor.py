@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from dbx_cd.artifacts import volume
+from dbx_cd import volume
 from dbx_cd.dbt.artifacts import read_json
-from dbx_cd.errors import ArtifactError, ConfigError
+from dbx_cd.errors import ArtifactError, ConfigError, DbxCdError
 from dbx_cd.records import Record
 from dbx_cd.relations import RelationName
 from dbx_cd.release.standing import Standing
@@ -57,23 +57,29 @@ def read_anchor(root: str | Path) -> LogAnchor | None:
     """What the artifacts root remembers; None where nothing was written yet.
 
     Raises:
-        ConfigError: the file is damaged.
+        ConfigError: the file is damaged, or a newer dbx_cd wrote it.
+        ArtifactError: it cannot be read now; nobody knows then what is in it.
     """
     path = Path(root) / ANCHOR_NAME
-    if not path.is_file():
+    if not volume.is_file(path):
         return None
     try:
         return LogAnchor.read(read_json(path))
-    except ArtifactError as exc:
+    except volume.Unreachable:
+        raise
+    except DbxCdError as exc:
+        # Only a record of a newer format has something to be done about it that is said by the record itself.
+        newer = None if isinstance(exc, ArtifactError) else exc.next_step
         raise ConfigError(
-            f"{ANCHOR_NAME} is damaged: {exc.what}",
+            f"{ANCHOR_NAME} {'was written by a newer dbx_cd' if newer else 'is damaged'}: {exc.what}",
             where=path,
-            next_step="find out who changed it; remove it where the log is the right one: the next release writes it",
+            next_step=newer
+            or "find out who changed it; remove it where the log is the right one: the next release writes it",
         ) from exc
 
 
 def write_anchor(root: str | Path, anchor: LogAnchor) -> None:
     """Remember a log, whole and in one call; the root is made where there is none."""
     path = Path(root) / ANCHOR_NAME
-    path.parent.mkdir(parents=True, exist_ok=True)
+    volume.make_folder(path.parent)
     volume.write(path, json.dumps(anchor.to_dict(), indent=1, sort_keys=True).encode())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -117,6 +119,23 @@ def test_without_a_decision_the_release_waits(releases: Releases) -> None:
     release = releases.staged()
     request_approval(releases.cd(), release, target="prod")
     with pytest.raises(ApprovalPending, match="waiting for approval"):
+        require_approval(releases.cd(), release, target="prod")
+
+
+def test_a_release_waits_also_where_its_page_cannot_be_looked_at(
+    releases: Releases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release = releases.staged()
+    request_approval(releases.cd(), release, target="prod")
+    stat = os.stat
+
+    def refused(path: Any, *more: Any, **options: Any) -> os.stat_result:
+        if str(path).endswith("approval-prod.html"):
+            raise OSError(errno.EIO, "Input/output error")
+        return stat(path, *more, **options)
+
+    monkeypatch.setattr(os, "stat", refused)
+    with pytest.raises(ApprovalPending, match=r"waiting for approval.* reads \S+/approval-prod\.html"):
         require_approval(releases.cd(), release, target="prod")
 
 

@@ -114,6 +114,12 @@ def test_a_version_whose_record_is_damaged_is_named_and_never_removed(
     assert damaged.name in caplog.text
 
 
+def test_what_is_pinned_by_one_text_or_read_once_stays(store: ArtifactStore, tmp_path: Path, clock: Clock) -> None:
+    first, second, _ = (publish(store, tmp_path, clock, days_ago=days) for days in (300, 200, 0))
+    assert store.prune("stg", keep=1, pinned=first.name).removed == (second.name,)
+    assert store.prune("stg", keep=1, pinned=iter([second.name, first.name])).removed == ()
+
+
 def test_docs_sites_go_by_the_same_rule_but_the_one_that_is_served(store: ArtifactStore, clock: Clock) -> None:
     served = docs(store, days_ago=400, served=True)
     old = docs(store, days_ago=300)

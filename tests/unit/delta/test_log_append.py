@@ -1,9 +1,9 @@
-"""An event is in the log once, whatever becomes of the answers to its statement."""
+"""An event is in the log once, whatever becomes of the answers to its statement; a read is done again."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -120,3 +120,51 @@ def test_an_event_that_may_be_there_is_said_to_be(clock: PassingTime) -> None:
 def test_two_events_are_two_rows(clock: PassingTime) -> None:
     table = append(append(Table(), clock), clock, "e2")
     assert table.rows == ["e1", "e2"]
+
+
+READS: dict[str, Callable[[DeltaLogTable], object]] = {
+    "rows": lambda log: log.rows(),
+    "newest": lambda log: log.newest("approved", where={}, but_release=None, limit=1),
+    "commits": lambda log: log.commits(),
+    "table_id": lambda log: log.table_id(),
+}
+
+
+class Answering(Table):
+    """A table that is there, and answers with nothing but its details; what questions fail with is given.
+
+    Args:
+        exists: what the question whether there is a table fails with, in turn.
+        looks: what all other questions fail with, in turn.
+    """
+
+    def __init__(self, *, exists: Iterable[SqlFailed] = (), looks: Iterable[SqlFailed] = ()) -> None:
+        super().__init__(looks=looks)
+        self.unseen = list(exists)
+
+    def exists(self, table: RelationName) -> bool:
+        if self.unseen:
+            raise self.unseen.pop(0)
+        return True
+
+    def query(self, statement: str, **parameters: str) -> list[Any]:
+        super().query(statement)
+        return [{"id": "t1"}] if statement.startswith("DESCRIBE DETAIL") else []
+
+
+@pytest.mark.parametrize("read", READS)
+@pytest.mark.parametrize("question", ["exists", "looks"])
+def test_a_read_whose_connection_breaks_is_done_again(clock: PassingTime, read: str, question: str) -> None:
+    asked = Answering(**{question: [LOST, LOST]})
+    found = READS[read](DeltaLogTable(asked, NAME, patience=Patience(clock=clock)))
+    assert found == ("t1" if read == "table_id" else [])
+    assert len(clock.slept) == 2
+
+
+@pytest.mark.parametrize("read", READS)
+@pytest.mark.parametrize("question", ["exists", "looks"])
+def test_a_read_that_is_refused_is_not_done_again(clock: PassingTime, read: str, question: str) -> None:
+    asked = Answering(**{question: [DENIED]})
+    with pytest.raises(SqlFailed, match="no MODIFY"):
+        READS[read](DeltaLogTable(asked, NAME, patience=Patience(clock=clock)))
+    assert clock.slept == []
