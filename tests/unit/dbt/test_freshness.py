@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from dbx_cd import DbtOutcome, DbtRun, Manifest, run_dbt
 from dbx_cd.dbt.freshness import SourceFreshness, freshness_of, has_rule, load_freshness
+from dbx_cd.errors import ArtifactError
 from recorded_dbt import RECORDED, RecordedDbt
 from recorded_dbt.scenarios import SCENARIOS
 
@@ -103,8 +105,64 @@ def test_another_runner_that_tells_nothing_of_single_sources_leaves_none_out(tmp
     found = {f.name: f for f in freshness_of(tmp_path, DbtOutcome(False, ("it failed",)))}
     assert set(found) == WITH_RULE
     assert found["landing.missing"].error == "it failed"
-    (tmp_path / "sources.json").unlink()
-    assert freshness_of(tmp_path, DbtOutcome(True)) == ()
+
+
+@pytest.mark.parametrize("left", [None, "", '{"results": ['])
+@pytest.mark.parametrize("outcome", [DbtOutcome(True), DbtOutcome(False, ("it failed",))])
+def test_where_dbt_leaves_no_readable_results_every_source_with_a_rule_is_unknown_however_it_ended(
+    tmp_path: Path, left: str | None, outcome: DbtOutcome
+) -> None:
+    shutil.copyfile(RECORDED / "freshness" / "manifest.json", tmp_path / "manifest.json")
+    if left is not None:
+        (tmp_path / "sources.json").write_text(left)
+    found = freshness_of(tmp_path, outcome)
+    assert {f.name for f in found} == WITH_RULE
+    assert {f.status for f in found} == {"runtime error"}
+    why = {None: "has left no sources.json" if outcome.success else "it failed"}.get(left, "not readable as JSON")
+    assert all(why in (f.error or "") for f in found)
+
+
+def test_where_dbt_succeeds_and_leaves_nothing_at_all_one_result_stands_for_all(tmp_path: Path) -> None:
+    ((found),) = freshness_of(tmp_path, DbtOutcome(True))
+    assert (found.name, found.status, found.error) == (
+        "all sources", "runtime error", "dbt has left no sources.json",
+    )  # fmt: skip
+
+
+def test_dbt_that_had_begun_with_all_it_selected_leaves_out_no_other_when_its_results_are_lost(tmp_path: Path) -> None:
+    shutil.copyfile(RECORDED / "freshness_some" / "manifest.json", tmp_path / "manifest.json")
+    outcome = RecordedDbt("freshness_some").outcome
+    assert {f.name for f in freshness_of(tmp_path, replace(outcome, success=True))} == {
+        "landing.stale",
+        "landing.missing",
+    }
+
+
+def test_nothing_selected_is_no_source_of_which_nothing_is_known() -> None:
+    folder = RECORDED / "freshness_nothing_selected"
+    assert Manifest.load(folder / "manifest.json").nodes
+    assert freshness_of(folder, DbtOutcome(True)) == ()
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("max_loaded_at_time_ago_in_s", float("nan")),
+        ("max_loaded_at_time_ago_in_s", float("inf")),
+        ("max_loaded_at_time_ago_in_s", "3600"),
+        ("max_loaded_at_time_ago_in_s", True),
+        ("max_loaded_at", 5),
+        ("criteria", {"warn_after": {"count": 1}}),
+    ],
+)
+def test_results_with_a_value_that_dbt_never_writes_are_no_results(tmp_path: Path, key: str, value: object) -> None:
+    document = json.loads((RECORDED / "freshness" / "sources.json").read_text(encoding="utf-8"))
+    document["results"][0][key] = value
+    (tmp_path / "sources.json").write_text(json.dumps(document))
+    shutil.copyfile(RECORDED / "freshness" / "manifest.json", tmp_path / "manifest.json")
+    with pytest.raises(ArtifactError, match="not a dbt sources file"):
+        load_freshness(tmp_path / "sources.json")
+    assert {f.status for f in freshness_of(tmp_path, DbtOutcome(True))} == {"runtime error"}
 
 
 def test_sources_without_a_rule_and_disabled_ones_have_none() -> None:

@@ -548,6 +548,13 @@ tables:
     assert str(total.bounds) == "within 0.1% of the baseline, at least -0.5, at most 123456789012345678.12"
 
 
+@pytest.mark.parametrize("limit", ["1.0e+309", "-1.0e+400", f"1{'0' * 309}"])
+def test_limit_beyond_every_number_of_spark_is_refused(tmp_path: Path, limit: str) -> None:
+    text = SUITE.replace("within_pct: 20", f"min_value: {limit}")
+    with pytest.raises(SuiteError, match="beyond every number that Spark has"):
+        SmokeSuite.from_yaml(write(tmp_path, text))
+
+
 @pytest.mark.parametrize("limit", [".nan", ".inf", "-.inf"])
 def test_limit_that_is_no_finite_number_is_refused(tmp_path: Path, limit: str) -> None:
     with pytest.raises(SuiteError, match="must be a number"):
