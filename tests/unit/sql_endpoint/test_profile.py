@@ -160,7 +160,9 @@ def test_missing_file_is_named(tmp_path: Path) -> None:
         with_connection(tmp_path, CONNECTION, out_dir=tmp_path / "out")
 
 
-@pytest.mark.parametrize("text", ["a: [", "- a list", "", "a: !!python/object:os.system {}"])
+@pytest.mark.parametrize(
+    "text", ["a: [", "- a list", "", "a: !!python/object:os.system {}", "a: 2024-13-45", "a: " + "[" * 3000]
+)
 def test_malformed_file_is_named(tmp_path: Path, text: str) -> None:
     (tmp_path / "profiles.yml").write_text(text)
     with pytest.raises(ConfigError, match=r"profiles\.yml"):
