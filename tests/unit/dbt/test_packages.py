@@ -152,6 +152,11 @@ def test_what_only_dbt_can_say_of_a_broken_file_is_left_to_it(project: Path, bro
     assert needs_deps(project)
 
 
+def test_a_path_that_only_dbt_can_render_is_left_to_it(project: Path) -> None:
+    fill(project, {"packages.yml": "packages:\n  - local: '{{ 1 / 0 }}'\n  - local: ../shared\n"})
+    assert list(local_packages(project)) == ["../shared"]
+
+
 def test_an_archive_says_that_its_packages_are_installed_whatever_dbt_found(project: Path) -> None:
     fill(project / "dbt_packages", {INSTALLED: ""})
     assert not needs_deps(project)

@@ -133,6 +133,7 @@ def test_env_var_wins_over_its_default(project: Path) -> None:
         ("{type: databricks, schema: s, catalog: \"{{ env_var('NOT_SET') }}\"}", "'NOT_SET' is not set"),
         ('{type: databricks, schema: s, catalog: "{{ nonsense( }}"}', "cannot render"),
         ('{type: databricks, schema: s, catalog: "{{ unknown_name }}"}', "cannot render"),
+        ('{type: databricks, schema: s, catalog: "{{ 1 / 0 }}"}', "cannot render"),
         ("just text", "must be a mapping"),
     ],
 )
