@@ -44,7 +44,8 @@ def build_gated(
         asked: what the task's parameters ask for; it must be what was approved.
         target: the gated target.
         work: a folder on local disk.
-        profiles_dir: folder with `profiles.yml`; None for the archived project's own.
+        profiles_dir: folder with `profiles.yml`; None for the one that dbt takes when started in the archived
+            project's folder.
 
     Raises:
         ApprovalRequired: there is no valid approval.

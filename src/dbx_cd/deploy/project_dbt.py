@@ -31,7 +31,7 @@ class ProjectDbt:
     project_dir: Path
     """The project."""
     profiles_dir: str | Path | None
-    """The folder of `profiles.yml`; None for the project's own."""
+    """The folder of `profiles.yml`; None for the one that dbt takes when started in the project's folder."""
     state: Path | None = None
     """The folder of the state that unselected parents resolve to."""
     defer: bool = False
