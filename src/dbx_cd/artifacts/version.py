@@ -183,7 +183,7 @@ class Outcome:
         """
         ended = InvocationOutcome.find(folder)
         ok_from = RESULTS_NAME if ended is None else OUTCOME_NAME
-        command = "" if ended is None else command_name(ended.command.split())
+        command = "" if ended is None else command_name(str(ended.command).split())
         adapter = installed_version("dbt-databricks")
         if not (folder / RESULTS_NAME).is_file():
             return cls(command, False, installed_version("dbt-core"), adapter, ok_from)
@@ -194,8 +194,14 @@ class Outcome:
                 raise
             # A dbt that was killed leaves half a file: how it ended is known all the same.
             return cls(command, False, installed_version("dbt-core"), adapter, ok_from)
+        if ended is not None and command.split()[-1:] != [results.command]:
+            raise ArtifactError(
+                f"{OUTCOME_NAME} is of dbt {command}, and {RESULTS_NAME} of dbt {results.command}",
+                where=folder,
+                next_step="publish the files of one invocation",
+            )
         complete = results.ok and bool(results.results) and (folder / "manifest.json").is_file()
-        ok = complete and (ended is None or ended.ok)
+        ok = complete and (ended is None or (ended.ok is True and not ended.exit_code))
         return cls(results.command, ok, str(results.metadata.get("dbt_version") or ""), adapter, ok_from)
 
     def require_deployable(self, folder: Path) -> None:

@@ -21,7 +21,9 @@ from dbx_cd.errors import ArtifactError
 from dbx_cd.relations import RelationName
 
 BUILT_TYPES = ("model", "seed", "snapshot")
-FAILED_STATUSES = ("error", "fail", "runtime error", "partial success")
+# What dbt says of a node that did not fail (dbt-core 1.11, `NodeStatus` in artifacts/schemas/results.py; `reused` is later
+# dbt's). Any other word, also one that this code does not know, is a failure.
+_NOT_FAILED = ("success", "pass", "warn", "no-op", "skipped", "reused")
 
 
 @dataclass(frozen=True)
@@ -214,9 +216,10 @@ class NodeResult:
 
     @property
     def name(self) -> str:
-        """The node's own name, without type and package; that of a versioned model with its version."""
+        """The node's own name, without type and package: of a versioned model with its version, of a unit test with
+        the model that it tests."""
         parts = self.unique_id.split(".")
-        rest = parts[2:] if self.resource_type == "model" else parts[2:3]
+        rest = parts[2:] if self.resource_type in ("model", "unit_test") else parts[2:3]
         return ".".join(rest) or self.unique_id
 
     @property
@@ -227,7 +230,7 @@ class NodeResult:
     @property
     def failed(self) -> bool:
         """Whether the node failed; a skipped node did not run and did not fail."""
-        return self.status in FAILED_STATUSES
+        return self.status not in _NOT_FAILED
 
 
 @dataclass(frozen=True)

@@ -109,8 +109,11 @@ def _run_process(
 
         def take(line: str) -> None:
             event = DbtEvent.parse(line)
-            progress.take(event)
             reader.take(event)
+            try:
+                progress.take(event)
+            except Exception as exc:  # a full disk, a closed or an ASCII output: no reason to end a build
+                _log.debug("an event of dbt cannot be shown: %r", exc)
 
         try:
             for line in output.lines():

@@ -61,7 +61,7 @@ def _keep(cd: Cd, release: Release, run: DbtRun) -> Path | None:
 
 @contextmanager
 def noting_refusal(cd: Cd, release: Release, *, target: str) -> Iterator[None]:
-    """Write to the log why the first build of a release into an open target did not begin: it would stay `opened`.
+    """Write to the log why the first build of a release into an open target came to nothing: it would stay `opened`.
 
     A later build that is refused changes nothing of what an earlier one has built, so nothing is written then.
 
@@ -72,7 +72,7 @@ def noting_refusal(cd: Cd, release: Release, *, target: str) -> Iterator[None]:
     """
     try:
         yield
-    except DbxCdError as exc:
+    except BaseException as exc:  # also of a task that is cancelled
         if target in cd.config.targets and target not in cd.config.gates:
             _note(cd, release, target=target, why=what_failed(exc))
         raise
