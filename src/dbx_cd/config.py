@@ -224,6 +224,8 @@ def read_settings(path: Path, *, last_counts: bool = False) -> dict[str, Any]:
         loaded = load_yaml(path.read_text(encoding="utf-8"), last_counts=last_counts)
     except (yaml.YAMLError, UnicodeDecodeError) as exc:
         raise ConfigError(f"not valid YAML: {exc}", where=path, next_step="fix the file") from exc
+    except OSError as exc:
+        raise ConfigError(f"cannot be read: {exc}", where=path, next_step="give the right to read it") from exc
     if loaded is None:
         return {}
     if not isinstance(loaded, dict):

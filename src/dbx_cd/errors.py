@@ -67,6 +67,16 @@ class Verdict(DbxCdError):
         return lines if self.next_step is None else [*lines, f"Next: {self.next_step}"]
 
 
+@contextmanager
+def noting(more: str) -> Iterator[None]:
+    """Let an error say something more that its reader should know."""
+    try:
+        yield
+    except DbxCdError as exc:
+        exc.note(more)
+        raise
+
+
 class ConfigError(DbxCdError):
     """`dbx_cd.yml`, `profiles.yml` or a parameter is missing, malformed or unknown."""
 

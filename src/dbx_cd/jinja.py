@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from jinja2 import StrictUndefined, TemplateError
+from jinja2 import StrictUndefined
 from jinja2.sandbox import SandboxedEnvironment
 
 from dbx_cd.errors import ConfigError
@@ -42,8 +42,8 @@ class EarlyJinja:
             return self._jinja.from_string(value).render().strip()
         except _Missing as exc:
             raise ConfigError(exc.args[0], where=where, next_step=exc.args[1]) from exc
-        except TemplateError as exc:
-            raise ConfigError(f"cannot render {value!r}: {exc}", where=where) from exc
+        except Exception as exc:  # also what Python says of an expression, such as 1/0
+            raise ConfigError(f"cannot render {value!r}: {exc}", where=where, next_step="correct it") from exc
 
     def _env_var(self, name: str, default: str | None = None) -> str:
         value = self._environ.get(name, default)

@@ -12,7 +12,8 @@ import shutil
 from pathlib import Path
 
 from dbx_cd import DbtOutcome
-from dbx_cd.dbt.progress import DbtEvent
+from dbx_cd.dbt.events import DbtEvent
+from dbx_cd.dbt.freshness import SourceFreshness, freshness_of
 from dbx_cd.dbt.project import LOG_NAME
 from dbx_cd.dbt.runner import OutcomeReader
 from recorded_dbt.scenarios import SCENARIOS
@@ -63,10 +64,22 @@ class RecordedDbt:
             logs = Path(args[args.index("--log-path") + 1])
             logs.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(self.folder / LOG_NAME, logs / LOG_NAME)
+        return self.outcome
+
+    @property
+    def outcome(self) -> DbtOutcome:
+        """How it ended, as the runner makes it of its output."""
         reader = OutcomeReader()
         for line in self.lines:
             reader.take(DbtEvent.parse(line))
         return reader.outcome(self.exit_code)
+
+    def freshness(self) -> dict[str, SourceFreshness]:
+        """What dbt left and said of sources, by `source.table`."""
+        results = freshness_of(self.folder, self.outcome)
+        found = {result.name: result for result in results}
+        assert len(found) == len(results)
+        return found
 
     @property
     def artifacts(self) -> list[Path]:

@@ -2,18 +2,20 @@
 
 dbt itself runs, with its adapter, on the embedded workspace. What is kept is what it wrote, but for what differs from
 one run to the next: ids, moments, durations and places get one value each, so that a second run changes a recording
-only where dbt behaves otherwise. Of manifests the macros of dbt and its adapter are left out, for size.
+only where dbt behaves otherwise. Of manifests the macros of dbt and its adapter are left out, for size; every node,
+source and result is one line.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -22,10 +24,10 @@ from typing import Any
 import pytest
 
 import dbx_cd
+from dbx_cd.dbt.events import DbtEvent
 from dbx_cd.dbt.process import start_dbt
-from dbx_cd.dbt.progress import DbtEvent
 from dbx_cd.dbt.project import ARTIFACT_NAMES, LOG_NAME, LocalProject
-from dbx_cd.dbt.runner import QUIET
+from dbx_cd.dbt.runner import OUTPUT
 from dbx_cd.dbt.warm_parent import warm_dbt
 from dbx_cd.local.workspace import EmbeddedWorkspace
 from dbx_cd.sql_endpoint.profile import connection_block, with_connection
@@ -36,6 +38,8 @@ SCHEMA = "recorded"
 CATALOGS = ("stg", "prod")
 MOMENT = datetime(2026, 1, 1, 12)
 """What every moment becomes, but for the times of sources, which keep their distance from it."""
+_AGES = 600
+"""To how many seconds the ages of sources are rounded: a slow machine makes no difference."""
 _ID = "00000000-0000-0000-0000-000000000000"
 _KEPT = tuple(name for name in ARTIFACT_NAMES if name.endswith(".json"))
 _LEFT_OUT = ("macros", "docs", "parent_map", "child_map", "group_map", "selectors", "disabled")
@@ -63,7 +67,7 @@ class Recorder:
         self._folder = folder
         self._parent = parent
         self._places = {str(workspace.state_dir): "/workspace", str(folder): "/profiles"}
-        with_connection(FIXTURES, connection_block(workspace.endpoint), out_dir=folder)
+        self._connection = connection_block(workspace.endpoint)
 
     @classmethod
     @contextmanager
@@ -77,9 +81,11 @@ class Recorder:
 
     def record(self, name: str, *, into: Path) -> None:
         """Run a scenario; `into` gets its folder, in place of one that is there."""
-        for schema in (SCHEMA, f"{SCHEMA}_finance"):
-            self._spark.sql(f"DROP SCHEMA IF EXISTS stg.{schema} CASCADE")
+        for catalog, schema in itertools.product(CATALOGS, (SCHEMA, f"{SCHEMA}_finance")):
+            self._spark.sql(f"DROP SCHEMA IF EXISTS {catalog}.{schema} CASCADE")
         scenario, work = SCENARIOS[name], self._folder / name
+        connection = self._connection | ({"token": scenario.token} if scenario.token else {})
+        with_connection(FIXTURES, connection, out_dir=self._folder)
         project = LocalProject.prepare(PROJECTS / scenario.project, work=work, profiles_dir=self._folder)
         for command in scenario.before:
             code, lines = _run(project, command, parent=self._parent)
@@ -121,7 +127,7 @@ def _run(
     if "--target" in words:
         at = flags.index("--target")
         del flags[at : at + 2]
-    process = start_dbt([*words, *flags, *QUIET], cwd=project.dir, warm_parent=parent)
+    process = start_dbt([*words, *flags, *OUTPUT], cwd=project.dir, warm_parent=parent)
     assert process.stdout is not None
     lines = []
     for line in process.stdout:
@@ -162,8 +168,7 @@ class _Writer:
         for result in document.get("results", ()):
             if result.get("max_loaded_at"):
                 result |= _at_moment(result["max_loaded_at"], result["max_loaded_at_time_ago_in_s"])
-        text = json.dumps(self._plain(document), indent=1, ensure_ascii=False, sort_keys=True)
-        (self._folder / name).write_text(text + "\n", encoding="utf-8")
+        (self._folder / name).write_text(entry_a_line(self._plain(document)), encoding="utf-8")
 
     def _plain(self, value: Any, key: str = "") -> Any:
         if isinstance(value, dict):
@@ -185,6 +190,26 @@ class _Writer:
         return _UUID.sub(_ID, _SECONDS.sub(r"\g<1>0.50\2", text))
 
 
+def entry_a_line(document: Mapping[str, Any]) -> str:
+    """A document as JSON, a line for each entry of what it consists of: a node, a result, a value of its metadata."""
+
+    def line(value: Any) -> str:
+        return json.dumps(value, ensure_ascii=False, sort_keys=True)
+
+    parts = []
+    for key, value in sorted(document.items()):
+        if value and isinstance(value, dict):
+            entries, brackets = [f"{line(name)}: {line(inner)}" for name, inner in sorted(value.items())], "{}"
+        elif value and isinstance(value, list):
+            entries, brackets = [line(inner) for inner in value], "[]"
+        else:
+            parts.append(f" {line(key)}: {line(value)}")
+            continue
+        inside = ",\n".join(f"  {entry}" for entry in entries)
+        parts.append(f" {line(key)}: {brackets[0]}\n{inside}\n {brackets[1]}")
+    return "{\n" + ",\n".join(parts) + "\n}\n"
+
+
 def _written_alike(text: str, moment: datetime) -> str:
     """A moment as dbt wrote another: with or without a zone, and with as many digits."""
     found = re.fullmatch(r"[^T]+T[\d:]+(\.\d+)?(.*)", text)
@@ -193,11 +218,12 @@ def _written_alike(text: str, moment: datetime) -> str:
 
 
 def _at_moment(loaded_at: str, age: float) -> dict[str, Any]:
-    """When a source was loaded, moved so that it keeps its age; the year 1, which dbt writes for none, stays."""
+    """When a source was loaded, moved so that its rounded age stays; so does the year 1, which dbt writes for none."""
     if loaded_at.startswith("0001"):
         return {"max_loaded_at_time_ago_in_s": (MOMENT - datetime(1, 1, 1)).total_seconds()}
-    moved = MOMENT - timedelta(seconds=round(age))
-    return {"max_loaded_at": _written_alike(loaded_at, moved), "max_loaded_at_time_ago_in_s": float(round(age))}
+    rounded = _AGES * round(age / _AGES)
+    moved = MOMENT - timedelta(seconds=rounded)
+    return {"max_loaded_at": _written_alike(loaded_at, moved), "max_loaded_at_time_ago_in_s": float(rounded)}
 
 
 def main(names: Sequence[str], *, say: Callable[[str], object] = print) -> int:

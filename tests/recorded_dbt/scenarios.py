@@ -25,6 +25,8 @@ class Scenario:
     """The signal that dbt gets when the model `order_totals` runs, such as `SIGKILL`; "" when it ends by itself."""
     environment: Mapping[str, str] = field(default_factory=dict)
     """Variables that it gets besides."""
+    token: str = ""
+    """What it has in place of the workspace's token."""
     keeps_log: bool = False
     """Whether the lines of `dbt.log` that are about nodes, or say why dbt gave up, are kept as well."""
 
@@ -39,8 +41,8 @@ _LANDED = (("run-operation", "land"),)
 _THREE_DAYS = ("--event-time-start", "2026-01-01", "--event-time-end", "2026-01-04")
 
 
-def _fresh(selected: str) -> Scenario:
-    return Scenario("freshness", ("source", "freshness", "--select", selected), _LANDED)
+def _fresh(*selected: str) -> Scenario:
+    return Scenario("freshness", ("source", "freshness", "--select", *selected), _LANDED)
 
 
 SCENARIOS: Mapping[str, Scenario] = {
@@ -70,6 +72,9 @@ SCENARIOS: Mapping[str, Scenario] = {
     "freshness_empty_table": _fresh("source:landing.empty"),
     "freshness_from_catalog": _fresh("source:catalog"),
     "freshness_nothing_selected": _fresh("tag:nothing"),
+    "freshness_some": _fresh("source:landing.stale", "source:landing.missing"),
+    "freshness_refused": Scenario("freshness", ("source", "freshness"), token="of-nobody"),
+    "freshness_not_parsed": Scenario("freshness", ("source", "freshness", *_vars(fault="parse"))),
     "microbatch": Scenario("microbatch", ("build", *_THREE_DAYS)),
     "microbatch_first_failed": Scenario("microbatch", ("build", *_THREE_DAYS, *_vars(fault="first"))),
     "microbatch_middle_failed": Scenario("microbatch", ("build", *_THREE_DAYS, *_vars(fault="middle"))),
@@ -81,6 +86,8 @@ SCENARIOS: Mapping[str, Scenario] = {
     ),
     "microbatch_not_compiled": Scenario("microbatch", ("build", *_THREE_DAYS, *_vars(fault="uncompiled"))),
     "versions": Scenario("versions", ("build",)),
+    "versions_before": Scenario("versions", ("build", *_vars(latest="1"))),
+    "versions_before_in_prod": Scenario("versions", ("build", "--target", "prod", *_vars(latest="1"))),
     "two_packages": Scenario("two_packages", ("build",), (("deps",),)),
     "deps": Scenario("two_packages", ("deps",)),
     "deps_local_missing": Scenario("missing_package", ("deps",)),

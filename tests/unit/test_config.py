@@ -143,7 +143,9 @@ def test_value_of_the_wrong_type_is_named(load, text: str, message: str) -> None
         load(text)
 
 
-@pytest.mark.parametrize("text", ["a: [", "a: b: c", "\t- x", "- a\n- b", "just text"])
+@pytest.mark.parametrize(
+    "text", ["a: [", "a: b: c", "\t- x", "- a\n- b", "just text", "a: 2024-13-45", "a: \0", "a: " + "[" * 3000]
+)
 def test_malformed_file_is_named(load, tmp_path: Path, text: str) -> None:
     with pytest.raises(ConfigError, match=r"not valid YAML|must be a mapping") as raised:
         load(text)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import yaml
 
-from dbx_cd.yaml_text import load_yaml
+from dbx_cd.yaml_text import keys_of, load_yaml
 
 
 def test_documents_are_read_as_pyyaml_reads_them() -> None:
@@ -50,3 +50,34 @@ def test_a_key_twice_below_an_anchor_or_in_a_key_is_refused_too() -> None:
 def test_a_document_that_holds_itself_is_read() -> None:
     loaded = load_yaml("a: &a [*a]\n")
     assert loaded["a"][0] is loaded["a"]
+
+
+@pytest.mark.parametrize("last_counts", [False, True])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: 2024-13-45",
+        "a: \0",
+        "a: " + "9" * 5000,
+        "a: !!int ''",
+        "a: !!bool x",
+        "a: " + "[" * 3000,
+        "a: " + "{a: " * 900,
+    ],
+    ids=["a date", "a NUL", "a number", "no number", "no boolean", "lists", "mappings"],
+)
+def test_whatever_is_wrong_is_an_error_of_yaml(text: str, *, last_counts: bool) -> None:
+    with pytest.raises(yaml.YAMLError):
+        load_yaml(text, last_counts=last_counts)
+
+
+def test_a_value_that_does_not_exist_is_named_with_its_line() -> None:
+    with pytest.raises(yaml.MarkedYAMLError, match="'2024-13-45' is no timestamp: month must be") as refused:
+        load_yaml("a:\n- b: {c: 2024-13-45}\n")
+    assert refused.value.problem_mark is not None
+    assert refused.value.problem_mark.line + 1 == 2
+
+
+def test_the_keys_of_a_document_are_known_whatever_its_values_are() -> None:
+    assert keys_of("a: 2024-13-45\n? [b]\n: {c: 1}\nd: !unknown 1\n") == {"a", "d"}
+    assert keys_of("[a]") == keys_of("") == frozenset()

@@ -8,6 +8,7 @@ of checksums (`artifacts.json`) last, and one small pointer file (`latest.json`)
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -101,10 +102,19 @@ class ArtifactStore:
         )
         write_json(version_dir / RECORD_NAME, contents.to_dict())
         if latest:
-            switch(self.folder(target), version_dir)
+            self._switch(target, version_dir)
         published = make_version(version_dir, contents, is_latest=latest)
         _log.info("published %s: %d files%s", published, len(contents.files), ", now latest" if latest else "")
         return published
+
+    def _switch(self, target: str, version_dir: Path) -> None:
+        """Let `latest` serve a version that was just published; where that cannot be, there is no such version."""
+        try:
+            switch(self.folder(target), version_dir)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                (version_dir / RECORD_NAME).unlink()
+            raise
 
     def latest(self, target: str) -> ArtifactVersion:
         """The newest version that was published as `latest`, verified.

@@ -6,21 +6,24 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dbx_cd.artifacts.checkout import Checkout, head_of
+from dbx_cd.config import FILE_NAME
 from dbx_cd.errors import ConfigError
 
 _SHOWN = 10
 
 
-def uncommitted(folder: Path, *, commit: str, but: Sequence[Path] = ()) -> tuple[str, ...]:
+def uncommitted(folder: Path, *, commit: str, but: Sequence[Path] = (), project: Path | None = None) -> tuple[str, ...]:
     """The files around a folder that are not as its newest commit has them, by their names in the repository.
 
     Args:
         folder: a folder in a working tree.
         commit: the full SHA that is released; where the tree is not at it, nobody takes the tree for the release.
         but: folders to leave out, such as one that tools write to.
+        project: the folder of the dbt project, where it is known.
 
     Returns:
-        The names; none where the folder is in no git repository, or git does not answer.
+        The names, `dbx_cd.yml` and what else is in the project first, since that changes what is built; none
+        where the folder is in no git repository, or git does not answer.
     """
     place = folder.resolve()
     try:
@@ -30,9 +33,13 @@ def uncommitted(folder: Path, *, commit: str, but: Sequence[Path] = ()) -> tuple
     except ConfigError:
         return ()
     left_out = [path.resolve() for path in but]
-    return tuple(
-        name for name in sorted(tree.changed) if not any((tree.root / name).is_relative_to(path) for path in left_out)
-    )
+    names = [name for name in tree.changed if not any((tree.root / name).is_relative_to(path) for path in left_out)]
+
+    def order(name: str) -> tuple[bool, bool, str]:
+        path = tree.root / name
+        return path.name != FILE_NAME, project is not None and not path.is_relative_to(project.resolve()), name
+
+    return tuple(sorted(names, key=order))
 
 
 def in_words(names: Sequence[str]) -> str:

@@ -187,7 +187,13 @@ class Outcome:
         adapter = installed_version("dbt-databricks")
         if not (folder / RESULTS_NAME).is_file():
             return cls(command, False, installed_version("dbt-core"), adapter, ok_from)
-        results = RunResults.load(folder / RESULTS_NAME)
+        try:
+            results = RunResults.load(folder / RESULTS_NAME)
+        except ArtifactError:
+            if ended is None or ended.ok:
+                raise
+            # A dbt that was killed leaves half a file: how it ended is known all the same.
+            return cls(command, False, installed_version("dbt-core"), adapter, ok_from)
         complete = results.ok and bool(results.results) and (folder / "manifest.json").is_file()
         ok = complete and (ended is None or ended.ok)
         return cls(results.command, ok, str(results.metadata.get("dbt_version") or ""), adapter, ok_from)

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import os
 import shutil
 from pathlib import Path
 
 import yaml
 
 from dbx_cd.cli.bundle import BUNDLE_FILE, JOB_FILE, TargetNames, bundle_text, job_text, packaged_folder
+from dbx_cd.cli.repository import project_folder, require_outputs, require_root
 from dbx_cd.config import FILE_NAME, CdConfig, read_settings
-from dbx_cd.dbt.packages import project_settings
 from dbx_cd.errors import ConfigError
+from dbx_cd.yaml_text import load_yaml
 
-_NO_PROJECTS = ("dbt_packages", "integration_tests", "node_modules", "target")
+_SAY_WHICH = "say which outputs they are, by --staging TARGET and --production TARGET, or add the output"
+_CORRECT = f"correct `targets` in {FILE_NAME}, or add the output"
 
 
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -36,16 +37,22 @@ def init(options: argparse.Namespace) -> int:
     repository = Path(options.directory).resolve()
     if not repository.is_dir():
         raise ConfigError("no such folder", where=repository, next_step="give the root of the project's repository")
-    project = _project(repository, options.project)
+    require_root(repository)
+    project = project_folder(repository, options.project)
     names, setting = _targets(options, project)
+    if project is not None:
+        is_written = "targets" in read_settings(project / FILE_NAME)
+        require_outputs(project, names.all, next_step=_CORRECT if is_written else _SAY_WHICH)
+    inside = project.relative_to(repository).as_posix() if project is not None else "."
     folder = packaged_folder()
     files = sorted(path.relative_to(folder) for path in _files(folder))
     present = [str(name) for name in files if (repository / name).exists()]
     if present:
         raise ConfigError(
-            f"already there: {', '.join(present)}", where=repository, next_step="remove or keep them by hand"
+            f"already there: {', '.join(present)}",
+            where=repository,
+            next_step="remove them, and start again; or keep them, and " + _by_hand(repository, names, inside, setting),
         )
-    inside = project.relative_to(repository).as_posix() if project is not None else "."
     texts = {BUNDLE_FILE: bundle_text(names, project_dir=inside), JOB_FILE: job_text(names)}
     for name in files:
         (repository / name).parent.mkdir(parents=True, exist_ok=True)
@@ -58,28 +65,35 @@ def init(options: argparse.Namespace) -> int:
         path, text = setting
         path.write_text(text, encoding="utf-8")
         print(path)
+    if project is None:
+        print(f"there is no dbt_project.yml yet: where it comes to another folder, set `project_dir` in {BUNDLE_FILE}")
     return 0
 
 
-def _project(repository: Path, given: str | None) -> Path | None:
-    """The folder of the dbt project; None where that cannot be said, and nobody has."""
-    if given is not None:
-        project = (repository / given).resolve()
-        if not (project / "dbt_project.yml").is_file() or not project.is_relative_to(repository):
-            raise ConfigError(
-                "no dbt_project.yml", where=project, next_step="give a folder of the repository, relative to its root"
-            )
-        return project
-    if (repository / "dbt_project.yml").is_file():
-        return repository
-    found = []
-    for folder, inner, names in os.walk(repository):
-        inner[:] = [name for name in inner if not name.startswith(".") and name not in _NO_PROJECTS]
-        if "dbt_project.yml" in names:
-            found.append(Path(folder))
-    # A package names no profile: the projects that use it do.
-    found = [folder for folder in found if project_settings(folder).get("profile")] or found
-    return found[0] if len(found) == 1 else None
+def _by_hand(repository: Path, names: TargetNames, inside: str, setting: tuple[Path, str] | None) -> str:
+    """What has to be written into files that stay, so that they are what `init` would write."""
+    wanted = {"project_dir": inside, "staging": names.staging, "production": names.production}
+    present = _defaults(repository / BUNDLE_FILE)
+    differing = [f"{name}: {value}" for name, value in wanted.items() if present.get(name) != value]
+    steps = []
+    if differing:
+        steps.append(f"set the defaults of variables in {BUNDLE_FILE}: {', '.join(differing)}")
+    if setting is not None:
+        steps.append(f"write into {setting[0].relative_to(repository).as_posix()}:\n{names.setting.rstrip()}")
+    if names.between and (repository / JOB_FILE).exists():
+        steps.append(
+            f"give each of {', '.join(names.between)} its four tasks in {JOB_FILE} (docs/deploy.md, 'A second gate')"
+        )
+    return "\nand ".join(steps) or "change nothing: they have these names"
+
+
+def _defaults(bundle: Path) -> dict[str, str]:
+    """The defaults of a bundle's variables; nothing where they cannot be read."""
+    try:
+        variables = load_yaml(bundle.read_text(encoding="utf-8"))["variables"]
+        return {str(name): str(variable["default"]) for name, variable in variables.items() if "default" in variable}
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, LookupError, TypeError, AttributeError):
+        return {}
 
 
 def _targets(options: argparse.Namespace, project: Path | None) -> tuple[TargetNames, tuple[Path, str] | None]:
@@ -92,9 +106,9 @@ def _targets(options: argparse.Namespace, project: Path | None) -> tuple[TargetN
     if project is None:
         if is_asked:
             raise ConfigError(
-                f"{FILE_NAME} has to lie beside dbt_project.yml, and there is not exactly one of those here",
+                f"{FILE_NAME} has to lie beside dbt_project.yml, and there is none here",
                 where=Path(options.directory).resolve(),
-                next_step="give its folder by --project",
+                next_step="start `init` in the root of the repository that has the dbt project",
             )
         return default, None
     path = project / FILE_NAME
@@ -105,7 +119,8 @@ def _targets(options: argparse.Namespace, project: Path | None) -> tuple[TargetN
             raise ConfigError(
                 f"`targets` has {', '.join(names.all)}, and {', '.join(asked.all)} are asked for",
                 where=path,
-                next_step="change the file, or leave the options out: the job then gets the names that are there",
+                next_step=f"change it there, and alike the variables `staging` and `production` in {BUNDLE_FILE}, if "
+                "`init` has written that already; or leave the options out, and the names stay",
             )
         return names, None
     if asked == default:
@@ -117,7 +132,7 @@ def _targets(options: argparse.Namespace, project: Path | None) -> tuple[TargetN
         + asked.setting
     )
     try:
-        is_added = yaml.safe_load(text) == written | yaml.safe_load(asked.setting)
+        is_added = load_yaml(text) == written | load_yaml(asked.setting)
     except yaml.YAMLError:  # such as after settings in braces
         is_added = False
     if not is_added:

@@ -25,7 +25,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 
 def start(options: argparse.Namespace) -> int:
     """Trigger the Workflow at a commit."""
-    left_out = in_words(uncommitted(Path.cwd(), commit=options.commit))
+    left_out = in_words(uncommitted(Path.cwd(), commit=options.commit, project=Path.cwd()))
     if left_out:
         print(left_out, file=sys.stderr, flush=True)
     workspace = current_workspace()

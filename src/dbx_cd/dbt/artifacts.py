@@ -204,7 +204,7 @@ class NodeResult:
     seconds: float
     """How long it took to execute."""
     message: str | None = None
-    """What dbt or the database said of it."""
+    """What dbt or the database said of it; of a microbatch model also which batches were not built."""
     failures: int | None = None
     """How many rows a data test found; None for anything else."""
     relation_name: str | None = None

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from dbx_cd.dbt.progress import DbtEvent
+from dbx_cd.dbt.events import DbtEvent
 
 _NAMED = re.compile(r"batch (\S+) of ")
 _WORKER = "Exception on worker thread. "
@@ -46,16 +47,14 @@ def why(batches: Sequence[str], causes: Causes) -> str:
     return "\n".join(f"batch {batch}: {known[batch]}" for batch in list(known)[:_SHOWN]) or _NO_CAUSE
 
 
+@dataclass
 class BatchCauses:
-    """Collects from dbt's events why batches failed.
+    """Collects from dbt's events why batches failed."""
 
-    Attributes:
-        by_model: the causes, by the unique id of the model.
-    """
-
-    def __init__(self) -> None:
-        self.by_model: dict[str, dict[str, str]] = {}
-        self._running: dict[str, str] = {}
+    by_model: dict[str, dict[str, str]] = field(default_factory=dict)
+    """The causes, by the unique id of the model."""
+    _running: dict[str, str] = field(default_factory=dict, repr=False)
+    """The batch that each thread of dbt works on."""
 
     def take(self, event: DbtEvent) -> None:
         """Take the next event."""

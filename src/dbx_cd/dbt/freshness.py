@@ -6,6 +6,7 @@ and all of them when it fails before. Whoever asks how fresh the sources are mus
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,7 +38,7 @@ class SourceFreshness:
     max_loaded_at: str | None = None
     """When the newest row was loaded, as dbt writes it; None when that is not known."""
     criteria: str = ""
-    """The limits, in words: `warn after 12 hour`."""
+    """The limits, in words: `warn after 12 hours`."""
     error: str | None = None
     """Why it could not be found out."""
     from_metadata: bool = False
@@ -85,19 +86,24 @@ def freshness_of(files: Path, outcome: DbtOutcome) -> tuple[SourceFreshness, ...
 
     Returns:
         dbt's own results, then a `runtime error` for each source that it began with and has no result of. Where it
-        ended before it had begun with all that it had selected, every source with a freshness rule counts: which ones
-        were selected it does not say. Without a manifest one result stands for all.
+        ended before it had begun with all that it had selected, or has left no readable `sources.json`, every source
+        with a freshness rule counts: which ones were selected it does not say. Without a manifest one result stands
+        for all.
     """
     errors = list(outcome.errors)
     manifest = _present(files / "manifest.json", Manifest.load, errors)
     sources = {} if manifest is None else {i: n for i, n in manifest.nodes.items() if n.resource_type == "source"}
-    judged = _present(files / "sources.json", lambda path: load_freshness(path, sources), errors) or ()
+    written = _present(files / "sources.json", lambda path: load_freshness(path, sources), errors)
+    judged = written or ()
     expected = {i: None for i in outcome.nodes.begun if i.startswith("source.")}
-    if not outcome.success and len(expected) < max(outcome.nodes.total, 1):
+    # A dbt that succeeds writes the file even when it has selected nothing (`GraphRunnableTask.run` in dbt-core 1.11).
+    ended_early = written is None or not outcome.success
+    if ended_early and len(expected) < max(outcome.nodes.total, 1):
         expected |= {i: None for i, node in sources.items() if has_rule(node)}
         if manifest is None and not judged:
             expected = {"source..all sources": None}
-    why = "; ".join(errors) or "dbt gave no reason"
+    silence = "dbt has left no sources.json" if written is None and outcome.success else "dbt gave no reason"
+    why = "; ".join(errors) or silence
     known = {found.unique_id for found in judged}
     missing = (_unknown(i, sources.get(i), outcome.nodes.errors.get(i, why)) for i in expected if i not in known)
     return (*judged, *missing)
@@ -121,8 +127,8 @@ def load_freshness(path: str | Path, sources: Mapping[str, Node] | None = None) 
             SourceFreshness(
                 unique_id=r["unique_id"],
                 status=str(r["status"]),
-                age_seconds=r.get("max_loaded_at_time_ago_in_s"),
-                max_loaded_at=r.get("max_loaded_at"),
+                age_seconds=_age(r.get("max_loaded_at_time_ago_in_s")),
+                max_loaded_at=_text(r.get("max_loaded_at")),
                 criteria=_criteria(r.get("criteria") or {}),
                 error=None if r.get("error") is None else str(r["error"]),
                 from_metadata=_from_metadata((sources or {}).get(r["unique_id"])),
@@ -153,9 +159,27 @@ def _from_metadata(source: Node | None) -> bool:
     return source is not None and not (source.raw.get("loaded_at_field") or source.raw.get("loaded_at_query"))
 
 
+def _age(seconds: Any) -> float | None:
+    if seconds is None:
+        return None
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not math.isfinite(seconds):
+        raise ValueError(f"{seconds!r} is no age in seconds")
+    return float(seconds)
+
+
+def _text(value: Any) -> str | None:
+    if value is not None and not isinstance(value, str):
+        raise ValueError(f"{value!r} is no text")
+    return value
+
+
 def _criteria(raw: Mapping[str, Any]) -> str:
     limits = ((word, raw.get(f"{word}_after") or {}) for word in ("warn", "error"))
-    return ", ".join(f"{word} after {v['count']} {v['period']}" for word, v in limits if v.get("count") is not None)
+    return ", ".join(f"{word} after {_limit(v)}" for word, v in limits if v.get("count") is not None)
+
+
+def _limit(limit: Mapping[str, Any]) -> str:
+    return f"{limit['count']} {limit['period']}{'' if limit['count'] == 1 else 's'}"
 
 
 def _present(path: Path, load: Callable[[Path], T], errors: list[str]) -> T | None:

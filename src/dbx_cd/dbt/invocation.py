@@ -24,7 +24,7 @@ from dbx_cd.dbt.outcome import InvocationOutcome, naming_hook
 from dbx_cd.dbt.packages import needs_deps
 from dbx_cd.dbt.project import ARTIFACT_NAMES, LOG_NAME, LocalProject
 from dbx_cd.dbt.run import DbtRun
-from dbx_cd.dbt.runner import QUIET, DbtOutcome, Runner, dbt_process
+from dbx_cd.dbt.runner import OUTPUT, DbtOutcome, Runner, dbt_process
 from dbx_cd.dbt.selection import Selection, WithParents, check_command, command_name
 from dbx_cd.errors import ArtifactError
 from dbx_cd.extras import require_extra
@@ -33,6 +33,7 @@ from dbx_cd.local_disk import temporary_folder
 _log = logging.getLogger(__name__)
 
 _LISTING = ("--output", "json", "--output-keys", "unique_id")
+NOTHING_SELECTED = "the selection matched no node: check `select` and `exclude` against `dbt ls`"
 _CUT = "dbt ended before this was done"
 _MUST_SELECT = ("build", "run", "test", "seed", "snapshot")
 
@@ -111,7 +112,7 @@ def run_dbt(
         # Only dbt itself leaves a parse that dbt could use again.
         carried = None if runner is not None else _carried(project, target=target, vars=vars, words=words)
         outcome = run(
-            [*words, *project.flags(target), *flags, *(_LISTING if words[0] in ("ls", "list") else ()), *QUIET]
+            [*words, *project.flags(target), *flags, *(_LISTING if words[0] in ("ls", "list") else ()), *OUTPUT]
         )
         if carried is not None and outcome.success:
             carried.keep(project.target_path)
@@ -151,7 +152,7 @@ def _own_runner(project: LocalProject, *, title: str, warm_parent: Path | None) 
 
 
 def _deps(project: LocalProject, *, target: str, run: Runner) -> DbtOutcome:
-    return run(["deps", *project.flags(target, paths=False), *QUIET])
+    return run(["deps", *project.flags(target, paths=False), *OUTPUT])
 
 
 def _carried(
@@ -184,7 +185,7 @@ def _record(command: str, target: str, outcome: DbtOutcome, seconds: float, file
             results = RunResults.load(files / "run_results.json")
         except ArtifactError as exc:
             # A dbt that was killed may leave half a file; the failure is reported as dbt's, with what is known of it.
-            ok, errors = False, (*errors, str(exc))
+            ok, errors = False, (*errors, f"run_results.json: {exc.what}")
     if not ok and (results is None or results.ok):
         errors = naming_hook(errors, files / LOG_NAME)
     name = command_name(shlex.split(command))
@@ -197,7 +198,7 @@ def _record(command: str, target: str, outcome: DbtOutcome, seconds: float, file
         nodes += tuple(NodeResult(u, "error", 0.0, _CUT, relation_name=name) for u, name in cut.items())
     if name in _MUST_SELECT and ok and not nodes:
         ok = False
-        errors = ("the selection matched no node: check `select` and `exclude` against `dbt ls`", *errors)
+        errors = (NOTHING_SELECTED, *errors)
     return DbtRun(
         command=command,
         target=target,

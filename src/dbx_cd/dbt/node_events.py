@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from dbx_cd.dbt.batches import BatchCauses
-from dbx_cd.dbt.progress import DbtEvent
+from dbx_cd.dbt.events import DbtEvent
 
 # The events that say why a node went wrong, in the order in which dbt 1.11 writes them, the fullest last
 # (`task/base.py`, `task/printer.py`).
@@ -29,12 +29,16 @@ class NodeEvents:
     def take(self, event: DbtEvent) -> None:
         """Note what one event says."""
         self.batches.take(event)
-        info = event.data.get("node_info") or {}
-        unique_id = str(info.get("unique_id") or "")
+        unique_id = event.unique_id
         if not unique_id:
             return
         if event.starts_node:
-            self.begun[unique_id] = (info.get("node_relation") or {}).get("relation_name") or None
+            self.begun[unique_id] = _relation(event)
             self.total = max(self.total, event.total)
         elif event.name in _REASONS and event.message.strip():
             self.errors[unique_id] = event.message
+
+
+def _relation(event: DbtEvent) -> str | None:
+    relation = event.node_info.get("node_relation")
+    return str(relation.get("relation_name") or "") or None if isinstance(relation, dict) else None

@@ -16,7 +16,7 @@ from typing import Self
 
 from dbx_cd import volume
 from dbx_cd.dbt.artifacts import NodeResult, read_json
-from dbx_cd.dbt.progress import DbtEvent
+from dbx_cd.dbt.events import DbtEvent
 from dbx_cd.errors import ArtifactError, DbxCdError
 from dbx_cd.records import Record
 
@@ -25,7 +25,9 @@ OUTCOME_NAME = "dbt_outcome.json"
 
 _HOOK_TYPE = "operation"
 # "Compilation Error in operation shop-on-run-end-0 (./dbt_project.yml)", as dbt-core's exceptions name a hook's node.
-_HOOK_IN_MESSAGE = re.compile(r"\bin operation (\S+)")
+# The name is dbt's own: `hook.yml`'s project, `on-run-start` or `on-run-end`, the place in the list. The database may
+# speak of an operation, too.
+_HOOK_IN_MESSAGE = re.compile(r"\bin operation (\S+-on-run-(?:start|end)-\d+)\b")
 
 
 @dataclass(frozen=True)
@@ -104,20 +106,22 @@ def naming_hook(errors: Sequence[str], log: Path) -> tuple[str, ...]:
 
 
 def _hook_at_work(log: Path) -> str | None:
-    """The hook that had begun and not ended when dbt gave up."""
+    """The hook that had begun and not ended when the last invocation of this log gave up: dbt appends to it."""
     at_work: str | None = None
+    found: str | None = None
     try:
         with log.open(encoding="utf-8", errors="replace") as lines:
             for event in map(DbtEvent.parse, lines):
-                node = str((event.data.get("node_info") or {}).get("unique_id") or "")
-                if event.name == "MainEncounteredError":
-                    return at_work
-                if node:
-                    ended = event.name == "LogHookEndLine" or not node.startswith(f"{_HOOK_TYPE}.")
-                    at_work = None if ended else node.rpartition(".")[2]
+                if event.name == "MainReportVersion":
+                    at_work = found = None
+                elif event.name == "MainEncounteredError":
+                    found = at_work
+                elif event.unique_id:
+                    ended = event.name == "LogHookEndLine" or not event.unique_id.startswith(f"{_HOOK_TYPE}.")
+                    at_work = None if ended else event.unique_id.rpartition(".")[2]
     except OSError:
         pass
-    return None
+    return found
 
 
 def failed_hooks(nodes: Iterable[NodeResult], errors: Iterable[str]) -> tuple[FailedHook, ...]:

@@ -15,6 +15,7 @@ import yaml
 
 from dbx_cd.errors import ConfigError
 from dbx_cd.jinja import EarlyJinja
+from dbx_cd.yaml_text import load_yaml
 
 PACKAGE_FILES = ("packages.yml", "dependencies.yml")
 LOCK_FILE = "package-lock.yml"
@@ -105,7 +106,7 @@ def local_packages(project: Path) -> Iterator[str]:
             continue
         found = _LOCAL.findall(text)
         try:
-            packages = (yaml.safe_load(text) or {}).get("packages") or []
+            packages = (load_yaml(text, last_counts=True) or {}).get("packages") or []
             found = [str(p["local"]) for p in packages if isinstance(p, dict) and p.get("local")]
         except (yaml.YAMLError, AttributeError, TypeError):
             pass
@@ -166,7 +167,7 @@ def _folders(folder: Path) -> Iterator[Path]:
 def _mapping(path: Path) -> dict[str, Any] | None:
     """What a YAML file holds; None where it cannot be read."""
     try:
-        loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
+        loaded = load_yaml(path.read_text(encoding="utf-8"), last_counts=True)
     except (OSError, ValueError, yaml.YAMLError):
         return None
     return loaded if isinstance(loaded, dict) else {}

@@ -1,72 +1,16 @@
-"""dbt's structured events, and a live line made from them: nodes done of total, what runs now, time elapsed.
-
-dbt writes one JSON object per line with `--log-format json`: `info` (name, level, msg) and `data`. Node results carry
-`index`, `total`, `status` and `node_info` (read in dbt-core 1.11's `events/types.py`).
-"""
+"""A live line made of dbt's events: nodes done of total, what runs now, time elapsed."""
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self, TextIO
+from typing import Self, TextIO
 
+from dbx_cd.dbt.events import DbtEvent
 from dbx_cd.dbt.shown_warnings import ShownWarnings
 from dbx_cd.progress import LiveProgress
 
-_STARTED = "LogStartLine"
 _SHOWN_AT_ONCE = 3
-
-
-@dataclass(frozen=True)
-class DbtEvent:
-    """One line of dbt's structured log."""
-
-    name: str
-    """dbt's name of the kind of event, such as `LogModelResult`."""
-    level: str
-    """`debug`, `info`, `warn` or `error`."""
-    message: str
-    """The line a person would read."""
-    data: Mapping[str, Any] = field(repr=False)
-    """The event's own fields."""
-    thread: str = ""
-    """The thread of dbt that said it."""
-
-    @classmethod
-    def parse(cls, line: str) -> DbtEvent:
-        """Read a line; what is not an event (a warning of Python, say) becomes one named "Output"."""
-        try:
-            document = json.loads(line)
-            info = document["info"]
-            name, level = info["name"], info["level"]
-            data = document.get("data") or {}
-            return cls(name, level, info.get("msg") or "", data, str(info.get("thread") or ""))
-        except (ValueError, KeyError, TypeError):
-            return cls("Output", "info", line.rstrip("\n"), {})
-
-    @property
-    def node(self) -> str | None:
-        """The name of the node the event is about."""
-        info = self.data.get("node_info") or {}
-        return info.get("node_name") or None
-
-    @property
-    def starts_node(self) -> bool:
-        """Whether a node begins."""
-        return self.name == _STARTED and self.node is not None
-
-    @property
-    def ends_node(self) -> bool:
-        """Whether a node has ended: a result line or a skip."""
-        return self.node is not None and self.total > 0 and self.name not in (_STARTED, "LogHookStartLine")
-
-    @property
-    def total(self) -> int:
-        """How many nodes the invocation has, as results say it: `total`, or `num_models` for tests (dbt-core 1.11)."""
-        return int(self.data.get("total") or self.data.get("num_models") or 0)
 
 
 class NodeCounter:

@@ -15,15 +15,21 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import IO
 
+from dbx_cd.dbt.events import DbtEvent
 from dbx_cd.dbt.node_events import NodeEvents
 from dbx_cd.dbt.process import start_dbt
-from dbx_cd.dbt.progress import DbtEvent, DbtProgress
+from dbx_cd.dbt.progress import DbtProgress
 from dbx_cd.warm.client import Process
 
 _log = logging.getLogger(__name__)
 
-# A release does not report usage to anybody, and a deploy must not wait for a host that cannot be reached.
-QUIET = ["--log-format", "json", "--no-use-colors", "--no-send-anonymous-usage-stats"]
+# All that is said of an invocation comes from its events, its log and its files, so neither `flags` in dbt_project.yml
+# nor an environment variable may take them away. A release does not report usage to anybody, and a deploy must not wait
+# for a host that cannot be reached.
+OUTPUT = (
+    "--log-format", "json", "--log-level", "info", "--log-format-file", "json", "--log-level-file", "debug",
+    "--no-quiet", "--print", "--write-json", "--no-use-colors", "--no-send-anonymous-usage-stats",
+)  # fmt: skip
 _STOP_SECONDS = 20
 _ENCOUNTERED = "Encountered an error:"
 
@@ -87,7 +93,7 @@ class OutcomeReader:
         errors = self._output[-20:] if code != 0 and not self._errors else self._errors
         if code < 0:
             # What it wrote before is not why: a kill leaves nothing, and memory that ran out is the usual reason.
-            errors = [f"dbt was ended by the signal {signal.Signals(-code).name}", *errors]
+            errors = [f"dbt was ended by the signal {_signal(-code)}", *errors]
         return DbtOutcome(code == 0, tuple(errors), tuple(self._listed), code, self._nodes)
 
 
@@ -171,6 +177,13 @@ def _stop(process: Process, output: _Output, take: Callable[[str], None]) -> Non
             process.kill()
             process.wait()
             return
+
+
+def _signal(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # a real-time signal has no name of its own
+        return str(number)
 
 
 def _listed(event: DbtEvent) -> list[str]:

@@ -20,7 +20,7 @@ from dbx_cd.deploy.failures import keeping_log, noting_refusal
 from dbx_cd.deploy.gated_build import build_gated
 from dbx_cd.deploy.layout import Refusal, make_room, refusals, way_out
 from dbx_cd.deploy.project_dbt import ProjectDbt, warm_for
-from dbx_cd.errors import ConfigError, DbtFailed
+from dbx_cd.errors import ArtifactError, ConfigError, DbtFailed
 from dbx_cd.people import same_person
 from dbx_cd.plan.apart import require_apart
 from dbx_cd.release.context import Cd
@@ -64,14 +64,15 @@ def build_release(
         defer: resolve unselected parents by the state's manifest.
         state_path: `<root>/<target>/latest/` or an exact version; resolved to an immutable version first.
         project_dir: folder with `dbt_project.yml`; not used for a gated target.
-        profiles_dir: folder with `profiles.yml`; by default the project's own.
+        profiles_dir: folder with `profiles.yml`; by default the one that dbt takes when started in the project's
+            folder, as `run_dbt` says.
 
     Raises:
         ConfigError: another command, a flag among the selection, or an environment variable that changes the build;
-            or an open target would write what a gated one holds, and then dbt has run no statement.
+            the project's files are not as the commit has them, or no archive can hold them; or an open target would
+            write what a gated one holds, and then dbt has run no statement.
         ApprovalRequired: the target is gated and there is no valid approval.
         ReleaseSuperseded, ReleaseError: the release is over, or another one is deploying.
-        ConfigError: the project's files are not as the commit has them, or no archive can hold them.
         SetupError: another dbt is installed than the one that staging was built with.
         DbtFailed: dbt failed; `.result` is the `DbtRun`, whose artifacts are published: its `files_dir` is on the
             Volume.
@@ -157,6 +158,9 @@ def _build_open(cd: Cd, release: Release, selection: Selection, dbt: ProjectDbt)
 
 def _refused(run: DbtRun, folder: Path) -> list[Refusal]:
     """The nodes that their own tables have refused; none where dbt did not get as far as building."""
-    if not (run.failed and (folder / "manifest.json").is_file()):
+    if not run.failed:
         return []
-    return refusals(Manifest.load(folder / "manifest.json"), run.nodes)
+    try:
+        return refusals(Manifest.load(folder / "manifest.json"), run.nodes)
+    except ArtifactError:  # dbt was ended before it had written all of it, or any
+        return []

@@ -10,6 +10,7 @@ from dbx_cd.artifacts import archive
 from dbx_cd.artifacts.version import ArtifactVersion
 from dbx_cd.dbt.run import DbtRun
 from dbx_cd.dbt.selection import Selection
+from dbx_cd.errors import DbxCdError, noting, what_failed
 from dbx_cd.records import Record
 from dbx_cd.release.context import Cd
 from dbx_cd.release.events import Built, Release
@@ -74,8 +75,14 @@ def publish_build(
 
     Raises:
         ArtifactError: the files cannot be published.
+        DbtFailed: nor can those of a dbt that failed, which is what has to be known first.
     """
-    artifacts = cd.store.publish(target, run.files_dir, commit=release.commit, release_id=release.id, latest=run.ok)
+    try:
+        artifacts = cd.store.publish(target, run.files_dir, commit=release.commit, release_id=release.id, latest=run.ok)
+    except (DbxCdError, OSError) as exc:
+        with noting(f"and what it left cannot be published: {what_failed(exc)}"):
+            run.raise_if_failed()
+        raise
     run = replace(run, files_dir=artifacts.path)  # the local folder goes
     event = Built(
         target=target,

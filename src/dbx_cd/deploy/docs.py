@@ -64,7 +64,8 @@ def publish_docs(
         release: the release to document.
         target: the dbt target.
         project_dir: the project, used only where this release has no archive yet.
-        profiles_dir: folder with `profiles.yml`; by default the project's own.
+        profiles_dir: folder with `profiles.yml`; by default the one that dbt takes when started in the project's
+            folder, as `run_dbt` says.
 
     Raises:
         ReleaseError: this release was not built into the target, so its docs would describe something else.

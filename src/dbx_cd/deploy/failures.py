@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from dbx_cd.dbt.outcome import OUTCOME_NAME
 from dbx_cd.dbt.project import LOG_NAME
@@ -33,17 +34,29 @@ def keeping_log(cd: Cd, release: Release) -> Iterator[None]:
         run = exc.result
         if not isinstance(run, DbtRun):
             raise
-        prefix = f"{run.command.split()[0]}-{run.target}"
-        kept = [
-            cd.store.attach(release.id, f"{prefix}-{name}", (run.files_dir / name).read_bytes())
-            for name in (OUTCOME_NAME, LOG_NAME)
-            if (run.files_dir / name).is_file()
-        ]
-        if not kept:
+        try:
+            kept = _keep(cd, release, run)
+        except (DbxCdError, OSError) as cannot:
+            exc.note(f"and its log cannot be kept: {what_failed(cannot)}")
+            raise exc from cannot
+        if kept is None:
             raise
         raise DbtFailed(
-            exc.what, result=run, where=exc.where, next_step=f"fix what dbt says; its log is {kept[-1]}"
+            exc.what, result=run, where=exc.where, next_step=f"fix what dbt says; its log is {kept}"
         ) from exc
+
+
+def _keep(cd: Cd, release: Release, run: DbtRun) -> Path | None:
+    """The page that has the log; None where dbt left none, or it is on the Volume already."""
+    if run.files_dir.is_relative_to(cd.store.root):
+        return None
+    prefix = f"{run.command.split()[0]}-{run.target}"
+    kept = [
+        cd.store.attach(release.id, f"{prefix}-{name}", (run.files_dir / name).read_bytes())
+        for name in (OUTCOME_NAME, LOG_NAME)
+        if (run.files_dir / name).is_file()
+    ]
+    return kept[-1] if kept else None
 
 
 @contextmanager

@@ -44,7 +44,8 @@ def build_gated(
         asked: what the task's parameters ask for; it must be what was approved.
         target: the gated target.
         work: a folder on local disk.
-        profiles_dir: folder with `profiles.yml`; None for the archived project's own.
+        profiles_dir: folder with `profiles.yml`; None for the one that dbt takes when started in the archived
+            project's folder.
 
     Raises:
         ApprovalRequired: there is no valid approval.
@@ -94,11 +95,19 @@ def _deploy(
         volume.copy(staged.file(archive.ARCHIVE_NAME), built.files_dir / archive.ARCHIVE_NAME)
         result = publish_build(cd, release, selection, built, target=target, gated=True, restore_point=point)
     except BaseException as exc:
-        cd.log.append(release, Failed(target, what_failed(exc)))
+        _write_failure(cd, release, Failed(target, what_failed(exc)))
         raise
     digest = archive.archive_digest(staged)
     cd.log.append(release, Deployed(target, digest) if built.ok else Failed(target, str(built)))
     return result
+
+
+def _write_failure(cd: Cd, release: Release, failed: Failed) -> None:
+    """What failed is raised in any case; where the log cannot have it, the release stays `deploying`."""
+    try:
+        cd.log.append(release, failed)
+    except DbxCdError as exc:
+        _log.warning("%s: that it failed is not in the log: %s", release, what_failed(exc))
 
 
 def _require_readiness(cd: Cd, release: Release, point: RestorePoint) -> None:

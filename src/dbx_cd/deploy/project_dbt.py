@@ -10,7 +10,7 @@ from dbx_cd.artifacts import archive
 from dbx_cd.artifacts.installed import with_packages
 from dbx_cd.artifacts.project_files import project_files
 from dbx_cd.dbt.artifacts import Manifest
-from dbx_cd.dbt.invocation import install_packages, run_dbt
+from dbx_cd.dbt.invocation import NOTHING_SELECTED, install_packages, run_dbt
 from dbx_cd.dbt.project import LocalProject
 from dbx_cd.dbt.run import DbtRun
 from dbx_cd.dbt.selection import Selection
@@ -31,7 +31,7 @@ class ProjectDbt:
     project_dir: Path
     """The project."""
     profiles_dir: str | Path | None
-    """The folder of `profiles.yml`; None for the project's own."""
+    """The folder of `profiles.yml`; None for the one that dbt takes when started in the project's folder."""
     state: Path | None = None
     """The folder of the state that unselected parents resolve to."""
     defer: bool = False
@@ -50,8 +50,16 @@ class ProjectDbt:
         )  # fmt: skip
 
     def list(self, selection: Selection, *, check: bool = False) -> DbtRun:
-        """What a selection means, without running a statement; the build goes on with the same parse."""
-        return self.run(replace(selection, cmd="ls", full_refresh=False), check=check)
+        """What a selection means, without running a statement; the build goes on with the same parse.
+
+        What is listed decides what staging may not write and what a restore point holds, so a list of nothing fails.
+        """
+        listed = self.run(replace(selection, cmd="ls", full_refresh=False))
+        if listed.ok and not listed.listed:
+            listed = replace(listed, ok=False, errors=(NOTHING_SELECTED,))
+        if check:
+            listed.raise_if_failed()
+        return listed
 
     def pack(self) -> Path:
         """The project archive: the project's files, with the packages that it names installed.

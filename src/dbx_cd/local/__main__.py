@@ -54,7 +54,8 @@ def run(options: argparse.Namespace) -> int:
     """Run the Workflow once at a commit."""
     project = LocalProject.find(options.project, profiles_dir=options.profiles_dir)
     commit = project.commit(options.commit)
-    left_out = in_words(uncommitted(project.repository, commit=commit, but=[options.state_dir]))
+    folder = project.repository / project.subfolder
+    left_out = in_words(uncommitted(project.repository, commit=commit, but=[options.state_dir], project=folder))
     if left_out:
         print(left_out, file=sys.stderr, flush=True)
     with _workspace(project, options) as workspace:

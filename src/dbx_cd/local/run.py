@@ -33,6 +33,7 @@ from dbx_cd.release.notebook_run import NotebookRun, notebook_result
 from dbx_cd.release.standing import require_targets
 from dbx_cd.release.workflow import ReleaseRun, trigger
 from dbx_cd.sql_endpoint import profile_targets, with_connection
+from dbx_cd.yaml_text import load_yaml
 
 if TYPE_CHECKING:
     from databricks.sdk import WorkspaceClient
@@ -71,11 +72,15 @@ class LocalProject:
         """
         project = Path(project_dir).resolve()
         try:
-            settings = yaml.safe_load((project / "dbt_project.yml").read_text(encoding="utf-8"))
+            settings = load_yaml((project / "dbt_project.yml").read_text(encoding="utf-8"), last_counts=True)
         except FileNotFoundError:
             raise ConfigError("no dbt_project.yml", where=project, next_step="give the dbt project's folder") from None
-        except yaml.YAMLError as exc:
-            raise ConfigError(f"dbt_project.yml is not valid YAML: {exc}", where=project) from exc
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as exc:
+            raise ConfigError(
+                f"dbt_project.yml cannot be read as YAML: {exc}", where=project, next_step="fix the file"
+            ) from exc
+        if not isinstance(settings, dict):
+            raise ConfigError("dbt_project.yml must be a mapping", where=project, next_step="fix the file")
         root = _git(project, "rev-parse", "--show-toplevel")
         if root is None:
             raise ConfigError(
@@ -86,7 +91,7 @@ class LocalProject:
         profiles = profiles_folder(project, given=profiles_dir) or profiles_folder(Path.cwd(), given=None)
         repository = Path(root)
         subfolder = project.relative_to(repository).as_posix()
-        profile = EarlyJinja().render((settings or {}).get("profile"), where=f"{project}/dbt_project.yml: profile")
+        profile = EarlyJinja().render(settings.get("profile"), where=f"{project}/dbt_project.yml: profile")
         return cls(repository, subfolder, profile, profiles or Path.home() / ".dbt", CdConfig.load(project))
 
     @property

@@ -111,11 +111,14 @@ def require_targets(config: CdConfig, definition: Standing) -> None:
         staging = definition.staging or next(iter(definition.open_targets), "...")
         targets = [f"{name}: {{}}" for name in definition.open_targets]
         targets += [f"{name}: {{gate: approval, defer_to: {staging}}}" for name in definition.gates]
+        path = config.project_dir / FILE_NAME
+        without = "" if "targets" in config.written else f" (by default: no {FILE_NAME} with `targets` is committed)"
         raise ConfigError(
             f"the job builds {', '.join((*definition.open_targets, *definition.gates))}, "
-            f"and the project's targets are {', '.join(config.targets)}",
-            where=config.project_dir / FILE_NAME,
-            next_step=f"write there `targets: {{{', '.join(targets)}}}`; or, where the project's names are right, "
+            f"and the project's targets are {', '.join(config.targets)}{without}",
+            where=path if path.is_file() else config.project_dir,
+            next_step=f"have `targets: {{{', '.join(targets)}}}` in {FILE_NAME} beside dbt_project.yml, and commit it; "
+            "or, where the project's names are right, "
             "give them to the job, by its variables staging and production in databricks.yml",
         )
 

@@ -103,7 +103,7 @@ def render(sql: str, build: Build, exists: Callable[[RelationName], bool]) -> tu
         DbxCdError: the template is malformed or names something the project does not have.
         NotBuilt: this release built none of its models, or one of them is not there.
     """
-    from jinja2 import StrictUndefined, TemplateError
+    from jinja2 import StrictUndefined
     from jinja2.sandbox import SandboxedEnvironment
 
     nodes: list[Node] = []
@@ -125,7 +125,9 @@ def render(sql: str, build: Build, exists: Callable[[RelationName], bool]) -> tu
     environment.globals.clear()
     try:
         rendered = environment.from_string(sql).render(ref=ref, source=source)
-    except (TemplateError, TypeError) as exc:
+    except (DbxCdError, NotBuilt):
+        raise
+    except Exception as exc:  # also what Python says of an expression, such as 1/0
         raise DbxCdError(f"the template cannot be rendered: {exc}") from exc
     if nodes and not any(build.result(n.unique_id) or n.resource_type == "source" for n in nodes):
         raise NotBuilt

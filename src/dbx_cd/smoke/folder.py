@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import yaml
 
@@ -13,6 +12,7 @@ from dbx_cd.config import FILE_NAME, CdConfig, read_settings
 from dbx_cd.errors import ConfigError, SuiteError
 from dbx_cd.smoke.checks import InvalidCheck
 from dbx_cd.smoke.suite import SmokeSuite
+from dbx_cd.yaml_text import keys_of
 
 _SUFFIXES = (".yml", ".yaml")
 _DEFAULT = CdConfig.smoke_dir.name
@@ -22,21 +22,32 @@ def suites_in(folder: Path) -> list[SmokeSuite]:
     """The suites of a folder, in the order of the file names.
 
     A file that as a whole is no suite is a suite with one broken check, and so is everything that keeps suites from
-    being read: a folder that is not there or holds none, unless it is the default one that no project needs to have; a
-    suite in a folder below; a folder beside the missing one that seems to be meant.
+    being read: a folder that is not there, is a file, cannot be read or holds none, unless it is the default one that
+    no project needs to have; a suite in a folder below; a folder beside the missing one that seems to be meant.
     """
-    files = sorted(_yaml_files(folder))
-    suites = [_read(file) for file in files]
-    suites += [
-        _broken(folder, f"{file.relative_to(folder)} is a suite, and suites are read from {folder.name}/ itself alone")
-        for file in sorted(_suites_below(folder))
-    ]
-    return suites or [_broken(folder, problem) for problem in _no_suites(folder)]
+    suites: list[SmokeSuite] = []
+    try:
+        suites += (_read(file) for file in sorted(_yaml_files(folder)))
+        suites += (_broken(folder, problem) for problem in _below(folder))
+        return suites or [_broken(folder, problem) for problem in _no_suites(folder)]
+    except OSError as exc:
+        return [*suites, _broken(folder, f"the folder {folder.name}/ cannot be read: {exc}")]
+
+
+def _below(folder: Path) -> Iterator[str]:
+    """What is wrong with suites in folders below: nobody reads them."""
+    for file in sorted(_suites_below(folder)):
+        yield f"{file.relative_to(folder)} is a suite, and suites are read from {folder.name}/ itself alone"
 
 
 def _no_suites(folder: Path) -> Iterator[str]:
     """What is wrong with a folder without suites; nothing where a project need not have it."""
-    found = f"the folder {folder.name}/ holds no suite" if folder.is_dir() else f"there is no folder {folder.name}/"
+    if folder.is_symlink() and not folder.exists():
+        found = f"{folder.name} is a link to {folder.readlink()}, which is not there"
+    elif folder.exists() and not folder.is_dir():
+        found = f"{folder.name} is a file, and suites are read from a folder"
+    else:
+        found = f"the folder {folder.name}/ holds no suite" if folder.is_dir() else f"there is no folder {folder.name}/"
     beside = folder.parent.iterdir() if folder.parent.is_dir() else ()
     others = {f.name: f for f in beside if f.is_dir() and f != folder and any(map(_is_suite, _yaml_files(f)))}
     near = difflib.get_close_matches(folder.name, sorted(others), n=1)
@@ -48,9 +59,11 @@ def _no_suites(folder: Path) -> Iterator[str]:
 
 
 def _may_be_missing(folder: Path) -> bool:
-    """Whether it is the default folder of a project that says nothing of it."""
+    """Whether it is the default folder of a project that says nothing of it, and nothing else has its name."""
     project = folder.absolute().parent
     if folder.name != _DEFAULT or not (project / "dbt_project.yml").is_file():
+        return False
+    if not folder.is_dir() and (folder.exists() or folder.is_symlink()):
         return False
     try:
         return "smoke_dir" not in read_settings(project / FILE_NAME, last_counts=True)
@@ -59,8 +72,9 @@ def _may_be_missing(folder: Path) -> bool:
 
 
 def _yaml_files(folder: Path) -> Iterator[Path]:
+    # What is no folder is a suite, a link that leads nowhere as well: it cannot be read, and must not pass for none.
     if folder.is_dir():
-        yield from (f for f in folder.iterdir() if f.suffix.lower() in _SUFFIXES and f.is_file())
+        yield from (f for f in folder.iterdir() if f.suffix.lower() in _SUFFIXES and not f.is_dir())
 
 
 def _suites_below(folder: Path) -> Iterator[Path]:
@@ -71,12 +85,12 @@ def _suites_below(folder: Path) -> Iterator[Path]:
 
 
 def _is_suite(file: Path) -> bool:
-    """Whether a file looks like a suite: other tools have YAML files of their own."""
+    """Whether a file looks like a suite, by its keys: other tools have YAML files of their own, also broken ones."""
     try:
-        content: Any = yaml.safe_load(file.read_text(encoding="utf-8"))
+        keys = keys_of(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError):
         return False
-    return isinstance(content, dict) and not content.keys().isdisjoint(("tables", "assertions"))
+    return not keys.isdisjoint(("tables", "assertions"))
 
 
 def _read(file: Path) -> SmokeSuite:

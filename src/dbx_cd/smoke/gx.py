@@ -1,8 +1,9 @@
-"""The one module that knows Great Expectations: names of expectations, and one validation per table.
+"""The way to Great Expectations for all others: names of expectations, and one validation per table.
 
 What it gives beyond Great Expectations' own `Batch.validate`: all aggregates of a table in one query; aggregates that
 say what they observed, while row-wise expectations first answer only yes or no and fetch example rows in a second
-look, where something failed; and no data context, so nothing is shared between threads, stored or sent.
+look, where something failed; and no data context, so nothing is shared between threads, stored or sent. How it is
+made to do so is in `gx_engine` and `gx_numbers`, which nobody else imports.
 """
 
 from __future__ import annotations

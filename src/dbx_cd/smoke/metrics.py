@@ -197,7 +197,8 @@ def _bounded(planned: Planned, number: Found) -> Planned | CheckResult:
 
 
 def _not_judged(bounds: Bounds, baseline: Number) -> str | None:
-    if bounds.min_baseline is not None and abs(as_decimal(baseline)) < as_decimal(bounds.min_baseline):
+    # `abs` of a decimal rounds it to 28 digits.
+    if bounds.min_baseline is not None and as_decimal(baseline).copy_abs() < as_decimal(bounds.min_baseline):
         return f"the baseline {digits(baseline)} is below min_baseline {digits(bounds.min_baseline)}"
     return "the baseline is zero, and a percentage of zero says nothing" if baseline == 0 else None
 

@@ -7,7 +7,8 @@ suite is a whole number or a `Decimal` wherever its data type is one, and a doub
 from __future__ import annotations
 
 import math
-from decimal import Decimal, InvalidOperation, localcontext
+import re
+from decimal import MAX_EMAX, MIN_EMIN, Decimal, localcontext
 from typing import Any, TypeGuard
 
 Number = int | float | Decimal
@@ -16,8 +17,10 @@ Number = int | float | Decimal
 DECIMAL_DIGITS = 38
 # More digits than a product of two of Spark's decimals has.
 _DIGITS = 120
-# Beyond this size a number is written with an exponent.
+# Beyond this size a number is written with an exponent, or in JSON as text: Python has whole numbers of any length.
 _LONGEST = 60
+# What `digits` writes. Python's own constructor takes `1_000`, ` 5 ` and digits of other scripts as well.
+_DIGITS_AS_TEXT = re.compile(r"-?[0-9]+(\.[0-9]+)?(E[+-][0-9]+)?")
 
 
 def is_number(value: object) -> TypeGuard[Number]:
@@ -27,6 +30,9 @@ def is_number(value: object) -> TypeGuard[Number]:
 
 def is_finite(value: object) -> TypeGuard[Number]:
     """Whether it is a number that can be compared and drawn: not NaN, not an infinity."""
+    if isinstance(value, Decimal):
+        # By itself: as a double a large one would be an infinity, and a signalling NaN an error.
+        return value.is_finite()
     return is_number(value) and (isinstance(value, int) or math.isfinite(value))
 
 
@@ -65,16 +71,18 @@ def within(
 
 def _limit(limit: Any, value: Number) -> Number:
     number = Decimal(limit) if isinstance(limit, str) else limit
-    if isinstance(value, float):
+    if isinstance(value, float) and math.isfinite(value):
         return float(Decimal(number))
     return as_decimal(number) if is_finite(number) else Decimal(number)
 
 
 def named(value: object) -> str | None:
     """What to call a number that is none: `NaN`, `Infinity` or `-Infinity`; None for everything else."""
-    if isinstance(value, float | Decimal) and not math.isfinite(value):
-        return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
-    return None
+    if isinstance(value, int) or not is_number(value) or is_finite(value):
+        return None
+    if Decimal(value).is_nan():
+        return "NaN"
+    return "Infinity" if value > 0 else "-Infinity"
 
 
 def kept(value: Any) -> Any:
@@ -87,8 +95,10 @@ def kept(value: Any) -> Any:
         return value
     if not is_finite(value):
         return named(value)
-    if isinstance(value, int | float):
+    if isinstance(value, float):
         return value
+    if isinstance(value, int):
+        return value if abs(value) < 10**_LONGEST else digits(value)
     if value == value.to_integral_value() and value.adjusted() < _LONGEST:
         return int(value)
     return float(value) if Decimal(repr(float(value))) == value else digits(value)
@@ -98,10 +108,7 @@ def read(value: Any) -> Number | None:
     """The number that `kept` was given, or None: true, false and any other text are none."""
     if is_number(value):
         return value
-    try:
-        return Decimal(value) if isinstance(value, str) else None
-    except InvalidOperation:
-        return None
+    return Decimal(value) if isinstance(value, str) and _DIGITS_AS_TEXT.fullmatch(value) else None
 
 
 def typed(text: str | None, data_type: str) -> Any:
@@ -131,6 +138,14 @@ def moved(base: Number, percent: Number) -> Decimal:
     """A number moved by so many percent of its size."""
     with localcontext(prec=_DIGITS):
         return as_decimal(base) + abs(as_decimal(base)) * as_decimal(percent) / 100
+
+
+def position(value: Number, least: Number, most: Number) -> float:
+    """Where a finite number is between two others, 0 at the least and 1 at the most; 0 where those are the same."""
+    # Of any size: a whole number or a decimal may be too large for a double.
+    with localcontext(prec=_DIGITS, Emax=MAX_EMAX, Emin=MIN_EMIN):
+        span = as_decimal(most) - as_decimal(least)
+        return float((as_decimal(value) - as_decimal(least)) / span) if span else 0.0
 
 
 def difference(value: Number, base: Number) -> str:

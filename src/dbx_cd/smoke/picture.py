@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
-
 from markupsafe import Markup
 
-from dbx_cd.smoke.numbers import Number, as_decimal, digits, is_finite, within
+from dbx_cd.smoke.numbers import Number, as_decimal, digits, is_finite, position, within
 
 _WIDTH, _HEIGHT, _MARGIN = 160, 26, 8
 
@@ -21,10 +19,9 @@ def band(observed: Number, *, baseline: Number | None, low: Number | None, high:
     baseline, low, high = (value if is_finite(value) else None for value in (baseline, low, high))
     known = [as_decimal(value) for value in (observed, baseline, low, high) if value is not None]
     least, most = min(known), max(known)
-    span = (most - least) or abs(most) or Decimal(1)
 
     def x(value: Number) -> float:
-        return _MARGIN + float((as_decimal(value) - least) / span) * (_WIDTH - 2 * _MARGIN)
+        return _MARGIN + position(value, least, most) * (_WIDTH - 2 * _MARGIN)
 
     left, right = 0.0 if low is None else x(low), float(_WIDTH) if high is None else x(high)
     line = "" if baseline is None else _baseline(x(baseline))

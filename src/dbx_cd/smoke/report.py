@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from dbx_cd import html
 from dbx_cd.errors import SmokeFailed
 from dbx_cd.records import Record
-from dbx_cd.smoke.numbers import is_finite, read
+from dbx_cd.smoke.numbers import Number, is_finite, position, read
 from dbx_cd.smoke.picture import band
 
 if TYPE_CHECKING:
@@ -255,13 +255,19 @@ def _examples(result: CheckResult) -> object:
 
 def _picture(result: CheckResult, past: Sequence[SmokeReport]) -> object:
     """The band of a metric and its numbers over past releases."""
-    observed = read(result.observed)
-    if result.kind != "metric" or not is_finite(observed):
+    observed = _measured(result)
+    if result.kind != "metric" or observed is None:
         return ""
     same = (c for report in past for c in report.checks if (c.domain, c.model, c.name) == _identity(result))
-    trend = [float(number) for c in same if is_finite(number := read(c.observed))]
+    trend = [*(number for c in same if (number := _measured(c)) is not None), observed]
     now = band(observed, baseline=read(result.baseline), low=read(result.low), high=read(result.high))
-    return html.join((now, html.sparkline([*trend, float(observed)]) if trend else ""))
+    return html.join((now, html.sparkline([position(number, min(trend), max(trend)) for number in trend])))
+
+
+def _measured(result: CheckResult) -> Number | None:
+    """The number that a metric had; None where it had none: the text of a broken one may look like a number."""
+    observed = None if result.status == "broken" else read(result.observed)
+    return observed if is_finite(observed) else None
 
 
 def _identity(result: CheckResult) -> tuple[str, str | None, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -12,7 +13,7 @@ from typing import Any, Self
 
 from dbx_cd.errors import SuiteError
 from dbx_cd.smoke.checks import Assertion, Bounds, Check, Comparison, ExpectationCheck, InvalidCheck
-from dbx_cd.smoke.numbers import Number, is_finite
+from dbx_cd.smoke.numbers import Number, is_finite, within
 from dbx_cd.smoke.own_code import file_beside
 from dbx_cd.smoke.yaml_lines import Located, read_located
 
@@ -249,6 +250,8 @@ def _bounds(given: Located) -> Bounds:
             continue
         if not is_finite(value):
             raise _Problem(f"`{key}` must be a number, not {_plain(value)!r}", given.line_of(key))
+        if not within(value, -sys.float_info.max, sys.float_info.max):
+            raise _Problem(f"`{key}` is beyond every number that Spark has", given.line_of(key))
         if key.endswith("_pct") and value < 0:
             raise _Problem(f"`{key}` must not be negative", given.line_of(key))
         numbers[key] = value

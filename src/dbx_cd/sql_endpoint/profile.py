@@ -12,6 +12,7 @@ import yaml
 from dbx_cd.errors import ConfigError
 from dbx_cd.jinja import EarlyJinja
 from dbx_cd.sql_endpoint.http_server import LOOPBACK
+from dbx_cd.yaml_text import load_yaml
 
 if TYPE_CHECKING:
     from dbx_cd.sql_endpoint.endpoint import SqlEndpoint
@@ -181,7 +182,7 @@ def _outputs(
 
 def _load(source: Path) -> dict[str, Any]:
     try:
-        loaded = yaml.safe_load(source.read_text(encoding="utf-8"))
+        loaded = load_yaml(source.read_text(encoding="utf-8"), last_counts=True)
     except FileNotFoundError:
         raise ConfigError("no profiles.yml", where=source, next_step="pass the folder that holds it") from None
     except (OSError, UnicodeDecodeError) as exc:

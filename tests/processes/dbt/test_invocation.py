@@ -55,3 +55,16 @@ def test_compile_error_names_the_model_and_the_reason(shop: Path, tmp_path: Path
 def test_missing_target_is_named_with_those_there_are(shop: Path, tmp_path: Path, warm_dbt: None) -> None:
     with pytest.raises(DbtFailed, match=r"(?s)does not have a target named 'production'.*- stg.*- prod"):
         run_dbt("parse", target="production", project_dir=shop, work_dir=tmp_path / "work")
+
+
+def test_a_project_cannot_silence_what_is_said_of_a_failure(shop: Path, tmp_path: Path, warm_dbt: None) -> None:
+    flags = "{log_level: none, log_level_file: none, log_format: text, quiet: true, print: false, write_json: false}"
+    with (shop / "dbt_project.yml").open("a") as settings:
+        settings.write(f"flags: {flags}\n")
+    done = run_dbt("ls", target="stg", project_dir=shop, work_dir=tmp_path / "work", check=False)
+    assert "depends on a node named 'oders' which was not found" in "\n".join(done.errors)
+    assert "MainEncounteredError" in (done.files_dir / "dbt.log").read_text()
+    (shop / "models" / "orders.sql").write_text("select 1 as id")
+    listed = run_dbt("ls", target="stg", project_dir=shop, work_dir=tmp_path / "again")
+    assert listed.listed == ("model.shop.orders",)
+    assert (listed.files_dir / "manifest.json").is_file()

@@ -13,7 +13,8 @@ from dbt_common.events.functions import msg_to_json
 from dbt_projects import shop
 
 from dbx_cd import run_dbt
-from dbx_cd.dbt.progress import DbtEvent, DbtProgress
+from dbx_cd.dbt.events import DbtEvent
+from dbx_cd.dbt.progress import DbtProgress
 
 UNUSED = "models.nothing_has_this_name"
 

@@ -175,15 +175,27 @@ def test_baseline_of_many_digits_is_compared_exactly(spark: SparkSession, build:
       - {metric: decimals_by_group, sql: sum(tenth), within_pct: 0, group_by: half}
       - {metric: integers_by_group, sql: max(whole), within_pct: 0, group_by: half}
       - {metric: tolerated, sql: sum(tenth), within_pct: 0.1}
+      - metric: more_than_the_least
+        sql: max(1.0000000000000000000000000000000000002)
+        within_pct: 0
+        min_baseline: 1.0000000000000000000000000000000000001
+      - metric: less_than_the_least
+        sql: max(-1.0000000000000000000000000000000000001)
+        within_pct: 0
+        min_baseline: 1.0000000000000000000000000000000000002
 """
     found = run(spark, build, tmp_path, text, baseline=before)
-    assert {name: c.status for name, c in found.items() if c.status != "fail"} == {"tolerated": "pass"}
+    assert {name: c.status for name, c in found.items() if c.status != "fail"} == {
+        "tolerated": "pass",
+        "more_than_the_least": "pass",
+        "less_than_the_least": "skipped",
+    }
     assert (found["decimals"].observed, found["decimals"].baseline) == ("0.200000000000000001", 0.2)
     assert found["decimals"].reason == "+0.000000000000000001 against the baseline"
     assert found["integers"].reason == "+1 against the baseline"
     assert found["decimals_by_group"].observed == found["integers_by_group"].observed == "1 of 2 groups out of bounds"
     same = run(spark, build, tmp_path, text)
-    assert {c.status for c in same.values()} == {"pass"}
+    assert {name for name, c in same.items() if c.status != "pass"} == {"less_than_the_least"}
 
 
 def test_profiles_of_such_values_are_kept_legibly(spark: SparkSession, build: Build, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from pathlib import Path
 
@@ -103,6 +104,26 @@ def test_an_unreadable_pointer_serves_nothing_that_was_not_published_as_latest(
     (store.root / "stg" / "latest.json").write_text('{"timest')
     assert store.latest("stg").timestamp == first.timestamp
     assert [v.is_latest for v in store.list("stg")] == [True, False]
+
+
+def test_a_switch_that_failed_leaves_no_version(
+    store: ArtifactStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where there was none before: a pointer that was never written is not taken for a damaged one."""
+
+    def full(*_given: object, **_more: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    folder = ended(tmp_path / "dbt", ok=True)
+    with monkeypatch.context() as patch:
+        patch.setattr("dbx_cd.artifacts.latest.write_json", full)
+        with pytest.raises(OSError, match="No space left"):
+            store.publish("stg", folder, commit="abc", release_id="r1", latest=True)
+    assert store.list("stg") == []
+    for read in (lambda: store.latest("stg"), lambda: store.find("stg", "r1")):
+        with pytest.raises(ArtifactNotFound):
+            read()
+    assert store.publish("stg", folder, commit="abc", latest=True).timestamp == store.latest("stg").timestamp
 
 
 @pytest.mark.parametrize("named", ["..", "../../elsewhere", "latest", ""])

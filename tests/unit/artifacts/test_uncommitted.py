@@ -40,6 +40,14 @@ def test_changed_new_and_deleted_files_are_named_and_ignored_ones_are_not(projec
     )  # fmt: skip
 
 
+def test_settings_are_named_first_and_then_what_else_is_in_the_project(project: Path) -> None:
+    names = [".github/workflows/cd.yml", "databricks.yml", *(f"notebooks/{n}.py" for n in range(10))]
+    fill(project.parent, {**dict.fromkeys(names, ""), "shop/dbx_cd.yml": "", "shop/models/more.sql": ""})
+    found = uncommitted(project.parent, commit=head(project), project=project)
+    assert found == ("shop/dbx_cd.yml", "shop/models/more.sql", *names)
+    assert "shop/dbx_cd.yml" in in_words(uncommitted(project.parent, commit=head(project)))
+
+
 def test_a_release_of_another_commit_says_nothing_of_the_tree(project: Path) -> None:
     earlier = head(project)
     commit(fill(project, {"models/more.sql": "select 1"}))

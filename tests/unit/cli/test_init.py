@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 from databricks.sdk.service.jobs import JobSettings, RunIf
-from git_repositories import fill
+from git_repositories import commit, fill
 
 from dbx_cd import CdConfig
 from dbx_cd.cli.main import main
@@ -116,7 +116,9 @@ def test_other_names_than_the_settings_have_are_refused_and_nothing_is_copied(
     text = "targets:\n  qa: {}\n  production: {gate: approval, defer_to: qa}\n"
     fill(repository / "dbt", {"dbx_cd.yml": text})
     assert main(["init", str(repository), "--staging", "test"]) == 1
-    assert "`targets` has qa, production, and test, prod are asked for" in capsys.readouterr().err
+    message = capsys.readouterr().err
+    assert "`targets` has qa, production, and test, prod are asked for" in message
+    assert "alike the variables `staging` and `production` in databricks.yml" in message
     assert not (repository / "databricks.yml").exists()
 
 
@@ -138,14 +140,120 @@ def test_settings_that_nothing_can_be_added_to_are_named_with_what_to_write(
     assert not (repository / "databricks.yml").exists()
 
 
+@pytest.mark.parametrize("names", [[], ["--staging", "qa"]], ids=["no names", "names"])
 def test_the_project_has_to_be_named_where_there_are_several(
-    repository: Path, capsys: pytest.CaptureFixture[str]
+    repository: Path, names: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     fill(repository / "other", {"dbt_project.yml": DBT_PROJECT})
-    assert main(["init", str(repository), "--staging", "qa"]) == 1
-    assert "give its folder by --project" in capsys.readouterr().err
-    assert main(["init", str(repository), "--staging", "qa", "--project", "other"]) == 0
-    assert (repository / "other" / "dbx_cd.yml").is_file()
+    assert main(["init", str(repository), *names]) == 1
+    assert "several dbt projects: dbt, other" in capsys.readouterr().err
+    assert not (repository / "databricks.yml").exists()
+    assert main(["init", str(repository), *names, "--project", "other"]) == 0
+    assert {p.name: p.default for p in job_of(repository).parameters or ()}["project_dir"] == "other"
+
+
+def test_where_there_is_no_project_yet_the_folder_to_set_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["init", str(tmp_path)]) == 0
+    assert "set `project_dir` in databricks.yml" in capsys.readouterr().out
+
+
+PROFILES = "shop: {target: dev, outputs: {dev: {}, qa: {}, production: {}}}\nother: {outputs: {stg: {}, prod: {}}}\n"
+
+
+@pytest.mark.parametrize(
+    ("names", "missing"),
+    [
+        ([], "stg, prod"),
+        (["--staging", "qa", "--production", "prodution"], "prodution"),
+        (["--staging", "qa", "--production", "production", "--gate", "uat"], "uat"),
+    ],
+)
+def test_a_target_that_the_profile_has_not_is_refused_beside_those_it_has(
+    repository: Path, names: list[str], missing: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fill(repository / "dbt", {"profiles.yml": PROFILES})
+    assert main(["init", str(repository), *names]) == 1
+    message = capsys.readouterr().err
+    assert f"the profile has no output {missing}; it has dev, qa, production ({repository}/dbt/profiles.yml)" in message
+    assert "--staging TARGET and --production TARGET" in message
+    assert not (repository / "databricks.yml").exists()
+    assert not (repository / "dbt" / "dbx_cd.yml").exists()
+    assert main(["init", str(repository), "--staging", "qa", "--production", "production"]) == 0
+
+
+def test_targets_in_the_settings_that_the_profile_has_not_are_to_be_corrected_there(
+    repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = "targets:\n  qa: {}\n  prodution: {gate: approval, defer_to: qa}\n"
+    fill(repository / "dbt", {"profiles.yml": PROFILES, "dbx_cd.yml": settings})
+    assert main(["init", str(repository)]) == 1
+    message = capsys.readouterr().err
+    assert "no output prodution" in message
+    assert "correct `targets` in dbx_cd.yml" in message
+
+
+@pytest.mark.parametrize(
+    "profiles", ["[", "shop: 2024-13-45", "another: {outputs: {dev: {}}}", "shop: {outputs: }", "- shop", ""]
+)
+def test_profiles_of_which_only_dbt_can_say_what_they_have_refuse_nothing(repository: Path, profiles: str) -> None:
+    fill(repository / "dbt", {"profiles.yml": profiles})
+    assert main(["init", str(repository), "--staging", "qa"]) == 0
+
+
+def test_a_folder_inside_of_a_repository_is_refused_and_the_root_is_named(
+    repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    commit(repository)
+    assert main(["init", str(repository / "dbt"), "--staging", "qa"]) == 1
+    message = capsys.readouterr().err
+    assert f"the root of the repository is {repository} ({repository}/dbt)" in message
+    assert "start `init` there, with --project dbt" in message
+    assert not (repository / "dbt" / "databricks.yml").exists()
+    assert main(["init", str(repository), "--project", "dbt", "--staging", "qa"]) == 0
+
+
+def test_files_that_are_there_and_stay_get_what_the_refusal_says(
+    repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What a new user does: first `init` alone, then with the names."""
+    assert main(["init", str(repository)]) == 0
+    names = ["--staging", "qa", "--production", "production"]
+    assert main(["init", str(repository), *names]) == 1
+    message = capsys.readouterr().err
+    assert "variables in databricks.yml: staging: qa, production: production\nand write into dbt/dbx_cd.yml:" in message
+    fill(repository / "dbt", {"dbx_cd.yml": message.partition("dbt/dbx_cd.yml:\n")[2]})
+    bundle = repository / "databricks.yml"
+    edited = bundle.read_text().replace("default: stg\n", "default: qa\n")
+    bundle.write_text(edited.replace("default: prod\n", "default: production\n"))
+    definition = JobDefinition.of(job_of(repository))
+    assert (definition.open_targets, definition.gates) == (("qa",), ("production",))
+    require_targets(CdConfig.load(repository / "dbt"), definition.standing)
+    assert main(["init", str(repository), *names]) == 1
+    assert "and change nothing: they have these names" in capsys.readouterr().err
+
+
+def test_files_that_are_there_need_the_tasks_of_a_further_gate(
+    repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["init", str(repository)]) == 0
+    assert main(["init", str(repository), "--gate", "uat"]) == 1
+    message = capsys.readouterr().err
+    assert "write into dbt/dbx_cd.yml:\ntargets:\n  stg: {}\n  uat:" in message
+    assert "and give each of uat its four tasks in resources/dbx_cd.job.yml (docs/deploy.md" in message
+    assert "set the defaults" not in message
+
+
+def test_a_bundle_of_the_repository_s_own_stays_and_what_it_lacks_is_said(
+    repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fill(repository, {"databricks.yml": "bundle: {name: ours}\n"})
+    assert main(["init", str(repository)]) == 1
+    message = capsys.readouterr().err
+    assert "already there: databricks.yml" in message
+    assert "project_dir: dbt, staging: stg, production: prod" in message
+    assert (repository / "databricks.yml").read_text() == "bundle: {name: ours}\n"
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,10 @@ from fake_dbt import FakeDbt
 from dbx_cd import ConfigError, DbtFailed, DbtOutcome, DbtRun, RelationName, run_dbt
 from dbx_cd.dbt.outcome import InvocationOutcome
 
-QUIET = ["--log-format", "json", "--no-use-colors", "--no-send-anonymous-usage-stats"]
+OUTPUT = [
+    "--log-format", "json", "--log-level", "info", "--log-format-file", "json", "--log-level-file", "debug",
+    "--no-quiet", "--print", "--write-json", "--no-use-colors", "--no-send-anonymous-usage-stats",
+]  # fmt: skip
 
 
 @pytest.fixture
@@ -54,7 +57,7 @@ def test_staging_build_of_the_workflow_calls_dbt_with_exactly(run, tmp_path: Pat
     assert dbt.calls == [
         [
             "build", *everywhere(tmp_path / "work", "stg"),
-            "--select", "+tag:deploy", "--indirect-selection", "buildable", "--exclude", "tag:heavy", *QUIET,
+            "--select", "+tag:deploy", "--indirect-selection", "buildable", "--exclude", "tag:heavy", *OUTPUT,
         ]
     ]  # fmt: skip
 
@@ -68,7 +71,7 @@ def test_production_build_of_the_workflow_calls_dbt_with_exactly(run, tmp_path: 
     assert dbt.calls == [
         [
             "build", *everywhere(tmp_path / "work", "prod"),
-            "--state", str(state), "--defer", "--select", "tag:deploy", *QUIET,
+            "--state", str(state), "--defer", "--select", "tag:deploy", *OUTPUT,
         ]
     ]  # fmt: skip
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from git_repositories import fill
 
-from dbx_cd.dbt.packages import INSTALLED, needs_deps
+from dbx_cd.dbt.packages import INSTALLED, local_packages, needs_deps
 
 COMMIT, OTHER = "3c6201eaf365ddad6d44c0dd4545565f058642b8", "4037603e96bd567ca03c6f9850ac1f17a70a314c"
 NAMED = f"""packages:
@@ -143,6 +143,18 @@ def test_with_jinja_around_packages_any_package_will_do_but_for_what_is_locked(p
     assert needs_deps(project)
     installed(project, *ALL)
     assert not needs_deps(project)
+
+
+@pytest.mark.parametrize("broken", ["when: 2024-13-45\n", f"when: {'[' * 3000}\n"], ids=["a date", "a nesting"])
+def test_what_only_dbt_can_say_of_a_broken_file_is_left_to_it(project: Path, broken: str) -> None:
+    fill(project, {"packages.yml": f"packages:\n  - local: ../shared\n{broken}"})
+    assert list(local_packages(project)) == ["../shared"]
+    assert needs_deps(project)
+
+
+def test_a_path_that_only_dbt_can_render_is_left_to_it(project: Path) -> None:
+    fill(project, {"packages.yml": "packages:\n  - local: '{{ 1 / 0 }}'\n  - local: ../shared\n"})
+    assert list(local_packages(project)) == ["../shared"]
 
 
 def test_an_archive_says_that_its_packages_are_installed_whatever_dbt_found(project: Path) -> None:

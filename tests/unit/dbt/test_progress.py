@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from dbx_cd.dbt.progress import DbtEvent, DbtProgress, NodeCounter
+from dbx_cd.dbt.events import DbtEvent
+from dbx_cd.dbt.progress import DbtProgress, NodeCounter
 
 
 def line(name: str, node: str | None = None, *, level: str = "info", message: str = "", **data: Any) -> str:

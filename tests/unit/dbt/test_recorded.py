@@ -46,7 +46,8 @@ def test_no_recording_names_a_place_of_the_machine_it_was_made_on() -> None:
     assert [p for p, text in texts.items() if any(top in text for top in ("/tmp/", "/root/", "/home/"))] == []
 
 
-WELL = {"build", "build_test_warned", "docs", "hooks", "ls", "microbatch", "versions", "two_packages"}
+WELL = {"build", "build_test_warned", "docs", "hooks", "ls", "microbatch", "two_packages",
+        "versions", "versions_before", "versions_before_in_prod"}  # fmt: skip
 """The scenarios in which dbt did what it was asked to; those of freshness and packages have their own tests."""
 JUDGED = sorted(
     name for name in SCENARIOS if not name.startswith(("deps", "freshness")) and name != "build_without_deps"

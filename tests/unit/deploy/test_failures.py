@@ -10,17 +10,24 @@ import yaml
 from git_repositories import fill
 
 from dbx_cd import (
+    ArtifactError,
     ArtifactNotFound,
+    ArtifactStore,
+    ArtifactVersion,
     ConfigError,
     DbtFailed,
+    DbtOutcome,
     DbtRun,
     DbxCdError,
+    RelationName,
     Release,
+    ReleaseLog,
     ReleaseSuperseded,
     build_release,
 )
 from dbx_cd.dbt.outcome import OUTCOME_NAME, InvocationOutcome
 from dbx_cd.deploy.docs import publish_docs
+from dbx_cd.records import Record
 from dbx_cd.release.events import Built, Failed
 from memory.releases import Releases
 
@@ -81,6 +88,34 @@ def test_a_production_build_whose_hook_fails_is_named_in_the_log_and_is_not_serv
         cd.store.find("prod", release.id)  # nothing that `prod_smoke` could test by itself
 
 
+# Half a file
+
+
+@pytest.mark.parametrize("name", ["run_results.json", "manifest.json"])
+@pytest.mark.parametrize("target", ["stg", "prod"])
+def test_what_a_dbt_left_that_was_killed_while_it_wrote_is_published_with_its_end(
+    releases: Releases, target: str, name: str
+) -> None:
+    release = releases.approved() if target == "prod" else releases.open()
+    releases.model("orders", text="select 1 -- fails in stg")
+
+    def killed(args: list[str]) -> DbtOutcome:
+        outcome = releases.dbt(args)
+        if args[0] != "build":
+            return outcome
+        file = Path(args[args.index("--target-path") + 1]) / name
+        file.write_text(file.read_text()[:-20])
+        return DbtOutcome(False, ("dbt was ended by the signal SIGKILL",), exit_code=-9)
+
+    cd = replace(releases.cd(), dbt=killed)
+    with pytest.raises(DbtFailed, match=r"SIGKILL|orders fails in stg") as raised:
+        build_release(cd, release, target=target, select="tag:deploy", project_dir=releases.project)
+    version = cd.store.list(target)[-1]
+    assert (version.ok, version.release_id) == (False, release.id)
+    assert f"the log is in {version.path}" in str(raised.value)
+    assert cd.log.state(release).of(target).phase == "failed"
+
+
 # Packages
 
 
@@ -138,6 +173,93 @@ def test_the_log_of_a_dbt_that_has_no_artifacts_to_publish_is_attached_to_the_re
     assert page.read_text() == f"the log of {command}"
     assert str(page) in str(raised.value)
     assert not run_of(raised.value).files_dir.exists(), "which is why the message must not name it"
+
+
+# Where nothing can be written any more
+
+
+class FullStore(ArtifactStore):
+    """The Volume takes no more."""
+
+    def publish(self, *_given: object, **_more: object) -> ArtifactVersion:
+        raise ArtifactError("dbt.log cannot be copied: No space left on device", where=self.root)
+
+    def attach(self, *_given: object) -> Path:
+        raise NotADirectoryError(20, "Not a directory")
+
+
+@pytest.mark.parametrize("target", ["stg", "prod"])
+def test_a_full_volume_does_not_hide_why_dbt_failed(releases: Releases, target: str) -> None:
+    release = releases.approved() if target == "prod" else releases.open()
+    releases.model("orders", text="select 1 -- fails in stg")
+    before = releases.dbt.before_statement
+
+    def failing(where: str, relation: RelationName) -> None:
+        releases.dbt.hook_error = HOOK
+        before(where, relation)
+
+    releases.dbt.before_statement = failing
+    cd = releases.cd()
+    cd = replace(cd, store=FullStore(cd.store.root))
+    with pytest.raises(DbtFailed, match=r"(?s)(orders fails in stg|tiny-on-run-end-0).*cannot be published: dbt.log"):
+        build_release(cd, release, target=target, select="tag:deploy", project_dir=releases.project)
+    state = releases.cd().log.state(release).of(target)
+    assert state.phase == "failed"
+    assert "cannot be published" in str(state.reason)
+
+
+def test_a_log_that_cannot_be_kept_does_not_hide_why_dbt_failed(releases: Releases) -> None:
+    release = releases.approved()
+
+    def failing(args: list[str]) -> DbtOutcome:
+        leave_log(args)
+        return DbtOutcome(False, ("no such variable",), exit_code=2)
+
+    cd = releases.cd()
+    cd = replace(cd, dbt=failing, store=FullStore(cd.store.root))
+    with pytest.raises(DbtFailed, match=r"no such variable.*; and its log cannot be kept: .*Not a directory"):
+        build_release(cd, release, target="prod", select="tag:deploy")
+
+
+def test_a_log_that_cannot_be_written_does_not_hide_what_failed(
+    releases: Releases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release = releases.approved()
+    append = ReleaseLog.append
+
+    def down(log: ReleaseLog, of: Release, record: Record) -> None:
+        if isinstance(record, Failed):
+            raise DbxCdError("the log is down")
+        append(log, of, record)
+
+    monkeypatch.setattr(ReleaseLog, "append", down)
+    cd = releases.cd()
+    with pytest.raises(ArtifactError, match="No space left on device"):
+        build_release(replace(cd, store=FullStore(cd.store.root)), release, target="prod", select="tag:deploy")
+
+
+# A list of nothing
+
+
+@pytest.mark.parametrize("target", ["stg", "prod"])
+def test_where_dbt_lists_nothing_nothing_is_built(releases: Releases, target: str) -> None:
+    """The wall between staging and production, and the restore point, are made of what is listed."""
+    release = releases.approved() if target == "prod" else releases.open()
+    calls = len(releases.dbt.calls)
+
+    def silent(args: list[str]) -> DbtOutcome:
+        outcome = releases.dbt(args)
+        return DbtOutcome(True) if args[0] == "ls" else outcome
+
+    with pytest.raises(DbtFailed, match="the selection matched no node"):
+        build_release(
+            replace(releases.cd(), dbt=silent),
+            release,
+            target=target,
+            select="tag:deploy",
+            project_dir=releases.project,
+        )
+    assert [call[0] for call in releases.dbt.calls[calls:]] == ["ls"]
 
 
 # Refused before dbt

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from dbx_cd import ArtifactStore, Release, plan_restore, prune_artifacts, restore
+from dbx_cd.deploy.docs import DocsSite
 from memory.releases import Releases, smoke_of
 
 
@@ -67,3 +68,18 @@ def test_a_dry_run_removes_nothing(releases: Releases) -> None:
     result = prune_artifacts(replace(releases.cd(), store=in_a_year))
     assert (len(result["stg"].removed), len(result["stg"].kept)) == (1, 1)
     assert {v.release_id for v in in_a_year.list("stg")} == {first.id, second.id}
+
+
+def test_docs_of_a_release_that_is_in_production_stay_however_many_are_newer(releases: Releases) -> None:
+    """Those of an older release go; a site that is not of any release goes by its age."""
+    cd, sites = releases.cd(), releases.root / "prod" / "docs"
+    for run in ("1", "2"):
+        release = deployed(releases, run)
+        timestamp = f"2026010{run}T000000.000000Z"
+        (sites / timestamp).mkdir(parents=True)
+        cd.log.append(release, DocsSite(sites / timestamp, "prod", timestamp, release.id, release.commit, {}))
+    for day in ("03", "04"):
+        (sites / f"202601{day}T000000.000000Z").mkdir()
+    superseded(releases, "3")
+    left(releases)
+    assert sorted(p.name[:8] for p in sites.iterdir()) == ["20260102", "20260104"]

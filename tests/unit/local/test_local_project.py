@@ -71,6 +71,19 @@ def test_without_any_profiles_the_last_place_is_named(project: Path, tmp_path: P
         production(project)
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["a: 2024-13-45", "a: \0", "a: " + "[" * 3000, "- a list", "a: ["],
+    ids=["a date", "a NUL", "a nesting", "a list", "no end"],
+)
+def test_a_project_file_that_is_no_mapping_is_named(project: Path, text: str) -> None:
+    fill(project, {"dbt_project.yml": text})
+    with pytest.raises(
+        ConfigError, match=rf"(?s)dbt_project\.yml (cannot be read as YAML|must be a mapping).*{project}"
+    ):
+        LocalProject.find(project)
+
+
 def gates(project: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
     definition = JobDefinition.of(LocalProject.find(project).job())
     return definition.open_targets, definition.gates

@@ -150,10 +150,14 @@ QA = "{qa: {}, uat: {gate: approval, defer_to: qa}, production: {gate: approval,
 def test_a_job_for_targets_of_other_names_is_told_at_once_with_what_to_write(
     tmp_path: Path, definition: Standing, targets: str | None, write: str
 ) -> None:
-    config = committed(tmp_path, f"targets: {targets}\n" if targets else "")
+    config = committed(tmp_path, f"targets: {targets}\n") if targets else CdConfig.load(tmp_path)
     with pytest.raises(ConfigError, match=r"the job builds .*, and the project's targets are ") as raised:
         require_targets(config, definition)
     assert f"`{write}`" in (raised.value.next_step or "")
+    assert "commit it" in (raised.value.next_step or "")
+    is_there = targets is not None
+    assert ("by default: no dbx_cd.yml with `targets` is committed" in raised.value.what) is not is_there
+    assert raised.value.where == str(tmp_path / "dbx_cd.yml" if is_there else tmp_path)
     written = committed(tmp_path, f"{write}\n")
     require_targets(written, definition)
     assert set(written.targets) == {*definition.open_targets, *definition.gates}

@@ -13,7 +13,7 @@ from dbx_cd.release.log import ReleaseLog
 from dbx_cd.smoke.baseline import NoBaseline
 from dbx_cd.smoke.checks import Bounds, Comparison
 from dbx_cd.smoke.groups import groups_query
-from dbx_cd.smoke.numbers import as_decimal, difference, digits, kept, read, typed, within
+from dbx_cd.smoke.numbers import as_decimal, difference, digits, is_finite, kept, position, read, typed, within
 from dbx_cd.smoke.picture import band
 from dbx_cd.smoke.report import CheckResult, SmokeReport
 from memory.log_table import MemoryLogTable
@@ -33,8 +33,13 @@ NAN, INFINITY = float("nan"), float("inf")
         (5, 1, None, True),
         (INFINITY, 0, None, True),
         (INFINITY, None, Decimal(10), False),
+        (INFINITY, None, Decimal("1E+400"), False),
+        (1e308, None, Decimal("1E+400"), True),
+        (Decimal("1E+400"), None, Decimal("1E+399"), False),
+        (10**400, 10**400 + 1, None, False),
         (NAN, None, 10, False),
         (Decimal("NaN"), 0, None, False),
+        (Decimal("sNaN"), 0, None, False),
         (None, None, None, False),
         (True, 0, 2, False),
         ("5", 0, 9, False),
@@ -53,7 +58,10 @@ def test_strict_limits_leave_the_limit_itself_out() -> None:
 
 @pytest.mark.parametrize(
     "number",
-    [0, -7, 2**53 + 1, 0.1, 1e300, *map(Decimal, ("0.1", "123456789012345678.12", "1E-18", "2990.00", "1E+90"))],
+    [
+        *(0, -7, 2**53 + 1, 0.1, 1e300, -(10**400), pytest.param(10**5000 + 1, id="5001 digits")),
+        *map(Decimal, ("0.1", "123456789012345678.12", "1E-18", "2990.00", "1E+90", "-1.5E+400", "1E-400")),
+    ],
 )
 def test_what_is_kept_of_a_number_is_json_and_gives_the_same_number_back(number: Any) -> None:
     text = json.dumps(kept(number), allow_nan=False)
@@ -65,6 +73,16 @@ def test_what_is_kept_of_a_number_is_json_and_gives_the_same_number_back(number:
 @pytest.mark.parametrize(("number", "name"), [(NAN, "NaN"), (INFINITY, "Infinity"), (-INFINITY, "-Infinity")])
 def test_what_json_does_not_have_is_kept_by_name(number: float, name: str) -> None:
     assert (kept(number), kept(Decimal(number)), digits(number)) == (name, name, name)
+
+
+@pytest.mark.parametrize("text", ["1_000", " 5 ", "5\n", "١٢", "+5", ".5", "5.", "1e5", "NaN", "sNaN", "Infinity", ""])
+def test_text_that_is_not_the_digits_of_a_kept_number_is_none(text: str) -> None:
+    assert read(text) is None
+
+
+@pytest.mark.parametrize("number", [Decimal("sNaN"), Decimal("-NaN")])
+def test_every_nan_of_decimals_is_named(number: Decimal) -> None:
+    assert (is_finite(number), kept(number), digits(number)) == (False, "NaN", "NaN")
 
 
 def test_every_digit_is_shown_and_no_exponent_where_it_can_be_done_without() -> None:
@@ -153,3 +171,45 @@ def test_trend_of_a_metric_goes_on_from_reports_that_kept_digits_or_names() -> N
     page = report("0.100000000000000001").to_html(past=[report("NaN"), report(NAN), report(1), report("2.5")])
     (points,) = (part.split('"')[0] for part in page.split('points="')[1:])
     assert len(points.split()) == 3
+
+
+@pytest.mark.parametrize(
+    ("past", "observed"),
+    [
+        (0, 10**400),
+        (-(10**400), kept(Decimal("1E+500"))),
+        (0, 1e308),
+        (-1e308, 1.7e308),
+        (2**53, 2**53 + 1),
+        ("0.10000000000000000000000000000000000001", "0.10000000000000000000000000000000000002"),
+    ],
+)
+def test_picture_and_trend_of_numbers_of_any_size_and_number_of_digits_go_from_end_to_end(
+    past: Any, observed: Any
+) -> None:
+    metric = CheckResult(
+        name="m", kind="metric", status="pass", domain="d", where="f:1", observed=observed, baseline=past, low=past
+    )
+    report = SmokeReport("prod", "", "c", None, False, 0.0, (metric,))
+    earlier = replace(report, checks=(replace(metric, observed=past),))
+    page = report.to_html(past=[earlier])
+    assert 'points="0.0,24.0 120.0,0.0"' in page
+    assert 'cx="152.0"' in page
+    assert 'x1="8.0"' in page
+
+
+def test_text_of_a_broken_metric_is_not_drawn_though_it_looks_like_a_number() -> None:
+    metric = CheckResult(name="m", kind="metric", status="broken", domain="d", where="f:1", observed="12")
+    report = SmokeReport("prod", "", "c", None, False, 0.0, (metric,))
+    measured = replace(report, checks=(replace(metric, status="pass", observed=12),))
+    assert "<svg" not in report.to_html(past=[measured])
+    assert "points" not in measured.to_html(past=[report])
+    assert "points" in measured.to_html(past=[measured])
+
+
+@pytest.mark.parametrize(
+    ("value", "least", "most", "share"),
+    [(5, 0, 10, 0.5), (7, 7, 7, 0.0), (Decimal("5E+999999"), 0, Decimal("1E+1000000"), 0.5)],
+)
+def test_position_is_a_share_of_the_way(value: Any, least: Any, most: Any, share: float) -> None:
+    assert position(value, least, most) == share

@@ -501,7 +501,7 @@ def test_answer_without_the_names_that_dbt_looks_for_is_no_verdict() -> None:
             verdict(contract, columns, rows)
 
 
-@pytest.mark.parametrize("found", [None, "3", True, 1.5, float("nan"), Decimal("0.5"), (1,)])
+@pytest.mark.parametrize("found", [None, "3", True, 1.5, float("nan"), Decimal("0.5"), (1,), 2**31])
 def test_count_of_failures_that_is_no_whole_number_is_no_verdict(found: Any) -> None:
     (contract,) = contracts_from_manifest(manifest(node("orders"), unique_test("orders"))).checks
     assert isinstance(contract, Contract)
@@ -546,6 +546,13 @@ tables:
     assert isinstance(total, Comparison)
     assert total.bounds.within_pct == Decimal("0.1")
     assert str(total.bounds) == "within 0.1% of the baseline, at least -0.5, at most 123456789012345678.12"
+
+
+@pytest.mark.parametrize("limit", ["1.0e+309", "-1.0e+400", f"1{'0' * 309}"])
+def test_limit_beyond_every_number_of_spark_is_refused(tmp_path: Path, limit: str) -> None:
+    text = SUITE.replace("within_pct: 20", f"min_value: {limit}")
+    with pytest.raises(SuiteError, match="beyond every number that Spark has"):
+        SmokeSuite.from_yaml(write(tmp_path, text))
 
 
 @pytest.mark.parametrize("limit", [".nan", ".inf", "-.inf"])

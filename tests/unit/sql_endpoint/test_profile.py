@@ -133,6 +133,7 @@ def test_env_var_wins_over_its_default(project: Path) -> None:
         ("{type: databricks, schema: s, catalog: \"{{ env_var('NOT_SET') }}\"}", "'NOT_SET' is not set"),
         ('{type: databricks, schema: s, catalog: "{{ nonsense( }}"}', "cannot render"),
         ('{type: databricks, schema: s, catalog: "{{ unknown_name }}"}', "cannot render"),
+        ('{type: databricks, schema: s, catalog: "{{ 1 / 0 }}"}', "cannot render"),
         ("just text", "must be a mapping"),
     ],
 )
@@ -160,7 +161,9 @@ def test_missing_file_is_named(tmp_path: Path) -> None:
         with_connection(tmp_path, CONNECTION, out_dir=tmp_path / "out")
 
 
-@pytest.mark.parametrize("text", ["a: [", "- a list", "", "a: !!python/object:os.system {}"])
+@pytest.mark.parametrize(
+    "text", ["a: [", "- a list", "", "a: !!python/object:os.system {}", "a: 2024-13-45", "a: " + "[" * 3000]
+)
 def test_malformed_file_is_named(tmp_path: Path, text: str) -> None:
     (tmp_path / "profiles.yml").write_text(text)
     with pytest.raises(ConfigError, match=r"profiles\.yml"):
