@@ -8,7 +8,6 @@ of checksums (`artifacts.json`) last, and one small pointer file (`latest.json`)
 
 from __future__ import annotations
 
-import contextlib
 import logging
 from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -112,8 +111,8 @@ class ArtifactStore:
         try:
             switch(self.folder(target), version_dir)
         except BaseException:
-            with contextlib.suppress(OSError):
-                (version_dir / RECORD_NAME).unlink()
+            with suppress(ArtifactError):
+                volume.remove_file(version_dir / RECORD_NAME)
             raise
 
     def latest(self, target: str) -> ArtifactVersion:

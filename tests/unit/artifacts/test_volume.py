@@ -20,6 +20,7 @@ from dbx_cd import ArtifactError, ArtifactNotFound, ArtifactStore, ConfigError
 from dbx_cd.artifacts.latest import POINTER_NAME
 from dbx_cd.dbt.artifacts import Manifest, RunResults
 from dbx_cd.dbt.outcome import OUTCOME_NAME, InvocationOutcome
+from dbx_cd.dbt.selection import Selection
 from dbx_cd.release.anchor import ANCHOR_NAME, LogAnchor, read_anchor, write_anchor
 from dbx_cd.volume import Unreachable
 
@@ -208,6 +209,9 @@ STEPS: dict[str, tuple[str, str, Step]] = {
     "the copy is listed": ("scandir", "latest", lambda s, b: s.publish("stg", b, commit=SHA, latest=True)),
     "the copy is looked at": ("stat", "new/latest", lambda s, _: s.list("new")),
     "an anchor is looked at": ("stat", ANCHOR_NAME, lambda s, _: read_anchor(s.root)),
+    "a state is looked at": (
+        *("stat", "/manifest.json"), lambda s, _: Selection().flags(defer=True, state_path=s.list("stg")[0].path)
+    ),
     "an outcome is looked at": ("stat", OUTCOME_NAME, lambda s, _: s.list("stg")[0].outcome()),
 }  # fmt: skip
 
@@ -335,8 +339,9 @@ def test_a_name_that_is_too_long_is_refused_in_words(store: ArtifactStore, built
 
 def test_a_file_named_like_a_version_is_none_and_stays(store: ArtifactStore, built: Path) -> None:
     good = store.publish("stg", built, commit=SHA, latest=True, release_id="r1")
-    files = [store.root / "stg" / "20200101T000000.000000Z", store.root / "stg" / "docs" / "20200101T000000.000000Z"]
-    files[1].parent.mkdir()
+    folder, names = store.root / "stg", ("20200101T000000.000000Z", "20200102T000000.000000Z")
+    (folder / "docs").mkdir()
+    files = [place / name for place in (folder, folder / "docs") for name in names]
     for file in files:
         file.write_text("x")
     assert (store.latest("stg"), store.find("stg", "r1")) == (good, good)
