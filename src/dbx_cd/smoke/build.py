@@ -13,6 +13,8 @@ from dbx_cd.errors import DbxCdError
 from dbx_cd.relations import RelationName
 
 _SENSITIVE = ("sensitive", "pii")
+# dbt's event of a data test's result.
+_WARNING = "LogTestResult"
 
 
 class NotBuilt(Exception):
@@ -31,6 +33,17 @@ class Build:
     def result(self, unique_id: str | None) -> NodeResult | None:
         """How a node ended in this build; None when it was not part of it."""
         return self._by_id.get(unique_id or "")
+
+    @cached_property
+    def warnings_fail(self) -> bool:
+        """Whether a data test that warns has failed, by the flags `warn_error` and `warn_error_options` of this build.
+
+        As in `build_test_run_result` of dbt-core 1.11; of the options as `WarnErrorOptionsV2` of dbt-common reads them.
+        """
+        options = self.run_results.args.get("warn_error_options") or {}
+        error, others = options.get("error") or (), (*(options.get("warn") or ()), *(options.get("silence") or ()))
+        named = error in ("all", "*") or _WARNING in error
+        return bool(self.run_results.args.get("warn_error")) or (named and _WARNING not in others)
 
     @cached_property
     def _by_id(self) -> Mapping[str, NodeResult]:

@@ -57,6 +57,8 @@ class Contract(Check):
     """The columns and data types of an enforced contract."""
     untranslated: str | None = None
     """Why its failing rows are not known but from the SQL that dbt compiled; None when they are."""
+    warnings_fail: bool = False
+    """Whether the project's flags make a failure of every warning of a data test."""
     judged_by_dbt: str | None = None
     """Why dbt alone can judge it, even where its failing rows are known; None when its thresholds are SQL."""
 
@@ -101,8 +103,8 @@ class Contract(Check):
             # An anti join asks what dbt's `relationships` asks; Great Expectations has no expectation over two tables.
             return (
                 f"select child.* from (select *, {column} as __key from {source}) as child"
-                f" left anti join {parent} as parent on child.__key = parent.{self.parent_column}"
-                f" where child.__key is not null"
+                f" left anti join (select {self.parent_column} as __field from {parent}) as parent"
+                f" on child.__key = parent.__field where child.__key is not null"
             )
         return self._as_dbt_selects(relation, parent)
 

@@ -57,7 +57,8 @@ def verdict(contract: Contract, columns: Sequence[str], rows: Sequence[Sequence[
     if not is_finite(failures) or failures != int(failures):
         raise DbxCdError(f"its `fail_calc` gives {named(failures) or failures}, no whole number of failures")
     warns, fails = (_truth(name, found) for name, found in (("warn_if", should_warn), ("error_if", should_error)))
-    status: Status = "fail" if contract.severity == "error" and fails else "warn" if warns else "pass"
+    warned: Status = "fail" if contract.warnings_fail else "warn"
+    status: Status = "fail" if contract.severity == "error" and fails else warned if warns else "pass"
     # dbt's event of a failure holds 32 bits; beyond them it ends the test with an error (seen with dbt-core 1.11.16).
     if status != "pass" and not -(2**31) <= failures < 2**31:
         raise DbxCdError(f"its `fail_calc` gives {int(failures)} failures, more than dbt can report")

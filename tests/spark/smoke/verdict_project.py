@@ -58,6 +58,13 @@ count(*) / 2; count(*) * 1.0; count(*) > 2; count(*) + 0.5; double('NaN'); cast(
 sum(no_such_column);
 count(distinct n_records); -count(*); cast(count(*) as decimal(38, 0)); 1 / 0 * count(*); 9007199254740993 * count(*)
 """
+# Relationships to an expression, without a threshold.
+FIELDS = {
+    "case when parent_id < 3 then parent_id end": "parent_id < 4",
+    "abs(parent_id)": "parent_id < 4",
+    "cast(parent_id as string)": "parent_id > 3",
+    "(select max(parent_id))": "parent_id = 4",
+}
 
 
 def _choices(text: str) -> list[str]:
@@ -150,6 +157,9 @@ def write_project(folder: Path, *, seed: int, count: int, schema: str, beside: P
     tests: dict[str, list[Any]] = {name: [] for name in MODELS}
     for model, test in configurations(seed, count):
         tests[model].append(test)
+    for number, (field, where) in enumerate(FIELDS.items()):
+        body = {"name": f"field{number}", "column_name": "parent_id", "config": {"where": where}}
+        tests["subjects"].append({"relationships": body | {"arguments": {"to": "ref('parents')", "field": field}}})
     properties = {"models": [{"name": name, "data_tests": found} for name, found in tests.items()]}
     files["models/tests.yml"] = yaml.safe_dump(properties, sort_keys=False)
     if beside is not None:

@@ -16,18 +16,24 @@ import jsonschema
 import pytest
 import yaml
 
-from dbx_cd.dbt.artifacts import Manifest
+from dbx_cd.dbt.artifacts import Manifest, RunResults
 from dbx_cd.errors import DbxCdError, SmokeFailed, SuiteError
+from dbx_cd.smoke.answers import Answer
 from dbx_cd.smoke.baseline import NoBaseline, baseline_from
-from dbx_cd.smoke.checks import Assertion, Bounds, Comparison, ExpectationCheck, InvalidCheck
+from dbx_cd.smoke.build import Build
+from dbx_cd.smoke.checks import Assertion, Bounds, Comparison, ExpectationCheck, InvalidCheck, Severity
 from dbx_cd.smoke.contract import Contract
 from dbx_cd.smoke.contracts import contracts_from_manifest
 from dbx_cd.smoke.dbt_verdict import verdict, verdict_query
 from dbx_cd.smoke.docs import DataDocsPage, write_data_docs
+from dbx_cd.smoke.judge import judge
 from dbx_cd.smoke.picture import band
+from dbx_cd.smoke.plan import Planned, Planner
 from dbx_cd.smoke.report import CheckResult, SmokeReport, in_order
 from dbx_cd.smoke.run import load_suites
 from dbx_cd.smoke.suite import SmokeSuite
+
+RECORDED = Path(__file__).resolve().parents[2] / "fixtures" / "recorded_dbt" / "recorded"
 
 SUITE = """
 domain: sales
@@ -546,6 +552,39 @@ tables:
     assert isinstance(total, Comparison)
     assert total.bounds.within_pct == Decimal("0.1")
     assert str(total.bounds) == "within 0.1% of the baseline, at least -0.5, at most 123456789012345678.12"
+
+
+@pytest.mark.parametrize(
+    ("args", "fails"),
+    [
+        ({}, False),
+        ({"warn_error": True}, True),
+        ({"warn_error_options": {"error": [], "warn": [], "silence": []}}, False),
+        ({"warn_error_options": {"error": ["LogTestResult"], "warn": [], "silence": []}}, True),
+        ({"warn_error_options": {"error": ["NothingToDo"], "warn": [], "silence": []}}, False),
+        ({"warn_error_options": {"error": "all", "warn": [], "silence": []}}, True),
+        ({"warn_error_options": {"error": "*", "warn": ["LogTestResult"], "silence": []}}, False),
+        ({"warn_error_options": {"error": ["LogTestResult"], "warn": [], "silence": ["LogTestResult"]}}, False),
+    ],
+)
+@pytest.mark.parametrize("severity", ["warn", "error"])
+def test_warning_of_a_data_test_fails_where_dbts_flags_say_so(
+    args: dict[str, Any], fails: bool, severity: Severity
+) -> None:
+    manifest = Manifest.load(RECORDED / "build_test_warned" / "manifest.json")
+    results = RunResults.load(RECORDED / "build_test_warned" / "run_results.json")
+    unbuilt = replace(results, args=args, results=tuple(r for r in results.results if r.resource_type != "test"))
+    planner = Planner(Build(manifest, unbuilt), recheck=True, exists=lambda _: True, data_type=str)
+    contract = next(c for c in contracts_from_manifest(manifest) if isinstance(c, Contract) and c.checked_by)
+    planned = planner.plan(replace(contract, severity=severity, warn_if="> 0", error_if="> 10"), "contracts")
+    assert isinstance(planned, Planned)
+    assert isinstance(planned.check, Contract)
+    status, _ = verdict(planned.check, ["failures", "should_warn", "should_error"], [(3, True, False)])
+    found = judge(planned, Answer(success=False, verdict=status))
+    assert (found.status, found.severity) == (("fail", "error") if fails else ("warn", severity))
+    plain = planner.plan(replace(contract, severity=severity), "contracts")
+    assert isinstance(plain, Planned)
+    assert judge(plain, Answer(success=False)).status == ("fail" if fails or severity == "error" else "warn")
 
 
 @pytest.mark.parametrize("limit", ["1.0e+309", "-1.0e+400", f"1{'0' * 309}"])
