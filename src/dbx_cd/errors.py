@@ -200,4 +200,18 @@ def asking_about(relation: str, *, next_step: str | None = None) -> Iterator[Non
 
 
 class WorkflowError(DbxCdError):
-    """The workspace's API refused, failed or cannot be reached, or the job is not the one dbx_cd describes."""
+    """The workspace's API refused, failed or cannot be reached, or the job is not the one dbx_cd describes.
+
+    Args:
+        what: what failed, as one clause.
+        where: the job, run or workspace concerned.
+        next_step: what the reader should do now.
+        may_be_done: whether what was asked for may have been done all the same.
+    """
+
+    def __init__(
+        self, what: str, *, where: object = None, next_step: str | None = None, may_be_done: bool = False
+    ) -> None:
+        super().__init__(what, where=where, next_step=next_step)
+        self.may_be_done = may_be_done
+        """Whether an answer is missing, not negative: what was asked for may have been done."""

@@ -101,12 +101,26 @@ def passing_file_error(error: BaseException) -> str | None:
     return None if number not in _PASSING_ERRNOS else errno.errorcode[number]
 
 
-def passing_answer(error: BaseException) -> str | None:
-    """Whether the platform may answer better the next time: it has failed by its own fault."""
-    from databricks.sdk.errors.platform import DataLoss, DeadlineExceeded, InternalError, TemporarilyUnavailable
+def is_refusal(error: BaseException) -> bool:
+    """Whether an answer says no, by an HTTP status 4xx. Any other that is no success does not say what was done.
 
-    is_passing = isinstance(error, InternalError | DeadlineExceeded | TemporarilyUnavailable)
-    return type(error).__name__ if is_passing and not isinstance(error, DataLoss) else None
+    The SDK's errors do not have the status itself. Their class is that of the status, or of an error code of the
+    platform, which is more exact; a status that has no class, such as 502 and 520 of a proxy, is a plain
+    `DatabricksError` (databricks-sdk, `errors/mapper.py`). 499 is left out: it says that a request was cut off.
+    """
+    from databricks.sdk.errors.platform import STATUS_CODE_MAPPING
+
+    return isinstance(error, tuple(kind for status, kind in STATUS_CODE_MAPPING.items() if 400 <= status < 499))
+
+
+def passing_answer(error: BaseException) -> str | None:
+    """Whether the platform, or a proxy before it, may answer better the next time: it has failed by its own fault."""
+    from databricks.sdk.errors.base import DatabricksError
+    from databricks.sdk.errors.platform import DataLoss, NotImplemented
+
+    if not isinstance(error, DatabricksError) or is_refusal(error) or isinstance(error, DataLoss | NotImplemented):
+        return None
+    return type(error).__name__
 
 
 def passing_sql_error(error: BaseException) -> str | None:

@@ -1,8 +1,9 @@
 """Calls of the workspace's API: where its errors, and those of the way to it, become errors of dbx_cd.
 
 The SDK raises `DatabricksError` for an answer that refuses, `TimeoutError` when its client has tried long enough, what
-`requests` raises for the connection, and `ValueError` where it cannot log in (databricks-sdk, `_base_client.py`,
-`oauth.py`).
+`requests` raises for the connection and for an answer that is no JSON, and `ValueError` where it cannot log in
+(databricks-sdk, `_base_client.py`, `oauth.py`). An answer of another shape is what its `from_dict` trips over: it
+raises `AttributeError`, `KeyError` or `TypeError`.
 """
 
 from __future__ import annotations
@@ -12,13 +13,14 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from dbx_cd.errors import WorkflowError
-from dbx_cd.patience import Patience, passing_answer
+from dbx_cd.patience import Patience, is_refusal, passing_answer
 
 if TYPE_CHECKING:
     from databricks.sdk import WorkspaceClient
     from databricks.sdk.service.iam import User
 
 _LATER = "do it again in some minutes"
+_OTHER_SHAPE = (AttributeError, KeyError, TypeError)
 
 
 @contextmanager
@@ -32,7 +34,7 @@ def calling(what: str, *, right: str, where: object = None, next_step: str | Non
         next_step: what to do where the answer itself does not tell.
 
     Raises:
-        WorkflowError: the platform refused, failed or could not be reached.
+        WorkflowError: the platform refused, failed, could not be reached, or answered what cannot be read.
     """
     from databricks.sdk.errors.base import DatabricksError
     from databricks.sdk.errors.sdk import OperationFailed
@@ -40,7 +42,7 @@ def calling(what: str, *, right: str, where: object = None, next_step: str | Non
 
     try:
         yield
-    except (DatabricksError, OperationFailed, TimeoutError, RequestException, ValueError) as exc:
+    except (DatabricksError, OperationFailed, TimeoutError, RequestException, ValueError, *_OTHER_SHAPE) as exc:
         why, advice = _why(exc, right=right)
         raise WorkflowError(f"{what}: {why}", where=where, next_step=advice or next_step or _LATER) from exc
 
@@ -63,15 +65,16 @@ def may_have_happened(error: BaseException | None) -> bool:
 
     if isinstance(error, TimeoutError) and isinstance(error.__cause__, TooManyRequests):
         return False
-    answered = isinstance(error, DatabricksError) and passing_answer(error) is None
-    return not answered and isinstance(error, DatabricksError | TimeoutError | RequestException)
+    if isinstance(error, DatabricksError):
+        return not is_refusal(error)
+    return isinstance(error, (TimeoutError, RequestException, *_OTHER_SHAPE))
 
 
 def _why(error: BaseException, *, right: str) -> tuple[str, str | None]:
     """Why a call failed, and what to do; None where that is for the caller to say."""
     from databricks.sdk.errors import platform
     from databricks.sdk.errors.base import DatabricksError
-    from requests import RequestException
+    from requests import JSONDecodeError, RequestException
 
     text = " ".join(str(error).split())
     stated = f": {text}" if text and text != "None" else ""
@@ -89,14 +92,20 @@ def _why(error: BaseException, *, right: str) -> tuple[str, str | None]:
             return f"the platform takes no more requests for now{stated}", _LATER
         case platform.InternalError() | platform.DeadlineExceeded():
             return f"the platform failed at it{stated}", _LATER
-        case DatabricksError():
+        case DatabricksError() if is_refusal(error):
             return text or type(error).__name__, None
+        case DatabricksError():
+            return f"the platform, or a proxy before it, failed at it{stated}", _LATER
+        case JSONDecodeError() | AttributeError() | KeyError() | TypeError():
+            return (
+                f"the answer cannot be read ({type(error).__name__}{stated})",
+                "check that DATABRICKS_HOST is the workspace, and that no proxy answers in its place; then do it again",
+            )
         case TimeoutError() if error.__cause__ is not None:
             why, advice = _why(error.__cause__, right=right)
             return f"{why} (tried until it {text[:1].lower()}{text[1:]})", advice
         case RequestException() | TimeoutError():
-            advice = "check DATABRICKS_HOST and the network, then do it again"
-            return f"the workspace cannot be reached{stated}", advice
+            return f"the workspace cannot be reached{stated}", "check DATABRICKS_HOST and the network, then do it again"
         case ValueError():
             return f"cannot log in{stated}", "set DATABRICKS_HOST and the variables of one way to authenticate"
     return text or type(error).__name__, None

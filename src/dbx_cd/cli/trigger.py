@@ -7,9 +7,11 @@ import sys
 from pathlib import Path
 
 from dbx_cd.artifacts.uncommitted import in_words, uncommitted
-from dbx_cd.errors import WorkflowError
 from dbx_cd.release.context import current_workspace
+from dbx_cd.release.run_ending import require_success, result_of
 from dbx_cd.release.workflow import JOB_NAME, trigger, wait
+
+WAIT = "wait until the run has ended; exit code 0 only if it succeeded, 1 if it failed or waits for an approval"
 
 
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -19,7 +21,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     parser.add_argument("--job", default=JOB_NAME, help=f"name or id of the job (default: {JOB_NAME})")
     parser.add_argument("--reason", help="why, for the release log")
     parser.add_argument("--full-refresh", action="store_true", help="rebuild incremental models from nothing")
-    parser.add_argument("--wait", action="store_true", help="wait until the run has ended or waits for approval")
+    parser.add_argument("--wait", action="store_true", help=WAIT)
     parser.set_defaults(command=start)
 
 
@@ -35,9 +37,6 @@ def start(options: argparse.Namespace) -> int:
     print(run, run.url or "", flush=True)
     if options.wait:
         ended = wait(workspace, run)
-        state = ended.state.result_state.value if ended.state and ended.state.result_state else "UNKNOWN"
-        if state != "SUCCESS":
-            message = ended.state.state_message if ended.state else ""
-            raise WorkflowError(f"the run ended as {state}: {message}", where=run.url or run)
-        print(state)
+        require_success(workspace, ended, what=str(run), url=run.url or ended.run_page_url)
+        print(result_of(ended))
     return 0

@@ -21,8 +21,8 @@ from dbx_cd.errors import ArtifactError
 from dbx_cd.relations import RelationName
 
 BUILT_TYPES = ("model", "seed", "snapshot")
-# What dbt says of a node that did not fail (dbt-core 1.11, `NodeStatus` in artifacts/schemas/results.py; `reused` is later
-# dbt's). Any other word, also one that this code does not know, is a failure.
+# What dbt says of a node that did not fail (dbt-core 1.11, `NodeStatus` in artifacts/schemas/results.py; `reused` is
+# later dbt's). Any other word, also one that this code does not know, is a failure.
 _NOT_FAILED = ("success", "pass", "warn", "no-op", "skipped", "reused")
 
 

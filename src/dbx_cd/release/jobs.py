@@ -14,9 +14,9 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from dbx_cd.errors import WorkflowError
+from dbx_cd.errors import WorkflowError, what_failed
 from dbx_cd.patience import Patience, passing_answer
-from dbx_cd.workspace_calls import calling
+from dbx_cd.workspace_calls import calling, may_have_happened
 
 if TYPE_CHECKING:
     from databricks.sdk import WorkspaceClient
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from databricks.sdk.service.jobs import (
         GitSource,
         Job,
+        RepairHistoryItem,
         Run,
         RunNowResponse,
         RunOutput,
@@ -56,7 +57,7 @@ class Jobs:
             WorkflowError: there is none, more than one has the name, or it cannot be read.
         """
         what, where = "the job cannot be read", f"job {job}"
-        if isinstance(job, int) or job.isdigit():
+        if isinstance(job, int) or (job.isascii() and job.isdigit()):
             return self._ask(lambda: self._jobs.get(int(job)), what, where=where, right=VIEW)
         named = self._ask(lambda: list(self._jobs.list(name=job)), "the jobs cannot be listed", where=where, right=VIEW)
         ids = [j.job_id for j in named if j.job_id is not None]
@@ -100,6 +101,7 @@ class Jobs:
             "the job's commit cannot be set",
             where=f"job {job_id}",
             right=MANAGE,
+            changes=True,
         )
 
     def start(self, job_id: int, parameters: Mapping[str, str]) -> int:
@@ -113,14 +115,13 @@ class Jobs:
         """
         # One token an attempt of a person: a token per commit would answer with the old run when one is deployed again.
         token = uuid.uuid4().hex
-        started = self._ask(
-            lambda: self._jobs.run_now(job_id, job_parameters=dict(parameters), idempotency_token=token),
+        return self._ask(
+            lambda: _run_id(self._jobs.run_now(job_id, job_parameters=dict(parameters), idempotency_token=token)),
             "the run cannot be started",
             where=f"job {job_id}",
             right=MANAGE_RUN,
+            changes=True,
         )
-        response: RunNowResponse = started.response
-        return int(response.run_id or 0)
 
     def submit(self, name: str, task: SubmitTask, **settings: Any) -> int:
         """Start one one-time run of a task; returns its id.
@@ -129,40 +130,48 @@ class Jobs:
             WorkflowError: it was not started, or nobody knows whether it was.
         """
         token = uuid.uuid4().hex
-        started: Wait[Run] = self._ask(
-            lambda: self._jobs.submit(run_name=name, tasks=[task], idempotency_token=token, **settings),
+        return self._ask(
+            lambda: _run_id(self._jobs.submit(run_name=name, tasks=[task], idempotency_token=token, **settings)),
             f"{name} cannot be started",
             right="the right to submit runs, and to use or create the job's compute",
+            changes=True,
         )
-        response: SubmitRunResponse = started.response
-        return int(response.run_id or 0)
 
     def repair(self, run: Run, *, tasks: Sequence[str], parameters: Mapping[str, str]) -> None:
         """Repair a run that has stopped, once.
 
         Args:
             run: the run, with its repairs, as it was read.
-            tasks: the tasks to run again.
+            tasks: the tasks to run again, the first of them first.
             parameters: the job's parameters: a repair forgets overridden ones (Jobs API documentation).
 
         Raises:
-            WorkflowError: the repair was refused, or nobody knows whether it has begun.
+            WorkflowError: the repair was refused, somebody else's came first, or nobody knows whether it has begun.
         """
-        run_id, before = int(run.run_id or 0), _last_repair(run)
+        run_id, where = int(run.run_id or 0), f"run {run.run_id}"
+        before = _last_repair(run)
+        latest = before.id if before is not None else None
 
         def once() -> None:
             try:
                 self._jobs.repair_run(
-                    run_id, rerun_tasks=list(tasks), latest_repair_id=before, job_parameters=dict(parameters)
+                    run_id, rerun_tasks=list(tasks), latest_repair_id=latest, job_parameters=dict(parameters)
                 )
             except Exception as exc:
                 # The answer to an attempt may have been lost, and the client has tried again: then the run is refused,
                 # since it is under way. Two repairs cannot come of that: each names the one before.
-                if not self._has_begun(run_id, after=before):
+                now = self._repaired(run_id, after=latest, failure=exc)
+                if now is None:
                     raise
+                if not _runs_again(tasks[0], now, than=run):
+                    raise WorkflowError(
+                        f"another repair of it has begun meanwhile, which does not run {tasks[0]} again",
+                        where=where,
+                        next_step="wait until it has stopped again",
+                    ) from exc
                 _log.info("run %s: its repair has begun, although %s", run_id, exc)
 
-        self._ask(once, "the repair was refused", where=f"run {run_id}", right=MANAGE_RUN)
+        self._ask(once, "it cannot be repaired", where=where, right=MANAGE_RUN)
 
     def output(self, run_id: int) -> RunOutput:
         """What a task's run has left.
@@ -199,21 +208,71 @@ class Jobs:
                     raise
                 self.run(run_id)  # once it is answered again, the waiting goes on
 
-    def _has_begun(self, run_id: int, *, after: int | None) -> bool:
-        """Whether a run has a newer repair than that one; False where the platform does not say."""
+    def _repaired(self, run_id: int, *, after: int | None, failure: Exception) -> Run | None:
+        """A run that has a newer repair than that one; None where it has none.
+
+        Raises:
+            WorkflowError: the platform does not say, and what failed leaves it open as well.
+        """
         try:
-            return _last_repair(self.run(run_id, with_repairs=True)) != after
+            run = self.run(run_id, with_repairs=True)
         except WorkflowError as exc:
-            _log.info("whether a repair has begun is not known: %s", exc)
-            return False
+            if not may_have_happened(failure):
+                return None
+            raise WorkflowError(
+                f"whether its repair has begun is not known: {what_failed(exc)}",
+                where=f"run {run_id}",
+                next_step="look at its page first: where it goes on, there is nothing to do; else do it again",
+                may_be_done=True,
+            ) from failure
+        newest = _last_repair(run)
+        return None if newest is None or newest.id == after else run
 
-    def _ask(self, call: Callable[[], T], what: str, *, right: str, where: object = None) -> T:
-        with calling(what, right=right, where=where):
-            return self._patience.repeat(call, passing=passing_answer)
+    def _ask(self, call: Callable[[], T], what: str, *, right: str, where: object = None, changes: bool = False) -> T:
+        """Call, and call again while it fails in a way that passes.
+
+        Raises:
+            WorkflowError: it failed; where it changes something, `.may_be_done` tells whether it may have done that.
+        """
+        unanswered: list[BaseException] = []
+
+        def passing(error: BaseException) -> str | None:
+            if may_have_happened(error):
+                unanswered.append(error)
+            return passing_answer(error)
+
+        try:
+            with calling(what, right=right, where=where):
+                return self._patience.repeat(call, passing=passing)
+        except WorkflowError as exc:
+            # A refusal at last does not take back what an attempt before it may have done.
+            exc.may_be_done = exc.may_be_done or (changes and bool(unanswered))
+            raise
 
 
-def _last_repair(run: Run) -> int | None:
-    repairs = [
-        item.id for item in run.repair_history or () if item.id is not None and str(item.type).endswith("REPAIR")
-    ]
+def _run_id(started: Wait[Run]) -> int:
+    """The run that was started.
+
+    Raises:
+        TypeError: the answer has none.
+    """
+    response: RunNowResponse | SubmitRunResponse = started.response
+    if not isinstance(response.run_id, int):
+        raise TypeError(f"run_id is {response.run_id!r}")
+    return response.run_id
+
+
+def _last_repair(run: Run) -> RepairHistoryItem | None:
+    repairs = [i for i in run.repair_history or () if i.id is not None and str(i.type).endswith("REPAIR")]
     return repairs[-1] if repairs else None
+
+
+def _runs_again(task: str, now: Run, *, than: Run) -> bool:
+    """Whether a run's newest repair has begun a task anew: the run goes on from there, whoever asked for it."""
+
+    def attempts(run: Run) -> set[int | None]:
+        return {t.run_id for t in run.tasks or () if t.task_key == task}
+
+    newest = _last_repair(now)
+    named = set((newest.task_run_ids if newest is not None else None) or ())
+    return bool(attempts(now) - attempts(than) or named & attempts(now))

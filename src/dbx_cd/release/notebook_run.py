@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 from dbx_cd.errors import WorkflowError
 from dbx_cd.patience import Patience
 from dbx_cd.release.jobs import Jobs
-from dbx_cd.release.workflow import ended_run, job_with_git_source
+from dbx_cd.release.pinned_commit import job_with_git_source
+from dbx_cd.release.run_ending import message_of, result_of
+from dbx_cd.release.workflow import ended_run
 
 if TYPE_CHECKING:
     from databricks.sdk import WorkspaceClient
@@ -84,7 +86,18 @@ def start_notebook(
         environment_key=model.environment_key,
         libraries=model.libraries,
     )
-    run_id = jobs.submit(f"{settings.name} {notebook}", task, git_source=source, environments=settings.environments)
+    name = f"{settings.name} {notebook}"
+    try:
+        run_id = jobs.submit(name, task, git_source=source, environments=settings.environments)
+    except WorkflowError as exc:
+        if not exc.may_be_done:
+            raise
+        raise WorkflowError(
+            f"{exc.what}; whether it was is not known",
+            where=exc.where,
+            next_step=f"look for a run {name!r} among the job runs before you start it again; else {exc.next_step}",
+            may_be_done=True,
+        ) from exc
     notebook_run = NotebookRun(notebook, run_id, jobs.page_of(run_id))
     _log.info("started %s", notebook_run)
     return notebook_run
@@ -103,19 +116,17 @@ def notebook_result(
         WorkflowError: it failed, which is reported in its own words; it has not ended in time; or it cannot be
             followed any longer, though it goes on.
     """
-    from databricks.sdk.service.jobs import RunResultState
-
     jobs = Jobs(workspace, patience=patience)
     run = ended_run(jobs, started.run_id, timeout=timeout, what=str(started), url=started.url)
-    result = run.state.result_state if run.state is not None else None
-    ended = f"{started} ended as {result.value if result else 'UNKNOWN'}"
+    result = result_of(run)
+    ended = f"{started} ended as {result}"
     attempts = [t.run_id for t in run.tasks or () if t.run_id is not None]
     try:
         output = jobs.output(attempts[-1]) if attempts else None
     except WorkflowError as exc:
         next_step = "read in its page what was done, before you start it again"
         raise WorkflowError(f"{ended}; {exc.what}", where=started.url or exc.where, next_step=next_step) from exc
-    if result != RunResultState.SUCCESS:
-        message = (output.error if output else None) or (run.state.state_message if run.state else None)
+    if result != "SUCCESS":
+        message = (output.error if output else None) or message_of(run) or f"it ended as {result}"
         raise WorkflowError(f"{started} failed: {message}", where=started.url, next_step="its page says what was done")
     return str(output.notebook_output.result or "") if output and output.notebook_output else ""

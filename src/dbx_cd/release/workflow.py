@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import logging
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, ClassVar
 
-from dbx_cd.errors import WorkflowError, what_failed
+from dbx_cd.errors import WorkflowError
 from dbx_cd.patience import Patience
 from dbx_cd.records import Record
 from dbx_cd.release.job import gate_target
 from dbx_cd.release.jobs import Jobs
-from dbx_cd.workspace_calls import may_have_happened
+from dbx_cd.release.pinned_commit import job_with_git_source, pin, put_back
+from dbx_cd.release.run_ending import has_ended
 
 if TYPE_CHECKING:
     from databricks.sdk import WorkspaceClient
-    from databricks.sdk.service.jobs import GitSource, JobSettings, Run, RunTask
+    from databricks.sdk.service.jobs import Run, RunTask
 
     from dbx_cd.release.events import Release
 
@@ -80,13 +81,13 @@ def trigger(
         raise WorkflowError(f"not a full commit SHA: {commit!r}", next_step="give all 40 hexadecimal digits")
     jobs = Jobs(workspace, patience=patience)
     job_id, settings, before = job_with_git_source(jobs, job)
-    jobs.set_git_source(job_id, replace(before, git_commit=commit, git_branch=None, git_tag=None))
+    pin(jobs, job_id, commit=commit, before=before)
     declared = {p.name for p in settings.parameters or ()}
     wanted = {"commit": commit, "full_refresh": str(full_refresh).lower(), "reason": reason or ""}
     try:
         run_id = jobs.start(job_id, {k: v for k, v in wanted.items() if k in declared})
     except WorkflowError as exc:
-        raise _not_started(jobs, job_id, exc, commit=commit, before=before) from exc
+        raise put_back(jobs, job_id, exc, commit=commit, before=before) from exc
     started_run = ReleaseRun(job_id, run_id, commit, jobs.page_of(run_id))
     _log.info("started %s", started_run)
     return started_run
@@ -110,18 +111,28 @@ def resume(
         patience: how long to try again where the platform fails.
 
     Raises:
-        WorkflowError: the run is still under way, has no gate task for the target, or could not be repaired.
+        WorkflowError: the run is still under way, has no gate task for the target, or could not be repaired; or nobody
+            knows whether it was.
     """
+    decided = f"{after.kind}; " if after is not None else ""
+    stands = "the decision stands. " if after is not None else ""
+    if not (release.run_id.isascii() and release.run_id.isdigit()):
+        raise WorkflowError(
+            f"{decided}there is no run to go on: {release} was opened by {release.run_id!r}, which is no run of a job",
+            next_step=f"{stands}go on by hand, from the gate on, where it was opened",
+        )
     jobs = Jobs(workspace, patience=patience)
     try:
         return _resumed(jobs, release, target)
     except WorkflowError as exc:
-        decided = f"{after.kind}; " if after is not None else ""
-        stands = "the decision stands. " if after is not None else ""
         named = f", target={target!r}" if target else ""
+        repaired = (
+            "it is not known whether the run was repaired" if exc.may_be_done else "the run could not be repaired now"
+        )
         raise WorkflowError(
-            f"{decided}the run could not be repaired now: {exc.what}",
+            f"{decided}{repaired}: {exc.what}",
             where=exc.where,
+            may_be_done=exc.may_be_done,
             next_step=f"{stands}{exc.next_step or 'see the run in its page'}; then here or in any notebook "
             f"resume(cd.workspace, cd.log.release({release.id!r}){named}), or repair run {release.run_id} in its page "
             f"from the gate's task (approval_gate) on",
@@ -130,12 +141,15 @@ def resume(
 
 def _resumed(jobs: Jobs, release: Release, target: str | None) -> ReleaseRun:
     run = jobs.run(int(release.run_id), with_repairs=True)
-    if run.job_id is None or (run.state is not None and run.state.result_state is None):
+    has_stopped, where = has_ended(run), f"run {release.run_id}"
+    if run.job_id is None:
+        raise WorkflowError("it is of no saved job", where=where, next_step="check that this is the right workspace")
+    if has_stopped is None:
         raise WorkflowError(
-            "it is still under way",
-            where=f"run {release.run_id}",
-            next_step="wait until it has stopped at the gate",
+            "whether it is under way the platform does not say", where=where, next_step="look at its page, and wait"
         )
+    if not has_stopped:
+        raise WorkflowError("it is still under way", where=where, next_step="wait until it has stopped at the gate")
     gate = _gate_of(run, target)
     parameters = {p.name: p.value or p.default or "" for p in run.job_parameters or () if p.name}
     jobs.repair(run, tasks=_from_on(gate, run), parameters=parameters)
@@ -184,52 +198,6 @@ def ended_run(jobs: Jobs, run_id: int, *, timeout: timedelta, what: str, url: st
         next_step = "it goes on by itself: look at its page, and do not start it again"
         raise WorkflowError(f"{what} has not ended within {timeout}", where=url, next_step=next_step)
     return run
-
-
-def _not_started(jobs: Jobs, job_id: int, failure: WorkflowError, *, commit: str, before: GitSource) -> WorkflowError:
-    """What to say where the commit was pinned and no run was started; what the job had before is put back."""
-    where, next_step = failure.where, failure.next_step
-    if may_have_happened(failure.__cause__):
-        return WorkflowError(
-            f"{failure.what}; whether it was is not known, and the job is pinned to {commit}",
-            where=where,
-            next_step=f"look at the job's runs: where there is one of this commit, let it go on; else {next_step}",
-        )
-    try:
-        source = jobs.job(job_id).settings
-        pinned = source.git_source.git_commit if source is not None and source.git_source is not None else None
-        if pinned != commit:
-            left = "meanwhile somebody else has set the job's commit, which stays"
-        else:
-            jobs.set_git_source(job_id, before)
-            left = f"the job is at {_named(before)} again, as before"
-    except WorkflowError as exc:
-        left = f"the job is left pinned to {commit}, of which there is no run, since {what_failed(exc)}"
-        next_step = f"{next_step}; trigger again before anybody starts the job by hand"
-    return WorkflowError(f"{failure.what}; {left}", where=where, next_step=next_step)
-
-
-def _named(source: GitSource) -> str:
-    kinds = {"commit": source.git_commit, "branch": source.git_branch, "tag": source.git_tag}
-    return next((f"{kind} {name}" for kind, name in kinds.items() if name), "what it had")
-
-
-def job_with_git_source(jobs: Jobs, job: str | int) -> tuple[int, JobSettings, GitSource]:
-    """A job's id, its definition, and what its runs check out.
-
-    Raises:
-        WorkflowError: no such job, more than one of that name, or no git source in it.
-    """
-    found = jobs.job(job)
-    settings = found.settings
-    if settings is None or settings.git_source is None or found.job_id is None:
-        raise WorkflowError(
-            "the job has no git source",
-            where=f"job {job}",
-            next_step="deploy the job from resources/dbx_cd.job.yml, which has one",
-        )
-    # What was checked out last is the platform's to say, not part of the definition.
-    return found.job_id, settings, replace(settings.git_source, git_snapshot=None)
 
 
 def _gate_of(run: Run, target: str | None) -> str:
