@@ -74,6 +74,9 @@ SCENARIOS: Mapping[str, Scenario] = {
     "freshness_nothing_selected": _fresh("tag:nothing"),
     "freshness_some": _fresh("source:landing.stale", "source:landing.missing"),
     "freshness_refused": Scenario("freshness", ("source", "freshness"), token="of-nobody"),
+    "freshness_refused_at_once": Scenario(  # dbt asks first for the schemas of models, if there are any
+        "freshness", ("source", "freshness", *_vars(models="one")), token="of-nobody"
+    ),
     "freshness_not_parsed": Scenario("freshness", ("source", "freshness", *_vars(fault="parse"))),
     "microbatch": Scenario("microbatch", ("build", *_THREE_DAYS)),
     "microbatch_first_failed": Scenario("microbatch", ("build", *_THREE_DAYS, *_vars(fault="first"))),

@@ -17,7 +17,9 @@ from recorded_dbt import RecordedDbt
 REPLAY = "import pathlib, sys; print(pathlib.Path(sys.argv[1]).read_text()); sys.exit(int(sys.argv[2]))"
 
 
-@pytest.mark.parametrize(("scenario", "errors"), [("freshness", 3), ("freshness_refused", 11)])
+@pytest.mark.parametrize(
+    ("scenario", "errors"), [("freshness", 3), ("freshness_refused", 11), ("freshness_refused_at_once", 0)]
+)
 def test_the_outcome_of_a_process_says_which_sources_began_and_what_went_wrong(
     scenario: str, errors: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

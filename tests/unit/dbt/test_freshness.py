@@ -72,7 +72,7 @@ def test_a_selection_of_dbt_is_respected() -> None:
     }
 
 
-@pytest.mark.parametrize(("scenario", "begun"), [("freshness_refused", 11)])
+@pytest.mark.parametrize(("scenario", "begun"), [("freshness_refused", 11), ("freshness_refused_at_once", 0)])
 def test_where_dbt_cannot_ask_for_any_source_each_with_a_rule_says_why(scenario: str, begun: int) -> None:
     dbt = RecordedDbt(scenario)
     assert len(dbt.outcome.nodes.begun) == begun
@@ -210,7 +210,7 @@ def test_the_record_of_an_invocation_has_them(scenario: str, tmp_path: Path) -> 
 
 
 def test_another_command_says_nothing_of_freshness(tmp_path: Path) -> None:
-    dbt = RecordedDbt("freshness_refused")
+    dbt = RecordedDbt("freshness_refused_at_once")
     dbt.words = "parse"
     assert invoked(dbt, tmp_path).freshness is None
 

@@ -65,6 +65,6 @@ def test_what_dbt_said_of_a_source_is_in_its_line(tmp_path: Path) -> None:
 
 
 def test_without_a_connection_every_source_with_a_rule_has_a_line(tmp_path: Path) -> None:
-    report = report_of(tmp_path, "freshness_refused")
+    report = report_of(tmp_path, "freshness_refused_at_once")
     assert set(lines(report)) == set(RecordedDbt("freshness").freshness())
     assert {c.status for c in report.checks if c.kind == "freshness"} == {"broken"}
