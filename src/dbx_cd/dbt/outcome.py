@@ -116,9 +116,10 @@ def _hook_at_work(log: Path) -> str | None:
                     at_work = found = None
                 elif event.name == "MainEncounteredError":
                     found = at_work
-                elif event.unique_id:
-                    ended = event.name == "LogHookEndLine" or not event.unique_id.startswith(f"{_HOOK_TYPE}.")
-                    at_work = None if ended else event.unique_id.rpartition(".")[2]
+                elif event.unique_id.startswith(f"{_HOOK_TYPE}."):
+                    at_work = None if event.name == "LogHookEndLine" else event.unique_id.rpartition(".")[2]
+                elif event.starts_node:
+                    at_work = None  # other events of nodes may be its summary, which dbt prints before it gives up
     except OSError:
         pass
     return found

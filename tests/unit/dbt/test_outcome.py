@@ -61,6 +61,17 @@ def test_only_the_last_invocation_of_a_log_counts(tmp_path: Path) -> None:
     assert naming_hook(QUERY_FAILED, log) == QUERY_FAILED, "the hook of an earlier invocation, which was killed in it"
 
 
+def test_a_summary_of_tests_that_warned_does_not_hide_the_hook(tmp_path: Path) -> None:
+    """dbt prints it after the hook has failed, before it says that it has."""
+    log = tmp_path / "dbt.log"
+    *before, gave_up = log_of("hooks_end_macro_failed").splitlines()
+    summary = [line for line in recorded_dbt("build_test_warned").lines if "RunResultWarning" in line]
+    assert summary
+    assert DbtEvent.parse(summary[-1]).unique_id
+    log.write_text("\n".join([*before, *summary, gave_up]))
+    assert naming_hook(QUERY_FAILED, log) == ("Database Error in operation hooks-on-run-end-2\n  no such table",)
+
+
 def test_a_hook_that_ended_well_is_not_the_one_that_failed(tmp_path: Path) -> None:
     log = tmp_path / "dbt.log"
     gave_up = recorded_dbt("deps_local_missing").lines[-1]
