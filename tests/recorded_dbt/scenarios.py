@@ -63,6 +63,7 @@ SCENARIOS: Mapping[str, Scenario] = {
     "hooks_end_failed": Scenario("hooks", ("build", *_vars(fault="end"))),
     "hooks_start_macro_failed": Scenario("hooks", ("build", *_vars(fault="macro of start")), keeps_log=True),
     "hooks_end_macro_failed": Scenario("hooks", ("build", *_vars(fault="macro of end")), keeps_log=True),
+    "hooks_end_raises": Scenario("raising", ("build",)),
     "hooks_of_model_failed": Scenario("hooks", ("build", *_vars(fault="post_hook"))),
     "freshness": Scenario("freshness", ("source", "freshness"), _LANDED),
     "freshness_fresh": _fresh("source:landing.fresh"),

@@ -95,6 +95,7 @@ REASONS = {
     "hooks_end_failed": r"hooks-on-run-end-1: hooks.on-run-end.1 failed, error:\n .*no_such_column",
     "hooks_start_macro_failed": r"failed: Database Error in operation hooks-on-run-start-2\n .*no_such_column",
     "hooks_end_macro_failed": r"failed: Database Error in operation hooks-on-run-end-2\n .*no_such_column",
+    "hooks_end_raises": r"failed: Compilation Error in operation raising-on-run-end-1 .*nobody may be granted anything",
     "hooks_of_model_failed": r"broken: Database Error in model broken .*no_such_column",
 }
 
@@ -118,6 +119,7 @@ TOUCHED = {
     "build_interrupted": ["orders", "order_totals"],
     "hooks_of_model_failed": ["orders", "broken"],
     "hooks_end_macro_failed": ["orders"],
+    "hooks_end_raises": ["orders"],
     "microbatch_middle_failed": ["events", "daily"],
     "microbatch_all_failed": ["events", "daily"],
     "build_killed": None,
