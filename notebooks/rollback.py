@@ -88,14 +88,13 @@ else:
 # COMMAND ----------
 
 if result is not None:
-    report = smoke_after_restore(cd, release, result)
+    try:
+        report = smoke_after_restore(cd, release, result, check=True)
+    except SmokeFailed as failed:
+        displayHTML(failed.report.to_html())
+        raise
     displayHTML(report.to_html())
     messages.append(str(report))
-    try:
-        report.raise_if_failed()
-    except SmokeFailed as failed:
-        failed.note("the data is back as it was before the release, and this is what is wrong with it")
-        raise
 
 # COMMAND ----------
 

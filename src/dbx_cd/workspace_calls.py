@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from traceback import walk_tb
 from typing import TYPE_CHECKING
 
 from dbx_cd.errors import WorkflowError
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 _LATER = "do it again in some minutes"
 _OTHER_SHAPE = (AttributeError, KeyError, TypeError)
+# Where the SDK logs in; a request enters them by `Config.authenticate` (databricks-sdk, `core.py`).
+_LOGIN = ("databricks.sdk.config", "databricks.sdk.credentials_provider", "databricks.sdk.oauth")
 
 
 @contextmanager
@@ -105,7 +108,15 @@ def _why(error: BaseException, *, right: str) -> tuple[str, str | None]:
             why, advice = _why(error.__cause__, right=right)
             return f"{why} (tried until it {text[:1].lower()}{text[1:]})", advice
         case RequestException() | TimeoutError():
-            return f"the workspace cannot be reached{stated}", "check DATABRICKS_HOST and the network, then do it again"
-        case ValueError():
+            advice = "check DATABRICKS_HOST and the network, then do it again"
+            return f"the workspace cannot be reached{stated}", advice
+        case ValueError() if _is_of_login(error):
             return f"cannot log in{stated}", "set DATABRICKS_HOST and the variables of one way to authenticate"
+        case ValueError():
+            return f"the answer is not one that the SDK can read{stated}", None
     return text or type(error).__name__, None
+
+
+def _is_of_login(error: ValueError) -> bool:
+    """Whether the SDK raised it while it logged in: the class says nothing, and parsing an answer raises it as well."""
+    return any(frame.f_globals.get("__name__") in _LOGIN for frame, _ in walk_tb(error.__traceback__))

@@ -31,6 +31,7 @@ from dbx_cd.approval.validity import (
     require_own_opening,
     require_own_request,
 )
+from dbx_cd.artifacts.target_folder import PAGES_NAME
 from dbx_cd.errors import (
     ApprovalPending,
     ApprovalRejected,
@@ -163,7 +164,7 @@ def _approved_request(cd: Cd, log: LogReading, release: Release, *, target: str)
 
 def _page(cd: Cd, request: ApprovalRequest) -> str:
     """Where the gate has left the request's page, for people."""
-    page = cd.store.root / "releases" / request.release.id / f"approval-{request.target}.html"
+    page = cd.store.root / PAGES_NAME / request.release.id / f"approval-{request.target}.html"
     with suppress(OSError):  # it is for the message alone, and must not stand in its place
         if not page.is_file():
             return "the request"

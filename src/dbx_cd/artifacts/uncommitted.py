@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,7 +18,8 @@ def uncommitted(folder: Path, *, commit: str, but: Sequence[Path] = (), project:
 
     Args:
         folder: a folder in a working tree.
-        commit: the full SHA that is released; where the tree is not at it, nobody takes the tree for the release.
+        commit: the full SHA that is released, in any case; where the tree is not at it, nobody takes the tree for the
+            release.
         but: folders to leave out, such as one that tools write to.
         project: the folder of the dbt project, where it is known.
 
@@ -27,7 +29,7 @@ def uncommitted(folder: Path, *, commit: str, but: Sequence[Path] = (), project:
     """
     place = folder.resolve()
     try:
-        if head_of(place) != commit:
+        if head_of(place) != commit.lower():
             return ()
         tree = Checkout.around(place)
     except ConfigError:
@@ -43,8 +45,16 @@ def uncommitted(folder: Path, *, commit: str, but: Sequence[Path] = (), project:
 
 
 def in_words(names: Sequence[str]) -> str:
-    """One sentence for whoever starts the release; "" for no names."""
+    """One sentence for whoever starts the release; "" for no names.
+
+    A name that cannot be printed, for a line break or for bytes that are no UTF-8, is written with escapes.
+    """
     if not names:
         return ""
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return f"not in this release, since not committed: {', '.join(names[:_SHOWN])}{more}"
+    return f"not in this release, since not committed: {', '.join(map(_printable, names[:_SHOWN]))}{more}"
+
+
+def _printable(name: str) -> str:
+    decoded = os.fsencode(name).decode(errors="backslashreplace")
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in decoded)

@@ -78,8 +78,10 @@ class LocalProject:
     def leave_only_artifacts(self) -> None:
         """Remove the copy and what dbt needed; the artifacts, with the log, stay."""
         for entry in self.work.iterdir():
-            if entry != self.files:
+            if entry.is_dir() and not entry.is_symlink() and entry != self.files:
                 shutil.rmtree(entry, ignore_errors=True)
+            elif entry != self.files:
+                entry.unlink(missing_ok=True)
 
     def collect_artifacts(self) -> None:
         """Copy the artifacts, and only them, out of dbt's target folder; the log goes with them."""

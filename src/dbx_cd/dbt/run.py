@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from dbx_cd import html
-from dbx_cd.dbt.artifacts import NodeResult
+from dbx_cd.dbt.artifacts import BUILT_TYPES, NodeResult
 from dbx_cd.dbt.freshness import SourceFreshness
 from dbx_cd.dbt.outcome import FailedHook, failed_hooks
 from dbx_cd.dbt.skipped import counted
@@ -81,7 +81,7 @@ class DbtRun(Record):
 
     @property
     def _building(self) -> Iterator[NodeResult]:
-        return (n for n in self.nodes if n.resource_type in ("model", "seed", "snapshot"))
+        return (n for n in self.nodes if n.resource_type in BUILT_TYPES)
 
     def __str__(self) -> str:
         if self.errors and not self.nodes:

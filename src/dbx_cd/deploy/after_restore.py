@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from dbx_cd.artifacts import archive as project_archive
 from dbx_cd.artifacts.version import TIMESTAMP_FORMAT
 from dbx_cd.config import FILE_NAME, CdConfig, read_settings
-from dbx_cd.errors import DbxCdError, ReleaseError
+from dbx_cd.errors import DbxCdError, ReleaseError, noting
 from dbx_cd.relations import RelationName
 from dbx_cd.release.in_place import builds_of
 from dbx_cd.rollback.of_target import points_of
@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from dbx_cd.rollback.point import RestorePoint
 
 
-def smoke_after_restore(cd: Cd, release: Release, result: RestoreResult, *, target: str | None = None) -> SmokeReport:
+def smoke_after_restore(
+    cd: Cd, release: Release, result: RestoreResult, *, target: str | None = None, check: bool = False
+) -> SmokeReport:
     """Test production as a data rollback left it, and write the report to the release log.
 
     The rows are those of before the release, so the checks are, too: contracts and guardrails of the build that
@@ -43,6 +45,7 @@ def smoke_after_restore(cd: Cd, release: Release, result: RestoreResult, *, targ
         result: what `restore` returned.
         target: the gated target to test; by default the one that was restored, or else the one that the release was
             deployed to last.
+        check: raise unless the report is ok.
 
     Returns:
         The report. Where production had no build before, or the release was killed before it changed anything, its only
@@ -52,6 +55,7 @@ def smoke_after_restore(cd: Cd, release: Release, result: RestoreResult, *, targ
     Raises:
         ReleaseError: the release never began to change that target; or the test could not be run, which does not
             change that the data is back.
+        SmokeFailed: with `check`, where the report is not ok; the message says first what is back.
     """
     log = cd.log.read(release)
     claimed = {name: t.claimed for name, t in log.state.targets.items() if t.claimed >= 0}
@@ -63,13 +67,19 @@ def smoke_after_restore(cd: Cd, release: Release, result: RestoreResult, *, targ
         cd.log.append(release, report)
     except DbxCdError as exc:
         raise ReleaseError(
-            f"the data in {target} is back{'' if result.complete else ', as far as it was to be'}; "
-            f"its smoke test could not be run: {exc.what}",
+            f"{_what_is_back(result, target)}; its smoke test could not be run: {exc.what}",
             where=exc.where,
             next_step=f"{exc.next_step or 'remove that cause'}; then plan and run the rollback once more: it finds the "
             "data as it is to be, changes nothing, and tests it",
         ) from exc
+    if check:
+        with noting(f"{_what_is_back(result, target)}, and this is what is wrong with it"):
+            report.raise_if_failed()
     return report
+
+
+def _what_is_back(result: RestoreResult, target: str) -> str:
+    return f"the data in {target} is back{'' if result.complete else ', as far as it was to be'}"
 
 
 def _report(cd: Cd, log: LogReading, release: Release, result: RestoreResult, target: str) -> SmokeReport:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -93,3 +94,22 @@ def test_a_local_run_names_them_but_not_what_the_workspace_itself_keeps(
     state = str(project / ".dbx_cd")
     assert local.main(["run", "--project", str(project), "--state-dir", state]) == 130
     assert capsys.readouterr().err.startswith(SAID)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [(b"gr\xfc.sql", "gr\\xfc.sql"), (b"a\nb.sql", "a\\nb.sql")],
+    ids=["bytes that are no UTF-8", "a line break"],
+)
+def test_a_name_that_cannot_be_printed_is_one_line_of_text_that_any_encoding_takes(
+    project: Path, name: bytes, said: str
+) -> None:
+    (project / "models" / os.fsdecode(name)).write_text("select 1")
+    sentence = in_words(uncommitted(project, commit=head(project)))
+    assert len(sentence.encode().splitlines()) == 1
+    assert said in sentence
+
+
+def test_a_commit_in_capital_letters_is_the_same_commit(project: Path) -> None:
+    change(project)
+    assert uncommitted(project, commit=head(project).upper()) == uncommitted(project, commit=head(project)) != ()

@@ -10,6 +10,7 @@ from git_repositories import fill
 
 from dbx_cd import ConfigError, run_dbt
 from dbx_cd.dbt.process import refuse_flags_of_environment
+from dbx_cd.dbt.project import LocalProject
 
 PLACES = ("given", "engine", "environment")
 
@@ -70,3 +71,12 @@ def test_a_release_takes_no_profiles_out_of_the_checkout_by_a_variable(
     refuse_flags_of_environment(profiles_dir=tmp_path / "given")
     with pytest.raises(ConfigError, match="DBT_PROFILES_DIR is 'environment', in the checkout"):
         refuse_flags_of_environment()
+
+
+def test_only_the_artifacts_are_left_of_a_work_folder_files_go_too(tmp_path: Path) -> None:
+    fill(tmp_path / "shop", {"dbt_project.yml": "name: shop\n"})
+    local = LocalProject.prepare(tmp_path / "shop", work=tmp_path / "work", profiles_dir=None)
+    local.clear_artifacts()
+    (local.work / "warnings-shown").write_text("seen\n")
+    local.leave_only_artifacts()
+    assert [path.name for path in local.work.iterdir()] == ["artifacts"]

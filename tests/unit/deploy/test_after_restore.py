@@ -12,6 +12,7 @@ from dbx_cd import (
     Release,
     ReleaseError,
     RestoreResult,
+    SmokeFailed,
     SmokeReport,
     build_release,
     plan_restore,
@@ -221,3 +222,21 @@ def test_a_smoke_test_that_cannot_be_run_does_not_hide_that_the_data_is_back(rel
     again = undone(releases, bad)
     assert smoke_after_restore(releases.cd(), bad, again).release_id == before.id, "what the message says to do works"
     assert [r.version_after for r in again.relations] == [r.version_after for r in result.relations]
+
+
+@pytest.mark.parametrize(
+    ("only", "back"),
+    [(None, "the data in prod is back, and"), (["payments"], "the data in prod is back, as far as it was to be, and")],
+    ids=["all", "some"],
+)
+def test_a_smoke_test_that_fails_after_a_rollback_says_what_is_back(
+    releases: Releases, only: list[str] | None, back: str
+) -> None:
+    (releases.project / "smoke").mkdir()
+    (releases.project / "smoke" / "sales.yml").write_text(CHECKS)
+    releases.model("payments")
+    deployed(releases, 1)
+    bad = deployed(releases, 2)
+    with pytest.raises(SmokeFailed, match=back) as failed:
+        smoke_after_restore(releases.cd(), bad, undone(releases, bad, only=only), check=True)
+    assert releases.cd().log.last(bad, SmokeReport) == failed.value.report

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
+from databricks.sdk.core import Config
 from failing_api import Api, Json, LostAnswer, PassingTime, Refusal, in_turn, serving
 from workflow_api import BEFORE, BUSY, DENIED, FAILED, SHA, Workflow, after_it, refused
 
-from dbx_cd import Decision, Release, ReleaseRun, resume, trigger
+from dbx_cd import Decision, Release, ReleaseRun, WorkflowError, resume, trigger
+from dbx_cd.release.jobs import Jobs
 from dbx_cd.release.notebook_run import NotebookRun, notebook_result, start_notebook
 from dbx_cd.release.workflow import wait
+from dbx_cd.workspace_calls import calling
 
 RELEASE = Release("20260101T000000Z-aaaaaaa", "a" * 40, "5", "ci", datetime(2026, 1, 1, tzinfo=UTC))
 
@@ -218,3 +223,24 @@ def test_a_notebook_whose_answer_is_lost_is_started_once() -> None:
     with serving(Workflow(jobs_runs_submit=submit)) as client:
         assert start_notebook(client, 7, notebook="rollback", parameters={}).run_id == 8
     assert len(tokens) == 1
+
+
+def said_of(call: Callable[[], object]) -> str:
+    with pytest.raises(WorkflowError) as failed, calling("the job cannot be read", right="CAN VIEW"):
+        call()
+    return str(failed.value)
+
+
+def test_only_a_login_that_failed_is_told_as_one(tmp_path: Path) -> None:
+    refused = said_of(lambda: Config(host="https://example.org", auth_type="pat", config_file=str(tmp_path / "none")))
+    assert refused.startswith("the job cannot be read: cannot log in: ")
+    assert "set DATABRICKS_HOST" in refused
+    other = said_of(lambda: int("x"))
+    assert "the answer is not one that the SDK can read: invalid literal" in other
+    assert "log in" not in other
+
+
+def test_a_name_of_digits_that_are_no_decimal_number_is_a_name() -> None:
+    unnamed = serving(Workflow(jobs_list=lambda _: {}))
+    with unnamed as workspace, pytest.raises(WorkflowError, match="0 jobs are named '²'"):
+        Jobs(workspace).job("²")
