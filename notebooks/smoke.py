@@ -8,7 +8,7 @@
 import tempfile
 from pathlib import Path
 
-from dbx_cd import baseline_for, load_suites, past_reports, run_dbt, run_smoke, start_task
+from dbx_cd import baseline_for, freshness_for, load_suites, past_reports, run_smoke, start_task
 
 task = start_task(dbutils, spark, target="", tiny=False, project_dir=".", profiles_dir="")
 target = task.params["target"]
@@ -20,7 +20,7 @@ data_docs = Path(pages.name) / f"data-docs-{target}"
 
 def freshness():
     folders = {name: task.params[name] for name in ("project_dir", "profiles_dir")}
-    return run_dbt("source freshness", target=target, check=False, **folders).freshness
+    return freshness_for(task.cd, task.release, target, **folders)
 
 
 built = task.cd.store.find(target, task.release.id)

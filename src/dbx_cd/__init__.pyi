@@ -63,6 +63,9 @@ from .deploy.docs import (
 from .deploy.retention import (
     prune_artifacts as prune_artifacts,
 )
+from .deploy.sources import (
+    freshness_for as freshness_for,
+)
 from .errors import (
     ApprovalExpired as ApprovalExpired,
     ApprovalNotAllowed as ApprovalNotAllowed,

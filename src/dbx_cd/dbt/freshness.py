@@ -7,6 +7,7 @@ and all of them when it fails before. Whoever asks how fresh the sources are mus
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,8 @@ BROKEN = "runtime error"
 
 # What dbt-adapters 1.x writes for a table without any time: "interpret missing value as infinitely long ago".
 _NEVER = "0001-01-01"
+
+_SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z])")
 
 T = TypeVar("T")
 
@@ -66,8 +69,12 @@ class SourceFreshness:
 
     @property
     def remark(self) -> str | None:
-        """What to know of how it was judged; None where a column says when an ordinary row was loaded."""
-        remarks = [self.error] if self.error else []
+        """What to know of how it was judged, of an error its first sentence.
+
+        None where a column says when an ordinary row was loaded.
+        """
+        # dbt's log has the rest: hints, the search path, the plan that could not be resolved.
+        remarks = [_SENTENCE.split(self.error, maxsplit=1)[0]] if self.error else []
         if self.age_seconds is not None and self.is_empty:
             remarks.append("the table is empty, or no row has a time in the column")
         elif self.age_seconds is not None and self.age_seconds < 0:

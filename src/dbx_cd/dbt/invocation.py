@@ -12,6 +12,7 @@ import logging
 import shlex
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from dbx_cd.dbt.project import ARTIFACT_NAMES, LOG_NAME, LocalProject
 from dbx_cd.dbt.run import DbtRun
 from dbx_cd.dbt.runner import OUTPUT, DbtOutcome, Runner, dbt_process
 from dbx_cd.dbt.selection import Selection, WithParents, check_command, command_name
+from dbx_cd.dbt.without_hooks import without_hooks
 from dbx_cd.errors import ArtifactError
 from dbx_cd.extras import require_extra
 from dbx_cd.local_disk import temporary_folder
@@ -64,7 +66,8 @@ def run_dbt(
     some that are not installed yet.
 
     Args:
-        cmd: any dbt command, such as "build", "source freshness", "docs generate" or "ls".
+        cmd: any dbt command, such as "build", "source freshness", "docs generate" or "ls". "source freshness" runs
+            none of the hooks `on-run-start` and `on-run-end`, which dbt by itself would: it is to ask and not to write.
         target: the target of the profile.
         select: dbt's node selection; None or "" for everything.
         exclude: dbt's exclusion; None or "" for nothing.
@@ -109,13 +112,15 @@ def run_dbt(
         why = packages.errors or ("dbt gave no reason",)
         outcome = replace(packages, errors=(f"`dbt deps` failed: {why[0]}", *why[1:]))
     else:
-        # Only dbt itself leaves a parse that dbt could use again.
-        carried = None if runner is not None else _carried(project, target=target, vars=vars, words=words)
-        outcome = run(
-            [*words, *project.flags(target), *flags, *(_LISTING if words[0] in ("ls", "list") else ()), *OUTPUT]
-        )
-        if carried is not None and outcome.success:
-            carried.keep(project.target_path)
+        only_asks = command_name(words) == "source freshness"
+        with without_hooks(project) if only_asks else nullcontext(project) as given:
+            # Only dbt itself leaves a parse that dbt could use again.
+            carried = None if runner is not None else _carried(given, target=target, vars=vars, words=words)
+            outcome = run(
+                [*words, *given.flags(target), *flags, *(_LISTING if words[0] in ("ls", "list") else ()), *OUTPUT]
+            )
+            if carried is not None and outcome.success:
+                carried.keep(given.target_path)
     result = _finished(project, shlex.join(words), target=target, outcome=outcome, started=started)
     if work_dir is None:
         project.leave_only_artifacts()
@@ -172,7 +177,9 @@ def _finished(project: LocalProject, command: str, *, target: str, outcome: DbtO
     run = _record(command, target, outcome, time.monotonic() - started, project.files)
     ended = InvocationOutcome(command, target, run.ok, outcome.exit_code, run.hooks, run.errors)
     ended.write(project.files)
-    _log.log(logging.INFO if run.ok else logging.WARNING, "%s; its files are in %s", run, run.files_dir)
+    _log.log(logging.INFO if run.ok else logging.WARNING, "%s", run)
+    # The folder is often a temporary one: who reads the log later would look for it in vain.
+    _log.debug("its files are in %s", run.files_dir)
     return run
 
 

@@ -39,6 +39,11 @@ def install_path(project: Path) -> str:
     return str(project_settings(project).get("packages-install-path") or _INSTALL_PATH)
 
 
+def package_folders(project: Path) -> list[Path]:
+    """The folders of a project's installed packages; none where there are none yet."""
+    return sorted(_folders(project / install_path(project)))
+
+
 def names_packages(project: Path) -> bool:
     """Whether a project names packages, which `dbt deps` then installs."""
     return any(_lists_packages(project / name) for name in PACKAGE_FILES if (project / name).is_file())

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Self, TextIO
 
 from dbx_cd.dbt.events import DbtEvent
-from dbx_cd.dbt.shown_warnings import ShownWarnings
+from dbx_cd.dbt.shown_warnings import ShownWarnings, is_wanted
 from dbx_cd.progress import LiveProgress
 
 _SHOWN_AT_ONCE = 3
@@ -75,5 +75,7 @@ class DbtProgress:
         self._live.show(self._counter.done, self._counter.total, now=self._counter.now, ended=ended)
 
     def _is_new(self, warning: DbtEvent) -> bool:
+        if is_wanted(warning):
+            return False
         ends = warning.ends_node
         return self._warnings.is_new(warning.name, warning.message, node=warning.node, ends_node=ends)

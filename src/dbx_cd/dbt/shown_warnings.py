@@ -9,9 +9,14 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+from dbx_cd.dbt.events import DbtEvent
+
 _MEMORY = "warnings-shown"
 # At the end dbt lists the warnings of nodes once more (dbt-core 1.11, `task/printer.py`).
 _AT_THE_END = ("RunResultWarning", "RunResultWarningMessage")
+# That hooks do not run is what `without_hooks` wants. dbt counts its warnings of this kind once more at the end.
+_WANTED = "SourceFreshnessProjectHooksNotRun"
+_SUMMARY = "DeprecationsSummary"
 
 
 class ShownWarnings:
@@ -53,3 +58,11 @@ class ShownWarnings:
             with self._memory.open("a", encoding="ascii") as memory:
                 memory.write(f"{name}\n")
         return True
+
+
+def is_wanted(event: DbtEvent) -> bool:
+    """Whether an event warns of nothing but what this library has asked dbt for: that no hooks run."""
+    if event.name == _WANTED:
+        return True
+    counted = event.data.get("summaries") if event.name == _SUMMARY else None
+    return bool(counted) and all(kind.get("event_name") == _WANTED for kind in counted or ())

@@ -35,7 +35,7 @@ def keeping_log(cd: Cd, release: Release) -> Iterator[None]:
         if not isinstance(run, DbtRun):
             raise
         try:
-            kept = _keep(cd, release, run)
+            kept = keep_log(cd, release, run)
         except (DbxCdError, OSError) as cannot:
             exc.note(f"and its log cannot be kept: {what_failed(cannot)}")
             raise exc from cannot
@@ -46,11 +46,19 @@ def keeping_log(cd: Cd, release: Release) -> Iterator[None]:
         ) from exc
 
 
-def _keep(cd: Cd, release: Release, run: DbtRun) -> Path | None:
-    """The page that has the log; None where dbt left none, or it is on the Volume already."""
+def keep_log(cd: Cd, release: Release, run: DbtRun) -> Path | None:
+    """Attach the log of one dbt to a release, and how it ended.
+
+    Returns:
+        The page that has the log; None where dbt left none, or it is on the Volume already.
+
+    Raises:
+        ArtifactError: the page cannot be stored.
+    """
     if run.files_dir.is_relative_to(cd.store.root):
         return None
-    prefix = f"{run.command.split()[0]}-{run.target}"
+    words = run.command.split()
+    prefix = f"{'-'.join(words[:2] if words[0] == 'source' else words[:1])}-{run.target}"
     kept = [
         cd.store.attach(release.id, f"{prefix}-{name}", (run.files_dir / name).read_bytes())
         for name in (OUTCOME_NAME, LOG_NAME)

@@ -168,8 +168,21 @@ class SmokeReport(Record):
         raise SmokeFailed(
             f"{self}: {first}{more}",
             report=self,
-            next_step="fix the data or the model, or the check if it is wrong, and release again",
+            next_step="; ".join(self._next_steps()),
         )
+
+    def _next_steps(self) -> list[str]:
+        """What to do about sources, which no release puts right, and about what is built."""
+        sources = [c for c in self.failed if c.kind == "freshness"]
+        of_sources = (
+            "for a source run the ingestion, or fix the table, its loaded_at_field or the connection, and repair the"
+            " smoke task"
+        )
+        of_checks = "fix the data or the model, or the check if it is wrong, and release again"
+        return [
+            *([of_sources] if sources else ()),
+            *([of_checks] if len(sources) < len(self.failed) else ()),
+        ]
 
     def __str__(self) -> str:
         counts = ", ".join(f"{n} {status}" for status, n in self.counts.items()) or "nothing to check"

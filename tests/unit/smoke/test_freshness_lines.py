@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -45,10 +46,10 @@ def test_a_source_that_is_not_fresh_or_not_known_stops_the_release(tmp_path: Pat
 
 def test_what_dbt_said_of_a_source_is_in_its_line(tmp_path: Path) -> None:
     found = lines(report_of(tmp_path, "freshness"))
-    assert found["landing.missing"].startswith(
+    assert found["landing.missing"] == (
         "broken: freshness of landing.missing (expected warn after 1 day, error after 3 days, Database Error in source"
         " missing (models/sources.yml) Database Error [TABLE_OR_VIEW_NOT_FOUND] The table or view"
-        " `stg`.`recorded`.`missing` cannot"
+        " `stg`.`recorded`.`missing` cannot be found.)"
     )
     assert found["landing.stale"] == (
         "fail: freshness of landing.stale (observed 96.0 hours old, expected warn after 1 day, error after 3 days)"
@@ -62,6 +63,27 @@ def test_what_dbt_said_of_a_source_is_in_its_line(tmp_path: Path) -> None:
         "pass: freshness of catalog.catalogued (observed 0.0 hours old, by the catalog's time of the table's last"
         " change of any kind: the source names no column)"
     )
+
+
+def test_what_to_do_about_a_source_is_not_to_release_again(tmp_path: Path) -> None:
+    report = report_of(tmp_path, "freshness", {"landing.missing", "landing.stale"})
+    with pytest.raises(SmokeFailed) as failure:
+        report.raise_if_failed()
+    advice = failure.value.next_step or ""
+    assert advice.startswith("for a source run the ingestion, or fix the table, its loaded_at_field or the connection")
+    assert advice.endswith("and repair the smoke task")
+    assert "release again" not in advice
+
+
+def test_what_to_do_names_both_where_a_check_and_a_source_have_failed(tmp_path: Path) -> None:
+    report = report_of(tmp_path, "freshness", {"landing.stale"})
+    check = next(c for c in report.checks if c.kind != "freshness")
+    both = replace(report, checks=(replace(check, status="fail"), *report.checks))
+    with pytest.raises(SmokeFailed) as failure:
+        both.raise_if_failed()
+    source, _, other = (failure.value.next_step or "").partition("; ")
+    assert source.endswith("repair the smoke task")
+    assert other == "fix the data or the model, or the check if it is wrong, and release again"
 
 
 def test_without_a_connection_every_source_with_a_rule_has_a_line(tmp_path: Path) -> None:

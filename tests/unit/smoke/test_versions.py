@@ -180,7 +180,7 @@ def test_a_source_of_two_packages_is_refused_in_an_assertion() -> None:
 @pytest.mark.parametrize("template", ["{{ 1 / 0 }}", "{{ 'x' * 10 ** 30 }}", "{{ [][0] }}", "{{ ref(['people']) }}"])
 def test_a_template_that_python_cannot_evaluate_is_one_broken_check(template: str) -> None:
     check = Assertion(name="none", where="smoke/people.yml:3", sql=f"select * from t where {template}")
-    result = planner(recorded("stg_after")).plan(check, "people")
+    result = planner(recorded("versions")).plan(check, "people")
     assert isinstance(result, CheckResult)
     assert result.status == "broken"
     assert result.reason
