@@ -6,7 +6,7 @@ A node is skipped when one that it reads failed or was skipped, and in `dbt buil
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,16 +47,21 @@ def skipped_nodes(nodes: Sequence[NodeResult], manifest_file: Path) -> tuple[Ski
     except ArtifactError:
         return tuple(SkippedNode(n.unique_id, n.name) for n in skipped)
     of_tests: dict[str, list[str]] = {}
+    of_unit_tests: dict[str, list[str]] = {}
     for test in manifest.select(failed):
         if test.resource_type in ("test", "unit_test"):
             for read in test.depends_on:
                 of_tests.setdefault(read, []).append(failed[test.unique_id])
+                if test.resource_type == "unit_test":
+                    of_unit_tests.setdefault(read, []).append(failed[test.unique_id])
     found = []
     for node in skipped:
         above = _above(node.unique_id, manifest)
         causes = [failed[i] for i in above if i in failed]
-        # A test skips what reads the node that it tests, never that node's other tests alone.
+        # A data test skips what reads the node that it tests, never that node's other tests alone; a unit test is run
+        # before its model and skips that as well.
         causes += [name for i in above for name in of_tests.get(i, ())]
+        causes += of_unit_tests.get(node.unique_id, ())
         stopped = tuple(failed.values()) if _FAIL_FAST in (node.message or "") else _hooks(nodes)
         found.append(SkippedNode(node.unique_id, node.name, tuple(dict.fromkeys(causes)) or stopped))
     return tuple(found)
@@ -84,12 +89,13 @@ def in_words(skipped: Sequence[SkippedNode]) -> str:
 def _above(unique_id: str, manifest: Manifest) -> list[str]:
     """What a node reads, directly or not, the nearest first."""
     seen: dict[str, None] = {}
-    waiting = [unique_id]
+    waiting = deque([unique_id])
     while waiting:
-        (node, *_), waiting = waiting, waiting[1:]
+        node = waiting.popleft()
         parents = manifest.nodes[node].depends_on if node in manifest.nodes else ()
-        waiting += [p for p in parents if p not in seen]
-        seen |= dict.fromkeys(parents)
+        new = [p for p in dict.fromkeys(parents) if p not in seen]
+        waiting.extend(new)
+        seen.update(dict.fromkeys(new))
     return list(seen)
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
 import pytest
 
 from dbx_cd import DbtRun
-from dbx_cd.dbt.artifacts import RunResults
+from dbx_cd.dbt.artifacts import NodeResult, RunResults
+from dbx_cd.dbt.skipped import skipped_nodes
 from recorded_dbt import RECORDED
 
 
@@ -40,6 +42,25 @@ def test_without_a_manifest_skipped_nodes_have_their_names_alone(tmp_path: Path)
 
 def test_where_nothing_was_skipped_no_manifest_is_needed(tmp_path: Path) -> None:
     assert "skipped" not in str(run("build_test_warned", files=tmp_path / "gone"))
+
+
+def test_a_unit_test_that_fails_skips_its_own_model_and_what_reads_it(tmp_path: Path) -> None:
+    manifest = json.loads((RECORDED / "build_test_failed" / "manifest.json").read_text())
+    orders = next(i for i, n in manifest["nodes"].items() if n["resource_type"] == "model" and n["name"] == "orders")
+    package = orders.split(".")[1]
+    failed = f"unit_test.{package}.orders.adds_up"
+    unit = {"unique_id": failed, "name": "adds_up", "resource_type": "unit_test", "depends_on": {"nodes": [orders]}}
+    manifest["unit_tests"] = {failed: unit}
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    nodes = [
+        NodeResult(i, status, 0.0)
+        for i, status in ((failed, "fail"), (orders, "skipped"), (f"model.{package}.order_totals", "skipped"))
+    ]
+    cause = NodeResult(failed, "fail", 0.0).name
+    assert [(n.name, n.because) for n in skipped_nodes(nodes, tmp_path / "manifest.json")] == [
+        ("orders", (cause,)),
+        ("order_totals", (cause,)),
+    ]
 
 
 def test_many_names_are_cut() -> None:
