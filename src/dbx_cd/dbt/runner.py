@@ -31,6 +31,9 @@ OUTPUT = (
     "--no-quiet", "--print", "--write-json", "--no-use-colors", "--no-send-anonymous-usage-stats",
 )  # fmt: skip
 _STOP_SECONDS = 20
+# A process that dbt has started may hold dbt's pipe open for as long as it likes after dbt itself has ended.
+_DRAIN_SECONDS = 5.0
+_POLL_SECONDS = 0.5
 _ENCOUNTERED = "Encountered an error:"
 
 
@@ -116,7 +119,7 @@ def _run_process(
                 _log.debug("an event of dbt cannot be shown: %r", exc)
 
         try:
-            for line in output.lines():
+            for line in output.lines_of(process):
                 take(line)
             return reader.outcome(process.wait())
         except BaseException:
@@ -153,6 +156,22 @@ class _Output:
                 self._read.put(None)  # it stays at its end for whoever asks again
                 return
             yield line
+
+    def lines_of(self, process: Process) -> Iterator[str]:
+        """The lines that were not taken yet, to the end of the output or until some seconds after the process's own."""
+        ended: float | None = None
+        while True:
+            # Until the process has ended, in short pieces, so that its end is seen.
+            until = time.monotonic() + _POLL_SECONDS if ended is None else ended + _DRAIN_SECONDS
+            try:
+                yield from self.lines(until=until)
+                return
+            except TimeoutError:
+                if ended is not None:
+                    _log.warning("what dbt has started holds its output open; it is not waited for")
+                    return
+                if process.poll() is not None:
+                    ended = time.monotonic()
 
 
 def _stop(process: Process, output: _Output, take: Callable[[str], None]) -> None:

@@ -1,0 +1,40 @@
+"""dbt has ended when its process has, whatever it has started lives on."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dbx_cd.dbt import runner
+from dbx_cd.dbt.batches import BatchCauses
+from dbx_cd.dbt.events import DbtEvent
+
+
+def test_what_dbt_has_started_and_lives_on_with_its_output_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def start(*_: Any, **__: Any) -> Any:
+        command = ["sh", "-c", "echo before; sleep 20 & exit 3"]
+        return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+    monkeypatch.setattr(runner, "start_dbt", start)
+    monkeypatch.setattr(runner, "_DRAIN_SECONDS", 0.2)
+    began = time.monotonic()
+    outcome = runner.dbt_process(cwd=tmp_path, title="build")(["build"])
+    assert (outcome.exit_code, outcome.errors) == (3, ("before",))
+    assert time.monotonic() - began < 15
+
+
+def test_an_error_after_a_batch_that_ended_well_is_not_the_cause_of_that_batch() -> None:
+    causes, model = BatchCauses(), {"unique_id": "model.shop.daily"}
+    for name, data in (
+        ("LogStartBatch", {"description": "batch 2026-01-02 of shop.daily"}),
+        ("LogBatchResult", model),
+        ("GenericExceptionOnRun", {**model, "exc": "of the model as a whole"}),
+    ):
+        causes.take(DbtEvent(name, "info", "", data, "Thread-1"))
+    assert causes.by_model == {}
