@@ -74,6 +74,13 @@ def test_what_a_killed_publish_left_goes_after_a_day(store, tmp_path: Path, cloc
     assert (old.exists(), young.exists(), good.exists()) == (False, True, True)
 
 
+def test_what_a_killed_publish_left_stays_as_long_as_the_caller_says(store, tmp_path: Path, clock: Clock) -> None:
+    left = without_record(publish(store, tmp_path, clock, days_ago=2))
+    publish(store, tmp_path, clock, days_ago=0)
+    kept, gone = (store.prune("stg", keep=1, older_than=timedelta(days=days)).incomplete for days in (3, 1))
+    assert (kept, gone) == ((), (left.name,))
+
+
 def test_a_version_of_a_newer_format_is_never_removed(store: ArtifactStore, tmp_path: Path, clock: Clock) -> None:
     newer = publish(store, tmp_path, clock, days_ago=400)
     old, good = (publish(store, tmp_path, clock, days_ago=days) for days in (300, 0))
