@@ -49,8 +49,8 @@ def smoke_after_restore(
 
     Returns:
         The report. Where production had no build before, or the release was killed before it changed anything, its only
-        check is skipped and says so. There, and where the build before has no check of what was restored, the report
-        says why it is `untested`, and is ok: it is no smoke test of a build.
+        check is skipped and says so. There, and where the build before has no check that can judge what was restored,
+        the report says why it is `untested`, and is ok: it is no smoke test of a build.
 
     Raises:
         ReleaseError: the release never began to change that target; or the test could not be run, which does not
@@ -113,7 +113,7 @@ def _tested(cd: Cd, result: RestoreResult, earlier: ArtifactVersion) -> SmokeRep
     if any(check.due or check.looked_at_the_build for check in report.checks):
         return report
     # Nothing is let on by this report, and production is back: that no check is about it is nobody's failure now.
-    return replace(report, untested=f"the build {earlier} has no check of what was restored")
+    return replace(report, untested=f"the build {earlier} has no check that can judge what was restored")
 
 
 def _build_before(cd: Cd, log: LogReading, point: RestorePoint, target: str) -> ArtifactVersion | None:

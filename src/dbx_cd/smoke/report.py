@@ -75,13 +75,11 @@ class CheckResult:
 
     @property
     def looked_at_the_build(self) -> bool:
-        """Whether the check has seen what was built: judged it, or measured it with nothing yet to compare it with.
+        """Whether the check has judged what was built.
 
-        How fresh a source is says nothing of what was built.
+        How fresh a source is says nothing of what was built, and a metric that was only measured has judged nothing.
         """
-        if self.kind == "freshness":
-            return False
-        return self.executed or (self.kind == "metric" and not self.due and self.observed is not None)
+        return self.executed and self.kind != "freshness"
 
     @property
     def subject(self) -> str | None:
@@ -126,7 +124,7 @@ class SmokeReport(Record):
 
     @property
     def ok(self) -> bool:
-        """Whether the release may go on: nothing failed or broke, and something of what was built was looked at."""
+        """Whether the release may go on: nothing failed or broke, and something of what was built was judged."""
         if self.failed:
             return False
         return bool(self.untested) or any(c.looked_at_the_build for c in self.checks)
@@ -151,7 +149,7 @@ class SmokeReport(Record):
         """Stop here unless the report is ok.
 
         Raises:
-            SmokeFailed: a check failed or broke, or none has looked at what was built; carries this report.
+            SmokeFailed: a check failed or broke, or none has judged what was built; carries this report.
         """
         if self.ok:
             return
@@ -160,10 +158,11 @@ class SmokeReport(Record):
         if not first:
             skipped = "; ".join(sorted({c.reason for c in self.skipped if c.reason})[:3])
             raise SmokeFailed(
-                f"{self}: no check has looked at what was built" + (f" ({skipped})" if skipped else ""),
+                f"{self}: no check has judged what was built" + (f" ({skipped})" if skipped else ""),
                 report=self,
                 next_step="give what is built a data test, an enforced contract or a check in a suite; for the tiny"
-                " suite mark one `guardrail: true`; after a failed build repair the build first",
+                " suite mark one `guardrail: true`; a metric without a baseline judges nothing but by `min_value` or"
+                " `max_value`; after a failed build repair the build first",
             )
         raise SmokeFailed(
             f"{self}: {first}{more}",

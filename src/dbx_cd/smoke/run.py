@@ -138,7 +138,7 @@ def run_smoke(
         One result for every check, problems first.
 
     Raises:
-        SmokeFailed: a check failed or broke, or none has looked at what was built; carries the report.
+        SmokeFailed: a check failed or broke, or none has judged what was built; carries the report.
         ArtifactError: the artifacts hold no readable manifest or run results.
         Exception: whatever a function given for `freshness` raises.
     """

@@ -116,6 +116,22 @@ def test_the_request_says_where_the_tiny_suite_will_have_nothing_to_run(
     assert ("MIND: no check is marked" in str(request)) is said
 
 
+def test_a_guardrail_that_has_no_baseline_yet_is_nothing_that_the_tiny_suite_can_run(releases: Releases) -> None:
+    release = releases.staged()
+    (check,) = releases.smoke(release).checks
+    measured = replace(check, kind="metric", status="skipped", guardrail=True, observed=3, due=False)
+    releases.smoke(release, checks=(replace(check, guardrail=False), measured))
+    assert "nothing to run, and fails" in str(releases.ask(release))
+
+
+def test_metrics_alone_that_have_no_baseline_yet_do_not_pass_the_gate(releases: Releases) -> None:
+    release = releases.staged()
+    (check,) = releases.smoke(release).checks
+    measured = replace(check, kind="metric", status="skipped", observed=0, due=False)
+    releases.smoke(release, checks=(measured,))
+    assert "did not pass its smoke tests" in refused(releases, release)
+
+
 @pytest.mark.parametrize(
     "other", [{"release_id": "20260101T000000Z-bbbbbbb"}, {"commit": "b" * 40}], ids=lambda o: next(iter(o))
 )
