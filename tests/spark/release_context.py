@@ -66,11 +66,12 @@ class Releases:
 
     @staticmethod
     def smoke(release: Release, *, ok: bool = True) -> SmokeReport:
-        """A report without checks, or one with a failed check."""
-        from dbx_cd.smoke.report import CheckResult
+        """A report of one check, which has passed or failed."""
+        from dbx_cd.smoke.report import CheckResult, Status
 
-        failed = CheckResult(name="revenue", kind="metric", status="fail", domain="sales", where="sales.yml:3")
+        status: Status = "pass" if ok else "fail"
+        check = CheckResult(name="revenue", kind="metric", status=status, domain="sales", where="sales.yml:3")
         return SmokeReport(
             target="stg", artifacts="", commit=release.commit, release_id=release.id, tiny=False, seconds=0.0,
-            checks=() if ok else (failed,),
+            checks=(check,),
         )  # fmt: skip

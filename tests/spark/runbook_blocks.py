@@ -23,7 +23,12 @@ class Block:
     text: str
 
     def run(self, names: dict[str, Any]) -> str:
-        """Run a Python block in a namespace; returns what it printed."""
+        """Run a Python block in a namespace that has `cd` at least; returns what it printed.
+
+        Whoever works by the page has run its block `targets` before.
+        """
+        if "production" not in names and self.name != "targets":
+            BLOCKS["targets"].run(names)
         printed = io.StringIO()
         with contextlib.redirect_stdout(printed):
             exec(compile(self.text, f"runbook: {self.name}", "exec"), names)

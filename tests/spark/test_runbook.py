@@ -73,6 +73,10 @@ def test_block_does_what_the_page_says(shift: Shift, block: Block) -> None:
     CHECKS[block.name](shift, printed)
 
 
+def _the_targets_are_named(_shift: Shift, printed: str) -> None:
+    assert printed == "targets: stg prod\n"
+
+
 def _every_release_is_listed_and_who_did_what_in_the_newest(shift: Shift, printed: str) -> None:
     *lines, page = printed.splitlines()
     expected = [("good", "deployed"), ("buggy", "failed"), ("first", "deployed")]
@@ -105,9 +109,11 @@ def _both_smoke_reports_are_printed_and_no_failed_check(_shift: Shift, printed: 
 def _events_and_every_node_of_production_are_printed(shift: Shift, printed: str) -> None:
     lines = printed.splitlines()
     assert [line.split()[0] for line in lines[:4]] == ["built", "restore_point", "built", "deployed"]
-    ran = shift.story.workflow.cd.store.find("prod", shift.story.releases["good"].id).run_results().results
-    assert [line.split() for line in lines[4:]] == [[node.unique_id, node.status] for node in ran]
-    assert ["model.shop.daily_revenue", "success"] in [line.split() for line in lines[4:]]
+    version = shift.story.workflow.cd.store.find("prod", shift.story.releases["good"].id)
+    assert lines[4] == f"{version} {version.path}"
+    ran = version.run_results().results
+    assert [line.split() for line in lines[5:]] == [[node.unique_id, node.status] for node in ran]
+    assert ["model.shop.daily_revenue", "success"] in [line.split() for line in lines[5:]]
 
 
 def _the_plan_of_the_newest_release_is_printed_with_its_seal(shift: Shift, printed: str) -> None:
@@ -188,6 +194,7 @@ def _a_run_was_started(shift: Shift, printed: str, *, reason: str = "roll the co
 
 
 CHECKS = {
+    "targets": _the_targets_are_named,
     "first-look": _every_release_is_listed_and_who_did_what_in_the_newest,
     "waiting": _nothing_is_printed,
     "staging-build": _the_newest_staging_build_is_named_and_no_node_of_it,

@@ -93,7 +93,9 @@ def _ask(
     require_promoted(log, gates=cd.config.gates, target=target)
     built = next((b for b in reversed(log.all(Built)) if b.target == staging and b.ok), None)
     if built is None:
-        raise ApprovalRequired(f"{staging} has no successful build", where=release, next_step=f"run {staging}_build")
+        raise ApprovalRequired(
+            f"{staging} has no successful build", where=release, next_step=f"run the task that builds {staging} again"
+        )
     selection = Selection(
         cmd=deployable(cmd),
         select=select or built.selection.select,

@@ -194,7 +194,7 @@ def passed_smoke(log: LogReading, staged: ArtifactVersion) -> SmokeReport:
     """
     staging, release = staged.target, log.release
     assert release is not None, "this reading is of no release"
-    again = f"run {staging}_smoke"
+    again = f"run the smoke test of {staging}"
     reports = [r for r in log.all(SmokeReport) if r.target == staging]
     if not reports:
         raise ApprovalRequired(f"{staging} was not smoke-tested", where=release, next_step=again)
@@ -203,7 +203,7 @@ def passed_smoke(log: LogReading, staged: ArtifactVersion) -> SmokeReport:
         raise ApprovalRequired(
             f"{staging} was built again since it was smoke-tested, well or not",
             where=release,
-            next_step=f"{again}, after {staging}_build where that has failed",
+            next_step=f"{again}, after the task that builds {staging} where that has failed",
         )
     report = smoke_of(log, staged)
     if report is None:

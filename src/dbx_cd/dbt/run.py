@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -85,11 +86,11 @@ class DbtRun(Record):
 
     def __str__(self) -> str:
         if self.errors and not self.nodes:
-            return f"dbt {self.command} --target {self.target} failed: {_first_line(self.errors[0])}"
+            return f"dbt {self.command} --target {self.target} failed: {_in_one_line(self.errors[0])}"
         outcome = "ok" if self.ok else "failed"
         nodes = counted(self.nodes, self.files_dir / "manifest.json")
         line = f"dbt {self.command} --target {self.target} {outcome}: {nodes} in {self.seconds:.0f} s"
-        return f"{line}; {_first_line(self.beyond_nodes[0])}" if self.beyond_nodes else line
+        return f"{line}; {_in_one_line(self.beyond_nodes[0])}" if self.beyond_nodes else line
 
     def to_html(self) -> str:
         """What failed and why first, then every node."""
@@ -122,5 +123,11 @@ class DbtRun(Record):
             )
 
 
-def _first_line(message: str) -> str:
-    return next(iter(message.strip().splitlines()), "dbt gave no reason")
+# "Database Error in model orders (models/orders.sql)", as dbt-common's exceptions begin their text: the cause follows.
+_HEADING = re.compile(r"(?:[A-Z]\w+ )+Error(?: in .*)?")
+
+
+def _in_one_line(message: str) -> str:
+    """The first line of a message; where that only says which kind of error it is, the cause below it too."""
+    first, *rest = [line.strip() for line in message.splitlines() if line.strip()] or ["dbt gave no reason"]
+    return f"{first}: {rest[0]}" if rest and _HEADING.fullmatch(first) else first

@@ -91,7 +91,7 @@ def rollback_readiness(cd: Cd, release: Release, *, target: str, full_refresh: b
         readers=known_readers(then),
     )
     point = look_at(cd.tables, release, relations, effects=effects)
-    note = f"judged by {staging}/{staged.timestamp} and {target}/{before.timestamp}; {target}_build looks again"
+    note = f"judged by {staging}/{staged.timestamp} and {target}/{before.timestamp}; the build of {target} looks again"
     return RollbackReadiness(target, point, note)
 
 

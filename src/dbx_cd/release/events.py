@@ -42,6 +42,9 @@ class Superseded(Record):
     by: str
     """The newer release's id."""
 
+    def __str__(self) -> str:
+        return f"superseded by {self.by}"
+
 
 @dataclass(frozen=True)
 class Deploying(Record):
@@ -51,6 +54,9 @@ class Deploying(Record):
 
     target: str
     """The gated target."""
+
+    def __str__(self) -> str:
+        return f"{self.target} is about to be changed"
 
 
 @dataclass(frozen=True)
@@ -64,6 +70,9 @@ class Deployed(Record):
     project_digest: str
     """The sha256 of the project archive that it was built from."""
 
+    def __str__(self) -> str:
+        return f"{self.target} was built"
+
 
 @dataclass(frozen=True)
 class ClaimWithdrawn(Record):
@@ -76,6 +85,9 @@ class ClaimWithdrawn(Record):
     reason: str
     """Whom it gave way to, or what had changed."""
 
+    def __str__(self) -> str:
+        return f"{self.target} was left as it is: {self.reason}"
+
 
 @dataclass(frozen=True)
 class Failed(Record):
@@ -87,6 +99,9 @@ class Failed(Record):
     """The gated target."""
     reason: str
     """What failed."""
+
+    def __str__(self) -> str:
+        return f"{self.target}: {self.reason}"
 
 
 @dataclass(frozen=True)

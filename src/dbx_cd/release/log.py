@@ -150,7 +150,9 @@ class ReleaseLog:
             if older and state.of(target).is_in_place:
                 return release
             older = older or (before is not None and release.id == before.id)
-        raise ReleaseError(f"no release is deployed to {target!r}", where=self.table)
+        raise ReleaseError(
+            f"no release is deployed to {target!r}", where=self.table, next_step=self._others_than(target)
+        )
 
     def newest_in(self, target: str) -> Release:
         """The newest release that has changed a gated target and was not rolled back, whether it is good or not.
@@ -164,7 +166,14 @@ class ReleaseLog:
         for release, state in self.history():
             if state.of(target).is_changed:
                 return release
-        raise ReleaseError(f"no release has changed {target!r}", where=self.table)
+        raise ReleaseError(f"no release has changed {target!r}", where=self.table, next_step=self._others_than(target))
+
+    def _others_than(self, target: str) -> str | None:
+        """Which gated targets releases have changed, for whoever asks for one that none ever has."""
+        changed = sorted({name for _, state in self.history() for name in state.changed_gates})
+        return (
+            f"ask for one that they have changed: {', '.join(changed)}" if changed and target not in changed else None
+        )
 
     def append(self, release: Release, record: Record) -> Event:
         """Append one event: one row, one Delta commit, tagged with the event's id."""

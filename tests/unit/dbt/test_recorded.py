@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -104,6 +105,11 @@ REASONS = {
 def test_the_error_says_what_dbt_or_the_database_said(read: Read, scenario: str) -> None:
     with pytest.raises(DbtFailed, match=f"(?s){REASONS[scenario]}"):
         read(scenario).raise_if_failed()
+
+
+@pytest.mark.parametrize("scenario", ["hooks_end_macro_failed", "hooks_start_macro_failed"])
+def test_the_line_of_a_build_says_the_cause_and_not_only_what_kind_of_error_it_is(read: Read, scenario: str) -> None:
+    assert re.search(r"Database Error in operation hooks-on-run-\w+-2.*: .*no_such_column", str(read(scenario)))
 
 
 def test_interrupted_dbt_names_the_query_that_it_cancelled(read: Read) -> None:

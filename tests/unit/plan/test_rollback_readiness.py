@@ -45,6 +45,7 @@ def test_the_gate_says_what_the_deploy_would_lose_and_writes_nothing(releases: R
     assert "the build drops it for a view" in str(found)
     assert "extend_retention" in str(found)
     assert found.note.startswith(f"judged by stg/{cd.store.find('stg', release.id).timestamp} and prod/")
+    assert found.note.endswith("; the build of prod looks again")
     assert "prod.shop.orders" in found.to_html()
     assert RollbackReadiness.from_dict(found.to_dict()) == found
     assert (len(cd.log.events()), cd.log.last(release, RestorePoint)) == (events, None)

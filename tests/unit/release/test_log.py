@@ -136,6 +136,27 @@ def test_the_newest_in_a_target_may_be_bad_and_is_not_rolled_back(log: ReleaseLo
     assert log.newest_in("prod") == good
 
 
+def test_who_asks_for_a_target_that_no_release_changed_is_told_those_that_were(log: ReleaseLog) -> None:
+    release = log.open(FIRST, run_id="1", requester="ci")
+    log.append(release, Deployed("production", "d1"))
+    for ask in (log.newest_in, log.last_good):
+        with pytest.raises(ReleaseError, match=r"'prod' .*Next: ask for one that they have changed: production$"):
+            ask("prod")
+
+
+def test_the_log_says_in_words_what_happened_to_a_gated_target(log: ReleaseLog) -> None:
+    release = log.open(FIRST, run_id="1", requester="ci")
+    log.append_all(release, [Deploying("prod"), Failed("prod", "no warehouse"), Deployed("prod", "d1")])
+    log.append(release, ClaimWithdrawn("prod", "another one deploys"))
+    _, *told = [event.payload["summary"] for event in log.events(release.id)]
+    assert told == [
+        "prod is about to be changed",
+        "prod: no warehouse",
+        "prod was built",
+        "prod was left as it is: another one deploys",
+    ]
+
+
 def test_a_withdrawn_claim_leaves_the_release_where_it_was(log: ReleaseLog) -> None:
     release = log.open(FIRST, run_id="1", requester="ci")
     log.append(release, Deployed("prod", "d1"))
