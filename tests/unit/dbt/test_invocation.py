@@ -337,7 +337,7 @@ class FailingHook(FakeDbt):
 def test_a_hook_that_failed_is_named_where_all_nodes_succeeded(run) -> None:
     done = run(dbt=FailingHook(orders="success"), check=False)
     assert (done.ok, [h.name for h in done.hooks], done.failed) == (False, ["shop-on-run-end-0"], ())
-    assert str(done).endswith("Compilation Error in operation shop-on-run-end-0 (./dbt_project.yml)")
+    assert str(done).endswith("operation shop-on-run-end-0 (./dbt_project.yml): 'grants' is undefined")
     assert "&#39;grants&#39; is undefined" in done.to_html()
     with pytest.raises(DbtFailed, match=r"(?s)shop-on-run-end-0.*'grants' is undefined"):
         done.raise_if_failed()

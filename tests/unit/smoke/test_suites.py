@@ -272,7 +272,8 @@ def report(*checks: CheckResult) -> SmokeReport:
         ([result("skipped"), result("pass", kind="freshness")], False),
         ([result("warn", kind="suite", due=False)], False),
         ([], False),
-        ([result("skipped", kind="metric", due=False, observed=3)], True),
+        ([result("skipped", kind="metric", due=False, observed=0)], False),
+        ([result("skipped", kind="metric", due=False, observed=3), result("pass")], True),
     ],
     ids=[
         "passed",
@@ -284,7 +285,8 @@ def report(*checks: CheckResult) -> SmokeReport:
         "freshness",
         "no guardrail",
         "none",
-        "no baseline",
+        "measured without a baseline",
+        "measured beside a contract",
     ],
 )
 def test_nothing_that_did_not_run_counts_as_passed(checks: list[CheckResult], ok: bool) -> None:
@@ -302,8 +304,8 @@ def test_report_puts_problems_first_and_says_so_in_one_line() -> None:
 def test_a_report_without_a_check_of_the_build_says_why_and_what_to_do() -> None:
     not_built = result("skipped", kind="contract", due=False, reason="not built in this release")
     for found, why in (
-        (report(), "smoke of stg failed: nothing to check: no check has looked at what was built"),
-        (report(not_built), r"failed: 1 skipped: no check has looked at what was built \(not built in this release\)"),
+        (report(), "smoke of stg failed: nothing to check: no check has judged what was built"),
+        (report(not_built), r"failed: 1 skipped: no check has judged what was built \(not built in this release\)"),
     ):
         with pytest.raises(SmokeFailed, match=why) as caught:
             found.raise_if_failed()
