@@ -161,7 +161,7 @@ def scanned_apart(expression: str, source: str | None) -> str:
     One query of such a count and other aggregates carries all of them, row by row, through the shuffle of the distinct
     values. Measured on 5 million rows with eight aggregates: 26 s and more in one pass, 17 s with the count apart.
     """
-    return f"(select {expression} from {source})" if source and _DISTINCT.search(expression) else expression
+    return f"(select {expression}\n from {source})" if source and _DISTINCT.search(expression) else expression
 
 
 def wrong_aggregates(frame: DataFrame, expressions: Mapping[int, str]) -> dict[int, Answer]:

@@ -60,3 +60,16 @@ def exists(spark: SparkSession, relation: RelationName) -> bool:
     """Whether there is a table or view of that name."""
     _log.debug("exists %s", relation)
     return bool(spark.catalog.tableExists(relation.quoted))
+
+
+def rows_of(source: str, condition: str | None, *, end: str = "\n") -> str:
+    """What follows `from`: all rows of a source, or those that meet a condition.
+
+    In parentheses, as dbt has it: a condition may go on with `limit`, and end with a comment.
+
+    Args:
+        source: a quoted relation, at a version where that matters.
+        condition: in SQL; None for all rows.
+        end: what follows the condition.
+    """
+    return f"(select * from {source} where {condition}{end}) dbt_subquery" if condition else source

@@ -102,11 +102,9 @@ def _asks(members: Sequence[Planned]) -> list[Ask]:
 
 def _source(planned: Planned) -> str:
     assert planned.relation is not None
-    if not planned.condition:
-        return planned.relation.quoted
-    # In parentheses, as dbt has it: a condition may go on with `limit`. One that ends with a comment dbt refuses.
+    # A condition that ends with a comment dbt refuses.
     end = "" if isinstance(planned.check, Contract) else "\n"
-    return f"(select * from {planned.relation.quoted} where {planned.condition}{end}) dbt_subquery"
+    return data.rows_of(planned.relation.quoted, planned.condition, end=end)
 
 
 def _by_dbt(spark: SparkSession, planned: Planned, started: float) -> Answer:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dbx_cd.relations import quote
 from dbx_cd.smoke.baseline import NoBaseline
 from dbx_cd.smoke.checks import Bounds, Comparison
+from dbx_cd.smoke.data import rows_of
 from dbx_cd.smoke.numbers import DECIMAL_DIGITS, Number, as_decimal, digits
 
 VERDICT = "__verdict"
@@ -42,9 +43,8 @@ def groups_query(check: Comparison, relation: str, source: str | NoBaseline | No
 
 
 def _grouped(check: Comparison, keys: list[str], relation: str) -> str:
-    rows = f" where {check.condition}" if check.condition else ""
-    names = ", ".join(keys)
-    return f"select {names}, {check.expression} as value, true as here from {relation}{rows} group by {names}"
+    names, rows = ", ".join(keys), rows_of(relation, check.condition)
+    return f"select {names}, {check.expression}\n as value, true as here from {rows} group by {names}"
 
 
 def _absolute(value: str, bounds: Bounds) -> str:

@@ -95,7 +95,7 @@ class _Scan:
     @property
     def rows(self) -> str:
         """What follows `from`."""
-        return self.source + (f" where {self.condition}" if self.condition else "")
+        return data.rows_of(self.source, self.condition)
 
 
 def _baseline_numbers(spark: SparkSession, totals: Iterable[tuple[Planned, str]]) -> dict[int, Found]:
@@ -155,7 +155,8 @@ def _select(members: Sequence[Planned], scan: _Scan) -> str:
     apart = [scanned_apart(expression, scan.rows) for expression in given]
     # One at least stays where it is, so that the query remains one of aggregates.
     expressions = [given[0], *apart[1:]] if all(a != g for a, g in zip(apart, given, strict=True)) else apart
-    return f"select {', '.join(f'{e} as m{i}' for i, e in enumerate(expressions))} from {scan.rows}"
+    columns = ", ".join(f"{e}\n as m{i}" for i, e in enumerate(expressions))
+    return f"select {columns} from {scan.rows}"
 
 
 def _only_row(rows: Sequence[Sequence[Any]], members: Sequence[Planned]) -> list[Found]:

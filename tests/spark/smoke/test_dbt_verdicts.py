@@ -7,7 +7,8 @@ import os
 import subprocess
 import sys
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -62,8 +63,9 @@ class Judged:
         results = {r.unique_id: r for r in self.build.run_results().results}
         return {name: STATUS[results[unique_id].status] for unique_id, name in names.items()}
 
-    def here(self) -> SmokeReport:
-        return self._run(self.build)
+    def here(self, names: Collection[str]) -> SmokeReport:
+        """Of those tests, with what dbt has compiled."""
+        return self._run(self.build, names)
 
     @cached_property
     def not_run_by_dbt(self) -> SmokeReport:
@@ -79,10 +81,11 @@ class Judged:
         results["results"] = [r for r in results["results"] if not r["unique_id"].startswith("test.")]
         for name, document in (("manifest.json", manifest), ("run_results.json", results)):
             (folder / name).write_text(json.dumps(document), encoding="utf-8")
-        return self._run(Build(folder, "stg"))
+        return self._run(Build(folder, "stg"), self.by_dbt)
 
-    def _run(self, build: Build) -> SmokeReport:
-        suites = [contracts_from_manifest(build.manifest())]
+    def _run(self, build: Build, names: Collection[str]) -> SmokeReport:
+        suite = contracts_from_manifest(build.manifest())
+        suites = [replace(suite, checks=tuple(check for check in suite if check.name in names))]
         return run_smoke(suites, spark=self.workspace.spark, artifacts=build, recheck=True, check=False)
 
 
@@ -99,22 +102,22 @@ def differences(report: SmokeReport, expected: dict[str, str]) -> dict[str, Any]
 
 
 @pytest.fixture(scope="module")
-def thirty(workspace: EmbeddedWorkspace, tmp_path_factory: pytest.TempPathFactory) -> Judged:
-    """By the seed whose thirty tests hold most of what the sixty of the deep run hold."""
-    return judged(workspace, tmp_path_factory.mktemp("thirty"), seed=2629, count=30)
+def few(workspace: EmbeddedWorkspace, tmp_path_factory: pytest.TempPathFactory) -> Judged:
+    """The case and those that no seed may leave out."""
+    return judged(workspace, tmp_path_factory.mktemp("few"), seed=0, count=0)
 
 
 def agree(found: Judged) -> None:
-    """Every status is dbt's, and nearly every test was executed here; of those that dbt did not compile as well."""
+    """Every status is dbt's, and nearly every test was executed here, without what dbt compiled or else with it."""
     assert set(Counter(found.by_dbt.values())) == {"pass", "warn", "fail", "broken"}
-    report = found.here()
-    assert differences(report, found.by_dbt) == {}
-    assert [c.name for c in report.checks if c.reason and c.reason.startswith(BY_DBT)] == []
     alone = found.not_run_by_dbt
     skipped = {c.name: str(c.reason) for c in alone.checks if c.status == "skipped"}
     assert {name: kept for name, kept in differences(alone, found.by_dbt).items() if name not in skipped} == {}
     assert [reason for reason in skipped.values() if not any(known in reason for known in REASONS)] == []
-    assert len(skipped) < len(found.by_dbt) / 10, skipped
+    assert len(skipped) < max(5, len(found.by_dbt) / 10), skipped
+    compiled = found.here(skipped)
+    assert differences(compiled, {name: found.by_dbt[name] for name in skipped}) == {}
+    assert [c.name for c in compiled.checks if c.reason and c.reason.startswith(BY_DBT)] == []
 
 
 THRESHOLDS = {
@@ -131,19 +134,19 @@ THRESHOLDS = {
 }
 
 
-def test_thresholds_of_the_case_have_the_status_that_dbt_s_documentation_says(thirty: Judged) -> None:
-    found = {c.name: (c.status, c.reason) for c in thirty.not_run_by_dbt.checks if c.model == "forms"}
+def test_thresholds_of_the_case_have_the_status_that_dbt_s_documentation_says(few: Judged) -> None:
+    found = {c.name: (c.status, c.reason) for c in few.not_run_by_dbt.checks if c.model == "forms"}
     assert found == {name: (status, None) for name, status in THRESHOLDS.items()}
 
 
-def test_thirty_configurations_of_data_tests_have_the_status_that_dbt_gives_them(thirty: Judged) -> None:
-    agree(thirty)
+def test_data_tests_have_the_status_that_dbt_gives_them(few: Judged) -> None:
+    agree(few)
 
 
-# Each kind by which the three hundred once differed from dbt is also among the sixty.
+# The sixty are by a seed whose tests hold each kind by which the three hundred once differed from dbt.
 @pytest.mark.deep
 @pytest.mark.parametrize(("seed", "count"), [(516, 60), (2, 300)])
-def test_more_configurations_of_data_tests_have_the_status_that_dbt_gives_them(
+def test_configurations_at_random_have_the_status_that_dbt_gives_them(
     workspace: EmbeddedWorkspace, tmp_path: Path, seed: int, count: int
 ) -> None:
     agree(judged(workspace, tmp_path, seed=seed, count=count))

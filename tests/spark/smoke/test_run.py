@@ -473,8 +473,8 @@ def test_tiny_suite_is_contracts_and_guardrails(shop: SparkSession, builds: Buil
 
 
 def test_each_group_is_judged_against_its_own_baseline(shop: SparkSession, builds: Builds, smoke_dir: Path) -> None:
-    then = "('gone', 10D), ('null', 10D), ('nan', 10D), ('low', 10D), ('few', 2D), ('zero', 0D)"
-    now = "('null', null), ('nan', double('nan')), ('low', 5D), ('few', 1D), ('zero', 7D), ('new', 3D)"
+    then = "(null, 10D), ('gone', 10D), ('null', 10D), ('nan', 10D), ('low', 10D), ('few', 2D), ('zero', 0D)"
+    now = "(null, 10D), ('null', null), ('nan', double('nan')), ('low', 5D), ('few', 1D), ('zero', 7D), ('new', 3D)"
     for relation, rows in (("prod.smoke_prod.grouped", then), ("stg.smoke_stg.grouped", now)):
         shop.sql(f"create or replace table {relation} as select * from values {rows} as t(kind, amount)")
     suite(
@@ -494,7 +494,7 @@ tables:
     prod = builds.build(model("grouped", "prod.smoke_prod.grouped"), target="prod")
     report = run(shop, build, smoke_dir, baseline=prod)
     by_kind = only(report, "by_kind")
-    assert (by_kind.status, by_kind.observed) == ("fail", "4 of 7 groups out of bounds")
+    assert (by_kind.status, by_kind.observed) == ("fail", "4 of 8 groups out of bounds")
     assert by_kind.reason == "3 groups have no baseline to judge them by"
     assert {e.split(",")[0] for e in by_kind.examples} == {"kind=gone", "kind=null", "kind=nan", "kind=low"}
     all_new = only(report, "all_new")

@@ -198,6 +198,24 @@ def test_baseline_of_many_digits_is_compared_exactly(spark: SparkSession, build:
     assert {name for name, c in same.items() if c.status != "pass"} == {"less_than_the_least"}
 
 
+def test_condition_and_metric_may_end_with_a_comment_and_a_condition_go_on_with_a_limit(
+    spark: SparkSession, build: Build, tmp_path: Path
+) -> None:
+    text = """
+  - model: exact
+    compare:
+      - {metric: total, sql: "sum(one) -- of all", where: "id >= 0 -- or so", within_pct: 0, max_value: 2}
+      - {metric: beside, sql: "count(distinct half) -- of all", where: "id >= 0 -- or so", within_pct: 0, max_value: 2}
+      - {metric: halves, sql: "sum(one) -- of each", where: "id >= 0 -- or so", group_by: half, within_pct: 0}
+      - {metric: first, sql: count(*), where: id >= 0 order by id limit 1, within_pct: 0, max_value: 1}
+      - {metric: first_by_half, sql: count(*), where: id >= 0 order by id limit 1, group_by: half, within_pct: 0}
+"""
+    found = run(spark, build, tmp_path, text)
+    assert {name: (c.status, c.reason) for name, c in found.items()} == dict.fromkeys(found, ("pass", None))
+    assert (len(found), found["total"].observed, found["first"].observed) == (5, 2, 1)
+    assert found["first_by_half"].observed == "0 of 1 groups out of bounds"
+
+
 def test_profiles_of_such_values_are_kept_legibly(spark: SparkSession, build: Build, tmp_path: Path) -> None:
     late = "timestamp'+12345-01-01 00:00:00'"
     tenth = "cast(concat('1.10000000000000000', id) as decimal(38,18))"

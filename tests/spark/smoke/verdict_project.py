@@ -58,13 +58,38 @@ count(*) / 2; count(*) * 1.0; count(*) > 2; count(*) + 0.5; double('NaN'); cast(
 sum(no_such_column);
 count(distinct n_records); -count(*); cast(count(*) as decimal(38, 0)); 1 / 0 * count(*); 9007199254740993 * count(*)
 """
-# Relationships to an expression, without a threshold.
-FIELDS = {
-    "case when parent_id < 3 then parent_id end": "parent_id < 4",
-    "abs(parent_id)": "parent_id < 4",
-    "cast(parent_id as string)": "parent_id > 3",
-    "(select max(parent_id))": "parent_id = 4",
-}
+# What no seed may leave out: relationships to an expression, values as dbt writes them into SQL, trailing comments,
+# thresholds that are met, not met or no thresholds at all.
+FIXED: list[tuple[str, str, dict[str, Any], dict[str, Any]]] = [
+    *(
+        ("relationships", "parent_id", {"to": "ref('parents')", "field": field}, {"where": where})
+        for field, where in (
+            ("case when parent_id < 3 then parent_id end", "parent_id < 4"),
+            ("abs(parent_id)", "parent_id < 4"),
+            ("cast(parent_id as string)", "parent_id > 3"),
+            ("(select max(parent_id))", "parent_id = 4"),
+        )
+    ),
+    ("accepted_values", "state", {"values": ["open", "shut"]}, {"warn_if": "> 1"}),
+    ("accepted_values", "state", {"values": ["open", "shut", "late"]}, {"limit": 2}),
+    ("accepted_values", "state", {"values": ["it's"]}, {}),
+    ("accepted_values", "state", {"values": ["it's"]}, {"limit": 2}),
+    (
+        "accepted_values",
+        "state",
+        {"values": ["concat('op', 'en')", "'shut'"], "quote": False},
+        {"where": "id % 5 <> 4"},
+    ),
+    ("not_null", "id", {}, {"where": "id > 3 -- or so"}),
+    ("not_null", "id", {}, {"where": "id > 3 -- or so", "limit": 2}),
+    ("unique", "third", {}, {"where": "id > 3 -- or so", "limit": 2}),
+    ("not_null", "id", {}, {"where": "id > 3 limit 2"}),
+    ("not_null", "answer", {}, {"limit": 0}),
+    ("not_null", "answer", {}, {"error_if": ">= 2 -- or so"}),
+    ("not_null", "answer", {}, {"severity": "warn", "error_if": "between 5"}),
+    ("unique", "third", {}, {"fail_calc": "sum(n_records)", "error_if": "between 15 and 25", "warn_if": "= 0"}),
+    ("unique", "third", {}, {"fail_calc": "cast(null as int)"}),
+]
 
 
 def _choices(text: str) -> list[str]:
@@ -149,17 +174,19 @@ def write_project(folder: Path, *, seed: int, count: int, schema: str, beside: P
         "dbt_packages/dbt_utils/dbt_project.yml": "{name: dbt_utils, version: '1.3.0', config-version: 2}",
         "dbt_packages/dbt_utils/macros/unique_combination_of_columns.sql": DBT_UTILS,
         "tests/singular.sql": "{{ config(error_if='> 3', limit=2) }}"
-        " select * from {{ ref('subjects') }} where answer is null",
+        " select * from {{ ref('subjects') }} where answer is null -- or so",
         "tests/counted.sql": "{{ config(fail_calc='sum(third)', error_if='in (6)', warn_if='> 100') }}"
         " select * from {{ ref('subjects') }} where id in (18, 19, 1, 2)",
+        "tests/commented.sql": "{{ config(warn_if='> 100') }}"
+        " select * from {{ ref('subjects') }} where answer is null -- or so",
         **{f"models/{name}.sql": sql for name, sql in MODELS.items()},
     }
     tests: dict[str, list[Any]] = {name: [] for name in MODELS}
     for model, test in configurations(seed, count):
         tests[model].append(test)
-    for number, (field, where) in enumerate(FIELDS.items()):
-        body = {"name": f"field{number}", "column_name": "parent_id", "config": {"where": where}}
-        tests["subjects"].append({"relationships": body | {"arguments": {"to": "ref('parents')", "field": field}}})
+    for number, (kind, column, arguments, config) in enumerate(FIXED):
+        body = {"name": f"fixed{number:02}", "column_name": column, "config": config}
+        tests["subjects"].append({kind: body | ({"arguments": arguments} if arguments else {})})
     properties = {"models": [{"name": name, "data_tests": found} for name, found in tests.items()]}
     files["models/tests.yml"] = yaml.safe_dump(properties, sort_keys=False)
     if beside is not None:
