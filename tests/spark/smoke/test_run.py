@@ -379,7 +379,7 @@ def test_without_a_baseline_a_comparison_is_skipped_and_never_passes(
     report = run(shop, builds.build(ORDERS_NODE), smoke_dir, baseline=NoBaseline("prod has not been built yet"))
     (result,) = report.checks
     assert (result.status, result.reason, result.observed) == ("skipped", "prod has not been built yet", 200)
-    assert report.ok
+    assert not report.ok, "nothing that was built has been judged"
     missing = builds.build(model("orders", "prod.smoke_prod.not_there"), target="prod")
     (result,) = run(shop, builds.build(ORDERS_NODE), smoke_dir, baseline=missing).checks
     assert (result.status, result.reason) == ("skipped", "`prod`.`smoke_prod`.`not_there` does not exist")
