@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Sequence
@@ -35,6 +36,9 @@ def run(argv: Sequence[str]) -> None:
             sys.exit(int(code))
         case ["raise"]:
             raise LookupError("as asked")
+        case ["leave", seconds]:
+            subprocess.Popen(["sleep", seconds])
+            sys.exit(3)
         case ["wait"]:
             print("waiting", flush=True)
             time.sleep(60)

@@ -75,7 +75,8 @@ def publish_build(
 
     Raises:
         ArtifactError: the files cannot be published.
-        DbtFailed: nor can those of a dbt that failed, which is what has to be known first.
+        DbxCdError: the log cannot have it.
+        DbtFailed: dbt failed, which is what has to be known first, and the one or the other.
     """
     try:
         artifacts = cd.store.publish(target, run.files_dir, commit=release.commit, release_id=release.id, latest=run.ok)
@@ -93,5 +94,10 @@ def publish_build(
         project_digest=archive.archive_digest(artifacts) if archive.ARCHIVE_NAME in artifacts.files else "",
         selection=selection,
     )
-    cd.log.append(release, event)
+    try:
+        cd.log.append(release, event)
+    except DbxCdError as exc:
+        with noting(f"and the log cannot have it: {what_failed(exc)}"):
+            run.raise_if_failed()
+        raise
     return BuildResult(run, artifacts, restore_point, replaced)

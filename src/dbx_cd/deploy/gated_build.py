@@ -97,8 +97,10 @@ def _deploy(
     except BaseException as exc:
         _write_failure(cd, release, Failed(target, what_failed(exc)))
         raise
-    digest = archive.archive_digest(staged)
-    cd.log.append(release, Deployed(target, digest) if built.ok else Failed(target, str(built)))
+    if built.ok:
+        cd.log.append(release, Deployed(target, archive.archive_digest(staged)))
+    else:
+        _write_failure(cd, release, Failed(target, str(built)))
     return result
 
 

@@ -70,9 +70,11 @@ class Contract(Check):
 
     @property
     def promise(self) -> tuple[object, ...]:
-        """What is promised, to recognise the same promise made twice."""
+        """What is promised, to recognise the same promise made twice; one that only warns is another one."""
         names = tuple(sorted(c.lower() for c in self.columns))
-        return (self.subject_id, self.rule, names, self.condition, self.values, self.expression, self.counts)
+        parent = (self.parent_id, self.parent_column.strip("`").lower())
+        asked = (self.rule, names, parent, self.condition, self.values, self.expression, self.counts)
+        return (self.subject_id, self.severity, *asked)
 
     def expectation(self) -> tuple[str, dict[str, Any]] | None:
         """The expectation that says the same of the rows that `condition` keeps; None when only a query does."""

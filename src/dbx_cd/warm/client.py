@@ -9,6 +9,7 @@ import select
 import signal
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -29,7 +30,7 @@ class Process(Protocol):
     stdout: IO[str] | None
 
     def poll(self) -> int | None:
-        """The exit code, where it is known."""
+        """The exit code; None while it runs."""
 
     def wait(self, timeout: float | None = None) -> int:
         """Wait for the end; raises `subprocess.TimeoutExpired` after `timeout` seconds."""
@@ -49,6 +50,7 @@ class WarmProcess:
         self._argv = list(argv)
         self._received = b""
         self._code: int | None = None
+        self._taking = threading.Lock()  # one thread alone takes what the parent says
         self.pid = pid
         self.stdout: IO[str] | None = stdout
 
@@ -102,7 +104,13 @@ class WarmProcess:
         return cls(connection, pid=reply["pid"], stdout=output, argv=argv)
 
     def poll(self) -> int | None:
-        """The exit code, once a call of `wait` has found it; does not look by itself."""
+        """The exit code; None while it runs, as far as a thread that waits for it has seen."""
+        if self._taking.acquire(blocking=False):
+            try:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self._wait(0)
+            finally:
+                self._taking.release()
         return self._code
 
     def wait(self, timeout: float | None = None) -> int:
@@ -117,6 +125,10 @@ class WarmProcess:
         Raises:
             subprocess.TimeoutExpired: it still runs.
         """
+        with self._taking:
+            return self._wait(timeout)
+
+    def _wait(self, timeout: float | None) -> int:
         deadline = None if timeout is None else time.monotonic() + timeout
         while self._code is None:
             left = None if deadline is None else max(0.0, deadline - time.monotonic())

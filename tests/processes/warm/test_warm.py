@@ -134,6 +134,16 @@ def test_fork_holds_no_descriptor_of_its_parent_or_of_other_forks(start: Start) 
     assert len(held) == 4
 
 
+def test_its_end_is_seen_while_something_that_it_has_started_holds_its_output(start: Start) -> None:
+    process = start("leave", "60")
+    try:
+        assert becomes(lambda: process.poll() is not None, within=20)
+        assert process.poll() == process.wait(0) == 3
+    finally:
+        with contextlib.suppress(ProcessLookupError):  # what it has left behind
+            os.killpg(process.pid, signal.SIGKILL)
+
+
 @pytest.mark.parametrize("code", [0, 1, 2, 77])
 def test_exit_code_is_reported(start: Start, code: int) -> None:
     assert start("exit", str(code)).wait(20) == code

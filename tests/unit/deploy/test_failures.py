@@ -238,6 +238,27 @@ def test_a_log_that_cannot_be_written_does_not_hide_what_failed(
         build_release(replace(cd, store=FullStore(cd.store.root)), release, target="prod", select="tag:deploy")
 
 
+@pytest.mark.parametrize("target", ["stg", "prod"])
+@pytest.mark.parametrize("kind", [Built, Failed])
+def test_a_log_that_is_down_does_not_hide_why_dbt_failed(
+    releases: Releases, monkeypatch: pytest.MonkeyPatch, target: str, kind: type[Record]
+) -> None:
+    release = releases.approved() if target == "prod" else releases.open()
+    releases.dbt.hook_error = HOOK
+    append = ReleaseLog.append
+
+    def down(log: ReleaseLog, of: Release, record: Record) -> None:
+        if isinstance(record, kind):
+            raise DbxCdError("the log is down")
+        append(log, of, record)
+
+    monkeypatch.setattr(ReleaseLog, "append", down)
+    with pytest.raises(DbtFailed, match=r"(?s)no grants for anybody") as caught:
+        build_release(releases.cd(), release, target=target, select="tag:deploy", project_dir=releases.project)
+    assert ("the log cannot have it: the log is down" in str(caught.value)) == (kind is Built)
+    assert releases.cd().store.list(target)[-1].ok is False, "its artifacts are kept all the same"
+
+
 # A list of nothing
 
 

@@ -204,6 +204,31 @@ def test_enforced_contract_repeats_no_test_and_marks_what_databricks_only_record
     assert {c.owner for c in suite} == {"crm@example.org"}
 
 
+def test_data_test_that_promises_less_takes_no_place_of_an_enforced_contract() -> None:
+    """One that warns lets pass what the contract forbids; a relationship to another table says nothing of this key."""
+    keys = [{"type": "foreign_key", "to": "stg.marts.customers", "to_columns": ["id"]}, {"type": "unique"}]
+    orders = node(
+        "orders",
+        config={"materialized": "table", "contract": {"enforced": True}},
+        columns={"id": {"name": "id", "data_type": "bigint", "constraints": keys}},
+    )
+
+    def checks(parent: str, **config: Any) -> list[str]:
+        kwargs = {"column_name": "id", "to": f"ref('{parent}')", "field": "ID"}
+        relationship = unique_test("orders") | {
+            "unique_id": "test.shop.relationship",
+            "name": "relationship",
+            "test_metadata": {"name": "relationships", "kwargs": kwargs},
+            "depends_on": {"nodes": [f"model.shop.{parent}", "model.shop.orders"]},
+        }
+        nodes = [orders, node("customers"), node("guests"), unique_test("orders", config=config), relationship]
+        return [check.name for check in contracts_from_manifest(manifest(*nodes))]
+
+    assert checks("customers") == ["orders: columns", "relationship", "unique_orders_id"]
+    assert "orders: foreign key (id)" in checks("guests")
+    assert "orders: unique (id)" in checks("customers", severity="warn")
+
+
 def test_not_null_of_a_view_is_not_enforced_by_delta() -> None:
     column = {"name": "id", "data_type": "bigint", "constraints": [{"type": "not_null"}]}
     view = node("v", config={"materialized": "view", "contract": {"enforced": True}}, columns={"id": column})
