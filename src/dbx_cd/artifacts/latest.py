@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 from dbx_cd import volume
@@ -36,6 +37,29 @@ def switch(folder: Path, version_dir: Path) -> None:
         list(pool.map(lambda name: volume.copy(version_dir / name, copy / name), sorted(names - {RECORD_NAME})))
     volume.copy(record, copy / RECORD_NAME)
     write_json(folder / POINTER_NAME, {"timestamp": version_dir.name, "sha256": file_digest(record).sha256})
+
+
+def switch_to_new(folder: Path, version_dir: Path) -> None:
+    """Let `latest` serve a version that was just published; where that cannot be, there is no such version.
+
+    A pointer whose writing is said to have failed, or was interrupted, may have been written: the version that it names
+    keeps its record.
+    """
+    try:
+        switch(folder, version_dir)
+    except BaseException as exc:
+        try:
+            served = _pointer(folder)
+        except ArtifactError:
+            raise exc from None  # nobody can say now which version it names
+        if served is not None and served[0] == version_dir.name:
+            if not isinstance(exc, ArtifactError):
+                raise
+            _log.warning("`latest` serves %s, though it was said: %s", version_dir.name, exc)
+            return
+        with suppress(ArtifactError):
+            volume.remove_file(version_dir / RECORD_NAME)
+        raise
 
 
 def clear(folder: Path) -> None:
@@ -71,13 +95,10 @@ def pointed_at(folder: Path) -> str | None:
         ChecksumMismatch: its record is not the one that was published.
         ArtifactError: the pointer cannot be read now, though it is there: which version it names is not guessed.
     """
-    try:
-        pointer = json.loads(volume.read(folder / POINTER_NAME))
-        timestamp, digest = str(pointer["timestamp"]), pointer["sha256"]
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
+    pointer = _pointer(folder)
+    if pointer is None:
         return None
-    if not is_timestamp(timestamp):
-        return None  # it names no version of this folder
+    timestamp, digest = pointer
     record = folder / timestamp / RECORD_NAME
     if not volume.is_file(record):
         raise ArtifactNotFound(
@@ -92,3 +113,13 @@ def pointed_at(folder: Path) -> str | None:
             next_step="somebody changed published artifacts: build the target again",
         )
     return timestamp
+
+
+def _pointer(folder: Path) -> tuple[str, str] | None:
+    """The timestamp that `latest.json` names, and the digest of its record; None when there is no readable pointer."""
+    try:
+        pointer = json.loads(volume.read(folder / POINTER_NAME))
+        timestamp, digest = str(pointer["timestamp"]), str(pointer["sha256"])
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return None
+    return (timestamp, digest) if is_timestamp(timestamp) else None  # else it names no version of this folder

@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from dbx_cd import volume
-from dbx_cd.artifacts.latest import clear, switch, withdraw
+from dbx_cd.artifacts.latest import clear, switch, switch_to_new, withdraw
 from dbx_cd.artifacts.pruning import PruneResult, Pruning
 from dbx_cd.artifacts.target_folder import PAGES_NAME, TargetFolder, Versions, is_plain
 from dbx_cd.artifacts.version import (
@@ -101,19 +101,10 @@ class ArtifactStore:
         )
         write_json(version_dir / RECORD_NAME, contents.to_dict())
         if latest:
-            self._switch(target, version_dir)
+            switch_to_new(self.folder(target), version_dir)
         published = make_version(version_dir, contents, is_latest=latest)
         _log.info("published %s: %d files%s", published, len(contents.files), ", now latest" if latest else "")
         return published
-
-    def _switch(self, target: str, version_dir: Path) -> None:
-        """Let `latest` serve a version that was just published; where that cannot be, there is no such version."""
-        try:
-            switch(self.folder(target), version_dir)
-        except BaseException:
-            with suppress(ArtifactError):
-                volume.remove_file(version_dir / RECORD_NAME)
-            raise
 
     def latest(self, target: str) -> ArtifactVersion:
         """The newest version that was published as `latest`, verified.

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import errno
 import json
+from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import pytest
 from artifact_folders import artifacts
 
-from dbx_cd import ArtifactError, ArtifactNotFound, ArtifactStore, ArtifactVersion
+from dbx_cd import ArtifactError, ArtifactNotFound, ArtifactStore, ArtifactVersion, volume
+from dbx_cd.artifacts.version import write_json
 from dbx_cd.dbt.outcome import OUTCOME_NAME, FailedHook, InvocationOutcome
+from dbx_cd.volume import Unreachable
 
 HOOK = FailedHook("shop-on-run-end-0", "Compilation Error in operation shop-on-run-end-0 (./dbt_project.yml)")
 
@@ -124,6 +128,49 @@ def test_a_switch_that_failed_leaves_no_version(
         with pytest.raises(ArtifactNotFound):
             read()
     assert store.publish("stg", folder, commit="abc", latest=True).timestamp == store.latest("stg").timestamp
+
+
+@pytest.mark.parametrize("says", [Unreachable("Input/output error"), KeyboardInterrupt()])
+def test_a_switch_that_was_done_is_not_taken_back_whatever_it_ended_with(
+    store: ArtifactStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, says: BaseException
+) -> None:
+    """The pointer names that version then, and nothing could be read, pruned or built where it had lost its record."""
+    store.publish("stg", ended(tmp_path / "a", ok=True), commit="abc", latest=True)
+
+    def written(path: Path, document: dict[str, Any]) -> None:
+        write_json(path, document)
+        raise says
+
+    with monkeypatch.context() as patch:
+        patch.setattr("dbx_cd.artifacts.latest.write_json", written)
+        with nullcontext() if isinstance(says, Unreachable) else pytest.raises(KeyboardInterrupt):
+            store.publish("stg", ended(tmp_path / "b", ok=True), commit="def", latest=True)
+    assert [(v.commit, v.is_latest) for v in store.list("stg")] == [("abc", False), ("def", True)]
+    assert store.latest("stg").commit == "def"
+    store.prune("stg", keep=1)
+
+
+def test_a_switch_of_which_nothing_can_be_said_leaves_the_version_in_place(
+    store: ArtifactStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = store.publish("stg", ended(tmp_path / "a", ok=True), commit="abc", latest=True)
+    read = volume.read
+
+    def away(path: Path) -> bytes:
+        if path.name == "latest.json":
+            raise Unreachable("latest.json cannot be read")
+        return read(path)
+
+    def full(*_given: object) -> None:
+        raise Unreachable("no space left")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("dbx_cd.artifacts.latest.write_json", full)
+        patch.setattr(volume, "read", away)
+        with pytest.raises(Unreachable, match="no space left"):
+            store.publish("stg", ended(tmp_path / "b", ok=True), commit="def", latest=True)
+    assert [v.commit for v in store.list("stg")] == ["abc", "def"]
+    assert store.latest("stg") == first
 
 
 @pytest.mark.parametrize("named", ["..", "../../elsewhere", "latest", ""])
