@@ -201,7 +201,7 @@ class Outcome:
                 next_step="publish the files of one invocation",
             )
         complete = results.ok and bool(results.results) and (folder / "manifest.json").is_file()
-        ok = complete and (ended is None or (ended.ok is True and not ended.exit_code))
+        ok = complete and (ended is None or (ended.ok is True and not ended.exit_code and not ended.hooks))
         return cls(results.command, ok, str(results.metadata.get("dbt_version") or ""), adapter, ok_from)
 
     def require_deployable(self, folder: Path) -> None:

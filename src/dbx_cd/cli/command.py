@@ -13,7 +13,8 @@ def run_command(parser: argparse.ArgumentParser, arguments: Sequence[str] | None
     """Parse and run the command that the parser has set.
 
     Returns:
-        Its exit code; 1 for an error of dbx_cd, which is one line, and 130 for Ctrl-C, as shells have it.
+        Its exit code; 1 for an error of dbx_cd, which is one line, and 130 for Ctrl-C, as shells have it, with
+        what it leaves.
     """
     options = parser.parse_args(arguments)
     try:
@@ -21,6 +22,6 @@ def run_command(parser: argparse.ArgumentParser, arguments: Sequence[str] | None
     except DbxCdError as exc:
         print(f"{type(exc).__name__}: {exc}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+    except KeyboardInterrupt as exc:
+        print("; ".join(["interrupted", *getattr(exc, "__notes__", ())]), file=sys.stderr)
         return 130

@@ -38,7 +38,7 @@ class DbtEvent:
             name, level = str(info["name"]), str(info["level"])
             message, thread = str(info.get("msg") or ""), str(info.get("thread") or "")
             return cls(name, level, message, data if isinstance(data, dict) else {}, thread)
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return cls("Output", "info", line.rstrip("\n"), {})
 
     @property
@@ -70,4 +70,5 @@ class DbtEvent:
     @property
     def total(self) -> int:
         """How many nodes the invocation has, as results say it: `total`, or `num_models` for tests (dbt-core 1.11)."""
-        return int(self.data.get("total") or self.data.get("num_models") or 0)
+        total = self.data.get("total") or self.data.get("num_models")
+        return total if isinstance(total, int) else 0

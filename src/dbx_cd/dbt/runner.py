@@ -29,6 +29,8 @@ _log = logging.getLogger(__name__)
 OUTPUT = (
     "--log-format", "json", "--log-level", "info", "--log-format-file", "json", "--log-level-file", "debug",
     "--no-quiet", "--print", "--write-json", "--no-use-colors", "--no-send-anonymous-usage-stats",
+    # dbt begins another file after 10 MB, and what is published is one (dbt-core 1.11, `events/logging.py`; 0: never).
+    "--log-file-max-bytes", "0",
 )  # fmt: skip
 _STOP_SECONDS = 20
 # A process that dbt has started may hold dbt's pipe open for as long as it likes after dbt itself has ended.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, ClassVar
@@ -81,16 +83,30 @@ def trigger(
         raise WorkflowError(f"not a full commit SHA: {commit!r}", next_step="give all 40 hexadecimal digits")
     jobs = Jobs(workspace, patience=patience)
     job_id, settings, before = job_with_git_source(jobs, job)
-    pin(jobs, job_id, commit=commit, before=before)
     declared = {p.name for p in settings.parameters or ()}
     wanted = {"commit": commit, "full_refresh": str(full_refresh).lower(), "reason": reason or ""}
-    try:
-        run_id = jobs.start(job_id, {k: v for k, v in wanted.items() if k in declared})
-    except WorkflowError as exc:
-        raise put_back(jobs, job_id, exc, commit=commit, before=before) from exc
-    started_run = ReleaseRun(job_id, run_id, commit, jobs.page_of(run_id))
+    with _saying_what_is_left(
+        f"job {job_id} may be pinned to {commit}, and a run of it started: look at the job's runs"
+    ):
+        pin(jobs, job_id, commit=commit, before=before)
+        try:
+            run_id = jobs.start(job_id, {k: v for k, v in wanted.items() if k in declared})
+        except WorkflowError as exc:
+            raise put_back(jobs, job_id, exc, commit=commit, before=before) from exc
+    with _saying_what_is_left(f"run {run_id} of job {job_id} was started, and goes on"):
+        started_run = ReleaseRun(job_id, run_id, commit, jobs.page_of(run_id))
     _log.info("started %s", started_run)
     return started_run
+
+
+@contextmanager
+def _saying_what_is_left(left: str) -> Iterator[None]:
+    """Let who interrupts a call, which may be tried again for minutes, know what it leaves."""
+    try:
+        yield
+    except KeyboardInterrupt as exc:
+        exc.add_note(left)
+        raise
 
 
 def resume(
@@ -140,6 +156,8 @@ def resume(
 
 
 def _resumed(jobs: Jobs, release: Release, target: str | None) -> ReleaseRun:
+    from databricks.sdk.service.jobs import RunResultState
+
     run = jobs.run(int(release.run_id), with_repairs=True)
     has_stopped, where = has_ended(run), f"run {release.run_id}"
     if run.job_id is None:
@@ -150,6 +168,8 @@ def _resumed(jobs: Jobs, release: Release, target: str | None) -> ReleaseRun:
         )
     if not has_stopped:
         raise WorkflowError("it is still under way", where=where, next_step="wait until it has stopped at the gate")
+    if run.state is not None and run.state.result_state is RunResultState.SUCCESS:
+        raise WorkflowError("it has succeeded", where=where, next_step="nothing is left to do: look at its page")
     gate = _gate_of(run, target)
     parameters = {p.name: p.value or p.default or "" for p in run.job_parameters or () if p.name}
     jobs.repair(run, tasks=_from_on(gate, run), parameters=parameters)

@@ -57,6 +57,16 @@ def test_missing_target_is_named_with_those_there_are(shop: Path, tmp_path: Path
         run_dbt("parse", target="production", project_dir=shop, work_dir=tmp_path / "work")
 
 
+def test_the_log_is_one_file_however_long_it_gets(
+    shop: Path, tmp_path: Path, warm_dbt: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DBT_LOG_FILE_MAX_BYTES", "1000")
+    done = run_dbt("parse", target="stg", project_dir=shop, work_dir=tmp_path / "work", check=False)
+    log = (done.files_dir / "dbt.log").read_text()
+    assert len(log) > 1000
+    assert "MainReportVersion" in log, "the first thing that dbt says"
+
+
 def test_a_project_cannot_silence_what_is_said_of_a_failure(shop: Path, tmp_path: Path, warm_dbt: None) -> None:
     flags = "{log_level: none, log_level_file: none, log_format: text, quiet: true, print: false, write_json: false}"
     with (shop / "dbt_project.yml").open("a") as settings:

@@ -58,6 +58,20 @@ def test_a_lost_pointer_does_not_serve_a_build_whose_hook_failed(store: Artifact
     assert store.latest("stg").timestamp == good.timestamp
 
 
+@pytest.mark.parametrize("more", [{"exit_code": 1}, {"hooks": (HOOK,)}], ids=str)
+def test_an_outcome_that_contradicts_itself_is_not_good(
+    store: ArtifactStore, tmp_path: Path, more: dict[str, Any]
+) -> None:
+    assert not published(store, ended(tmp_path / "dbt", ok=True, **more)).ok
+
+
+def test_files_of_two_invocations_are_not_published(store: ArtifactStore, tmp_path: Path) -> None:
+    folder = artifacts(tmp_path / "dbt")
+    InvocationOutcome("test", "stg", ok=True, exit_code=0).write(folder)
+    with pytest.raises(ArtifactError, match=r"of dbt test, and run_results\.json of dbt build"):
+        published(store, folder)
+
+
 @pytest.mark.parametrize("ok", [True, False])
 def test_failed_nodes_count_whatever_is_said_of_the_process(store: ArtifactStore, tmp_path: Path, ok: bool) -> None:
     folder = artifacts(tmp_path / "dbt", status="success" if ok else "error")

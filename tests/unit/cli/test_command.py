@@ -36,3 +36,10 @@ def test_error_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
 def test_interrupt_is_no_traceback(capsys: pytest.CaptureFixture[str]) -> None:
     assert ends(raising(KeyboardInterrupt())) == 130
     assert capsys.readouterr() == ("", "interrupted\n")
+
+
+def test_interrupt_says_what_it_leaves(capsys: pytest.CaptureFixture[str]) -> None:
+    interrupt = KeyboardInterrupt()
+    interrupt.add_note("run 5 goes on")
+    assert ends(raising(interrupt)) == 130
+    assert capsys.readouterr() == ("", "interrupted; run 5 goes on\n")

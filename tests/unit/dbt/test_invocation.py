@@ -18,6 +18,7 @@ from dbx_cd.dbt.outcome import InvocationOutcome
 OUTPUT = [
     "--log-format", "json", "--log-level", "info", "--log-format-file", "json", "--log-level-file", "debug",
     "--no-quiet", "--print", "--write-json", "--no-use-colors", "--no-send-anonymous-usage-stats",
+    "--log-file-max-bytes", "0",
 ]  # fmt: skip
 
 

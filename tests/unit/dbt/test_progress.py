@@ -31,7 +31,9 @@ def test_event_is_read_from_a_line() -> None:
     assert (event.name, event.level, event.message, event.node) == ("LogModelResult", "error", "it broke", "orders")
 
 
-@pytest.mark.parametrize("text", ["a warning of Python", "", "{", "[1]", "null", "3", '"text"', '{"info": 1}', "{}"])
+@pytest.mark.parametrize(
+    "text", ["a warning of Python", "", "{", "[1]", "null", "3", '"text"', '{"info": 1}', "{}", "[" * 99999]
+)
 def test_line_that_is_no_event_is_kept_as_output(text: str) -> None:
     event = DbtEvent.parse(text + "\n")
     assert (event.name, event.level, event.message, event.node) == ("Output", "info", text, None)
@@ -45,6 +47,11 @@ def test_result_line_ends_its_node(name: str) -> None:
 
 def test_start_line_starts_its_node() -> None:
     assert (start("orders").starts_node, start("orders").ends_node) == (True, False)
+
+
+@pytest.mark.parametrize("total", ["x", [3], None, {}])
+def test_a_total_that_is_no_number_ends_no_node(total: object) -> None:
+    assert not DbtEvent.parse(line("LogModelResult", "orders", total=total)).ends_node
 
 
 @pytest.mark.parametrize("name", ["LogHookStartLine", "CompiledNode"])

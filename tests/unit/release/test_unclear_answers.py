@@ -9,6 +9,7 @@ from failing_api import Json, LostAnswer, PassingTime, Refusal, in_turn, serving
 from workflow_api import BEFORE, DENIED, FAILED, SHA, Workflow, after_it, refused
 
 from dbx_cd import Decision, Release, ReleaseRun, resume, trigger
+from dbx_cd.release.jobs import Jobs
 from dbx_cd.release.notebook_run import start_notebook
 from dbx_cd.release.workflow import wait
 
@@ -198,6 +199,32 @@ def test_a_run_that_ended_without_a_result_can_be_resumed(life_cycle: str) -> No
     with serving(workflow) as client:
         resume(client, RELEASE)
     assert workflow.repairs == 1
+
+
+def test_a_run_that_has_succeeded_is_not_repaired_and_builds_nothing_twice() -> None:
+    """Whoever was told that nobody knows whether the run was repaired, asks once more when it has long gone through."""
+    workflow = Workflow()
+    workflow.state = {"life_cycle_state": "TERMINATED", "result_state": "SUCCESS"}
+    with refused(workflow, "approved; ", "it has succeeded", "nothing is left to do") as client:
+        resume(client, RELEASE, after=APPROVED)
+    assert workflow.repairs == 0
+
+
+@pytest.mark.parametrize(
+    ("call", "left"),
+    [("start", f"may be pinned to {SHA}, and a run of it started"), ("page_of", "run 100 of job 7 was started")],
+)
+def test_a_trigger_that_is_interrupted_says_what_it_leaves(
+    monkeypatch: pytest.MonkeyPatch, call: str, left: str
+) -> None:
+    def interrupted(*_given: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Jobs, call, interrupted)
+    with serving(Workflow()) as client, pytest.raises(KeyboardInterrupt) as caught:
+        trigger(client, 7, commit=SHA)
+    (note,) = caught.value.__notes__
+    assert left in note
 
 
 @pytest.mark.parametrize("state", [None, {}, {"life_cycle_state": "FUTURE_STATE"}], ids=str)
