@@ -26,7 +26,7 @@ from dbx_cd.approval.validity import (
     refuse_overtaken,
 )
 from dbx_cd.dbt.selection import Selection
-from dbx_cd.errors import ApprovalRequired, DbxCdError
+from dbx_cd.errors import ApprovalRequired, ArtifactError, ArtifactNotFound
 from dbx_cd.release.alteration import Alterations
 from dbx_cd.release.context import Cd
 from dbx_cd.release.events import Built, Release
@@ -34,6 +34,7 @@ from dbx_cd.release.reading import LogReading
 from dbx_cd.release.turn import require_promoted
 from dbx_cd.smoke.contracts import DOMAIN as CONTRACTS
 from dbx_cd.smoke.report import SmokeReport
+from dbx_cd.volume import Unreachable
 
 
 def request_approval(
@@ -153,6 +154,10 @@ def _untested_after(smoke: SmokeReport) -> Iterator[str]:
 def _changes(cd: Cd, target: str, timestamp: str, staging: str) -> str:
     try:
         before = cd.store.latest(target)
-    except DbxCdError:
+    except ArtifactNotFound:
         return f"first release to {target}"
+    except Unreachable:
+        raise
+    except ArtifactError as exc:
+        return f"not known, since the artifacts of the build in place are damaged: {' '.join(str(exc).split())}"
     return str(cd.store.diff(before, cd.store.get(staging, timestamp)))

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from dbx_cd import volume
 from dbx_cd.artifacts.version import AT_ONCE, RECORD_NAME, file_digest, is_timestamp, write_json
-from dbx_cd.errors import ArtifactError, ArtifactNotFound, ChecksumMismatch
+from dbx_cd.errors import ArtifactError, ChecksumMismatch
 
 _log = logging.getLogger(__name__)
 
@@ -91,7 +91,7 @@ def pointed_at(folder: Path) -> str | None:
     """The timestamp that `latest.json` names; None when there is no readable pointer.
 
     Raises:
-        ArtifactNotFound: that version is not complete.
+        ArtifactError: that version is not complete.
         ChecksumMismatch: its record is not the one that was published.
         ArtifactError: the pointer cannot be read now, though it is there: which version it names is not guessed.
     """
@@ -101,7 +101,7 @@ def pointed_at(folder: Path) -> str | None:
     timestamp, digest = pointer
     record = folder / timestamp / RECORD_NAME
     if not volume.is_file(record):
-        raise ArtifactNotFound(
+        raise ArtifactError(
             f"`latest` points at {timestamp}, which is not complete",
             where=record.parent,
             next_step="restore the folder from a backup, or build the target again",

@@ -9,7 +9,7 @@ of checksums (`artifacts.json`) last, and one small pointer file (`latest.json`)
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -144,6 +144,14 @@ class ArtifactStore:
             ArtifactError: what is there cannot be read now.
         """
         return self._versions(target).complete
+
+    def unreadable(self, target: str) -> Mapping[str, ArtifactError]:
+        """Why nothing is known of some versions, by timestamp: a newer dbx_cd wrote their record, or it is damaged.
+
+        Raises:
+            ArtifactError: what is there cannot be read now.
+        """
+        return self._in(target).versions().unreadable
 
     def find(self, target: str, release_id: str) -> ArtifactVersion:
         """The newest successful build of a release in a target, verified.

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from dbx_cd.dbt.artifacts import BUILT_TYPES, Manifest, Node
 from dbx_cd.errors import ArtifactError, ConfigError, DbxCdError
 from dbx_cd.rollback.point import RestorePoint
+from dbx_cd.volume import Unreachable
 
 if TYPE_CHECKING:
     from dbx_cd.artifacts.version import ArtifactVersion
@@ -85,24 +86,27 @@ def taken_by_gated(cd: Cd, *, names_in: Callable[[str], Manifest] | None = None)
     Args:
         cd: the context.
         names_in: the manifest of the files at hand for a target; asked only about a gated target whose artifacts name
-            nothing. Without it, artifacts that cannot be read are an error.
+            nothing, or of which some are damaged. Without it, damaged ones are an error.
 
     Raises:
-        ArtifactError: a gated target's artifacts cannot be read, and there is nothing else to ask.
+        ArtifactError: a gated target's artifacts cannot be read now; or they are damaged, and there is nothing else to
+            ask.
+        ConfigError: no artifacts of a gated target can be read, and dbt does not say what it calls things there.
     """
-    taken = Taken()
+    taken, incomplete = Taken(), False
     for gate in cd.config.gates:
-        try:
-            found = _by_artifacts(cd, gate)
-        except ArtifactError as exc:
-            if names_in is None:
-                raise
-            _log.warning("what %s holds is not known by its artifacts: %s", gate, exc)
-            found = Taken()
-        named = _named(cd, gate, names_in) if names_in is not None and not found.nodes else None
-        # Of names alone: teams that keep targets apart by alias have one schema for all.
-        taken |= Taken().with_names(named, gate, schemas=False) if named is not None else found
-    return taken | _by_restore_points(cd) if taken.schemas else taken
+        found, damaged = _by_artifacts(cd, gate)
+        if damaged and names_in is None:
+            raise damaged[0]
+        for error in damaged:
+            incomplete = True
+            _log.warning("not all that %s holds is known by its artifacts: %s", gate, error)
+        if names_in is not None and (damaged or not found.nodes):
+            named = _named(cd, gate, names_in, known=bool(found.nodes))
+            # Of names alone: teams that keep targets apart by alias have one schema for all.
+            found = found.with_names(named, gate, schemas=False) if named is not None else found
+        taken |= found
+    return taken | _by_restore_points(cd) if taken.schemas or incomplete else taken
 
 
 def require_apart(
@@ -146,30 +150,52 @@ def require_apart(
         )
 
 
-def _named(cd: Cd, gate: str, names_in: Callable[[str], Manifest]) -> Manifest | None:
-    """What this commit calls things in a gated target of which no build is known; None for one of earlier days."""
+def _named(cd: Cd, gate: str, names_in: Callable[[str], Manifest], *, known: bool) -> Manifest | None:
+    """What this commit calls things in a gated target; None where dbt cannot say it and other names are known.
+
+    That is where some of its artifacts can be read, or where it is a target of earlier days.
+    """
     try:
         return names_in(gate)
     except DbxCdError as exc:
         by_job = next((source.gates for source in cd.standing if source.is_in_order), cd.config.gates)
-        if gate not in by_job:
+        if known or gate not in by_job:
             _log.warning("which names this commit has in %s is not known, and not compared: %s", gate, exc)
             return None
         raise ConfigError(
-            f"{gate} has no build yet, and dbt cannot say what this commit calls things there, so it cannot be told "
-            f"whether this build would write them: {exc.what}",
+            f"{gate} has no build that can be read, and dbt cannot say what this commit calls things there, so it "
+            f"cannot be told whether this build would write them: {exc.what}",
             where=f"target {gate}",
             next_step=f"let `dbt ls --target {gate}` work where staging is built: its output in profiles.yml, and the "
             "environment variables that it reads",
         ) from exc
 
 
-def _by_artifacts(cd: Cd, gate: str) -> Taken:
+def _by_artifacts(cd: Cd, gate: str) -> tuple[Taken, Sequence[ArtifactError]]:
+    """What the newest build and the one in place name, each by itself; and what of it is damaged.
+
+    A build that was killed may have left half a manifest. Where something is damaged, the newest build that is not
+    counts as well.
+    """
     versions = [v for v in cd.store.list(gate) if "manifest.json" in v.files]
+    damaged: list[ArtifactError] = list(cd.store.unreadable(gate).values())
+    asked = {v.timestamp: v for v in (*versions[-1:], *(v for v in versions if v.is_latest))}
     taken = Taken()
-    for version in {v.timestamp: v for v in (*versions[-1:], *(v for v in versions if v.is_latest))}.values():
-        taken = taken.with_names(version.manifest(), gate)
-    return taken
+    for version in asked.values():
+        try:
+            taken = taken.with_names(version.manifest(), gate)
+        except Unreachable:
+            raise
+        except ArtifactError as exc:
+            damaged.append(exc)
+    for version in reversed([v for v in versions if v.timestamp not in asked] if damaged else []):
+        try:
+            return taken.with_names(version.manifest(), gate), damaged
+        except Unreachable:
+            raise
+        except ArtifactError:
+            continue
+    return taken, damaged
 
 
 def _by_restore_points(cd: Cd) -> Taken:

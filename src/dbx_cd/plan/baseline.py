@@ -18,6 +18,7 @@ from dbx_cd.rollback.ownership import history_since
 from dbx_cd.rollback.plan import states_before
 from dbx_cd.rollback.relation_state import RelationState
 from dbx_cd.smoke.baseline import Baseline, NoBaseline, TimeTravelBaseline
+from dbx_cd.volume import Unreachable
 
 
 def baseline_for(cd: Cd, release: Release, target: str) -> ArtifactVersion | Baseline | NoBaseline:
@@ -27,6 +28,8 @@ def baseline_for(cd: Cd, release: Release, target: str) -> ArtifactVersion | Bas
     the target that defers to it, which is where this build will go next: of several gated ones, the first.
 
     Raises:
+        ArtifactError: the artifacts to compare with cannot be read now, though they are there: the build must not go on
+            uncompared.
         ConfigError: no such target.
         SqlFailed: the catalog cannot be asked about a gated target's tables.
     """
@@ -44,6 +47,8 @@ def baseline_for(cd: Cd, release: Release, target: str) -> ArtifactVersion | Bas
         return cd.store.latest(following)
     except ArtifactNotFound:
         return NoBaseline(f"{following} has not been built yet")
+    except Unreachable:
+        raise
     except ArtifactError as exc:
         # Damaged artifacts of production must not keep the next release from replacing them.
         return NoBaseline(str(exc))

@@ -32,12 +32,14 @@ from dbx_cd import (
     reject,
     request_approval,
     require_approval,
+    volume,
 )
 from dbx_cd.approval.request import deploy_of
 from dbx_cd.config import Policies
 from dbx_cd.dbt.selection import Selection
 from dbx_cd.release.events import Built, Deployed, Deploying
 from dbx_cd.rollback.journal import RestoreResult
+from dbx_cd.volume import Unreachable
 from memory.releases import BOT, DEVELOPER, OWNER, Releases
 
 MakeReleases = Callable[..., Releases]
@@ -334,6 +336,32 @@ def test_the_request_s_page_says_what_is_asked(releases: Releases) -> None:
     assert request.seal in page
     assert "tag:deploy" in page
     assert "first release to prod" in page
+
+
+def test_what_is_damaged_in_production_is_not_called_a_first_release(releases: Releases) -> None:
+    releases.deployed("1")
+    (releases.cd().store.latest("prod").path / "manifest.json").write_text("{")
+    request = request_approval(releases.cd(), releases.staged("2", commit="b" * 40), target="prod")
+    assert "the artifacts of the build in place are damaged: manifest.json" in request.changes
+    assert "first release" not in request.changes
+
+
+def test_nobody_is_asked_while_what_is_in_production_cannot_be_read(
+    releases: Releases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    releases.deployed("1")
+    release = releases.staged("2", commit="b" * 40)
+    read = volume.read
+
+    def away(path: Path, **more: Any) -> bytes:
+        if path.name == "latest.json" and path.parent.name == "prod":
+            raise Unreachable("latest.json cannot be read: Input/output error")
+        return read(path, **more)
+
+    monkeypatch.setattr(volume, "read", away)
+    with pytest.raises(Unreachable):
+        request_approval(releases.cd(), release, target="prod")
+    assert releases.cd().log.state(release).phase == "smoked"
 
 
 def test_a_release_of_which_a_part_was_rolled_back_lends_nobody_its_approval(releases: Releases) -> None:

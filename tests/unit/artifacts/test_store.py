@@ -219,7 +219,7 @@ def test_damaged_latest_hides_no_other_version(store: ArtifactStore, publish) ->
 def test_latest_version_that_was_removed_by_hand_is_reported(store: ArtifactStore, publish) -> None:
     publish(latest=True)
     (publish(latest=True).path / "artifacts.json").unlink()
-    with pytest.raises(ArtifactNotFound, match="which is not complete"):
+    with pytest.raises(ArtifactError, match="which is not complete"):
         store.latest("stg")
 
 

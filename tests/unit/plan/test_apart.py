@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from dbx_cd import ArtifactError, ConfigError, DbtFailed, DbtOutcome, Release, build_release
+from dbx_cd import ArtifactError, ConfigError, DbtFailed, DbtOutcome, Release, build_release, volume
 from dbx_cd.plan.apart import taken_by_gated
 from dbx_cd.relations import RelationName
+from dbx_cd.volume import Unreachable
 from memory.dbt import PROJECT
 from memory.releases import Releases
 
@@ -134,7 +135,7 @@ def test_where_dbt_cannot_say_what_production_is_called_staging_is_not_built(rel
 
     releases.dbt = NoProfile(releases.tables)
     said = refused(releases)
-    assert "prod has no build yet, and dbt cannot say" in said
+    assert "prod has no build that can be read, and dbt cannot say" in said
     assert "does not have a target named 'prod'" in said
 
 
@@ -147,7 +148,87 @@ def test_where_production_s_artifacts_cannot_be_read_dbt_is_asked_and_without_it
         taken_by_gated(releases.cd())
     named(releases, lambda _target, model: f"prod.shop.{model}")
     assert "model orders as prod.shop.orders, which is prod's model orders" in refused(releases)
-    assert "what prod holds is not known by its artifacts" in caplog.text
+    assert "not all that prod holds is known by its artifacts" in caplog.text
+
+
+def damage_newest(releases: Releases, name: str, content: str) -> None:
+    """Of a production build that fails after the first one has been deployed."""
+    releases.deployed()
+    failed = releases.approved("9", commit="9" * 40)
+    releases.dbt.hook_error = "Database Error in operation tiny-on-run-end-0 (./dbt_project.yml)"
+    with pytest.raises(DbtFailed):
+        build_release(releases.cd(), failed, target="prod", select="tag:deploy")
+    releases.dbt.hook_error = None
+    (releases.cd().store.list("prod")[-1].path / name).write_text(content)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("manifest.json", '{"metadata": {"a"'), ("artifacts.json", "{"), ("artifacts.json", '{"format": 99}')],
+)
+def test_a_damaged_build_of_production_takes_nothing_away_from_what_the_one_in_place_names(
+    releases: Releases, name: str, content: str
+) -> None:
+    """A build that was killed may have left half a manifest, and a commit may call production's things otherwise."""
+    damage_newest(releases, name, content)
+    named(releases, lambda target, model: f"prod.shop.{model}{'' if target == 'stg' else '_new'}")
+    assert "model orders as prod.shop.orders, which is prod's model orders" in refused(releases)
+
+
+def test_a_damaged_build_of_production_may_have_made_what_this_commit_calls_so(releases: Releases) -> None:
+    damage_newest(releases, "manifest.json", "{")
+    named(releases, lambda _target, model: f"main.shop.{model}")
+    assert "model orders as main.shop.orders, which is prod's model orders" in refused(releases)
+
+
+def test_where_the_one_in_place_is_damaged_an_earlier_build_of_production_counts(releases: Releases) -> None:
+    releases.deployed("1")
+    releases.deployed("8", commit="8" * 40)
+    (releases.cd().store.latest("prod").path / "manifest.json").write_text("{")
+    named(releases, lambda target, model: f"prod.shop.{model}{'' if target == 'stg' else '_new'}")
+    assert "model orders as prod.shop.orders, which is prod's model orders" in refused(releases)
+
+
+def test_where_no_build_of_production_can_be_read_its_restore_points_count(releases: Releases) -> None:
+    release = releases.deployed()
+    (releases.cd().store.latest("prod").path / "artifacts.json").write_text('{"format": 99}')
+    named(releases, lambda target, model: f"prod.shop.{model}{'' if target == 'stg' else '_new'}")
+    assert f"model orders as prod.shop.orders, which is in the restore point of {release.id}" in refused(releases)
+
+
+def test_a_damaged_build_of_production_stops_no_staging_that_keeps_apart_where_dbt_cannot_say_more(
+    releases: Releases,
+) -> None:
+    damage_newest(releases, "manifest.json", "{")
+    dbt = releases.dbt
+
+    class NoProfile(type(dbt)):  # type: ignore[misc]
+        def __call__(self, args: list[str]) -> Any:
+            if "prod" in args:
+                raise DbtFailed("the profile does not have a target named 'prod'")
+            return super().__call__(args)
+
+    releases.dbt = NoProfile(releases.tables)
+    built(releases)
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "artifacts.json", "latest.json"])
+def test_what_production_holds_is_not_guessed_while_its_artifacts_cannot_be_read(
+    releases: Releases, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    releases.deployed()
+    read = volume.read
+
+    def away(path: Path, **more: Any) -> bytes:
+        if path.name == name and "prod" in path.parts:
+            raise Unreachable(f"{name} cannot be read: Input/output error")
+        return read(path, **more)
+
+    monkeypatch.setattr(volume, "read", away)
+    release = releases.open("2", commit="b" * 40)
+    with pytest.raises(Unreachable):
+        releases.build(release)
+    assert not any(call[0] == "build" and "stg" in call for call in releases.dbt.calls[-2:])
 
 
 def test_production_s_sources_are_not_written_by_staging(releases: Releases) -> None:

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from dbx_cd import Release, baseline_for
+from dbx_cd import Release, baseline_for, volume
 from dbx_cd.artifacts.version import ArtifactVersion
 from dbx_cd.smoke.baseline import NoBaseline, TimeTravelBaseline
+from dbx_cd.volume import Unreachable
 from memory.releases import Releases, relation
 
 ORDERS, VIEW, NEW = relation("prod", "orders"), relation("prod", "a_view"), relation("prod", "new")
@@ -103,6 +104,19 @@ def test_damaged_artifacts_of_production_are_a_reason_and_no_error(releases: Rel
     assert isinstance(found, NoBaseline)
     assert found.reason != "prod has not been built yet"
     assert "manifest.json" in found.reason
+
+
+def test_a_build_is_not_left_uncompared_since_production_s_artifacts_cannot_be_read_now(
+    releases: Releases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    releases.deployed("1")
+
+    def away(path: Path) -> bytes:
+        raise Unreachable(f"{path.name} cannot be read: Input/output error")
+
+    monkeypatch.setattr(volume, "read", away)
+    with pytest.raises(Unreachable):
+        baseline_for(releases.cd(), releases.open("2"), "stg")
 
 
 def test_a_version_that_could_not_be_read_at_the_restore_point_is_not_compared_with(releases: Releases) -> None:
