@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 _EXAMPLES = 20
+_ABOUT_THE_QUERY = re.compile(
+    r"\[(PARSE_|UNRESOLVED_|TABLE_OR_VIEW_|DATATYPE_MISMATCH|AMBIGUOUS_|MISSING_|UNSUPPORTED_)"
+)
 
 
 def execute(spark: SparkSession, planned: Sequence[Planned], *, docs_dir: Path | None) -> list[CheckResult]:
@@ -116,10 +119,7 @@ def _by_dbt(spark: SparkSession, planned: Planned, started: float) -> Answer:
         status, failures = verdict(planned.check, answer.columns, answer.limit(2).collect())
     except DbxCdError as exc:
         return Answer(False, error=str(exc), seconds=time.perf_counter() - started)
-    examples: tuple[str, ...] = ()
-    if status != "pass":
-        frame = data.query(spark, planned.query or "")
-        examples = tuple(_example_rows(frame, _shown(spark, frame.columns, planned)))
+    examples = () if status == "pass" else _examples(spark, planned, data.query(spark, planned.query or ""))
     hidden = _mentions(planned.check.fail_calc, planned.hidden)
     return Answer(
         status == "pass",
@@ -139,10 +139,16 @@ def _of_query(
         out, judged, total = (answers[i].observed for i in range(3))
         answer = replace(answer, groups=None if answer.error else (int(out), int(judged), int(total)))
         rows = frame.where(f"{VERDICT} = '{OUT}'")
-    examples: tuple[str, ...] = ()
-    if answer.error is None and answer.observed:
-        examples = tuple(_example_rows(rows, _shown(spark, frame.columns, planned)))
+    examples = _examples(spark, planned, rows) if answer.error is None and answer.observed else ()
     return replace(answer, examples=examples, seconds=time.perf_counter() - started)
+
+
+def _examples(spark: SparkSession, planned: Planned, rows: DataFrame) -> tuple[str, ...]:
+    """The first rows; in their place why there are none: Spark may count rows that it cannot compute."""
+    try:
+        return tuple(_example_rows(rows, _shown(spark, rows.columns, planned)))
+    except Exception as exc:
+        return (f"no row can be shown: {_without_values(planned, first_line(str(exc)))}",)
 
 
 def _shown(spark: SparkSession, columns: Sequence[str], planned: Planned) -> list[int]:
@@ -191,5 +197,14 @@ def _reported(planned: Planned, answer: Answer) -> Answer:
 
 
 def _without_values(planned: Planned, message: str) -> str:
-    """A message of Spark, which quotes the value it could not convert."""
-    return re.sub(r"'.*'", "'hidden'", message) if planned.hidden else message
+    """A message of Spark without the values that it may quote, of which a sensitive one may have several lines.
+
+    What is wrong with a query is said by its words alone; what is wrong with a row is told by the condition's name
+    (https://spark.apache.org/docs/latest/sql-error-conditions.html).
+    """
+    if not planned.hidden:
+        return message
+    condition = re.search(r"\[[A-Z][A-Z0-9_.]+\]", message)
+    if condition is None or _ABOUT_THE_QUERY.match(condition[0]):
+        return re.sub(r"'.*", "'hidden'", message, flags=re.S)
+    return f"{message[: condition.end()]} 'hidden'"

@@ -17,13 +17,14 @@ OUT, IN, UNJUDGED = "out", "in", "unjudged"
 def groups_query(check: Comparison, relation: str, source: str | NoBaseline | None) -> str:
     """Each group with its number, its baseline and a verdict.
 
-    A group is out when its number is null, NaN or infinite, beyond an absolute limit, or too far from its baseline; it
-    is unjudged when nothing but a percentage limits it and it has no baseline, or one of zero or below `min_baseline`.
+    A group is out when its value is null, no number (without ANSI SQL nothing else says so), NaN or infinite, beyond an
+    absolute limit, or too far from its baseline; it is unjudged when nothing but a percentage limits it and it has no
+    baseline, or one of zero or below `min_baseline`.
     Without a source every group is limited absolutely alone.
     """
     keys = [quote(column) for column in check.group_by]
     absolute = _absolute("now.value", check.bounds)
-    wrong = " or ".join(filter(None, ("now.value is null", _not_finite("now.value"), absolute)))
+    wrong = " or ".join(filter(None, ("double(now.value) is null", _not_finite("now.value"), absolute)))
     judged = f"'{IN}'" if absolute else f"'{UNJUDGED}'"
     now = _grouped(check, keys, relation)
     if not isinstance(source, str):
@@ -69,7 +70,8 @@ def _relative(bounds: Bounds) -> tuple[str, str]:
     comparable = ["then.value is not null", f"not ({_not_finite('then.value')})", "then.value <> 0"]
     if bounds.min_baseline is not None:
         comparable.append(f"abs(then.value) >= {_literal(bounds.min_baseline)}")
-    return " and ".join(comparable), f"coalesce({' or '.join(out)}, false)"
+    # Null where the baseline's decimal overflows, without ANSI SQL: nobody has seen that it is near enough.
+    return " and ".join(comparable), f"coalesce({' or '.join(out)}, now.here is not null)"
 
 
 def _moved(sign: str, percent: Number) -> str:

@@ -579,6 +579,69 @@ assertions:
     assert not [page for page in pages if "@x.org" in page]
 
 
+def test_a_sensitive_value_is_not_told_by_what_spark_says_of_it(
+    shop: SparkSession, builds: Builds, smoke_dir: Path
+) -> None:
+    node = table(shop, "secrets", "select 1 as id, 'secret\\nmore' as raw") | {
+        "columns": {"raw": {"name": "raw", "tags": ["pii"]}}
+    }
+    suite(
+        smoke_dir,
+        """
+assertions:
+  - {name: cast, sql: "select id from {{ ref('secrets') }} where cast(raw as int) > 0"}
+  - {name: date, sql: "select id from {{ ref('secrets') }} where to_date(raw, 'yyyy') is null"}
+  - {name: raised, sql: "select id from {{ ref('secrets') }} where assert_true(false, raw) is null"}
+  - {name: shown, sql: "select cast(raw as int) as id from {{ ref('secrets') }}"}
+  - {name: misspelt, sql: "select raww from {{ ref('secrets') }}"}
+""",
+    )
+    report = run(shop, builds.build(node), smoke_dir)
+    assert {c.name: c.status for c in report.checks} == {
+        **dict.fromkeys(("cast", "date", "raised", "misspelt"), "broken"),
+        "shown": "fail",
+    }
+    assert "secret\\n" not in str(report.to_dict())
+    assert "secret'" not in str(report.to_dict())
+    assert "[CAST_INVALID_INPUT] 'hidden'" in str(only(report, "cast").reason)
+    assert "UNRESOLVED_COLUMN" in str(only(report, "misspelt").reason)
+
+
+@pytest.mark.parametrize("thresholds", [{}, {"warn_if": "> 1", "error_if": "> 10"}], ids=str)
+def test_rows_that_can_be_counted_and_not_shown_are_judged_as_dbt_judges_them(
+    shop: SparkSession, builds: Builds, thresholds: dict[str, str]
+) -> None:
+    """dbt counts failing rows, and no column of theirs is computed for that."""
+    node = table(shop, "texts", "select * from values (1, 'x'), (2, '5') as t(id, raw)")
+    singular = generic_test("anything", node, config={"severity": "warn" if not thresholds else "error", **thresholds})
+    singular |= {
+        "test_metadata": None,
+        "compiled_code": f"select id, cast(raw as int) as n from {node['relation_name']}",
+    }
+    (check,) = run(shop, builds.build(node, singular)).checks
+    assert (check.status, len(check.examples)) == ("warn", 1)
+    assert "no row can be shown: [CAST_INVALID_INPUT]" in check.examples[0]
+
+
+@pytest.mark.parametrize("bounds", ["{min_value: 1, max_value: 10}", "{within_pct: 10}"])
+def test_a_group_whose_value_is_no_number_is_out_where_sql_is_not_ansi_too(
+    shop: SparkSession, builds: Builds, smoke_dir: Path, bounds: str
+) -> None:
+    """The default of clusters before Databricks Runtime 17."""
+    node = table(shop, "words", "select * from values ('a', 'abc'), ('b', '7') as t(k, word)")
+    suite(
+        smoke_dir,
+        f"tables: [{{model: words, compare: [{{metric: m, sql: max(word), group_by: k, {bounds[1:-1]}}}]}}]",
+    )
+    build = builds.build(node)
+    shop.conf.set("spark.sql.ansi.enabled", "false")
+    try:
+        (check,) = run(shop, build, smoke_dir, baseline=build).checks
+    finally:
+        shop.conf.unset("spark.sql.ansi.enabled")
+    assert (check.status, check.observed) == ("fail", "1 of 2 groups out of bounds")
+
+
 def test_raise_if_failed_carries_the_report(shop: SparkSession, builds: Builds, smoke_dir: Path) -> None:
     suite(smoke_dir, "assertions: [{name: never, sql: select 1 as one}]")
     build = builds.build(ORDERS_NODE)
