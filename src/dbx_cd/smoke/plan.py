@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from typing import Any
 
 from dbx_cd.dbt.artifacts import Node
@@ -13,7 +14,7 @@ from dbx_cd.smoke.build import Build, NotBuilt, in_words, render, sensitive_colu
 from dbx_cd.smoke.checks import Assertion, Check, Comparison, ExpectationCheck, InvalidCheck
 from dbx_cd.smoke.contract import Contract
 from dbx_cd.smoke.dbt_verdict import limited, verdict_query
-from dbx_cd.smoke.numbers import Number
+from dbx_cd.smoke.numbers import Number, digits, is_number
 from dbx_cd.smoke.query import refuse_calls
 from dbx_cd.smoke.report import CheckResult, Status
 
@@ -185,7 +186,8 @@ class Planner:
 
     def _expectation(self, check: ExpectationCheck, domain: str, node: Node) -> Planned:
         relation = self.build.built(node)
-        expected = ", ".join(f"{k}={v}" for k, v in check.arguments.items() if k != "column")
+        arguments = {**check.arguments, **check.written}
+        expected = ", ".join(f"{k}={_as_written(v)}" for k, v in arguments.items() if k != "column")
         hidden = sensitive_columns(node)
         if hidden and check.type == _FETCHES_ROWS:
             reason = f"{check.type} fetches whole rows, and {node.name} has sensitive columns"
@@ -258,6 +260,13 @@ def result_of(check: Check, domain: str, status: Status, **found: Any) -> CheckR
         guardrail=check.guardrail,
         **found,
     )
+
+
+def _as_written(value: Any) -> str:
+    """An argument of an expectation for people, with the digits that the suite has."""
+    if isinstance(value, list):
+        return f"[{', '.join(_as_written(inner) if is_number(inner) else repr(inner) for inner in value)}]"
+    return digits(value) if isinstance(value, Decimal) else str(value)
 
 
 def _promise(contract: Contract) -> str:

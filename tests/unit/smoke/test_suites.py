@@ -659,3 +659,31 @@ def test_file_that_is_no_suite_is_a_broken_check_and_the_others_run(
     assert broken.where == f"{tmp_path.name}/{where}"
     assert problem in broken.problem
     assert len(sales) == 4
+
+
+@pytest.mark.parametrize(
+    ("limits", "expected"),
+    [
+        ("min_value: 9007199254740993.01, max_value: 12", "min_value=9007199254740993.01, max_value=12"),
+        ("min_value: 0.1, strict_min: true", "min_value=0.1, strict_min=True"),
+    ],
+)
+def test_limit_of_an_expectation_is_shown_by_the_digits_it_is_written_with(
+    tmp_path: Path, limits: str, expected: str
+) -> None:
+    assert expected_of(tmp_path, f"expect_column_values_to_be_between: {{column: id, {limits}}}") == expected
+
+
+def test_numbers_and_texts_of_a_set_are_shown_as_they_are_written(tmp_path: Path) -> None:
+    check = "expect_column_values_to_be_in_set: {column: id, value_set: [9007199254740993.01, 2, a]}"
+    assert expected_of(tmp_path, check) == "value_set=[9007199254740993.01, 2, 'a']"
+
+
+def expected_of(folder: Path, check: str) -> str:
+    """What the report says is expected by a check of `orders`."""
+    file = write(folder, f"tables:\n  - model: orders\n    expectations:\n      - {check}\n")
+    left = RECORDED / "build"
+    build = Build(Manifest.load(left / "manifest.json"), RunResults.load(left / "run_results.json"))
+    planned = Planner(build, False, exists=lambda _: True, data_type=str).plan(SmokeSuite.from_yaml(file).checks[0], "")
+    assert isinstance(planned, Planned)
+    return planned.expected
