@@ -38,7 +38,7 @@ def unbuilt_batches(result: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def naming(message: str | None, batches: Sequence[str]) -> str | None:
-    """What dbt failed of a model, with all batches that were not built."""
+    """What dbt said of a model, with all batches that were not built."""
     return f"{message}; not built: {', '.join(_ranges(batches))}" if batches else message
 
 

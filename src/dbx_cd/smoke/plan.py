@@ -12,7 +12,7 @@ from dbx_cd.errors import DbxCdError
 from dbx_cd.relations import RelationName
 from dbx_cd.smoke.build import Build, NotBuilt, in_words, render, sensitive_columns
 from dbx_cd.smoke.checks import Assertion, Check, Comparison, ExpectationCheck, InvalidCheck
-from dbx_cd.smoke.contract import Contract
+from dbx_cd.smoke.contract import DEFAULT_CONDITION, DEFAULT_COUNT, Contract
 from dbx_cd.smoke.dbt_verdict import limited, verdict_query
 from dbx_cd.smoke.numbers import Number, digits, is_number
 from dbx_cd.smoke.query import refuse_calls
@@ -126,7 +126,8 @@ class Planner:
                 status = "warn"
             reason = "; ".join(filter(None, (reason, in_words(left_out))))
             observed = f"{result.failures} failures" if result.failures is not None else None
-            return result_of(contract, domain, status, reason=reason, observed=observed, seconds=result.seconds)
+            found = {"observed": observed, "expected": _promise(contract), "reason": reason}
+            return result_of(contract, domain, status, **found, seconds=result.seconds)
         subject = self.build.manifest.nodes.get(contract.subject_id)
         if subject is None:
             raise DbxCdError(f"the manifest has no node {contract.subject_id}")
@@ -279,7 +280,20 @@ def _promise(contract: Contract) -> str:
         "relationships": f"{columns} is in {contract.parent_column} of the parent",
         "columns": "columns and data types as in the contract",
         "check": contract.expression,
+        "singular": "no rows",
     }
+    return "".join((words.get(contract.rule, contract.rule), *_limits(contract)))
+
+
+def _limits(contract: Contract) -> Iterator[str]:
+    """How many failures a data test may have, as far as its project says so itself."""
+    only_warns = contract.severity == "warn" and not contract.warnings_fail
+    if only_warns:
+        yield ", severity warn"
     most = "" if contract.limit is None else f" of at most {contract.limit} failures"
-    limits = f", warn if {contract.fail_calc}{most} {contract.warn_if}, error if {contract.error_if}"
-    return words.get(contract.rule, contract.rule) + (limits if contract.counts else "")
+    counted = (contract.fail_calc.lower(), contract.limit) != (DEFAULT_COUNT, None)
+    # dbt does not look at `error_if` where the severity is `warn`.
+    conditions = (("warn", contract.warn_if), *(() if only_warns else (("error", contract.error_if),)))
+    for what, condition in conditions:
+        if condition != DEFAULT_CONDITION or counted:
+            yield f", {what} if {contract.fail_calc}{most} {condition}"

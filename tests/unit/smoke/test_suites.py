@@ -687,3 +687,32 @@ def expected_of(folder: Path, check: str) -> str:
     planned = Planner(build, False, exists=lambda _: True, data_type=str).plan(SmokeSuite.from_yaml(file).checks[0], "")
     assert isinstance(planned, Planned)
     return planned.expected
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        ({}, "orders is one of 0"),
+        ({"severity": "warn"}, "orders is one of 0, severity warn"),
+        ({"warn_if": "> 0", "error_if": "between 5 and 9"},
+         "orders is one of 0, warn if count(*) > 0, error if count(*) between 5 and 9"),
+        ({"error_if": "> 10"}, "orders is one of 0, error if count(*) > 10"),
+        ({"severity": "warn", "warn_if": "> 3", "error_if": "> 10"},
+         "orders is one of 0, severity warn, warn if count(*) > 3"),
+        ({"fail_calc": "max(n)", "limit": 5},
+         "orders is one of 0, warn if max(n) of at most 5 failures != 0, error if max(n) of at most 5 failures != 0"),
+    ],
+)  # fmt: skip
+def test_what_a_data_test_expects_and_when_it_warns_is_shown_of_one_that_dbt_has_run(
+    config: dict[str, Any], expected: str
+) -> None:
+    folder = RECORDED / "build_test_warned"
+    build = Build(Manifest.load(folder / "manifest.json"), RunResults.load(folder / "run_results.json"))
+    checks = contracts_from_manifest(build.manifest)
+    (contract,) = (c for c in checks if isinstance(c, Contract) and c.rule == "accepted_values")
+    planner = Planner(build, recheck=False, exists=lambda _: True, data_type=str)
+    found = planner.plan(replace(contract, **{"severity": "error", **config}), "contracts")
+    assert isinstance(found, CheckResult)
+    assert found.status == "warn"
+    assert found.expected == expected
+    assert f"expected {expected}, checked by dbt" in str(found)
