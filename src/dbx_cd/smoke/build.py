@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
 from dbx_cd.dbt.artifacts import BUILT_TYPES, Manifest, Node, NodeResult, RunResults
-from dbx_cd.dbt.names import all_names
+from dbx_cd.dbt.lookup import require_model, require_source
 from dbx_cd.errors import DbxCdError
 from dbx_cd.relations import RelationName
 
@@ -66,18 +65,12 @@ class Build:
         return {r.unique_id: r for r in self.run_results.results}
 
     def find(self, model: str, *, package: str | None = None, version: object = None) -> Node:
-        """The model, seed or snapshot that a name means, see `Manifest.by_name`.
+        """The model, seed or snapshot that a name means, see `require_model`.
 
         Raises:
             DbxCdError: the project has none, and the message suggests the nearest name; or it may mean several.
         """
-        node = self.manifest.by_name(model, package=package, version=version)
-        if node is not None:
-            return node
-        wanted = ".".join(filter(None, (package, model, f"v{version}" if version is not None else None)))
-        built = (n for n in self.manifest.nodes.values() if n.resource_type in BUILT_TYPES)
-        near = difflib.get_close_matches(wanted, {name for n in built for name in all_names(n)}, n=1)
-        raise DbxCdError(f"the project has no model `{wanted}`" + (f"; did you mean `{near[0]}`?" if near else ""))
+        return require_model(self.manifest, model, package=package, version=version)
 
     def built(self, node: Node) -> RelationName:
         """The relation of a node that this build made, or of a source.
@@ -162,9 +155,7 @@ def render(sql: str, build: Build, exists: Callable[[RelationName], bool]) -> tu
         return build.available(node, exists).quoted
 
     def source(name: str, table: str) -> str:
-        node = build.manifest.source(name, table)
-        if node is None:
-            raise DbxCdError(f"the project has no source `{name}.{table}`")
+        node = require_source(build.manifest, name, table)
         nodes.append(node)
         return build.built(node).quoted
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from dbx_cd.dbt.artifacts import BUILT_TYPES, Manifest, Node
+from dbx_cd.dbt.lookup import nearest_model
 from dbx_cd.dbt.names import all_names
 from dbx_cd.errors import SuiteError
 from dbx_cd.relations import quote
@@ -70,7 +71,8 @@ def selected_ids(manifest: Manifest, select: str | Iterable[str] | None) -> froz
         matches = {n.unique_id for n in nodes if _matches(n, word)}
         if not matches:
             raise SuiteError(
-                f"the selection {word!r} matches no model", next_step="name models, unique ids or tag:<tag>"
+                f"the selection {word!r} matches no model{nearest_model(manifest, word)}",
+                next_step="name models, unique ids or tag:<tag>",
             )
         found |= matches
     return frozenset(found)
