@@ -196,8 +196,8 @@ def test_wherever_a_name_is_looked_up_the_nearest_one_and_what_to_write_are_said
     assert isinstance(check, CheckResult)
     with pytest.raises(DbxCdError) as compared:
         compare_model(NO_SPARK, after, after, model="custmers")
-    assert f"the project has {near}. {write}" in str(check.reason)
-    assert f"stg has {near}. {write}" in str(compared.value)
+    assert f"the project has {near} {write}" in str(check.reason)
+    assert f"stg has {near} {write}" in str(compared.value)
     other = ArtifactsBaseline(recorded("versions").manifest, "prod")
     assert other.source("custmers", RelationName("stg", "s", "t")) == NoBaseline(f"prod has {near}")
     with pytest.raises(DbxCdError, match=r"'custmers' matches no model; did you mean `customers`\?"):
