@@ -44,7 +44,9 @@ class DbxCdError(Exception):
         self.args = (self._text(),)
 
     def _text(self) -> str:
-        return self.located if self.next_step is None else f"{self.located}. Next: {self.next_step}"
+        if self.next_step is None:
+            return self.located
+        return f"{self.located}{'' if self.located.endswith('?') else '.'} Next: {self.next_step}"
 
 
 def what_failed(error: BaseException) -> str:

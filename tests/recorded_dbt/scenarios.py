@@ -92,6 +92,7 @@ SCENARIOS: Mapping[str, Scenario] = {
     "versions": Scenario("versions", ("build",)),
     "versions_before": Scenario("versions", ("build", *_vars(latest="1"))),
     "versions_before_in_prod": Scenario("versions", ("build", "--target", "prod", *_vars(latest="1"))),
+    "model_emptied": Scenario("emptied", ("build", *_vars(file="empty")), (("seed",), ("build",))),
     "two_packages": Scenario("two_packages", ("build",), (("deps",),)),
     "deps": Scenario("two_packages", ("deps",)),
     "deps_local_missing": Scenario("missing_package", ("deps",)),

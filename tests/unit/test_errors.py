@@ -110,3 +110,8 @@ def test_outside_of_notebooks_a_verdict_has_its_stack() -> None:
 def test_a_fault_keeps_its_stack_in_notebooks() -> None:
     faults = [ConfigError, ArtifactError, WorkflowError, SqlFailed]
     assert [fault for fault in faults if hasattr(fault, "_render_traceback_")] == []
+
+
+def test_a_message_that_ends_with_a_question_gets_no_full_stop() -> None:
+    assert str(DbxCdError("no `a`; did you mean `b`?", next_step="fix it")) == "no `a`; did you mean `b`? Next: fix it"
+    assert str(DbxCdError("no `a`", next_step="fix it")) == "no `a`. Next: fix it"

@@ -144,10 +144,11 @@ def _ask(
 def _untested_after(smoke: SmokeReport) -> Iterator[str]:
     """A line where the tiny suite after the deploy will have nothing to run, and so will not pass."""
     # A guardrail that judged nothing here, such as a metric without a baseline, judges nothing there either.
-    if not any((check.guardrail and check.executed) or check.domain == CONTRACTS for check in smoke.checks):
+    of_the_build = [check for check in smoke.checks if check.of_the_build]
+    if not any((check.guardrail and check.executed) or check.domain == CONTRACTS for check in of_the_build):
         yield (
-            "no check is marked `guardrail: true` and has judged something, and the project has no tests or enforced"
-            " contracts: the tiny suite after the deploy has nothing to run, and fails"
+            "no check is marked `guardrail: true` and has judged something, and what is built has no tests or"
+            " enforced contracts: the tiny suite after the deploy has nothing to run, and fails"
         )
 
 

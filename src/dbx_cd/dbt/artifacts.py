@@ -91,6 +91,14 @@ class Node:
         return self.materialized == "ephemeral"
 
     @property
+    def is_blank(self) -> bool:
+        """Whether its file is empty: dbt lists it, and leaves it out of every build without a word.
+
+        As `CompiledNode.empty` and `NodeSelector` of dbt-core 1.11; a seed never is, though it has no code.
+        """
+        return self.resource_type in ("model", "snapshot") and self.raw.get("raw_code", "-").strip() == ""
+
+    @property
     def builds_relation(self) -> bool:
         """Whether building this node makes or changes a relation."""
         return self.resource_type in BUILT_TYPES and self.relation is not None and not self.is_ephemeral

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from pathlib import Path
 from typing import Self, TextIO
@@ -11,12 +12,33 @@ from dbx_cd.dbt.shown_warnings import ShownWarnings, is_wanted
 from dbx_cd.progress import LiveProgress
 
 _SHOWN_AT_ONCE = 3
+# dbt counts by the order in which nodes begin, the live line by that in which they end.
+_INDEX = re.compile(r"^\d+ of \d+ ")
+
+
+class NodeNames:
+    """How nodes are called, each so that no other of the invocation is called the same.
+
+    A model is called with its version; where two packages have a name, the one that comes second after its package.
+    """
+
+    def __init__(self) -> None:
+        self._owners: dict[str, str] = {}
+
+    def of(self, event: DbtEvent) -> str:
+        """The name of the node that an event is about; "" where it is about none."""
+        kind, _, rest = event.unique_id.partition(".")
+        package, _, versioned = rest.partition(".")
+        name = versioned if kind == "model" and versioned else event.node or ""
+        owner = self._owners.setdefault(name, event.unique_id)
+        return name if owner == event.unique_id else f"{package}.{name}"
 
 
 class NodeCounter:
     """Folds events into how many nodes are done, how many there are, and which run now."""
 
     def __init__(self) -> None:
+        self._names = NodeNames()
         self.done = 0
         self.total = 0
         self.failed: list[str] = []
@@ -28,12 +50,16 @@ class NodeCounter:
             return
         self.total = max(self.total, event.total)
         if event.starts_node:
-            self.current[event.node] = time.monotonic()
+            self.current[self.name_of(event)] = time.monotonic()
         elif event.ends_node:
-            self.current.pop(event.node, None)
+            self.current.pop(self.name_of(event), None)
             self.done = min(self.done + 1, self.total)
             if event.level == "error":
-                self.failed.append(event.node)
+                self.failed.append(self.name_of(event))
+
+    def name_of(self, event: DbtEvent) -> str:
+        """What the node of an event is called, see `NodeNames`."""
+        return self._names.of(event)
 
     @property
     def now(self) -> str:
@@ -69,9 +95,13 @@ class DbtProgress:
         """Show one event."""
         self._counter.take(event)
         if event.level == "error" or (event.level == "warn" and self._is_new(event)):
-            self._live.write(event.message)
+            self._live.write(_INDEX.sub("", event.message))
         is_said = event.ends_node and event.level == "warn"
-        ended = f"{event.node}: {event.data.get('status') or event.name}" if event.ends_node and not is_said else ""
+        ended = (
+            f"{self._counter.name_of(event)}: {event.data.get('status') or event.name}"
+            if event.ends_node and not is_said
+            else ""
+        )
         self._live.show(self._counter.done, self._counter.total, now=self._counter.now, ended=ended)
 
     def _is_new(self, warning: DbtEvent) -> bool:

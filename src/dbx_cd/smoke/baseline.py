@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from dbx_cd.dbt.artifacts import Manifest
+from dbx_cd.dbt.lookup import NoSuchName, require_model
 from dbx_cd.relations import RelationName
 
 if TYPE_CHECKING:
@@ -47,11 +48,12 @@ class ArtifactsBaseline:
         Raises:
             DbxCdError: the name may mean several models there.
         """
-        node = self.manifest.by_name(model)
-        if node is not None and node.is_ephemeral:
+        try:
+            node = require_model(self.manifest, model, of=self.label)
+        except NoSuchName as exc:
+            return NoBaseline(exc.what)
+        if node.relation is None or node.is_ephemeral:
             return NoBaseline(f"{model} is ephemeral in {self.label} and has no table there")
-        if node is None or node.relation is None:
-            return NoBaseline(f"{self.label} has no model {model}")
         return node.relation.quoted
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
 from dbx_cd.dbt.artifacts import BUILT_TYPES, Manifest, Node, NodeResult, RunResults
-from dbx_cd.dbt.names import all_names
+from dbx_cd.dbt.lookup import require_model, require_source
 from dbx_cd.errors import DbxCdError
 from dbx_cd.relations import RelationName
 
@@ -17,8 +16,24 @@ _SENSITIVE = ("sensitive", "pii")
 _WARNING = "LogTestResult"
 
 
+NOT_BUILT = "not built in this release"
+
+
 class NotBuilt(Exception):
-    """The relation a check needs does not belong to this release."""
+    """The relation a check needs does not belong to this release.
+
+    Args:
+        node: what was not built.
+    """
+
+    def __init__(self, node: Node) -> None:
+        super().__init__(NOT_BUILT + _why(node))
+        self.node = node
+
+
+def _why(node: Node) -> str:
+    """Why a node was not built, where that is known."""
+    return f": its file {node.path} is empty" if node.is_blank else ""
 
 
 @dataclass(frozen=True)
@@ -50,18 +65,12 @@ class Build:
         return {r.unique_id: r for r in self.run_results.results}
 
     def find(self, model: str, *, package: str | None = None, version: object = None) -> Node:
-        """The model, seed or snapshot that a name means, see `Manifest.by_name`.
+        """The model, seed or snapshot that a name means, see `require_model`.
 
         Raises:
             DbxCdError: the project has none, and the message suggests the nearest name; or it may mean several.
         """
-        node = self.manifest.by_name(model, package=package, version=version)
-        if node is not None:
-            return node
-        wanted = ".".join(filter(None, (package, model, f"v{version}" if version is not None else None)))
-        built = (n for n in self.manifest.nodes.values() if n.resource_type in BUILT_TYPES)
-        near = difflib.get_close_matches(wanted, {name for n in built for name in all_names(n)}, n=1)
-        raise DbxCdError(f"the project has no model `{wanted}`" + (f"; did you mean `{near[0]}`?" if near else ""))
+        return require_model(self.manifest, model, package=package, version=version)
 
     def built(self, node: Node) -> RelationName:
         """The relation of a node that this build made, or of a source.
@@ -76,7 +85,7 @@ class Build:
             return node.relation
         result = self.result(node.unique_id)
         if result is None:
-            raise NotBuilt
+            raise NotBuilt(node)
         if result.failed or result.status == "skipped":
             raise DbxCdError(f"the build of {node.name} ended with {result.status}")
         return node.relation
@@ -93,6 +102,24 @@ class Build:
             if node.relation is not None and exists(node.relation):
                 return node.relation
             raise
+
+    def made_any(self, unique_ids: Iterable[str]) -> bool:
+        """Whether this build made any of these nodes; an ephemeral model is what it reads."""
+        return any(self.result(node.unique_id) is not None for node in self._with_tables(unique_ids))
+
+    def left_out(self, unique_ids: Iterable[str]) -> list[Node]:
+        """Those of these models, seeds and snapshots that this build did not make; an ephemeral one is what it reads.
+
+        Their tables, where there are any, are of an earlier release, or of the state that was deferred to.
+        """
+        return [node for node in self._with_tables(unique_ids) if self.result(node.unique_id) is None]
+
+    def _with_tables(self, unique_ids: Iterable[str]) -> Iterator[Node]:
+        for node in self.manifest.select(unique_ids):
+            if node.is_ephemeral:
+                yield from self._with_tables(node.depends_on)
+            elif node.resource_type in BUILT_TYPES:
+                yield node
 
     @property
     def favors_state(self) -> bool:
@@ -128,9 +155,7 @@ def render(sql: str, build: Build, exists: Callable[[RelationName], bool]) -> tu
         return build.available(node, exists).quoted
 
     def source(name: str, table: str) -> str:
-        node = build.manifest.source(name, table)
-        if node is None:
-            raise DbxCdError(f"the project has no source `{name}.{table}`")
+        node = require_source(build.manifest, name, table)
         nodes.append(node)
         return build.built(node).quoted
 
@@ -143,8 +168,14 @@ def render(sql: str, build: Build, exists: Callable[[RelationName], bool]) -> tu
     except Exception as exc:  # also what Python says of an expression, such as 1/0
         raise DbxCdError(f"the template cannot be rendered: {exc}") from exc
     if nodes and not any(build.result(n.unique_id) or n.resource_type == "source" for n in nodes):
-        raise NotBuilt
+        raise NotBuilt(next((n for n in nodes if n.is_blank), nodes[0]))
     return rendered, nodes
+
+
+def in_words(left_out: Iterable[Node]) -> str:
+    """What was not built, and why where that is known: `orders was not built in this release`; "" for nothing."""
+    named = {f"{n.name}.v{n.version}" if n.version else n.name: _why(n) for n in left_out}
+    return "; ".join(f"{name} was {NOT_BUILT}{why}" for name, why in named.items())
 
 
 def sensitive_columns(node: Node) -> frozenset[str]:

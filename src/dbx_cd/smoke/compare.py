@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from dbx_cd import html
 from dbx_cd.dbt.artifacts import Manifest, Node
+from dbx_cd.dbt.lookup import require_model
 from dbx_cd.errors import DbxCdError
 from dbx_cd.records import Record
 from dbx_cd.relations import RelationName, quote
@@ -160,9 +161,10 @@ def compare_model(
 
 
 def _node(side: ArtifactVersion, model: str) -> Node:
-    node = side.manifest().by_name(model)
-    if node is None or node.relation is None:
-        raise DbxCdError(f"{side.target} has no model {model!r}", next_step="name a model as in dbt")
+    node = require_model(side.manifest(), model, of=side.target)
+    if node.relation is None:
+        reason = f"{model} is ephemeral in {side.target} and has no table there"
+        raise DbxCdError(reason, next_step="compare a model that reads it")
     return node
 
 

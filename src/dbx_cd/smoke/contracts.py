@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from dbx_cd.dbt.artifacts import BUILT_TYPES, Manifest, Node
+from dbx_cd.dbt.lookup import nearest_model
 from dbx_cd.dbt.names import all_names
 from dbx_cd.errors import SuiteError
 from dbx_cd.relations import quote
@@ -70,7 +71,8 @@ def selected_ids(manifest: Manifest, select: str | Iterable[str] | None) -> froz
         matches = {n.unique_id for n in nodes if _matches(n, word)}
         if not matches:
             raise SuiteError(
-                f"the selection {word!r} matches no model", next_step="name models, unique ids or tag:<tag>"
+                f"the selection {word!r} matches no model{nearest_model(manifest, word)}",
+                next_step="name models, unique ids or tag:<tag>",
             )
         found |= matches
     return frozenset(found)
@@ -99,7 +101,7 @@ def _from_test(manifest: Manifest, node: Node) -> Contract:
         "model": subject.name if subject else None,
         "version": subject.version if subject else None,
         "severity": _severity(node),
-        "owner": _owner(subject),
+        "owner": owner_of(subject),
         "subject_id": subject_id,
         "checked_by": node.unique_id,
     }
@@ -189,7 +191,7 @@ def _from_model(manifest: Manifest, node: Node) -> Iterator[Contract]:
         "where": node.path,
         "model": node.name,
         "version": node.version,
-        "owner": _owner(node),
+        "owner": owner_of(node),
         "subject_id": node.unique_id,
     }
     types = {name: str(c.get("data_type") or "") for name, c in node.columns.items()}
@@ -257,7 +259,8 @@ def _severity(node: Node) -> Severity:
     return "warn" if str(node.config.get("severity") or "error").lower() == "warn" else "error"
 
 
-def _owner(node: Node | None) -> str | None:
+def owner_of(node: Node | None) -> str | None:
+    """Who answers for a model or a source: `owner` in its `meta`, or its group; None where nobody is named."""
     if node is None:
         return None
     meta = node.config.get("meta") or node.raw.get("meta") or {}

@@ -38,10 +38,11 @@ def judge(planned: Planned, answer: Answer) -> CheckResult:
         baseline=kept(planned.baseline),
         low=kept(planned.low),
         high=kept(planned.high),
-        reason=reason,
+        reason="; ".join(filter(None, (reason, planned.left_out))) or None,
         examples=answer.examples if status in ("fail", "warn") else (),
         seconds=answer.seconds,
         due=due,
+        of_the_build=planned.of_the_build,
     )
 
 
@@ -79,4 +80,5 @@ def _groups(counts: tuple[int, int, int]) -> tuple[Status, str | None, str]:
 def broken(planned: Planned, reason: str, **found: Any) -> CheckResult:
     """The result of a planned check that could not be run."""
     relation = str(planned.relation) if planned.relation else None
+    found["of_the_build"] = planned.of_the_build
     return result_of(planned.check, planned.domain, "broken", relation=relation, reason=reason, **found)

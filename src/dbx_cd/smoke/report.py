@@ -67,6 +67,8 @@ class CheckResult:
     """How long it took; a table's checks share its time."""
     due: bool = True
     """False when the release had nothing to look at: the model was not built, or has no baseline yet."""
+    of_the_build: bool = True
+    """False when it is about nothing that this build made: sources alone, or tables of an earlier release."""
 
     @property
     def executed(self) -> bool:
@@ -77,9 +79,10 @@ class CheckResult:
     def looked_at_the_build(self) -> bool:
         """Whether the check has judged what was built.
 
-        How fresh a source is says nothing of what was built, and a metric that was only measured has judged nothing.
+        How fresh a source is and what is in it says nothing of what was built, nor does a data test of a table that
+        an earlier release has built; and a metric that was only measured has judged nothing.
         """
-        return self.executed and self.kind != "freshness"
+        return self.executed and self.kind != "freshness" and self.of_the_build
 
     @property
     def subject(self) -> str | None:
@@ -128,6 +131,11 @@ class SmokeReport(Record):
         if self.failed:
             return False
         return bool(self.untested) or any(c.looked_at_the_build for c in self.checks)
+
+    @property
+    def was_due(self) -> bool:
+        """Whether some check had something of what was built to judge, whatever came of it."""
+        return any((c.due and c.of_the_build) or c.looked_at_the_build for c in self.checks)
 
     @property
     def failed(self) -> tuple[CheckResult, ...]:

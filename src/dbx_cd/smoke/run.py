@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING
 
 from dbx_cd.dbt.artifacts import Manifest
 from dbx_cd.dbt.freshness import SourceFreshness
+from dbx_cd.dbt.lookup import require_model
 from dbx_cd.errors import DbxCdError, SuiteError
 from dbx_cd.smoke import data
 from dbx_cd.smoke.baseline import Baseline, NoBaseline, baseline_from
 from dbx_cd.smoke.build import Build
 from dbx_cd.smoke.checks import Check
-from dbx_cd.smoke.contracts import DOMAIN as CONTRACTS, contracts_from_manifest, selected_ids
+from dbx_cd.smoke.contracts import DOMAIN as CONTRACTS, contracts_from_manifest, owner_of, selected_ids
 from dbx_cd.smoke.execute import execute
 from dbx_cd.smoke.folder import suites_in
 from dbx_cd.smoke.metrics import with_bounds
@@ -91,11 +92,12 @@ def _about(suite: SmokeSuite, manifest: Manifest, ids: Collection[str]) -> Itera
     """The checks but for those that are known to be about other models; a name that means no one model stays."""
     for check in suite:
         try:
-            node = manifest.by_name(check.model) if check.model else None
-        except DbxCdError:
-            node = None
-        if node is None or node.unique_id in ids:
-            yield check
+            if check.model and require_model(manifest, check.model).unique_id not in ids:
+                continue
+        except DbxCdError as exc:
+            # The check is reported as broken with the same reason when it is planned.
+            _log.debug("%s stays, whatever is selected: %s", check.name, exc)
+        yield check
 
 
 def _of_domains(suites: list[SmokeSuite], domains: str | Iterable[str] | None) -> list[SmokeSuite]:
@@ -151,7 +153,7 @@ def run_smoke(
         bounded = with_bounds(planned, spark=spark, baseline=baseline_from(baseline))
         results += [p for p in bounded if isinstance(p, CheckResult)]
         results += execute(spark, [p for p in bounded if isinstance(p, Planned)], docs_dir=docs_dir)
-        results += map(_fresh, found() or ())
+        results += [_fresh(source, build.manifest) for source in found() or ()]
     report = SmokeReport(
         target=artifacts.target,
         artifacts=artifacts.timestamp,
@@ -216,14 +218,16 @@ def _tiny(suite: SmokeSuite) -> tuple[tuple[Check, ...], list[CheckResult]]:
     return kept, [note]
 
 
-def _fresh(source: SourceFreshness) -> CheckResult:
+def _fresh(source: SourceFreshness, manifest: Manifest) -> CheckResult:
+    declared = manifest.nodes.get(source.unique_id)
     status = _FRESHNESS.get(source.status, "broken")
     return CheckResult(
         name=f"freshness of {source.name}",
         kind="freshness",
         status=status,
         domain="freshness",
-        where="dbt source freshness",
+        where=declared.path if declared is not None else "dbt source freshness",
+        owner=owner_of(declared),
         model=source.name,
         observed=source.observed,
         expected=source.criteria or None,

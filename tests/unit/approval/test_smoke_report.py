@@ -100,15 +100,20 @@ def test_a_report_in_which_nothing_was_tested_does_not_pass_the_gate(
 
 @pytest.mark.parametrize(
     ("what", "said"),
-    [({"guardrail": False}, True), ({"guardrail": True}, False), ({"guardrail": False, "domain": "contracts"}, False)],
-    ids=["neither", "guardrail", "contract"],
+    [
+        ({"guardrail": False}, True),
+        ({"guardrail": True}, False),
+        ({"guardrail": False, "domain": "contracts"}, False),
+        ({"guardrail": True, "domain": "contracts", "of_the_build": False}, True),
+    ],
+    ids=["neither", "guardrail", "contract", "contract of a source"],
 )
 def test_the_request_says_where_the_tiny_suite_will_have_nothing_to_run(
     releases: Releases, what: dict[str, Any], said: bool
 ) -> None:
     release = releases.staged()
     (check,) = releases.smoke(release).checks
-    releases.smoke(release, checks=(replace(check, **what),))
+    releases.smoke(release, checks=(replace(check, guardrail=False, domain="sales"), replace(check, **what)))
     request = releases.ask(release)
     assert [
         line.endswith("the tiny suite after the deploy has nothing to run, and fails") for line in request.mind

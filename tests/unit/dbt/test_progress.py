@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from typing import Any
 
 import pytest
 
 from dbx_cd.dbt.events import DbtEvent
 from dbx_cd.dbt.progress import DbtProgress, NodeCounter
+from recorded_dbt import recorded_dbt
 
 
 def line(name: str, node: str | None = None, *, level: str = "info", message: str = "", **data: Any) -> str:
@@ -152,3 +154,36 @@ def test_test_result_which_gives_its_total_as_num_models_is_counted() -> None:
     counter = NodeCounter()
     counter.take(DbtEvent.parse(line("LogTestResult", "unique_orders", index=1, num_models=4, status="pass")))
     assert (counter.done, counter.total) == (1, 4)
+
+
+def ended(scenario: str) -> list[str]:
+    """The names in the lines of the nodes that ended, in a recorded invocation."""
+    lines = shown(*map(DbtEvent.parse, recorded_dbt(scenario).lines))
+    return [text.split(" | ")[1].split(" ", 1)[1].split(": ")[0] for text in lines if re.search(r"\| \d+/\d+ ", text)]
+
+
+def test_versions_of_a_model_are_told_apart() -> None:
+    assert {"customers.v1", "customers.v2", "customers.v3", "regions"} <= set(ended("versions"))
+
+
+def test_models_of_one_name_in_two_packages_are_told_apart() -> None:
+    names = ended("two_packages")
+    assert len(names) == len(set(names))
+    assert sorted(name for name in names if "orders" in name) in (
+        ["finance.orders", "orders"],
+        ["orders", "two_packages.orders"],
+    )
+
+
+def test_what_runs_now_has_both_nodes_of_one_name() -> None:
+    counter = NodeCounter()
+    finance = line("LogStartLine", "orders", index=2, total=3).replace("model.shop", "model.finance")
+    for event in (start("orders"), DbtEvent.parse(finance)):
+        counter.take(event)
+    assert counter.now == "orders, finance.orders"
+
+
+def test_a_warning_is_shown_without_dbts_own_number() -> None:
+    lines = shown(*map(DbtEvent.parse, recorded_dbt("build_test_warned").lines))
+    assert any(text.startswith("dbt build (stg) | WARN ") for text in lines)
+    assert not [text for text in lines if re.search(r"\d+ of \d+ ", text)]

@@ -13,6 +13,7 @@ from artifact_folders import manifest, node, run_results
 
 from dbx_cd import DbtFailed, DbtRun, run_dbt
 from dbx_cd.dbt.artifacts import RunResults
+from dbx_cd.dbt.batches import naming, why
 from memory.dbt import MemoryDbt
 from memory.tables import MemoryTables
 from recorded_dbt import RECORDED, recorded_dbt
@@ -47,7 +48,7 @@ def test_no_recording_names_a_place_of_the_machine_it_was_made_on() -> None:
     assert [p for p, text in texts.items() if any(top in text for top in ("/tmp/", "/root/", "/home/"))] == []
 
 
-WELL = {"build", "build_test_warned", "docs", "hooks", "ls", "microbatch", "two_packages",
+WELL = {"build", "model_emptied", "build_test_warned", "docs", "hooks", "ls", "microbatch", "two_packages",
         "versions", "versions_before", "versions_before_in_prod"}  # fmt: skip
 """The scenarios in which dbt did what it was asked to; those of freshness and packages have their own tests."""
 JUDGED = sorted(
@@ -150,6 +151,11 @@ def test_dbt_that_is_interrupted_leaves_what_ran_out_of_its_results() -> None:
     assert "order_totals" not in results("build_interrupted")
 
 
+def test_model_whose_file_is_empty_is_in_no_results_and_its_tests_are() -> None:
+    assert {"orders", "unique_customers_id"} <= results("model_emptied").keys()
+    assert "customers" not in results("model_emptied")
+
+
 def test_hook_whose_macro_fails_is_in_no_results() -> None:
     """dbt ends with exit code 2 and has written successes only; of a failing statement it writes a result."""
     assert {result["status"] for result in results("hooks_end_macro_failed").values()} == {"success"}
@@ -172,31 +178,59 @@ def test_source_without_a_time_is_as_old_as_the_calendar() -> None:
 
 MIDDLE = "2026-01-02 to 2026-01-03"
 ALL = ["2026-01-01 to 2026-01-02", MIDDLE, "2026-01-03 to 2026-01-04"]
+WHOLE, REST = "2026-01-01 to 2026-01-04", "2026-01-02 to 2026-01-04"
 
 
 @pytest.mark.parametrize(
-    ("scenario", "status", "said", "unbuilt", "caused"),
+    ("scenario", "status", "said", "unbuilt", "caused", "whole", "never"),
     [
-        ("microbatch_middle_failed", "partial success", "PARTIAL SUCCESS (2/3)", [MIDDLE], [MIDDLE]),
-        ("microbatch_later_failed", "partial success", "PARTIAL SUCCESS (2/3)", [MIDDLE], [MIDDLE]),
-        ("microbatch_first_failed", "error", "ERROR", ALL, ALL[:1]),
-        ("microbatch_all_failed", "error", "ERROR", ALL, ALL[:1]),
+        ("microbatch_middle_failed", "partial success", "PARTIAL SUCCESS (2/3)", [MIDDLE], [MIDDLE], MIDDLE, None),
+        ("microbatch_later_failed", "partial success", "PARTIAL SUCCESS (2/3)", [MIDDLE], [MIDDLE], MIDDLE, None),
+        ("microbatch_first_failed", "error", "ERROR", ALL, ALL[:1], WHOLE, REST),
+        ("microbatch_all_failed", "error", "ERROR", ALL, ALL[:1], WHOLE, REST),
     ],
 )
-def test_failed_microbatch_names_its_batches_and_why_they_failed(
-    read: Read, scenario: str, status: str, said: str, unbuilt: list[str], caused: list[str]
+def test_failed_microbatch_names_its_batches_why_they_failed_and_which_were_never_tried(
+    read: Read,
+    scenario: str,
+    status: str,
+    said: str,
+    unbuilt: list[str],
+    caused: list[str],
+    whole: str,
+    never: str | None,
 ) -> None:
     run = read(scenario)
     (failed,) = run.failed
     assert (failed.status, list(failed.unbuilt)) == (status, unbuilt)
     assert failed.message is not None
     first, *causes = failed.message.splitlines()
-    assert first == f"{said}; not built: {', '.join(unbuilt)}"
+    assert first == f"{said}; not built: {whole}"
+    untried = [line for line in causes if line.startswith("never tried")]
+    assert untried == ([f"never tried, since dbt gave up: {never}"] if never else [])
     assert [line.split(": ")[0] for line in causes if line.startswith("batch")] == [f"batch {b}" for b in caused]
     assert 'The value \'bad\' of the type "STRING" cannot be cast to "INT"' in failed.message
-    with pytest.raises(DbtFailed, match=f"daily: {said[:5]}.*; not built: {unbuilt[0]}"):
+    with pytest.raises(DbtFailed, match=f"daily: {said[:5]}.*; not built: {whole}"):
         run.raise_if_failed()
-    assert unbuilt[0] in run.to_html()
+    assert whole in run.to_html()
+
+
+def test_every_batch_that_was_not_built_is_named_those_in_a_row_as_one_range() -> None:
+    days = [f"2026-01-{day:02} to 2026-01-{day + 1:02}" for day in (1, 2, 3, 4, 6, 8, 10, 12)]
+    ranges = ["2026-01-01 to 2026-01-05", *days[4:]]
+    assert naming("ERROR", days) == f"ERROR; not built: {', '.join(ranges)}"
+
+
+def test_why_the_batch_of_an_hour_at_midnight_failed_is_found() -> None:
+    hours = ["2026-01-02 to 2026-01-02T01:00:00", "2026-01-02T01:00:00 to 2026-01-02T02:00:00"]
+    said = why(hours, {"2026-01-02T00": "no such table", "2026-01-02T01": ""})
+    assert said == f"batch {hours[0]}: no such table\nnever tried, since dbt gave up: {hours[1]}"
+
+
+def test_of_many_batches_that_failed_the_first_causes_are_told_and_how_many_more_there_are() -> None:
+    days = [f"2026-01-{day:02} to 2026-01-{day + 1:02}" for day in range(1, 6)]
+    lines = why(days, {day[:10]: "boom" for day in days}).splitlines()
+    assert lines == [*(f"batch {day}: boom" for day in days[:3]), "2 more batches failed; dbt.log says why"]
 
 
 def test_results_alone_name_the_batches_without_why() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from dbx_cd import ArtifactStore, SmokeFailed, SmokeReport, contracts_from_manifest, run_smoke
+from dbx_cd.dbt.freshness import SourceFreshness
 from recorded_dbt import RECORDED, RecordedDbt
 
 NO_SPARK: Any = None
@@ -90,3 +91,15 @@ def test_without_a_connection_every_source_with_a_rule_has_a_line(tmp_path: Path
     report = report_of(tmp_path, "freshness_refused_at_once")
     assert set(lines(report)) == set(RecordedDbt("freshness").freshness())
     assert {c.status for c in report.checks if c.kind == "freshness"} == {"broken"}
+
+
+def test_a_source_has_the_file_that_declares_it_and_its_owner(tmp_path: Path) -> None:
+    built = ArtifactStore(tmp_path).publish("stg", RECORDED / "model_emptied", commit="1" * 40)
+    known = SourceFreshness("source.emptied.landing.sites", "pass")
+    unknown = SourceFreshness("source..all sources", "runtime error")
+    report = run_smoke([], spark=NO_SPARK, artifacts=built, freshness=[known, unknown], check=False)
+    found = {c.model: (c.where, c.owner) for c in report.checks}
+    assert found == {
+        "landing.sites": ("models/models.yml", "landing-team"),
+        "all sources": ("dbt source freshness", None),
+    }

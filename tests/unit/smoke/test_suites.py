@@ -684,3 +684,60 @@ def test_file_that_is_no_suite_is_a_broken_check_and_the_others_run(
     assert broken.where == f"{tmp_path.name}/{where}"
     assert problem in broken.problem
     assert len(sales) == 4
+
+
+@pytest.mark.parametrize(
+    ("limits", "expected"),
+    [
+        ("min_value: 9007199254740993.01, max_value: 12", "min_value=9007199254740993.01, max_value=12"),
+        ("min_value: 0.1, strict_min: true", "min_value=0.1, strict_min=True"),
+    ],
+)
+def test_limit_of_an_expectation_is_shown_by_the_digits_it_is_written_with(
+    tmp_path: Path, limits: str, expected: str
+) -> None:
+    assert expected_of(tmp_path, f"expect_column_values_to_be_between: {{column: id, {limits}}}") == expected
+
+
+def test_numbers_and_texts_of_a_set_are_shown_as_they_are_written(tmp_path: Path) -> None:
+    check = "expect_column_values_to_be_in_set: {column: id, value_set: [9007199254740993.01, 2, a]}"
+    assert expected_of(tmp_path, check) == "value_set=[9007199254740993.01, 2, 'a']"
+
+
+def expected_of(folder: Path, check: str) -> str:
+    """What the report says is expected by a check of `orders`."""
+    file = write(folder, f"tables:\n  - model: orders\n    expectations:\n      - {check}\n")
+    left = RECORDED / "build"
+    build = Build(Manifest.load(left / "manifest.json"), RunResults.load(left / "run_results.json"))
+    planned = Planner(build, False, exists=lambda _: True, data_type=str).plan(SmokeSuite.from_yaml(file).checks[0], "")
+    assert isinstance(planned, Planned)
+    return planned.expected
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        ({}, "orders is one of 0"),
+        ({"severity": "warn"}, "orders is one of 0, severity warn"),
+        ({"warn_if": "> 0", "error_if": "between 5 and 9"},
+         "orders is one of 0, warn if count(*) > 0, error if count(*) between 5 and 9"),
+        ({"error_if": "> 10"}, "orders is one of 0, error if count(*) > 10"),
+        ({"severity": "warn", "warn_if": "> 3", "error_if": "> 10"},
+         "orders is one of 0, severity warn, warn if count(*) > 3"),
+        ({"fail_calc": "max(n)", "limit": 5},
+         "orders is one of 0, warn if max(n) of at most 5 failures != 0, error if max(n) of at most 5 failures != 0"),
+    ],
+)  # fmt: skip
+def test_what_a_data_test_expects_and_when_it_warns_is_shown_of_one_that_dbt_has_run(
+    config: dict[str, Any], expected: str
+) -> None:
+    folder = RECORDED / "build_test_warned"
+    build = Build(Manifest.load(folder / "manifest.json"), RunResults.load(folder / "run_results.json"))
+    checks = contracts_from_manifest(build.manifest)
+    (contract,) = (c for c in checks if isinstance(c, Contract) and c.rule == "accepted_values")
+    planner = Planner(build, recheck=False, exists=lambda _: True, data_type=str)
+    found = planner.plan(replace(contract, **{"severity": "error", **config}), "contracts")
+    assert isinstance(found, CheckResult)
+    assert found.status == "warn"
+    assert found.expected == expected
+    assert f"expected {expected}, checked by dbt" in str(found)

@@ -16,6 +16,7 @@ from dbx_cd.dbt.artifacts import RunResults
 from dbx_cd.smoke.baseline import ArtifactsBaseline, Baseline, NoBaseline
 from dbx_cd.smoke.build import Build, render
 from dbx_cd.smoke.checks import Assertion, Bounds, Comparison, ExpectationCheck
+from dbx_cd.smoke.compare import compare_model
 from dbx_cd.smoke.metrics import with_bounds
 from dbx_cd.smoke.plan import Planned, Planner
 from dbx_cd.smoke.report import CheckResult
@@ -102,7 +103,9 @@ def test_the_baseline_is_what_the_name_means_in_the_other_environment() -> None:
     relation = RelationName("stg", "recorded", "customers")
     assert baseline.source("customers", relation) == "`prod`.`recorded`.`customers`"
     assert baseline.source("customers.v2", relation) == "`prod`.`recorded`.`customers_v2`"
-    assert "prod has no model customers.v4" in str(baseline.source("customers.v4", relation))
+    assert "prod has no model `customers.v4`; did you mean `customers.v" in str(
+        baseline.source("customers.v4", relation)
+    )
 
 
 def test_a_model_without_a_table_in_the_other_environment_is_no_baseline() -> None:
@@ -184,3 +187,42 @@ def test_a_template_that_python_cannot_evaluate_is_one_broken_check(template: st
     assert isinstance(result, CheckResult)
     assert result.status == "broken"
     assert result.reason
+
+
+def test_wherever_a_name_is_looked_up_the_nearest_one_and_what_to_write_are_said(after: ArtifactVersion) -> None:
+    near = "no model `custmers`; did you mean `customers`?"
+    write = "Next: name a model, seed or snapshot as `ref` does"
+    check = planner(recorded("versions")).plan(about("custmers"), "customers")
+    assert isinstance(check, CheckResult)
+    with pytest.raises(DbxCdError) as compared:
+        compare_model(NO_SPARK, after, after, model="custmers")
+    assert f"the project has {near} {write}" in str(check.reason)
+    assert f"stg has {near} {write}" in str(compared.value)
+    other = ArtifactsBaseline(recorded("versions").manifest, "prod")
+    assert other.source("custmers", RelationName("stg", "s", "t")) == NoBaseline(f"prod has {near}")
+    with pytest.raises(DbxCdError, match=r"'custmers' matches no model; did you mean `customers`\?"):
+        load_suites(SMOKE, after, select="custmers")
+
+
+def test_a_source_that_is_not_there_is_refused_with_the_nearest_name() -> None:
+    with pytest.raises(DbxCdError, match=r"no source `landing.site`; did you mean `landing.sites`\?.*Next: "):
+        render("select * from {{ source('landing', 'site') }}", recorded("model_emptied"), lambda _: True)
+    with pytest.raises(DbxCdError, match=r"no source `x\.y`\. Next: "):
+        render("select * from {{ source('x', 'y') }}", recorded("model_emptied"), lambda _: True)
+
+
+def test_a_check_of_an_ambiguous_name_stays_in_every_selection_and_says_why_it_broke(tmp_path: Path) -> None:
+    class Published(ArtifactVersion):
+        def manifest(self) -> Manifest:
+            return Manifest.from_json(manifest(*DATES))
+
+    suite = tmp_path / "smoke" / "dates.yml"
+    suite.parent.mkdir()
+    suite.write_text("tables: [{model: dates, expectations: [{expect_table_row_count_to_equal: {value: 1}}]}]")
+    left = ArtifactStore(tmp_path / "store").publish("stg", RECORDED / "versions", commit="2" * 40)
+    built = Published(**vars(left))
+    *_, dates = load_suites(suite.parent, built, select="lib.dates")
+    (check,) = dates
+    result = planner(Build(built.manifest(), SUCCESS)).plan(check, "dates")
+    assert isinstance(result, CheckResult)
+    assert (result.status, "it may mean model.lib.dates, model.other.dates" in str(result.reason)) == ("broken", True)
