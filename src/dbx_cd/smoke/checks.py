@@ -71,6 +71,11 @@ class Bounds:
         """Whether any limit is a percentage of the baseline."""
         return any(limit is not None for limit in (self.within_pct, self.max_drop_pct, self.max_rise_pct))
 
+    @property
+    def absolute(self) -> bool:
+        """Whether any limit counts without a baseline."""
+        return self.min_value is not None or self.max_value is not None
+
     def allowed(self, baseline: Number | None) -> tuple[Number | None, Number | None]:
         """The lowest and the highest value allowed; without a baseline, by the absolute limits alone."""
         lows, highs = [self.min_value], [self.max_value]

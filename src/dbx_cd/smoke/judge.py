@@ -26,7 +26,9 @@ def judge(planned: Planned, answer: Answer) -> CheckResult:
     elif status == "fail" and answer.unexpected is None:
         reason = _no_number(observed)
     if planned.unjudged and status in ("pass", "skipped"):
-        status, reason = "skipped", planned.unjudged
+        # Absolute limits that are met have judged it all the same, though nothing was compared.
+        judged = isinstance(planned.check, Comparison) and planned.check.bounds.absolute
+        status, reason = (status if judged else "skipped"), planned.unjudged
     due = not (status == "skipped" and planned.unjudged and planned.baseline is None)
     return result_of(
         planned.check,

@@ -10,11 +10,14 @@ from typing import Any
 import pytest
 
 from dbx_cd.release.log import ReleaseLog
+from dbx_cd.smoke.answers import Answer
 from dbx_cd.smoke.baseline import NoBaseline
 from dbx_cd.smoke.checks import Bounds, Comparison
 from dbx_cd.smoke.groups import groups_query
+from dbx_cd.smoke.judge import judge
 from dbx_cd.smoke.numbers import as_decimal, difference, digits, is_finite, kept, position, read, typed, within
 from dbx_cd.smoke.picture import band
+from dbx_cd.smoke.plan import AGGREGATE, Planned
 from dbx_cd.smoke.report import CheckResult, SmokeReport
 from memory.log_table import MemoryLogTable
 
@@ -125,6 +128,30 @@ def test_limits_of_groups_are_decimals_in_sql() -> None:
     assert "now.value < then.value - abs(then.value) * 0.001" in sql
     alone = groups_query(check, "`now`", NoBaseline("none"))
     assert "in (double('Infinity'), double('-Infinity'))" in alone
+
+
+@pytest.mark.parametrize(
+    ("bounds", "met", "groups", "status"),
+    [
+        (Bounds(within_pct=5), True, None, "skipped"),
+        (Bounds(within_pct=5), False, None, "fail"),
+        (Bounds(within_pct=5, min_value=1), True, None, "pass"),
+        (Bounds(within_pct=5, min_value=1), False, None, "fail"),
+        (Bounds(within_pct=5), True, (0, 0, 2), "skipped"),
+        (Bounds(within_pct=5, max_value=9), True, (0, 2, 2), "pass"),
+        (Bounds(within_pct=5, max_value=9), False, (1, 1, 2), "fail"),
+        (Bounds(within_pct=5, max_value=9), True, (0, 0, 0), "skipped"),
+    ],
+)
+def test_without_a_baseline_absolute_limits_judge_by_themselves_and_percentages_never_pass(
+    bounds: Bounds, met: bool, groups: tuple[int, int, int] | None, status: str
+) -> None:
+    check = Comparison(name="m", where="f:1", model="t", expression="sum(a)", bounds=bounds)
+    planned = Planned(check, "sales", AGGREGATE, {}, str(bounds), unjudged="prod has not been built yet")
+    found = judge(planned, Answer(met, observed=3, groups=groups))
+    assert found.status == status
+    assert (found.reason == "prod has not been built yet") == (status != "fail")
+    assert found.looked_at_the_build == (status != "skipped")
 
 
 def strictly(text: str) -> Any:
