@@ -19,6 +19,7 @@ from dbx_cd.dbt.events import DbtEvent
 from dbx_cd.dbt.node_events import NodeEvents
 from dbx_cd.dbt.process import start_dbt
 from dbx_cd.dbt.progress import DbtProgress
+from dbx_cd.errors import SetupError
 from dbx_cd.warm.client import Process
 
 _log = logging.getLogger(__name__)
@@ -105,7 +106,14 @@ def _run_process(
 ) -> DbtOutcome:
     """Run dbt, showing its events as they come; an interrupt lets dbt cancel its queries before it is killed."""
     reader = OutcomeReader()
-    process = start_dbt(args, cwd=cwd, warm_parent=warm_parent)
+    try:
+        process = start_dbt(args, cwd=cwd, warm_parent=warm_parent)
+    except OSError as exc:
+        raise SetupError(
+            f"dbt cannot be started: {exc.strerror or exc}",
+            where="this machine",
+            next_step="free memory or processes on it, or restart the cluster, and do it again",
+        ) from exc
     assert process.stdout is not None
     output = _Output(process.stdout)
     with DbtProgress(title, work=work) as progress:
@@ -157,8 +165,12 @@ class _Output:
                 return
             yield line
 
-    def lines_of(self, process: Process) -> Iterator[str]:
-        """The lines that were not taken yet, to the end of the output or until some seconds after the process's own."""
+    def lines_of(self, process: Process, *, deadline: float | None = None) -> Iterator[str]:
+        """The lines that were not taken yet, to the end of the output or until some seconds after the process's own.
+
+        Raises:
+            TimeoutError: the process has not ended by the deadline (monotonic seconds).
+        """
         ended: float | None = None
         while True:
             # Until the process has ended, in short pieces, so that its end is seen.
@@ -172,6 +184,8 @@ class _Output:
                     return
                 if process.poll() is not None:
                     ended = time.monotonic()
+                elif deadline is not None and time.monotonic() >= deadline:
+                    raise
 
 
 def _stop(process: Process, output: _Output, take: Callable[[str], None]) -> None:
@@ -187,7 +201,7 @@ def _stop(process: Process, output: _Output, take: Callable[[str], None]) -> Non
             if not asked:
                 process.send_signal(signal.SIGINT)
                 asked = True
-            for line in output.lines(until=deadline):
+            for line in output.lines_of(process, deadline=deadline):
                 with contextlib.suppress(Exception):  # what cannot be shown must not keep dbt from ending
                     take(line)
             process.wait(max(0.0, deadline - time.monotonic()))

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import logging
+import os
+import signal
 import subprocess
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -12,6 +17,7 @@ import pytest
 from dbx_cd.dbt import runner
 from dbx_cd.dbt.batches import BatchCauses
 from dbx_cd.dbt.events import DbtEvent
+from dbx_cd.errors import SetupError
 
 
 def test_what_dbt_has_started_and_lives_on_with_its_output_is_not_waited_for(
@@ -27,6 +33,34 @@ def test_what_dbt_has_started_and_lives_on_with_its_output_is_not_waited_for(
     outcome = runner.dbt_process(cwd=tmp_path, title="build")(["build"])
     assert (outcome.exit_code, outcome.errors) == (3, ("before",))
     assert time.monotonic() - began < 15
+
+
+def test_an_interrupted_dbt_that_ends_well_was_not_killed_whatever_it_has_started_lives_on(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def start(*_: Any, **__: Any) -> Any:
+        command = ["sh", "-c", "trap 'exit 0' INT; sleep 20 & wait"]
+        return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+    monkeypatch.setattr(runner, "start_dbt", start)
+    monkeypatch.setattr(runner, "_DRAIN_SECONDS", 0.2)
+    began = time.monotonic()
+    threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT)).start()
+    with caplog.at_level(logging.WARNING), pytest.raises(KeyboardInterrupt):
+        runner.dbt_process(cwd=tmp_path, title="build")(["build"])
+    assert "killed" not in caplog.text
+    assert time.monotonic() - began < 15
+
+
+def test_a_machine_that_cannot_start_dbt_is_said_with_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def start(*_: Any, **__: Any) -> Any:
+        raise OSError(errno.ENOMEM, "Cannot allocate memory")
+
+    monkeypatch.setattr(subprocess, "Popen", start)
+    with pytest.raises(SetupError, match=r"dbt cannot be started: Cannot allocate memory.*Next: free memory"):
+        runner.dbt_process(cwd=tmp_path, title="build")(["build"])
 
 
 def test_an_error_after_a_batch_that_ended_well_is_not_the_cause_of_that_batch() -> None:
