@@ -89,6 +89,9 @@ class OutcomeReader:
             self._errors.append(message)
         elif event.name in ("ListCmdOut", "PrintEvent"):
             self._listed += _listed(event)
+        elif event.name == "FoundStats":
+            # dbt says so between parsing and listing; what was printed before is of a macro (measured, 1.11).
+            self._listed.clear()
         elif event.name == "Output":
             self._output.append(event.message)
 
