@@ -143,8 +143,8 @@ def passing_sql_error(error: BaseException) -> str | None:
     if condition:
         return condition if condition.partition(".")[0] in _CONFLICTS else None
     class_name = next((name for name in _CONFLICT_CLASSES if _begins(error.what, name)), None)
-    said = _QUOTED.sub("", error.what).lower()  # names of columns and tables say nothing of the connection
-    return class_name or next((words for words in _BROKEN if words in said), None)
+    message = _QUOTED.sub("", error.what).lower()  # names of columns and tables say nothing of the connection
+    return class_name or next((words for words in _BROKEN if words in message), None)
 
 
 def _begins(message: str, class_name: str) -> bool:

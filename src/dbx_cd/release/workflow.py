@@ -98,21 +98,23 @@ def resume(
     release: Release,
     *,
     target: str | None = None,
+    task: str | None = None,
     after: Record | None = None,
     patience: Patience | None = None,
 ) -> ReleaseRun:
-    """Repair a release's run from an approval gate on, after a decision.
+    """Repair a release's run from an approval gate on, after a decision, or from another task on.
 
     Args:
         workspace: a client of somebody who may manage runs of the job.
-        release: the release whose run waits.
+        release: the release whose run waits, or has failed.
         target: the gated target that was decided about; not needed where the run has one gate.
+        task: the task to begin with in place of a gate, such as "prod_smoke"; what follows it runs again as well.
         after: the decision, for an error to say that it stands.
         patience: how long to try again where the platform fails.
 
     Raises:
-        WorkflowError: the run is still under way, has no gate task for the target, or could not be repaired; or nobody
-            knows whether it was.
+        WorkflowError: the run is still under way, has no gate task for the target or no such task, or could not be
+            repaired; or nobody knows whether it was.
     """
     decided = f"{after.kind}; " if after is not None else ""
     stands = "the decision stands. " if after is not None else ""
@@ -123,23 +125,24 @@ def resume(
         )
     jobs = Jobs(workspace, patience=patience)
     try:
-        return _resumed(jobs, release, target)
+        return _resumed(jobs, release, target=target, task=task)
     except WorkflowError as exc:
-        named = f", target={target!r}" if target else ""
+        named = "".join(f", {key}={value!r}" for key, value in (("target", target), ("task", task)) if value)
         repaired = (
             "it is not known whether the run was repaired" if exc.may_be_done else "the run could not be repaired now"
         )
+        begin = task or "the gate's task (approval_gate)"
         raise WorkflowError(
             f"{decided}{repaired}: {exc.what}",
             where=exc.where,
             may_be_done=exc.may_be_done,
             next_step=f"{stands}{exc.next_step or 'see the run in its page'}; then here or in any notebook "
             f"resume(cd.workspace, cd.log.release({release.id!r}){named}), or repair run {release.run_id} in its page "
-            f"from the gate's task (approval_gate) on",
+            f"from {begin} on",
         ) from exc
 
 
-def _resumed(jobs: Jobs, release: Release, target: str | None) -> ReleaseRun:
+def _resumed(jobs: Jobs, release: Release, *, target: str | None, task: str | None) -> ReleaseRun:
     run = jobs.run(int(release.run_id), with_repairs=True)
     has_stopped, where = has_ended(run), f"run {release.run_id}"
     if run.job_id is None:
@@ -149,12 +152,12 @@ def _resumed(jobs: Jobs, release: Release, target: str | None) -> ReleaseRun:
             "whether it is under way the platform does not say", where=where, next_step="look at its page, and wait"
         )
     if not has_stopped:
-        raise WorkflowError("it is still under way", where=where, next_step="wait until it has stopped at the gate")
-    gate = _gate_of(run, target)
+        raise WorkflowError("it is still under way", where=where, next_step="wait until it has stopped")
+    first = _gate_of(run, target) if task is None else _named(task, run)
     parameters = {p.name: p.value or p.default or "" for p in run.job_parameters or () if p.name}
-    jobs.repair(run, tasks=_from_on(gate, run), parameters=parameters)
+    jobs.repair(run, tasks=_from_on(first, run), parameters=parameters)
     resumed = ReleaseRun(run.job_id, int(release.run_id), release.commit, run.run_page_url)
-    _log.info("resumed %s from %s on", resumed, gate)
+    _log.info("resumed %s from %s on", resumed, first)
     return resumed
 
 
@@ -212,6 +215,16 @@ def _gate_of(run: Run, target: str | None) -> str:
             f"the run has {what}", where=f"run {run.run_id}", next_step="repair it from the right task on, in its page"
         )
     return found[0]
+
+
+def _named(task: str, run: Run) -> str:
+    """A task of the run, by its key."""
+    keys = [t.task_key for t in run.tasks or () if t.task_key]
+    if task not in keys:
+        raise WorkflowError(
+            f"the run has no task {task!r}", where=f"run {run.run_id}", next_step=f"name one of {', '.join(keys)}"
+        )
+    return task
 
 
 def _from_on(first: str, run: Run) -> list[str]:
