@@ -9,7 +9,6 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, ClassVar
 
 from dbx_cd.errors import WorkflowError
-from dbx_cd.patience import Patience
 from dbx_cd.records import Record
 from dbx_cd.release.job import gate_target
 from dbx_cd.release.jobs import Jobs
@@ -54,7 +53,6 @@ def trigger(
     commit: str,
     full_refresh: bool = False,
     reason: str | None = None,
-    patience: Patience | None = None,
 ) -> ReleaseRun:
     """Run the Workflow at exactly one commit. Code rollback is this, at an earlier commit.
 
@@ -68,7 +66,6 @@ def trigger(
         commit: the full SHA.
         full_refresh: rebuild incremental models from nothing.
         reason: why, for the release log.
-        patience: how long to try again where the platform fails.
 
     Returns:
         The run; it may be queued behind one that is under way.
@@ -79,7 +76,7 @@ def trigger(
     """
     if not _SHA.fullmatch(commit):
         raise WorkflowError(f"not a full commit SHA: {commit!r}", next_step="give all 40 hexadecimal digits")
-    jobs = Jobs(workspace, patience=patience)
+    jobs = Jobs(workspace)
     job_id, settings, before = job_with_git_source(jobs, job)
     pin(jobs, job_id, commit=commit, before=before)
     declared = {p.name for p in settings.parameters or ()}
@@ -100,7 +97,6 @@ def resume(
     target: str | None = None,
     task: str | None = None,
     after: Record | None = None,
-    patience: Patience | None = None,
 ) -> ReleaseRun:
     """Repair a release's run from an approval gate on, after a decision, or from another task on.
 
@@ -110,7 +106,6 @@ def resume(
         target: the gated target that was decided about; not needed where the run has one gate.
         task: the task to begin with in place of a gate, such as "prod_smoke"; what follows it runs again as well.
         after: the decision, for an error to say that it stands.
-        patience: how long to try again where the platform fails.
 
     Raises:
         WorkflowError: the run is still under way, has no gate task for the target or no such task, or could not be
@@ -123,7 +118,7 @@ def resume(
             f"{decided}there is no run to go on: {release} was opened by {release.run_id!r}, which is no run of a job",
             next_step=f"{stands}go on by hand, from the gate on, where it was opened",
         )
-    jobs = Jobs(workspace, patience=patience)
+    jobs = Jobs(workspace)
     try:
         return _resumed(jobs, release, target=target, task=task)
     except WorkflowError as exc:
@@ -166,7 +161,6 @@ def wait(
     run: ReleaseRun,
     *,
     timeout: timedelta = timedelta(hours=2),
-    patience: Patience | None = None,
 ) -> Run:
     """Wait until a run has ended, well or not.
 
@@ -176,7 +170,7 @@ def wait(
     Raises:
         WorkflowError: it has not ended in time, or cannot be followed any longer, though it goes on.
     """
-    return ended_run(Jobs(workspace, patience=patience), run.run_id, timeout=timeout, what=str(run), url=run.url)
+    return ended_run(Jobs(workspace), run.run_id, timeout=timeout, what=str(run), url=run.url)
 
 
 def ended_run(jobs: Jobs, run_id: int, *, timeout: timedelta, what: str, url: str | None) -> Run:
