@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from dbx_cd import volume
-from dbx_cd.artifacts.latest import clear, switch, withdraw
+from dbx_cd.artifacts.latest import clear, pointed_at, switch, withdraw
 from dbx_cd.artifacts.pruning import PruneResult, Pruning
 from dbx_cd.artifacts.target_folder import PAGES_NAME, TargetFolder, Versions, is_plain
 from dbx_cd.artifacts.version import (
@@ -110,7 +110,14 @@ class ArtifactStore:
         """Let `latest` serve a version that was just published; where that cannot be, there is no such version."""
         try:
             switch(self.folder(target), version_dir)
-        except BaseException:
+        except BaseException as exc:
+            with suppress(ArtifactError):
+                if pointed_at(self.folder(target)) == version_dir.name:
+                    # The pointer is written last: it failed after it had taken effect, and leads to this version.
+                    if isinstance(exc, ArtifactError):
+                        _log.warning("%s is served by `latest`, although %s", version_dir.name, exc)
+                        return
+                    raise
             with suppress(ArtifactError):
                 volume.remove_file(version_dir / RECORD_NAME)
             raise

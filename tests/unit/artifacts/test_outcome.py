@@ -5,11 +5,13 @@ from __future__ import annotations
 import errno
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from artifact_folders import artifacts
 
 from dbx_cd import ArtifactError, ArtifactNotFound, ArtifactStore, ArtifactVersion
+from dbx_cd.artifacts.version import write_json
 from dbx_cd.dbt.outcome import OUTCOME_NAME, FailedHook, InvocationOutcome
 
 HOOK = FailedHook("shop-on-run-end-0", "Compilation Error in operation shop-on-run-end-0 (./dbt_project.yml)")
@@ -163,3 +165,15 @@ def test_a_page_never_lies_outside_of_its_release(store: ArtifactStore, release:
     with pytest.raises(ArtifactError, match="not the plain names"):
         store.attach(release, name, "x")
     assert not store.root.exists()
+
+
+def test_a_pointer_that_took_effect_and_then_failed_serves_its_version(
+    store: ArtifactStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def written_and_failed(path: Path, content: dict[str, Any]) -> None:
+        write_json(path, content)
+        raise ArtifactError("the answer was lost", where=path)
+
+    monkeypatch.setattr("dbx_cd.artifacts.latest.write_json", written_and_failed)
+    version = store.publish("stg", artifacts(tmp_path / "dbt"), commit="c" * 12, latest=True)
+    assert store.latest("stg").timestamp == version.timestamp
