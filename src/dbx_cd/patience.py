@@ -24,9 +24,10 @@ T = TypeVar("T")
 
 CLIENT_SECONDS = 120
 """How long the SDK's client tries to reach the platform; by itself it would for five minutes."""
+# What a file system in user space passes on of its network and of the service behind it (Linux, errno(3)).
 _PASSING_ERRNOS = frozenset(
-    (errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EAGAIN, errno.EINTR, errno.ENOTCONN, errno.ECONNRESET,
-     errno.ECONNABORTED, errno.EBUSY)
+    ("EIO", "EREMOTEIO", "ESTALE", "ETIMEDOUT", "EAGAIN", "EINTR", "ENOTCONN", "ECONNRESET", "ECONNREFUSED",
+     "ECONNABORTED", "EHOSTUNREACH", "EHOSTDOWN", "ENETUNREACH", "EPIPE", "EBUSY")
 )  # fmt: skip
 _CONDITION = re.compile(r"\[([A-Z0-9_.]+)\]")
 # Delta's error conditions of a commit that met another one (delta-io/delta, `delta-error-classes.json`); Databricks
@@ -35,11 +36,19 @@ _CONFLICTS = (
     "DELTA_CONCURRENT_APPEND", "DELTA_CONCURRENT_DELETE_DELETE", "DELTA_CONCURRENT_DELETE_READ",
     "DELTA_CONCURRENT_TRANSACTION", "DELTA_CONCURRENT_WRITE", "DELTA_METADATA_CHANGED", "DELTA_PROTOCOL_CHANGED",
 )  # fmt: skip
-# What an interrupted answer or a storage that is busy leaves in a message that has no error condition.
-_BROKEN = (
-    "connection reset", "connection refused", "broken pipe", "timed out", "unavailable", "too many requests",
-    "slow down", "socket closed",
+# The same as Delta's own classes, which begin the message in older runtimes (delta-io/delta, `exceptions.py`).
+_CONFLICT_CLASSES = (
+    "ConcurrentAppendException", "ConcurrentDeleteDeleteException", "ConcurrentDeleteReadException",
+    "ConcurrentTransactionException", "ConcurrentWriteException", "MetadataChangedException",
+    "ProtocolChangedException",
 )  # fmt: skip
+# What an interrupted answer or a storage that is busy leaves in a message that has no error condition. A query that ran
+# into a limit of time of its own is none of these.
+_BROKEN = (
+    "connection reset", "connection refused", "broken pipe", "connection timed out", "connect timed out",
+    "read timed out", "sockettimeoutexception", "unavailable", "too many requests", "slow down", "socket closed",
+)  # fmt: skip
+_QUOTED = re.compile(r"`[^`]*`|'[^']*'|\"[^\"]*\"")
 
 
 @dataclass(frozen=True)
@@ -98,7 +107,8 @@ class Patience:
 def passing_file_error(error: BaseException) -> str | None:
     """Whether a file system that is reached over a network may do better the next time."""
     number = error.errno if isinstance(error, OSError) else None
-    return None if number not in _PASSING_ERRNOS else errno.errorcode[number]
+    name = errno.errorcode.get(number or 0)
+    return name if name in _PASSING_ERRNOS else None
 
 
 def is_refusal(error: BaseException) -> bool:
@@ -132,4 +142,11 @@ def passing_sql_error(error: BaseException) -> str | None:
     condition = error.condition or (named[1] if named else "")
     if condition:
         return condition if condition.partition(".")[0] in _CONFLICTS else None
-    return next((words for words in _BROKEN if words in error.what.lower()), None)
+    class_name = next((name for name in _CONFLICT_CLASSES if _begins(error.what, name)), None)
+    message = _QUOTED.sub("", error.what).lower()  # names of columns and tables say nothing of the connection
+    return class_name or next((words for words in _BROKEN if words in message), None)
+
+
+def _begins(message: str, class_name: str) -> bool:
+    """Whether a message begins with a class of Java's, with or without its package."""
+    return message.partition(":")[0].rpartition(".")[2].strip() == class_name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 import time
 from typing import Any, Self, TextIO
@@ -23,7 +24,9 @@ class LiveProgress:
 
     def __init__(self, title: str, *, unit: str, total: int = 0, stream: TextIO | None = None) -> None:
         self._title = title
-        self._stream = stream or sys.stderr
+        shown = stream or sys.stderr
+        # A process may have no standard error, or a closed one: then nobody looks.
+        self._stream: TextIO = io.StringIO() if shown is None or shown.closed else shown
         self._started = time.monotonic()
         self._bar: tqdm[Any] | None = None
         if self._stream.isatty() or "ipykernel" in sys.modules:

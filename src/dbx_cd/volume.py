@@ -40,38 +40,37 @@ class Unreachable(ArtifactError):
     """A file or folder cannot be read or changed now, which says nothing of what is in it: it may be whole."""
 
 
-def steady(step: Callable[[], T], *, path: Path, doing: str, patience: Patience | None = None) -> T:
+def steady(step: Callable[[], T], *, path: Path, doing: str) -> T:
     """Do a step on a file that may be done again, until it succeeds or its failure stays.
 
     Args:
         step: what to do.
         path: the file or folder.
         doing: what could not be done then, such as "written".
-        patience: how long to try again.
 
     Raises:
         FileNotFoundError, FileExistsError: as the step raises them: they say what is there.
         Unreachable: it failed otherwise, and still does.
     """
     try:
-        return (patience or Patience()).repeat(step, passing=passing_file_error)
+        return Patience().repeat(step, passing=passing_file_error)
     except (FileNotFoundError, FileExistsError):
         raise
     except OSError as exc:
         raise _unreachable(exc, path=path, doing=doing) from exc
 
 
-def read(path: Path, *, patience: Patience | None = None) -> bytes:
+def read(path: Path) -> bytes:
     """The content of a file; raises as `steady` does."""
-    return steady(path.read_bytes, path=path, doing="read", patience=patience)
+    return steady(path.read_bytes, path=path, doing="read")
 
 
-def write(path: Path, content: bytes, *, patience: Patience | None = None) -> None:
+def write(path: Path, content: bytes) -> None:
     """Write a small file whole and in one call, over what is there; raises as `steady` does."""
-    steady(lambda: path.write_bytes(content), path=path, doing="written", patience=patience)
+    steady(lambda: path.write_bytes(content), path=path, doing="written")
 
 
-def copy(source: Path, destination: Path, *, patience: Patience | None = None) -> tuple[str, int]:
+def copy(source: Path, destination: Path) -> tuple[str, int]:
     """Copy a file in one pass, sequentially and whole.
 
     Returns:
@@ -80,43 +79,43 @@ def copy(source: Path, destination: Path, *, patience: Patience | None = None) -
     Raises:
         FileNotFoundError, Unreachable: as `steady` does.
     """
-    return steady(lambda: _copied(source, destination), path=destination, doing="copied", patience=patience)
+    return steady(lambda: _copied(source, destination), path=destination, doing="copied")
 
 
-def digest(path: Path, *, patience: Patience | None = None) -> tuple[str, int]:
+def digest(path: Path) -> tuple[str, int]:
     """The sha256 of a file, in hex, and its length in bytes; raises as `steady` does."""
-    return steady(lambda: _digest(path), path=path, doing="read", patience=patience)
+    return steady(lambda: _digest(path), path=path, doing="read")
 
 
-def is_file(path: Path, *, patience: Patience | None = None) -> bool:
+def is_file(path: Path) -> bool:
     """Whether there is a file; raises as `steady` does, where that cannot be seen."""
-    return stat.S_ISREG(steady(lambda: _mode(path), path=path, doing="looked at", patience=patience))
+    return stat.S_ISREG(steady(lambda: _mode(path), path=path, doing="looked at"))
 
 
-def exists(path: Path, *, patience: Patience | None = None) -> bool:
+def exists(path: Path) -> bool:
     """Whether there is anything; raises as `steady` does, where that cannot be seen."""
-    return steady(lambda: _mode(path), path=path, doing="looked at", patience=patience) != 0
+    return steady(lambda: _mode(path), path=path, doing="looked at") != 0
 
 
-def files_in(folder: Path, *, patience: Patience | None = None) -> list[str]:
+def files_in(folder: Path) -> list[str]:
     """The names of the files in a folder, sorted; none where there is no folder.
 
     Raises:
         Unreachable: that cannot be seen.
     """
-    return steady(lambda: _names(folder, folders=False), path=folder, doing="listed", patience=patience)
+    return steady(lambda: _names(folder, folders=False), path=folder, doing="listed")
 
 
-def folders_in(folder: Path, *, patience: Patience | None = None) -> list[str]:
+def folders_in(folder: Path) -> list[str]:
     """The names of the folders in a folder, sorted; none where there is no folder.
 
     Raises:
         Unreachable: that cannot be seen.
     """
-    return steady(lambda: _names(folder, folders=True), path=folder, doing="listed", patience=patience)
+    return steady(lambda: _names(folder, folders=True), path=folder, doing="listed")
 
 
-def make_folder(folder: Path, *, patience: Patience | None = None) -> None:
+def make_folder(folder: Path) -> None:
     """Make a folder, and those above it, where there is none yet.
 
     Raises:
@@ -124,30 +123,30 @@ def make_folder(folder: Path, *, patience: Patience | None = None) -> None:
     """
     try:
         steady(
-            lambda: folder.mkdir(parents=True, exist_ok=True), path=folder, doing="made", patience=patience
+            lambda: folder.mkdir(parents=True, exist_ok=True), path=folder, doing="made"
         )  # fmt: skip
     except FileExistsError as exc:  # a file, or a link that leads nowhere
         raise _unreachable(exc, path=folder, doing="made") from exc
 
 
-def make_new_folder(folder: Path, *, patience: Patience | None = None) -> None:
+def make_new_folder(folder: Path) -> None:
     """Make a folder of which nobody else may have the name; those above it are there.
 
     Raises:
         FileExistsError: the name is taken; after a failure it may be by this very call, which left an empty folder.
         FileNotFoundError, Unreachable: as `steady` does.
     """
-    steady(folder.mkdir, path=folder, doing="made", patience=patience)
+    steady(folder.mkdir, path=folder, doing="made")
 
 
-def remove_file(path: Path, *, patience: Patience | None = None) -> None:
+def remove_file(path: Path) -> None:
     """Remove a file, where there is one; raises as `steady` does."""
-    steady(lambda: path.unlink(missing_ok=True), path=path, doing="removed", patience=patience)
+    steady(lambda: path.unlink(missing_ok=True), path=path, doing="removed")
 
 
-def remove_folder(folder: Path, *, patience: Patience | None = None) -> None:
+def remove_folder(folder: Path) -> None:
     """Remove a folder with all that is in it, where there is one; raises as `steady` does."""
-    steady(lambda: _remove(folder), path=folder, doing="removed", patience=patience)
+    steady(lambda: _remove(folder), path=folder, doing="removed")
 
 
 def _unreachable(error: OSError, *, path: Path, doing: str) -> Unreachable:

@@ -50,14 +50,14 @@ def calling(what: str, *, right: str, where: object = None, next_step: str | Non
         raise WorkflowError(f"{what}: {why}", where=where, next_step=advice or next_step or _LATER) from exc
 
 
-def whoami(workspace: WorkspaceClient, *, patience: Patience | None = None) -> User:
+def whoami(workspace: WorkspaceClient) -> User:
     """Whom the platform takes this client for, with the groups that it tells.
 
     Raises:
         WorkflowError: the platform does not say.
     """
     with calling("the workspace does not say who is logged in", right="a login of this workspace"):
-        return (patience or Patience()).repeat(workspace.current_user.me, passing=passing_answer)
+        return Patience().repeat(workspace.current_user.me, passing=passing_answer)
 
 
 def may_have_happened(error: BaseException | None) -> bool:

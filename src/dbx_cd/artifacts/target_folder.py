@@ -62,12 +62,17 @@ class TargetFolder:
         return cls(root / target)
 
     def new_version(self, now: datetime) -> Path:
-        """Make the folder of a new version, named by the time or a little later.
+        """Make the folder of a new version, named by the time, and always after every version that is there.
+
+        Versions are ordered by their names, and the clock of this machine may be behind that of another.
 
         Raises:
             ArtifactError: the Volume refuses it.
         """
         volume.make_folder(self.path)  # first: what stands in its way must not be taken for the version's own name
+        newest = max(filter(is_timestamp, volume.folders_in(self.path)), default="")
+        if now.strftime(TIMESTAMP_FORMAT) <= newest:
+            now = datetime.strptime(newest, TIMESTAMP_FORMAT) + timedelta(microseconds=1)
         while True:
             path = self.path / now.strftime(TIMESTAMP_FORMAT)
             try:

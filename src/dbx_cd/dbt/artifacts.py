@@ -180,10 +180,6 @@ class Manifest:
         """The nodes of these ids that the manifest knows, in the order given."""
         return (self.nodes[i] for i in unique_ids if i in self.nodes)
 
-    def tests_of(self, unique_id: str) -> list[Node]:
-        """The data tests that depend on a node."""
-        return [n for n in self.nodes.values() if n.resource_type == "test" and unique_id in n.depends_on]
-
 
 def _node(raw: Mapping[str, Any]) -> Node:
     relation = None

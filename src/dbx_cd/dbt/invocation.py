@@ -22,7 +22,7 @@ from dbx_cd.dbt.batches import why
 from dbx_cd.dbt.carried_parse import CarriedParse, carried_parse, forget_untracked_parse
 from dbx_cd.dbt.freshness import freshness_of
 from dbx_cd.dbt.outcome import InvocationOutcome, naming_hook
-from dbx_cd.dbt.packages import needs_deps
+from dbx_cd.dbt.packages import missing_folders, needs_deps
 from dbx_cd.dbt.project import ARTIFACT_NAMES, LOG_NAME, LocalProject
 from dbx_cd.dbt.run import DbtRun
 from dbx_cd.dbt.runner import OUTPUT, DbtOutcome, Runner, dbt_process
@@ -109,8 +109,7 @@ def run_dbt(
     project.clear_artifacts()
     packages = _deps(project, target=target, run=run) if words[0] != "deps" and needs_deps(project.dir) else None
     if packages is not None and not packages.success:
-        why = packages.errors or ("dbt gave no reason",)
-        outcome = replace(packages, errors=(f"`dbt deps` failed: {why[0]}", *why[1:]))
+        outcome = _without_packages(packages, project, source=Path(project_dir).resolve())
     else:
         only_asks = command_name(words) == "source freshness"
         with without_hooks(project) if only_asks else nullcontext(project) as given:
@@ -154,6 +153,15 @@ def _own_runner(project: LocalProject, *, title: str, warm_parent: Path | None) 
     # Without dbt the process would end with a traceback in place of dbt's events.
     require_extra("dbt", distribution="dbt-core", purpose="run_dbt")
     return dbt_process(cwd=project.dir, title=title, warm_parent=warm_parent, work=project.work)
+
+
+def _without_packages(outcome: DbtOutcome, project: LocalProject, *, source: Path) -> DbtOutcome:
+    """How `dbt deps` failed; a local package that is not there is named as the project itself has it."""
+    missing = missing_folders(source)
+    # dbt names the place beside the copy, which is soon gone, and does not say which package that is.
+    own = [error for error in outcome.errors if not (missing and str(project.work) in error)]
+    why = (*missing, *own) or ("dbt gave no reason",)
+    return replace(outcome, errors=(f"`dbt deps` failed: {why[0]}", *why[1:]))
 
 
 def _deps(project: LocalProject, *, target: str, run: Runner) -> DbtOutcome:

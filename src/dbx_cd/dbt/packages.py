@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from dbx_cd.dbt.lock_hash import lock_hashes
 from dbx_cd.errors import ConfigError
 from dbx_cd.jinja import EarlyJinja
 from dbx_cd.yaml_text import load_yaml
@@ -90,6 +91,12 @@ def not_installed(project: Path, folders: Mapping[str, bool]) -> str:
                 return f"{LOCK_FILE} is older than what names {known}"
         elif _is_another(entry, chosen):
             return f"{LOCK_FILE} has another version of {known} than is named"
+    written = (lock or {}).get("sha1_hash")
+    if written and named and not all(map(_is_exact, named)):
+        # Of a range or a branch the chosen version says nothing: dbt's own question is whether it was chosen for this.
+        hashes = lock_hashes(named)
+        if hashes and written not in hashes:
+            return f"{LOCK_FILE} is of other packages, or other versions, than are named"
     for name in (str(entry["name"]) for entry in locked if entry.get("name")):
         if name not in folders:
             return f"{path}/{name} is not there"
@@ -127,20 +134,38 @@ def local_folders(project: Path) -> Iterator[tuple[Path, str, Path]]:
     """All packages on the same disk: where each is named, by which path, and its folder.
 
     A path in a local package counts from the project as well, as dbt takes it (dbt-core 1.11, deps/local.py). What is
-    not there is left out: `dbt deps` reports it.
+    not there is left out: `missing_folders` has it.
 
     Args:
         project: its folder, resolved.
     """
+    return ((named_in, written, path) for named_in, written, path, is_there in _local(project) if is_there)
+
+
+def missing_folders(project: Path) -> list[str]:
+    """What a project or its local packages name as packages on the same disk and is not there, each in a sentence.
+
+    Args:
+        project: its folder, resolved.
+    """
+    return [
+        f"`local: {written}`, which {named_in} names, is not there: {path} has no dbt_project.yml"
+        for named_in, written, path, is_there in _local(project)
+        if not is_there
+    ]
+
+
+def _local(project: Path) -> Iterator[tuple[Path, str, Path, bool]]:
     found: set[Path] = set()
     open_ends = [(project, written) for written in local_packages(project)]
     while open_ends:
         named_in, written = open_ends.pop(0)
         path = Path(os.path.normpath(project / written))
-        if path not in found and (path / "dbt_project.yml").is_file():
+        if path not in found:
             found.add(path)
-            yield named_in, written, path
-            open_ends += [(path, inner) for inner in local_packages(path)]
+            is_there = (path / "dbt_project.yml").is_file()
+            yield named_in, written, path, is_there
+            open_ends += [(path, inner) for inner in local_packages(path)] if is_there else []
 
 
 def _named(project: Path) -> list[dict[str, Any]] | None:
@@ -152,6 +177,14 @@ def _named(project: Path) -> list[dict[str, Any]] | None:
             return None
         named += [entry for entry in _list(loaded, "packages") if isinstance(entry, dict)]
     return named
+
+
+def _is_exact(named: Mapping[str, Any]) -> bool:
+    """Whether a package names its version or commit, or has none, as one on the same disk."""
+    wanted = [(named.get(key), exact) for key, exact in _EXACT.items() if key in named]
+    return (
+        all(exact.fullmatch(str(value)) for value, exact in wanted) if wanted else not {"git", "private"} & set(named)
+    )
 
 
 def _is_another(named: Mapping[str, Any], locked: Mapping[str, Any]) -> bool:

@@ -1,4 +1,4 @@
-"""Which `profiles.yml` a project uses: dbt's own order, seen from the project's folder."""
+"""Which `profiles.yml` a project uses: dbt's own order, as if it were started in the project's folder."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ def profiles_folder(project: Path, *, given: str | Path | None) -> Path | None:
 
     dbt takes `--profiles-dir`, else DBT_ENGINE_PROFILES_DIR or DBT_PROFILES_DIR, else the current directory where that
     has one, else `~/.dbt` (dbt-core 1.11, cli/params.py and cli/resolvers.py). `run_dbt` starts it in the project's
-    folder.
+    folder. A relative path counts from this process's current directory, as it does for a dbt that is started there
+    with `--project-dir`.
 
     Args:
         project: the project's folder.

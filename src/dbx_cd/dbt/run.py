@@ -12,10 +12,13 @@ from dbx_cd import html
 from dbx_cd.dbt.artifacts import BUILT_TYPES, NodeResult
 from dbx_cd.dbt.freshness import SourceFreshness
 from dbx_cd.dbt.outcome import FailedHook, failed_hooks
-from dbx_cd.dbt.skipped import counted
+from dbx_cd.dbt.skipped import counted, in_words, skipped_nodes
 from dbx_cd.errors import DbtFailed
 from dbx_cd.records import Record
 from dbx_cd.relations import RelationName
+
+# The failed nodes whose messages an error has; dbt.log has all of them.
+_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -111,16 +114,27 @@ class DbtRun(Record):
             DbtFailed: the invocation failed.
         """
         if not self.ok:
-            names = ", ".join(n.name for n in self.failed)
-            of_nodes = (f"{names}: {self.failed[0].message}",) if self.failed else ()
-            why = "\n".join((*of_nodes, *self.beyond_nodes)) if self.nodes else "\n".join(self.errors)
+            why = "\n".join(self._reasons if self.nodes else self.errors)
             raise DbtFailed(
                 f"dbt {self.command} failed: {why.strip() or 'dbt gave no reason'}",
                 result=self,
                 where=f"target {self.target}",
                 next_step=next_step
-                or f"fix {'these nodes' if names else 'what dbt says'}; the log is in {self.files_dir}",
+                or f"fix {'these nodes' if self.failed else 'what dbt says'}; the log is in {self.files_dir}",
             )
+
+    @property
+    def _reasons(self) -> Iterator[str]:
+        """The first failed node's whole message, one line of each of the next, and what was skipped."""
+        for number, node in enumerate(self.failed[:_SHOWN]):
+            message = node.message or "dbt gave no reason"
+            yield f"{node.name}: {_in_one_line(message) if number else message}"
+        if len(self.failed) > _SHOWN:
+            yield f"and {len(self.failed) - _SHOWN} more: {', '.join(n.name for n in self.failed[_SHOWN:])}"
+        yield from self.beyond_nodes
+        skipped = in_words(skipped_nodes(self.nodes, self.files_dir / "manifest.json"))
+        if skipped:
+            yield f"skipped: {skipped}"
 
 
 # "Database Error in model orders (models/orders.sql)", as dbt-common's exceptions begin their text: the cause follows.

@@ -19,6 +19,7 @@ from dbx_cd.dbt.events import DbtEvent
 from dbx_cd.dbt.node_events import NodeEvents
 from dbx_cd.dbt.process import start_dbt
 from dbx_cd.dbt.progress import DbtProgress
+from dbx_cd.errors import SetupError
 from dbx_cd.warm.client import Process
 
 _log = logging.getLogger(__name__)
@@ -90,6 +91,9 @@ class OutcomeReader:
             self._errors.append(message)
         elif event.name in ("ListCmdOut", "PrintEvent"):
             self._listed += _listed(event)
+        elif event.name == "FoundStats":
+            # dbt says so between parsing and listing; what was printed before is of a macro (measured, 1.11).
+            self._listed.clear()
         elif event.name == "Output":
             self._output.append(event.message)
 
@@ -107,10 +111,11 @@ def _run_process(
 ) -> DbtOutcome:
     """Run dbt, showing its events as they come; an interrupt lets dbt cancel its queries before it is killed."""
     reader = OutcomeReader()
-    process = start_dbt(args, cwd=cwd, warm_parent=warm_parent)
-    assert process.stdout is not None
-    output = _Output(process.stdout)
+    # First what shows it: where that fails, no dbt goes on by itself.
     with DbtProgress(title, work=work) as progress:
+        process = _started(args, cwd=cwd, warm_parent=warm_parent)
+        assert process.stdout is not None
+        output = _Output(process.stdout)
 
         def take(line: str) -> None:
             event = DbtEvent.parse(line)
@@ -127,6 +132,17 @@ def _run_process(
         except BaseException:
             _stop(process, output, take)
             raise
+
+
+def _started(args: Sequence[str], *, cwd: Path, warm_parent: Path | None) -> Process:
+    try:
+        return start_dbt(args, cwd=cwd, warm_parent=warm_parent)
+    except OSError as exc:
+        raise SetupError(
+            f"dbt cannot be started: {exc.strerror or exc}",
+            where="this machine",
+            next_step="free memory or processes on it, or restart the cluster, and do it again",
+        ) from exc
 
 
 class _Output:
@@ -159,8 +175,12 @@ class _Output:
                 return
             yield line
 
-    def lines_of(self, process: Process) -> Iterator[str]:
-        """The lines that were not taken yet, to the end of the output or until some seconds after the process's own."""
+    def lines_of(self, process: Process, *, deadline: float | None = None) -> Iterator[str]:
+        """The lines that were not taken yet, to the end of the output or until some seconds after the process's own.
+
+        Raises:
+            TimeoutError: the process has not ended by the deadline (monotonic seconds).
+        """
         ended: float | None = None
         while True:
             # Until the process has ended, in short pieces, so that its end is seen.
@@ -174,6 +194,8 @@ class _Output:
                     return
                 if process.poll() is not None:
                     ended = time.monotonic()
+                elif deadline is not None and time.monotonic() >= deadline:
+                    raise
 
 
 def _stop(process: Process, output: _Output, take: Callable[[str], None]) -> None:
@@ -189,7 +211,7 @@ def _stop(process: Process, output: _Output, take: Callable[[str], None]) -> Non
             if not asked:
                 process.send_signal(signal.SIGINT)
                 asked = True
-            for line in output.lines(until=deadline):
+            for line in output.lines_of(process, deadline=deadline):
                 with contextlib.suppress(Exception):  # what cannot be shown must not keep dbt from ending
                     take(line)
             process.wait(max(0.0, deadline - time.monotonic()))

@@ -7,6 +7,7 @@ is wrong with the project, and at its end what its tests have warned of already.
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 from pathlib import Path
 
 from dbx_cd.dbt.events import DbtEvent
@@ -29,8 +30,11 @@ class ShownWarnings:
     def __init__(self, work: Path | None = None) -> None:
         places = [] if work is None else [work / _MEMORY, work.parent / _MEMORY]
         self._memory = next((place for place in places if place.is_file()), places[0] if places else None)
-        is_there = self._memory is not None and self._memory.is_file()
-        self._known = set(self._memory.read_text("ascii").split()) if self._memory and is_there else set()
+        self._known: set[str] = set()
+        # A warning that is shown once more is no harm.
+        if self._memory is not None:
+            with suppress(OSError, ValueError):
+                self._known = set(self._memory.read_text("ascii").split())
         self._nodes: set[str] = set()
 
     def is_new(self, event: str, message: str, *, node: str | None, ends_node: bool) -> bool:

@@ -6,9 +6,10 @@ A node is skipped when one that it reads failed or was skipped, and in `dbt buil
 
 from __future__ import annotations
 
-from collections import Counter, deque
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 from dbx_cd.dbt.artifacts import Manifest, NodeResult
@@ -46,24 +47,12 @@ def skipped_nodes(nodes: Sequence[NodeResult], manifest_file: Path) -> tuple[Ski
         manifest = Manifest.load(manifest_file)
     except ArtifactError:
         return tuple(SkippedNode(n.unique_id, n.name) for n in skipped)
-    of_tests: dict[str, list[str]] = {}
-    of_unit_tests: dict[str, list[str]] = {}
-    for test in manifest.select(failed):
-        if test.resource_type in ("test", "unit_test"):
-            for read in test.depends_on:
-                of_tests.setdefault(read, []).append(failed[test.unique_id])
-                if test.resource_type == "unit_test":
-                    of_unit_tests.setdefault(read, []).append(failed[test.unique_id])
+    above = _causes_above(failed, manifest)
+    hooks, every = _hooks(nodes), tuple(failed.values())
     found = []
     for node in skipped:
-        above = _above(node.unique_id, manifest)
-        causes = [failed[i] for i in above if i in failed]
-        # A data test skips what reads the node that it tests, never that node's other tests alone; a unit test is run
-        # before its model and skips that as well.
-        causes += [name for i in above for name in of_tests.get(i, ())]
-        causes += of_unit_tests.get(node.unique_id, ())
-        stopped = tuple(failed.values()) if _FAIL_FAST in (node.message or "") else _hooks(nodes)
-        found.append(SkippedNode(node.unique_id, node.name, tuple(dict.fromkeys(causes)) or stopped))
+        stopped = every if _FAIL_FAST in (node.message or "") else hooks
+        found.append(SkippedNode(node.unique_id, node.name, above.get(node.unique_id) or stopped))
     return tuple(found)
 
 
@@ -86,17 +75,31 @@ def in_words(skipped: Sequence[SkippedNode]) -> str:
     return "; ".join(parts)
 
 
-def _above(unique_id: str, manifest: Manifest) -> list[str]:
-    """What a node reads, directly or not, the nearest first."""
-    seen: dict[str, None] = {}
-    waiting = deque([unique_id])
-    while waiting:
-        node = waiting.popleft()
+def _causes_above(failed: Mapping[str, str], manifest: Manifest) -> dict[str, tuple[str, ...]]:
+    """Names of the failures that skip each node, the nearest first; every node is looked at once, after what it reads.
+
+    Args:
+        failed: the names of what failed, by unique id.
+        manifest: what reads what.
+    """
+    of_tests: dict[str, list[str]] = {}
+    of_unit_tests: dict[str, list[str]] = {}
+    for test in manifest.select(failed):
+        if test.resource_type in ("test", "unit_test"):
+            for read in test.depends_on:
+                of_tests.setdefault(read, []).append(failed[test.unique_id])
+                if test.resource_type == "unit_test":
+                    of_unit_tests.setdefault(read, []).append(failed[test.unique_id])
+    causes: dict[str, tuple[str, ...]] = {}
+    for node in TopologicalSorter({i: n.depends_on for i, n in manifest.nodes.items()}).static_order():
         parents = manifest.nodes[node].depends_on if node in manifest.nodes else ()
-        new = [p for p in dict.fromkeys(parents) if p not in seen]
-        waiting.extend(new)
-        seen.update(dict.fromkeys(new))
-    return list(seen)
+        # A data test skips what reads the node that it tests, never that node's other tests alone; a unit test is run
+        # before its model and skips that as well.
+        names = [failed[p] for p in parents if p in failed]
+        names += [name for p in parents for name in of_tests.get(p, ())]
+        names += [name for p in parents if p not in failed for name in causes[p]]
+        causes[node] = tuple(dict.fromkeys((*names, *of_unit_tests.get(node, ()))))
+    return causes
 
 
 def _hooks(nodes: Iterable[NodeResult]) -> tuple[str, ...]:

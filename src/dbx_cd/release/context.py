@@ -14,11 +14,11 @@ from dbx_cd.dbt.runner import Runner
 from dbx_cd.delta.spark_tables import SparkTables
 from dbx_cd.delta.tables import Tables
 from dbx_cd.errors import ConfigError
-from dbx_cd.patience import CLIENT_SECONDS
 from dbx_cd.release.anchor import read_anchor
 from dbx_cd.release.log import ReleaseLog
 from dbx_cd.release.standing import Standing, log_standing, settle
 from dbx_cd.workspace_calls import whoami
+from dbx_cd.workspace_host import reachable_config
 
 if TYPE_CHECKING:
     from databricks.sdk import WorkspaceClient
@@ -79,7 +79,7 @@ def open_cd(
     Raises:
         ConfigError: there is no such project, its settings are not valid, there are no credentials, or the artifacts
             belong to another log.
-        WorkflowError: the workspace does not say who is at work.
+        WorkflowError: the workspace cannot be reached, or does not say who is at work.
     """
     loaded = CdConfig.load(find_project(project_dir), overrides=overrides)
     root = (definition.artifacts_root if definition is not None else None) or loaded.artifacts_root
@@ -103,16 +103,12 @@ def current_workspace() -> WorkspaceClient:
 
     Raises:
         ConfigError: there are no credentials, or they contradict one another.
+        WorkflowError: the workspace cannot be reached.
     """
     from databricks.sdk import WorkspaceClient
-    from databricks.sdk.core import Config
 
     try:
-        # Without it a workspace that cannot be reached is tried for five minutes at every call.
-        config = Config()
-        if config.retry_timeout_seconds is None:
-            config = Config(retry_timeout_seconds=CLIENT_SECONDS)
-        return WorkspaceClient(config=config)
+        return WorkspaceClient(config=reachable_config())
     except ValueError as exc:
         raise ConfigError(
             f"cannot log in to a Databricks workspace: {exc}",

@@ -13,7 +13,6 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from dbx_cd.errors import ConfigError, WorkflowError
-from dbx_cd.patience import Patience
 from dbx_cd.people import same_person
 from dbx_cd.release.jobs import Jobs
 from dbx_cd.release.standing import Standing
@@ -122,7 +121,7 @@ class JobDefinition:
                 )
 
 
-def run_facts(workspace: WorkspaceClient, run_id: str, *, patience: Patience | None = None) -> RunFacts:
+def run_facts(workspace: WorkspaceClient, run_id: str) -> RunFacts:
     """Who started a run, which job it is of, and which commit its checkout is at.
 
     Raises:
@@ -132,7 +131,7 @@ def run_facts(workspace: WorkspaceClient, run_id: str, *, patience: Patience | N
         raise WorkflowError(
             f"not the id of a run: {run_id!r}", next_step="let the job hand over run_id itself, as {{job.run_id}}"
         )
-    run = Jobs(workspace, patience=patience).run(int(run_id))
+    run = Jobs(workspace).run(int(run_id))
     snapshot = run.git_source.git_snapshot if run.git_source else None
     return RunFacts(
         creator=run.creator_user_name or "",
@@ -143,9 +142,7 @@ def run_facts(workspace: WorkspaceClient, run_id: str, *, patience: Patience | N
     )
 
 
-def job_definition(
-    workspace: WorkspaceClient, facts: RunFacts, *, run_id: str, patience: Patience | None = None
-) -> JobDefinition:
+def job_definition(workspace: WorkspaceClient, facts: RunFacts, *, run_id: str) -> JobDefinition:
     """The definition of the job that a run is of.
 
     Raises:
@@ -164,10 +161,10 @@ def job_definition(
             f"run {run_id} is of no saved job, whose definition would say where log and artifacts are",
             next_step="run the Workflow's own job",
         )
-    job = Jobs(workspace, patience=patience).job(facts.job_id)
+    job = Jobs(workspace).job(facts.job_id)
     if job.settings is None:
         raise WorkflowError(f"job {facts.job_id} has no settings", next_step="deploy the Workflow's job")
-    me = whoami(workspace, patience=patience).user_name
+    me = whoami(workspace).user_name
     # "The email of an active workspace user or the application ID of a service principal" (Jobs API documentation).
     if job.run_as_user_name and not same_person(job.run_as_user_name, me):
         raise WorkflowError(

@@ -10,7 +10,6 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from dbx_cd.errors import WorkflowError
-from dbx_cd.patience import Patience
 from dbx_cd.release.jobs import Jobs
 from dbx_cd.release.pinned_commit import job_with_git_source
 from dbx_cd.release.run_ending import message_of, result_of
@@ -46,7 +45,6 @@ def start_notebook(
     *,
     notebook: str,
     parameters: Mapping[str, str],
-    patience: Patience | None = None,
 ) -> NotebookRun:
     """Run a notebook of the Workflow's repository once, as the user, where the Workflow runs its own.
 
@@ -58,7 +56,6 @@ def start_notebook(
         job: the job's name or id.
         notebook: its name, in the folder of the Workflow's other notebooks.
         parameters: its widgets; they win over the job's.
-        patience: how long to try again where the platform fails.
 
     Raises:
         WorkflowError: no such job, more than one of that name, no git source, or no notebook task in it; or the
@@ -66,7 +63,7 @@ def start_notebook(
     """
     from databricks.sdk.service.jobs import NotebookTask, SubmitTask
 
-    jobs = Jobs(workspace, patience=patience)
+    jobs = Jobs(workspace)
     _, settings, source = job_with_git_source(jobs, job)
     model = next((t for t in settings.tasks or () if t.notebook_task is not None), None)
     if model is None or model.notebook_task is None:
@@ -108,7 +105,6 @@ def notebook_result(
     started: NotebookRun,
     *,
     timeout: timedelta = timedelta(hours=2),
-    patience: Patience | None = None,
 ) -> str:
     """Wait for a notebook; returns what it ended with by `dbutils.notebook.exit`.
 
@@ -116,7 +112,7 @@ def notebook_result(
         WorkflowError: it failed, which is reported in its own words; it has not ended in time; or it cannot be
             followed any longer, though it goes on.
     """
-    jobs = Jobs(workspace, patience=patience)
+    jobs = Jobs(workspace)
     run = ended_run(jobs, started.run_id, timeout=timeout, what=str(started), url=started.url)
     result = result_of(run)
     ended = f"{started} ended as {result}"

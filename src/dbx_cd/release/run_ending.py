@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dbx_cd.errors import ApprovalPending, WorkflowError, what_failed
-from dbx_cd.patience import Patience
 from dbx_cd.release.job import gate_target
 from dbx_cd.release.jobs import Jobs
 
@@ -88,9 +87,7 @@ def failed_tasks(jobs: Jobs, run: Run) -> list[FailedTask]:
     return [FailedTask(t.task_key, result_of(t), _why(jobs, t), gate_target(t, parameters) is not None) for t in failed]
 
 
-def require_success(
-    workspace: WorkspaceClient, run: Run, *, what: str, url: str | None, patience: Patience | None = None
-) -> None:
+def require_success(workspace: WorkspaceClient, run: Run, *, what: str, url: str | None) -> None:
     """Say of a run that has ended what it needs, unless it succeeded.
 
     Args:
@@ -98,7 +95,6 @@ def require_success(
         run: the run, as it ended.
         what: what ran, for the message.
         url: its page.
-        patience: how long to try again where the platform fails.
 
     Raises:
         ApprovalPending: it waits at a gate; the message says who has to do what.
@@ -107,7 +103,7 @@ def require_success(
     result = result_of(run)
     if result == "SUCCESS":
         return
-    failed = failed_tasks(Jobs(workspace, patience=patience), run)
+    failed = failed_tasks(Jobs(workspace), run)
     if failed and all(task.is_waiting for task in failed):
         # The platform shows an error of Python as its class and its message.
         reason = failed[0].why.partition(f"{ApprovalPending.__name__}: ")[2] or failed[0].why

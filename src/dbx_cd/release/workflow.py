@@ -11,7 +11,6 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, ClassVar
 
 from dbx_cd.errors import WorkflowError
-from dbx_cd.patience import Patience
 from dbx_cd.records import Record
 from dbx_cd.release.job import gate_target
 from dbx_cd.release.jobs import Jobs
@@ -56,7 +55,6 @@ def trigger(
     commit: str,
     full_refresh: bool = False,
     reason: str | None = None,
-    patience: Patience | None = None,
 ) -> ReleaseRun:
     """Run the Workflow at exactly one commit. Code rollback is this, at an earlier commit.
 
@@ -70,7 +68,6 @@ def trigger(
         commit: the full SHA.
         full_refresh: rebuild incremental models from nothing.
         reason: why, for the release log.
-        patience: how long to try again where the platform fails.
 
     Returns:
         The run; it may be queued behind one that is under way.
@@ -81,7 +78,7 @@ def trigger(
     """
     if not _SHA.fullmatch(commit):
         raise WorkflowError(f"not a full commit SHA: {commit!r}", next_step="give all 40 hexadecimal digits")
-    jobs = Jobs(workspace, patience=patience)
+    jobs = Jobs(workspace)
     job_id, settings, before = job_with_git_source(jobs, job)
     declared = {p.name for p in settings.parameters or ()}
     wanted = {"commit": commit, "full_refresh": str(full_refresh).lower(), "reason": reason or ""}
@@ -114,21 +111,21 @@ def resume(
     release: Release,
     *,
     target: str | None = None,
+    task: str | None = None,
     after: Record | None = None,
-    patience: Patience | None = None,
 ) -> ReleaseRun:
-    """Repair a release's run from an approval gate on, after a decision.
+    """Repair a release's run from an approval gate on, after a decision, or from another task on.
 
     Args:
         workspace: a client of somebody who may manage runs of the job.
-        release: the release whose run waits.
+        release: the release whose run waits, or has failed.
         target: the gated target that was decided about; not needed where the run has one gate.
+        task: the task to begin with in place of a gate, such as "prod_smoke"; what follows it runs again as well.
         after: the decision, for an error to say that it stands.
-        patience: how long to try again where the platform fails.
 
     Raises:
-        WorkflowError: the run is still under way, has no gate task for the target, or could not be repaired; or nobody
-            knows whether it was.
+        WorkflowError: the run is still under way, has no gate task for the target or no such task, or could not be
+            repaired; or nobody knows whether it was.
     """
     decided = f"{after.kind}; " if after is not None else ""
     stands = "the decision stands. " if after is not None else ""
@@ -137,25 +134,26 @@ def resume(
             f"{decided}there is no run to go on: {release} was opened by {release.run_id!r}, which is no run of a job",
             next_step=f"{stands}go on by hand, from the gate on, where it was opened",
         )
-    jobs = Jobs(workspace, patience=patience)
+    jobs = Jobs(workspace)
     try:
-        return _resumed(jobs, release, target)
+        return _resumed(jobs, release, target=target, task=task)
     except WorkflowError as exc:
-        named = f", target={target!r}" if target else ""
+        named = "".join(f", {key}={value!r}" for key, value in (("target", target), ("task", task)) if value)
         repaired = (
             "it is not known whether the run was repaired" if exc.may_be_done else "the run could not be repaired now"
         )
+        begin = task or "the gate's task (approval_gate)"
         raise WorkflowError(
             f"{decided}{repaired}: {exc.what}",
             where=exc.where,
             may_be_done=exc.may_be_done,
             next_step=f"{stands}{exc.next_step or 'see the run in its page'}; then here or in any notebook "
             f"resume(cd.workspace, cd.log.release({release.id!r}){named}), or repair run {release.run_id} in its page "
-            f"from the gate's task (approval_gate) on",
+            f"from {begin} on",
         ) from exc
 
 
-def _resumed(jobs: Jobs, release: Release, target: str | None) -> ReleaseRun:
+def _resumed(jobs: Jobs, release: Release, *, target: str | None, task: str | None) -> ReleaseRun:
     from databricks.sdk.service.jobs import RunResultState
 
     run = jobs.run(int(release.run_id), with_repairs=True)
@@ -167,14 +165,14 @@ def _resumed(jobs: Jobs, release: Release, target: str | None) -> ReleaseRun:
             "whether it is under way the platform does not say", where=where, next_step="look at its page, and wait"
         )
     if not has_stopped:
-        raise WorkflowError("it is still under way", where=where, next_step="wait until it has stopped at the gate")
-    if run.state is not None and run.state.result_state is RunResultState.SUCCESS:
+        raise WorkflowError("it is still under way", where=where, next_step="wait until it has stopped")
+    if task is None and run.state is not None and run.state.result_state is RunResultState.SUCCESS:
         raise WorkflowError("it has succeeded", where=where, next_step="nothing is left to do: look at its page")
-    gate = _gate_of(run, target)
+    first = _gate_of(run, target) if task is None else _named(task, run)
     parameters = {p.name: p.value or p.default or "" for p in run.job_parameters or () if p.name}
-    jobs.repair(run, tasks=_from_on(gate, run), parameters=parameters)
+    jobs.repair(run, tasks=_from_on(first, run), parameters=parameters)
     resumed = ReleaseRun(run.job_id, int(release.run_id), release.commit, run.run_page_url)
-    _log.info("resumed %s from %s on", resumed, gate)
+    _log.info("resumed %s from %s on", resumed, first)
     return resumed
 
 
@@ -183,7 +181,6 @@ def wait(
     run: ReleaseRun,
     *,
     timeout: timedelta = timedelta(hours=2),
-    patience: Patience | None = None,
 ) -> Run:
     """Wait until a run has ended, well or not.
 
@@ -193,7 +190,7 @@ def wait(
     Raises:
         WorkflowError: it has not ended in time, or cannot be followed any longer, though it goes on.
     """
-    return ended_run(Jobs(workspace, patience=patience), run.run_id, timeout=timeout, what=str(run), url=run.url)
+    return ended_run(Jobs(workspace), run.run_id, timeout=timeout, what=str(run), url=run.url)
 
 
 def ended_run(jobs: Jobs, run_id: int, *, timeout: timedelta, what: str, url: str | None) -> Run:
@@ -232,6 +229,16 @@ def _gate_of(run: Run, target: str | None) -> str:
             f"the run has {what}", where=f"run {run.run_id}", next_step="repair it from the right task on, in its page"
         )
     return found[0]
+
+
+def _named(task: str, run: Run) -> str:
+    """A task of the run, by its key."""
+    keys = [t.task_key for t in run.tasks or () if t.task_key]
+    if task not in keys:
+        raise WorkflowError(
+            f"the run has no task {task!r}", where=f"run {run.run_id}", next_step=f"name one of {', '.join(keys)}"
+        )
+    return task
 
 
 def _from_on(first: str, run: Run) -> list[str]:

@@ -105,6 +105,26 @@ def test_a_local_package_is_found_wherever_dbt_itself_finds_it(layout: str, tmp_
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
 
 
+def test_a_local_package_that_is_not_there_is_named_as_the_project_itself_has_it(
+    tmp_path: Path, warm_dbt: None
+) -> None:
+    folder = project(tmp_path / "repository" / "shop", "../nowhere", calls="1")
+    done = run_dbt("parse", target="stg", project_dir=folder, check=False)
+    place = tmp_path / "repository" / "nowhere"
+    assert done.errors == (
+        f"`dbt deps` failed: `local: ../nowhere`, which {folder} names, is not there: {place} has no dbt_project.yml",
+    )
+
+
+def test_what_a_macro_prints_while_dbt_parses_is_no_line_of_a_listing(tmp_path: Path, warm_dbt: None) -> None:
+    folder = project(tmp_path / "shop", calls="1")
+    says = '{% macro generate_schema_name(c, n) %}{{ print(\'{"unique_id": "model.shop.other"}\') }}s{% endmacro %}'
+    (folder / "macros").mkdir(exist_ok=True)
+    (folder / "macros" / "says.sql").write_text(says)
+    done = run_dbt("ls", target="stg", project_dir=folder, work_dir=tmp_path / "work")
+    assert done.listed == ("model.shop.orders",)
+
+
 def deps_in_the_checkout(folder: Path) -> None:
     """What a developer runs."""
     done = dbt_process(cwd=folder, title="dbt deps")(["deps", "--project-dir", str(folder), "--log-format", "json"])

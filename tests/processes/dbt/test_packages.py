@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -13,6 +15,7 @@ from dbt_projects import manifest
 
 from dbx_cd import DbtOutcome, build_release, run_dbt
 from dbx_cd.artifacts.archive import unpack
+from dbx_cd.dbt.lock_hash import lock_hashes
 from dbx_cd.dbt.runner import dbt_process
 from memory.dbt import PROJECT, MemoryDbt
 from memory.releases import Releases
@@ -49,6 +52,34 @@ def commit(folder: Path) -> None:
     git(folder, "init", "-q")
     git(folder, "add", "-A")
     git(folder, "commit", "-q", "-m", "all")
+
+
+HASHES = """
+import json, sys
+from dbt.config.project import package_config_from_data
+from dbt.config.renderer import PackageRenderer
+from dbt.task.deps import _create_sha1_hash
+
+for packages in json.load(sys.stdin):
+    written = {"packages": packages}
+    config = package_config_from_data(PackageRenderer({}).render_data(written), written)
+    print(_create_sha1_hash(config.packages))
+"""
+NAMED: list[list[dict[str, Any]]] = [
+    [{"package": "dbt-labs/dbt_utils", "version": [">=1.1.0", "<1.2.0"]}, {"local": "../shared"}],
+    [{"package": "dbt-labs/dbt_utils", "version": 1.1, "install_prerelease": True}],
+    [{"git": "https://git.example.org/a.git"}, {"git": "https://git.example.org/b.git", "revision": "main"}],
+    [{"git": "https://git.example.org/a.git", "warn-unpinned": False, "subdirectory": "dbt"}],
+    [{"private": "team/macros", "provider": "github"}, {"tarball": "https://example.org/a.tgz", "name": "a"}],
+]
+
+
+@pytest.mark.deep
+def test_the_hash_of_named_packages_is_dbt_s_own() -> None:
+    command = [sys.executable, "-P", "-c", HASHES]
+    done = subprocess.run(command, input=json.dumps(NAMED), check=True, capture_output=True, text=True)
+    for packages, own in zip(NAMED, done.stdout.split(), strict=True):
+        assert own in lock_hashes(packages)
 
 
 class RealDeps(MemoryDbt):

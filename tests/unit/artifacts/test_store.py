@@ -57,6 +57,17 @@ def test_record_says_what_was_published(store: ArtifactStore, publish) -> None:
     }
 
 
+def test_a_clock_that_is_behind_another_orders_no_version_before_one_that_is_there(tmp_path: Path) -> None:
+    times = [datetime(2026, 1, 2, 12, tzinfo=UTC), datetime(2026, 1, 2, 11, tzinfo=UTC)]
+    store = ArtifactStore(tmp_path / "root", clock=lambda: times.pop(0))
+    first, second = (
+        store.publish("stg", artifacts(tmp_path / name, content=name), commit=COMMIT, release_id="r1", latest=True)
+        for name in ("a", "b")
+    )
+    assert [v.timestamp for v in store.list("stg")] == [first.timestamp, second.timestamp]
+    assert store.find("stg", "r1").timestamp == second.timestamp == store.latest("stg").timestamp
+
+
 def test_latest_copy_holds_the_files_of_the_version(store: ArtifactStore, publish) -> None:
     version = publish(latest=True)
     copy = store.root / "stg" / "latest"

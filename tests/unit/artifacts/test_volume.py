@@ -87,7 +87,7 @@ def built(tmp_path: Path) -> Path:
     return artifacts(tmp_path / "built")
 
 
-PASSING = [errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EAGAIN]
+PASSING = [errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EAGAIN, errno.EREMOTEIO, errno.EHOSTUNREACH, errno.EPIPE]
 
 
 @pytest.mark.parametrize("number", PASSING, ids=errno.errorcode.__getitem__)

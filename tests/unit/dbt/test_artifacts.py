@@ -77,11 +77,6 @@ def test_what_the_project_says_of_a_node_is_read(project: Manifest) -> None:
     assert customers.tags == ("deploy",)
 
 
-def test_tests_of_a_node_are_those_that_depend_on_it(project: Manifest) -> None:
-    assert [n.unique_id for n in project.tests_of("model.shop.orders")] == ["test.shop.unique_orders_id"]
-    assert project.tests_of("model.shop.stg_customers") == []
-
-
 def test_arguments_of_a_generic_test_are_read(project: Manifest) -> None:
     test = project.nodes["test.shop.unique_orders_id"].test
     assert test is not None

@@ -136,7 +136,7 @@ def test_failure_raises_with_the_record_and_the_reason(run) -> None:
             document["results"][1]["message"] = "Database Error: no such column `amout`"
             return document
 
-    with pytest.raises(DbtFailed, match=r"dbt build failed: customers: .*amout.*target stg.*Next: ") as raised:
+    with pytest.raises(DbtFailed, match=r"(?s)dbt build failed: customers: .*amout.*target stg.*Next: ") as raised:
         run(dbt=Failing(orders="success", customers="error", regions="skipped"))
     result = raised.value.result
     assert isinstance(result, DbtRun)

@@ -96,15 +96,33 @@ def test_a_lock_file_that_is_older_than_what_is_named_does_not_count(project: Pa
 
 
 @pytest.mark.parametrize(
+    ("old", "new", "dbt_s_hash"),
+    [
+        ("version: 1.1.1", "version: ['>=1.0.0', '<2.0.0']", "8bb623e7050aa486b86340cb5ebfec2deef4d599"),
+        (f"revision: {COMMIT}", "revision: main", "0daeed0363c012a8f5ca4a15025e1f8a6388889c"),
+        (f"revision: {COMMIT}", "revision: 1.0.0", "6d40cee9b3987a6cd1c007173fd50cb7fea2fe53"),
+    ],
+    ids=["a range", "a branch", "a tag"],
+)
+def test_of_a_range_or_a_branch_the_lock_file_counts_while_its_hash_is_dbt_s_of_what_is_named(
+    project: Path, old: str, new: str, dbt_s_hash: str
+) -> None:
+    installed(project, *ALL)
+    fill(project, {"package-lock.yml": LOCK, "packages.yml": NAMED.replace(old, new)})
+    assert needs_deps(project), "the lock file was written for other packages"
+    fill(project, {"package-lock.yml": LOCK.replace(OTHER, dbt_s_hash)})
+    assert not needs_deps(project)
+    fill(project, {"packages.yml": f"# said in other words\n{NAMED.replace(old, new)}"})
+    assert not needs_deps(project)
+
+
+@pytest.mark.parametrize(
     ("old", "new"),
     [
-        ("version: 1.1.1", "version: ['>=1.0.0', '<2.0.0']"),
-        (f"revision: {COMMIT}", "revision: main"),
-        (f"revision: {COMMIT}", "revision: 1.0.0"),
         ("https://git.example.org/", "https://{{ env_var('DBT_ENV_SECRET_GIT') }}@git.example.org/"),
         ("local: ../shared", "local: \"{{ env_var('SHARED', '../shared') }}\""),
     ],
-    ids=["a range", "a branch", "a tag", "a secret", "a path with Jinja"],
+    ids=["a secret", "a path with Jinja"],
 )
 def test_what_the_lock_file_says_in_other_words_is_no_other_package(project: Path, old: str, new: str) -> None:
     installed(project, *ALL)

@@ -97,7 +97,20 @@ def test_where_nobody_can_see_whether_it_wrote_it_writes_no_second_time(clock: P
     assert (table.rows, table.attempts) == (["e1"], 2)
 
 
-@pytest.mark.parametrize("refusal", [DENIED, SqlFailed("[TABLE_OR_VIEW_NOT_FOUND] no MODIFY, timed out")])
+@pytest.mark.parametrize("words", ["io.delta.exceptions.ConcurrentAppendException: Files were", "Read timed out"])
+def test_what_has_no_condition_and_passes_is_known_by_its_words(clock: PassingTime, words: str) -> None:
+    assert append(Table(before=[SqlFailed(words)]), clock).attempts == 2
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        DENIED,
+        SqlFailed("[TABLE_OR_VIEW_NOT_FOUND] no MODIFY, timed out"),
+        SqlFailed("no MODIFY: the column `unavailable` cannot be resolved"),
+        SqlFailed("no MODIFY: the query timed out because of statement_timeout"),
+    ],
+)
 def test_a_refusal_is_not_tried_again(clock: PassingTime, refusal: SqlFailed) -> None:
     table = Table(before=[refusal])
     with pytest.raises(SqlFailed, match="no MODIFY"):

@@ -67,6 +67,14 @@ def test_the_gate_that_was_decided_about_and_all_after_it_run_again() -> None:
     assert repaired(two_gates(), "uat") == ["uat_gate", "uat_build", "prod_gate", "prod_build"]
 
 
+def test_a_run_goes_on_from_any_task_that_is_named() -> None:
+    jobs = two_gates()
+    resume(SimpleNamespace(jobs=jobs), RELEASE, task="uat_build")  # type: ignore[arg-type]
+    assert jobs.repaired == ["uat_build", "prod_gate", "prod_build"]
+    with pytest.raises(WorkflowError, match=r"the run has no task 'prod_smoke'.*name one of stg_build, uat_gate, "):
+        resume(SimpleNamespace(jobs=jobs), RELEASE, task="prod_smoke")  # type: ignore[arg-type]
+
+
 def test_of_two_gates_one_has_to_be_named() -> None:
     with pytest.raises(WorkflowError, match="the run has 2 gate tasks"):
         repaired(two_gates())
