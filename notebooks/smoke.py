@@ -39,9 +39,9 @@ report = run_smoke(
 
 task.cd.log.append(task.release, report)
 past = past_reports(task.cd.log, target, before=task.release)
-task.cd.store.attach(task.release.id, f"smoke-{target}.html", report.to_page(past=past))
+task.keep_page(f"smoke-{target}.html", report.to_page(past=past))
 for part in data_docs.glob("*"):
-    task.cd.store.attach(task.release.id, part.name, part.read_bytes())
+    task.keep_page(part.name, part.read_bytes())
 displayHTML(report.to_html(past=past))
 
 # COMMAND ----------

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from dbx_cd.artifacts import archive as project_archive
 from dbx_cd.artifacts.version import ArtifactVersion
 from dbx_cd.config import CdConfig
-from dbx_cd.errors import ArtifactNotFound, ConfigError, WrongCommit
+from dbx_cd.errors import ArtifactNotFound, ConfigError, DbxCdError, WrongCommit, what_failed
 from dbx_cd.local_disk import temporary_folder
 from dbx_cd.release.anchor import LogAnchor, read_anchor, write_anchor
 from dbx_cd.release.context import Cd, current_workspace, find_project, open_cd
@@ -39,6 +39,21 @@ class Task:
     """The release of this job run."""
     params: dict[str, Any]
     """The task's parameters by name, each typed like its default."""
+
+    def keep_page(self, name: str, content: str | bytes) -> None:
+        """Store a page with the release; where that cannot be, say so and go on.
+
+        What a page shows is in the release log. A full Volume must not hide why a smoke test failed, nor keep a release
+        from being approved.
+
+        Args:
+            name: the page's file name.
+            content: the page.
+        """
+        try:
+            self.cd.store.attach(self.release.id, name, content)
+        except (DbxCdError, OSError) as exc:
+            _log.warning("the page %s cannot be kept: %s", name, what_failed(exc))
 
 
 def start_task(dbutils: Any, spark: SparkSession, **widgets: str | bool) -> Task:

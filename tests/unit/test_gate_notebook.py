@@ -11,7 +11,7 @@ import pytest
 import dbx_cd
 from dbx_cd import Release, build_release
 from dbx_cd.approval.request import ApprovalRequest
-from dbx_cd.notebook import read_widgets
+from dbx_cd.notebook import Task, read_widgets
 from memory.releases import OWNER, Releases
 
 NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "approval_gate.py"
@@ -21,11 +21,11 @@ def asked(releases: Releases, release: Release, **parameters: str) -> ApprovalRe
     """The request that the notebook's first two cells make in a task with these parameters."""
     cd = releases.cd()
 
-    def start_task(dbutils: object, spark: object, **widgets: Any) -> SimpleNamespace:
+    def start_task(dbutils: object, spark: object, **widgets: Any) -> Task:
         declared: dict[str, str] = {}
         given = {"target": "prod", **parameters}
         filled = SimpleNamespace(text=declared.__setitem__, get=lambda name: given.get(name, declared[name]))
-        return SimpleNamespace(cd=cd, release=release, params=read_widgets(SimpleNamespace(widgets=filled), widgets))
+        return Task(cd, release, read_widgets(SimpleNamespace(widgets=filled), widgets))
 
     cells = NOTEBOOK.read_text().split("# COMMAND ----------")[1:3]
     text = "\n".join(line for line in "\n".join(cells).splitlines() if not line.startswith("from dbx_cd import"))
