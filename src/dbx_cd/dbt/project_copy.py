@@ -39,9 +39,10 @@ def copy_project(source: Path, destination: Path) -> Path:
     installed = _packages(source)
     links = [path for path in installed.iterdir() if path.is_symlink()] if _is_in(installed, source) else []
 
-    def left_out(folder: str, _names: Sequence[str]) -> set[str]:
+    def left_out(folder: str, names: Sequence[str]) -> set[str]:
         here = Path(folder)
-        return set(_LEFT_OUT if here == source else ()) | {link.name for link in links if here == installed}
+        linked = {link.name for link in links if here == installed}
+        return set(_LEFT_OUT if here == source else ()) | linked | {name for name in names if _is_no_file(here / name)}
 
     shutil.copytree(source, copy, ignore=left_out, copy_function=shutil.copyfile)
     # copytree takes over the mode of folders, and those of a checkout may be read-only.
@@ -55,6 +56,16 @@ def copy_project(source: Path, destination: Path) -> Path:
     for package in sorted(beside):  # a folder comes before what is in it
         _put_beside(package, destination / package.relative_to(top), project=source)
     return copy
+
+
+def _is_no_file(path: Path) -> bool:
+    """Whether there is nothing to copy: a link to nothing or to a folder that holds it, a socket, a pipe.
+
+    dbt minds none of them.
+    """
+    if not (path.is_file() or path.is_dir()):
+        return True
+    return path.is_symlink() and path.parent.resolve().is_relative_to(path.resolve())
 
 
 def leads_elsewhere(project: Path) -> bool:

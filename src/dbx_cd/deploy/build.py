@@ -81,18 +81,16 @@ def build_release(
         selection = Selection(deployable(cmd), select or None, exclude or None, with_parents, full_refresh)
         _refuse_parameters(selection, profiles_dir)
         gated = _begin(cd, release, target)
-        with (
-            tempfile.TemporaryDirectory(prefix="dbx_cd-", ignore_cleanup_errors=True) as folder,
-            keeping_log(cd, release),
-        ):
+        with tempfile.TemporaryDirectory(prefix="dbx_cd-", ignore_cleanup_errors=True) as folder:
             work = Path(folder)
-            if gated:
-                result = build_gated(cd, release, selection, target=target, work=work, profiles_dir=profiles_dir)
-            else:
-                state = cd.store.resolve(state_path).path if state_path else None
-                with warm_for(cd) as parent:
-                    dbt = ProjectDbt(cd, target, work, Path(project_dir), profiles_dir, state, defer, parent)
-                    result = _build_open(cd, release, selection, dbt)
+            with keeping_log(cd, release, work=work):
+                if gated:
+                    result = build_gated(cd, release, selection, target=target, work=work, profiles_dir=profiles_dir)
+                else:
+                    state = cd.store.resolve(state_path).path if state_path else None
+                    with warm_for(cd) as parent:
+                        dbt = ProjectDbt(cd, target, work, Path(project_dir), profiles_dir, state, defer, parent)
+                        result = _build_open(cd, release, selection, dbt)
     refused = _refused(result.run, result.artifacts.path) if gated else []
     result.run.raise_if_failed(next_step=way_out(refused, target=target))
     return result

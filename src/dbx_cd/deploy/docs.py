@@ -74,7 +74,10 @@ def publish_docs(
     built = [b for b in cd.log.all(release, Built) if b.target == target and b.ok]
     if not built:
         raise ReleaseError(f"{release} is not built into {target}", next_step=f"build {target} first")
-    with tempfile.TemporaryDirectory(prefix="dbx_cd-", ignore_cleanup_errors=True) as folder, keeping_log(cd, release):
+    with (
+        tempfile.TemporaryDirectory(prefix="dbx_cd-", ignore_cleanup_errors=True) as folder,
+        keeping_log(cd, release, work=Path(folder)),
+    ):
         work = Path(folder)
         artifacts = cd.store.find(target, release.id)
         archived = project_archive.ARCHIVE_NAME in artifacts.files

@@ -18,12 +18,13 @@ _log = logging.getLogger(__name__)
 
 
 @contextmanager
-def keeping_log(cd: Cd, release: Release) -> Iterator[None]:
-    """Attach the log of a dbt that failed to the release: the local folder that it is in goes with the task.
+def keeping_log(cd: Cd, release: Release, *, work: Path) -> Iterator[None]:
+    """Attach the log of a dbt that failed, or was cancelled, to the release: the work folder goes with the task.
 
     Args:
         cd: the context.
         release: the release that dbt ran for.
+        work: the folder that it works in.
 
     Raises:
         DbtFailed: dbt failed; the message names where its log is on the Volume.
@@ -44,6 +45,16 @@ def keeping_log(cd: Cd, release: Release) -> Iterator[None]:
         raise DbtFailed(
             exc.what, result=run, where=exc.where, next_step=f"fix what dbt says; its log is {kept}"
         ) from exc
+    except DbxCdError:
+        raise
+    except BaseException as exc:  # a task that is cancelled
+        log = work / "logs" / LOG_NAME
+        try:
+            if log.is_file():
+                exc.add_note(f"dbt's log is {cd.store.attach(release.id, f'cancelled-{LOG_NAME}', log.read_bytes())}")
+        except (DbxCdError, OSError) as cannot:
+            exc.add_note(f"dbt's log cannot be kept: {what_failed(cannot)}")
+        raise
 
 
 def keep_log(cd: Cd, release: Release, run: DbtRun) -> Path | None:

@@ -259,6 +259,25 @@ def test_a_log_that_is_down_does_not_hide_why_dbt_failed(
     assert releases.cd().store.list(target)[-1].ok is False, "its artifacts are kept all the same"
 
 
+@pytest.mark.parametrize("target", ["stg", "prod"])
+def test_the_log_of_a_dbt_that_was_cancelled_is_kept(releases: Releases, target: str) -> None:
+    release = releases.approved() if target == "prod" else releases.open()
+
+    def cancelled(args: list[str]) -> DbtOutcome:
+        if args[0] != "build":
+            return releases.dbt(args)
+        leave_log(args)
+        raise KeyboardInterrupt
+
+    cd = replace(releases.cd(), dbt=cancelled)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        build_release(cd, release, target=target, select="tag:deploy", project_dir=releases.project)
+    (kept,) = (releases.root / "releases" / release.id).iterdir()
+    assert kept.read_bytes()
+    assert caught.value.__notes__ == [f"dbt's log is {kept}"]
+    assert releases.cd().log.state(release).of(target).phase == "failed"
+
+
 # A list of nothing
 
 
