@@ -40,6 +40,9 @@ def left(folder: Path) -> dict[str, Any]:
             event = json.loads(line)
             events.append((event["info"]["name"], event["info"]["level"], sorted(event["data"])))
     documents = {p.name: json.loads(p.read_text(encoding="utf-8")) for p in folder.glob("*.json")}
+    for document in documents.values():
+        # dbt gives what it did not run for a failure in no certain order.
+        document.get("results", []).sort(key=lambda result: str(result.get("unique_id")))
     call = documents.pop("call.json")
     if manifest := documents.pop("manifest.json", None):
         documents["manifest.json"] = {"keys": sorted(manifest), "nodes": sorted(manifest["nodes"])}
