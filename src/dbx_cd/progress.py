@@ -26,7 +26,7 @@ class LiveProgress:
         self._title = title
         shown = stream or sys.stderr
         # A process may have no standard error, or a closed one: then nobody looks.
-        self._stream: TextIO = io.StringIO() if shown is None or shown.closed else shown
+        self._stream: TextIO = io.StringIO() if shown is None or getattr(shown, "closed", False) else shown
         self._started = time.monotonic()
         self._bar: tqdm[Any] | None = None
         if self._stream.isatty() or "ipykernel" in sys.modules:

@@ -96,7 +96,8 @@ class Node:
 
         As `CompiledNode.empty` and `NodeSelector` of dbt-core 1.11; a seed never is, though it has no code.
         """
-        return self.resource_type in ("model", "snapshot") and self.raw.get("raw_code", "-").strip() == ""
+        code = self.raw.get("raw_code")
+        return self.resource_type in ("model", "snapshot") and isinstance(code, str) and not code.strip()
 
     @property
     def builds_relation(self) -> bool:

@@ -175,10 +175,11 @@ def _by_artifacts(cd: Cd, gate: str) -> tuple[Taken, Sequence[ArtifactError]]:
     """What the newest build and the one in place name, each by itself; and what of it is damaged.
 
     A build that was killed may have left half a manifest. Where something is damaged, the newest build that is not
-    counts as well.
+    counts as well. What is older than the build in place says nothing of what is there now.
     """
     versions = [v for v in cd.store.list(gate) if "manifest.json" in v.files]
-    damaged: list[ArtifactError] = list(cd.store.unreadable(gate).values())
+    in_place = max((v.timestamp for v in versions if v.is_latest), default="")
+    damaged: list[ArtifactError] = [error for at, error in cd.store.unreadable(gate).items() if at > in_place]
     asked = {v.timestamp: v for v in (*versions[-1:], *(v for v in versions if v.is_latest))}
     taken = Taken()
     for version in asked.values():

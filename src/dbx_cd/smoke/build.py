@@ -104,8 +104,31 @@ class Build:
             raise
 
     def made_any(self, unique_ids: Iterable[str]) -> bool:
-        """Whether this build made any of these nodes; an ephemeral model is what it reads."""
-        return any(self.result(node.unique_id) is not None for node in self._with_tables(unique_ids))
+        """Whether this build made any of these nodes; also where nothing is known of what is read.
+
+        An ephemeral model is made where something that reads it was, since its code is in that, or something it reads.
+        A test that names its tables by itself, without `ref`, is about anything.
+        """
+        asked = tuple(unique_ids)
+        return not asked or any(map(self._was_made, self.manifest.select(asked)))
+
+    def _was_made(self, node: Node) -> bool:
+        if node.is_ephemeral:
+            return node.unique_id in self._compiled_in or any(
+                map(self._was_made, self.manifest.select(node.depends_on))
+            )
+        return node.resource_type in BUILT_TYPES and self.result(node.unique_id) is not None
+
+    @cached_property
+    def _compiled_in(self) -> frozenset[str]:
+        """The ephemeral models whose code is in what this build made."""
+        found: set[str] = set()
+        readers = [node for node in self.manifest.select(self._by_id) if node.builds_relation]
+        while readers:
+            read = self.manifest.select({parent for node in readers for parent in node.depends_on} - found)
+            readers = [node for node in read if node.is_ephemeral]
+            found |= {node.unique_id for node in readers}
+        return frozenset(found)
 
     def left_out(self, unique_ids: Iterable[str]) -> list[Node]:
         """Those of these models, seeds and snapshots that this build did not make; an ephemeral one is what it reads.

@@ -95,7 +95,10 @@ class Planner:
             if isinstance(check, Contract):
                 is_test = (check.checked_by or "").startswith("test.")
                 found = self._contract(replace(check, warnings_fail=is_test and self.build.warnings_fail), domain)
-                return replace(found, of_the_build=self.build.made_any(self._reads(check)))
+                reads = self._reads(check)
+                if isinstance(found, Planned):
+                    found = replace(found, left_out=in_words(self.build.left_out(reads)))
+                return replace(found, of_the_build=self.build.made_any(reads))
             for text in _sql_of(check):
                 refuse_calls(text)
             if isinstance(check, ExpectationCheck | Comparison):

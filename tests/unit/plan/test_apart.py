@@ -189,6 +189,20 @@ def test_where_the_one_in_place_is_damaged_an_earlier_build_of_production_counts
     assert "model orders as prod.shop.orders, which is prod's model orders" in refused(releases)
 
 
+def test_an_old_build_of_production_that_cannot_be_read_says_nothing_of_what_is_there_now(
+    releases: Releases, caplog: pytest.LogCaptureFixture
+) -> None:
+    releases.deployed("1")
+    (releases.cd().store.latest("prod").path / "artifacts.json").write_text('{"format": 99}')
+    releases.deployed("8", commit="8" * 40)
+    caplog.clear()
+    assert PROD_ORDERS.key in taken_by_gated(releases.cd()).nodes
+    calls = len(releases.dbt.calls)
+    built(releases)
+    assert not any("prod" in call for call in releases.dbt.calls[calls:])
+    assert "not all that prod holds" not in caplog.text
+
+
 def test_where_no_build_of_production_can_be_read_its_restore_points_count(releases: Releases) -> None:
     release = releases.deployed()
     (releases.cd().store.latest("prod").path / "artifacts.json").write_text('{"format": 99}')

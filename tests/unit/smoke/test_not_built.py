@@ -84,6 +84,44 @@ def test_a_data_test_of_an_ephemeral_model_looks_at_what_that_reads() -> None:
     assert (older.looked_at_the_build, "orders was not built" in str(older)) == (False, True)
 
 
+def reading(build: Build, **depends_on: list[str]) -> Build:
+    """The same build of nodes that read something else."""
+    nodes = {
+        i: replace(node, depends_on=tuple(depends_on.get(node.name, node.depends_on)))
+        for i, node in build.manifest.nodes.items()
+    }
+    return replace(build, manifest=replace(build.manifest, nodes=nodes))
+
+
+@pytest.mark.parametrize("between", [[], ["model.emptied.more"]])
+def test_a_data_test_of_an_ephemeral_model_looks_at_what_its_code_is_compiled_into(between: list[str]) -> None:
+    """A staging layer of ephemeral models over sources, with the tests, below tables without any."""
+    build = recorded("model_emptied")
+    late = build.manifest.nodes["model.emptied.late_orders"]
+    more = replace(late, unique_id="model.emptied.more", name="more", depends_on=(late.unique_id,))
+    build = replace(build, manifest=replace(build.manifest, nodes={**build.manifest.nodes, more.unique_id: more}))
+    of_source = reading(build, late_orders=["source.emptied.landing.sites"], orders=between or [late.unique_id])
+    assert data_test(of_source, "not_null_late_orders").looked_at_the_build
+    unread = reading(build, late_orders=["source.emptied.landing.sites"])
+    assert not data_test(unread, "not_null_late_orders").looked_at_the_build
+
+
+def test_a_data_test_that_names_its_tables_by_itself_is_about_anything() -> None:
+    build = recorded("build")
+    unique_id = next(i for i in build.manifest.nodes if i.startswith("test.plain.unique_orders"))
+    itself = replace(build.manifest.nodes[unique_id], depends_on=())
+    build = replace(build, manifest=replace(build.manifest, nodes={**build.manifest.nodes, unique_id: itself}))
+    assert data_test(build, "unique_orders").looked_at_the_build
+    assert found(build, Assertion(name="a", where="f:1", sql="select * from a.b.c where false")).looked_at_the_build
+
+
+def test_a_data_test_that_runs_here_names_what_it_reads_and_was_not_built() -> None:
+    build = recorded("model_emptied")
+    unique_id = next(i for i in build.manifest.nodes if "relationships" in i)
+    test = data_test(recorded("model_emptied", without=unique_id), "relationships")
+    assert (test.status, test.reason) == ("pass", EMPTY)
+
+
 def test_a_data_test_of_a_source_alone_has_not_looked_at_the_build_whoever_runs_it() -> None:
     of_dbt = data_test(recorded("model_emptied"), "source_unique")
     here = data_test(recorded("model_emptied", without=of_dbt_id()), "source_unique")
