@@ -13,6 +13,7 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 
 from dbx_cd.dbt.artifacts import Manifest, NodeResult
+from dbx_cd.enumeration import listed
 from dbx_cd.errors import ArtifactError
 
 _SHOWN = 5
@@ -69,9 +70,10 @@ def in_words(skipped: Sequence[SkippedNode]) -> str:
     groups: dict[tuple[str, ...], list[str]] = {}
     for node in skipped:
         groups.setdefault(node.because, []).append(node.name)
-    parts = [
-        f"{_cut(names)}, since {_cut(because)} failed" if because else _cut(names) for because, names in groups.items()
-    ]
+    parts = []
+    for because, names in groups.items():
+        why = f", since {listed(because, most=_SHOWN)} failed" if because else ""
+        parts.append(listed(names, most=_SHOWN) + why)
     return "; ".join(parts)
 
 
@@ -105,8 +107,3 @@ def _causes_above(failed: Mapping[str, str], manifest: Manifest) -> dict[str, tu
 def _hooks(nodes: Iterable[NodeResult]) -> tuple[str, ...]:
     """The hooks that failed: one at the start of a run skips every node."""
     return tuple(n.name for n in nodes if n.failed and n.resource_type == "operation")
-
-
-def _cut(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from dbx_cd.dbt.artifacts import BUILT_TYPES, Manifest, Node
+from dbx_cd.enumeration import listed
 from dbx_cd.errors import ArtifactError, ConfigError, DbxCdError
 from dbx_cd.rollback.point import RestorePoint
 from dbx_cd.volume import Unreachable
@@ -139,10 +140,9 @@ def require_apart(
     chosen = [n for n in manifest.select(selected) if cmd != "run" or n.resource_type == "model"]
     problems = [*_writes(chosen, taken, own), *_hooks(manifest, chosen, taken, own)]
     if problems:
-        more = f"; and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
         raise ConfigError(
             f"{target} would write what a gated target holds, so nothing was built: "
-            f"{'; '.join(problems[:_SHOWN])}{more}",
+            + listed(problems, most=_SHOWN, separator="; "),
             where=f"target {target}",
             next_step=f"see what the macros generate_schema_name and generate_database_name make of {target}, and "
             f"which catalog and schema {target} has in profiles.yml; a hook should name {{{{ this }}}} or "
