@@ -52,7 +52,9 @@ def reachable_config() -> Config:
 
 
 def require_reachable(host: str) -> None:
-    """Make sure that a host answers, whatever it answers; it is tried again as long as the SDK's client would.
+    """Make sure that a host answers, whatever it answers.
+
+    It is tried again as long as the SDK's client would, where its name does not resolve for half a minute.
 
     Args:
         host: its address, with the scheme.
@@ -69,10 +71,9 @@ def require_reachable(host: str) -> None:
 
     def passing(error: BaseException, *, unresolved: bool) -> str | None:
         nonlocal warned
-        # A certificate does not become another one.
-        if not isinstance(error, requests.ConnectionError | requests.Timeout) or isinstance(
-            error, requests.exceptions.SSLError
-        ):
+        if isinstance(error, requests.exceptions.SSLError):
+            return None  # a certificate does not become another one
+        if not isinstance(error, requests.ConnectionError | requests.Timeout):
             return None
         if _is_unresolved(error) is not unresolved:
             return None

@@ -45,7 +45,7 @@ def uncommitted(folder: Path, *, commit: str, but: Sequence[Path] = (), project:
     return tuple(sorted(names, key=order))
 
 
-def in_words(names: Sequence[str]) -> str:
+def uncommitted_in_words(names: Sequence[str]) -> str:
     """One sentence for whoever starts the release; "" for no names.
 
     A name that cannot be printed, for a line break or for bytes that are no UTF-8, is written with escapes.

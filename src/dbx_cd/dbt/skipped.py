@@ -60,12 +60,12 @@ def skipped_nodes(nodes: Sequence[NodeResult], manifest_file: Path) -> tuple[Ski
 def counted(nodes: Sequence[NodeResult], manifest_file: Path) -> str:
     """How many nodes ended how, for one line; those that were skipped have their names."""
     counts, skipped = Counter(node.status for node in nodes), skipped_nodes(nodes, manifest_file)
-    why = {"skipped": f" ({in_words(skipped)})"} if skipped else {}
+    why = {"skipped": f" ({skipped_in_words(skipped)})"} if skipped else {}
     listed = (f"{count} {status}{why.get(status, '')}" for status, count in sorted(counts.items()))
     return ", ".join(listed) or "no nodes"
 
 
-def in_words(skipped: Sequence[SkippedNode]) -> str:
+def skipped_in_words(skipped: Sequence[SkippedNode]) -> str:
     """Names of skipped nodes with why, for one line; "" for none."""
     groups: dict[tuple[str, ...], list[str]] = {}
     for node in skipped:

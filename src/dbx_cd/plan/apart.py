@@ -127,11 +127,12 @@ def require_apart(
         cmd: the dbt command, `build` or `run`.
         manifest: the manifest of this build, for that target.
         selected: the unique ids that it selects.
-        names_in: the manifest of the same files for another target; asked only about a gated target without
-            artifacts.
+        names_in: the manifest of the same files for another target; asked only about a gated target whose artifacts
+            name nothing, or of which some are damaged.
 
     Raises:
         ConfigError: it would; the message names each node, its relation, and who holds it. Or that cannot be told.
+        ArtifactError: a gated target's artifacts cannot be read now.
     """
     taken = taken_by_gated(cd, names_in=names_in)
     if not taken.nodes:
@@ -176,6 +177,9 @@ def _by_artifacts(cd: Cd, gate: str) -> tuple[Taken, Sequence[ArtifactError]]:
 
     A build that was killed may have left half a manifest. Where something is damaged, the newest build that is not
     counts as well.
+
+    Raises:
+        Unreachable: they cannot be read now.
     """
     versions = [v for v in cd.store.list(gate) if "manifest.json" in v.files]
     damaged: list[ArtifactError] = list(cd.store.unreadable(gate).values())

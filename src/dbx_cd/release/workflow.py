@@ -121,11 +121,12 @@ def resume(
         release: the release whose run waits, or has failed.
         target: the gated target that was decided about; not needed where the run has one gate.
         task: the task to begin with in place of a gate, such as "prod_smoke"; what follows it runs again as well.
+            `target` is not looked at then.
         after: the decision, for an error to say that it stands.
 
     Raises:
-        WorkflowError: the run is still under way, has no gate task for the target or no such task, or could not be
-            repaired; or nobody knows whether it was.
+        WorkflowError: the run is still under way, has succeeded and no task is named, has no gate task for the target
+            or no such task, or could not be repaired; or nobody knows whether it was.
     """
     decided = f"{after.kind}; " if after is not None else ""
     stands = "the decision stands. " if after is not None else ""

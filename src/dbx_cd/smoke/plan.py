@@ -10,7 +10,7 @@ from typing import Any
 from dbx_cd.dbt.artifacts import Node
 from dbx_cd.errors import DbxCdError
 from dbx_cd.relations import RelationName
-from dbx_cd.smoke.build import Build, NotBuilt, in_words, render, sensitive_columns
+from dbx_cd.smoke.build import Build, NotBuilt, left_out_in_words, render, sensitive_columns
 from dbx_cd.smoke.checks import Assertion, Check, Comparison, ExpectationCheck, InvalidCheck
 from dbx_cd.smoke.contract import DEFAULT_CONDITION, DEFAULT_COUNT, Contract
 from dbx_cd.smoke.dbt_verdict import limited, verdict_query
@@ -124,7 +124,7 @@ class Planner:
             left_out = self.build.left_out(self._reads(contract))
             if status == "pass" and any(node.is_blank for node in left_out):
                 status = "warn"
-            reason = "; ".join(filter(None, (reason, in_words(left_out))))
+            reason = "; ".join(filter(None, (reason, left_out_in_words(left_out))))
             observed = f"{result.failures} failures" if result.failures is not None else None
             found = {"observed": observed, "expected": _promise(contract), "reason": reason}
             return result_of(contract, domain, status, **found, seconds=result.seconds)
@@ -221,7 +221,7 @@ class Planner:
         expected = f"no rows, of {versions}" if versions else "no rows"
         planned = Planned(check, domain, NO_ROWS, {"value": 0}, expected, query=sql, hidden=hidden, sources=sources)
         ids = [n.unique_id for n in nodes]
-        of_the_build, left_out = self.build.made_any(ids), in_words(self.build.left_out(ids))
+        of_the_build, left_out = self.build.made_any(ids), left_out_in_words(self.build.left_out(ids))
         return replace(planned, of_the_build=of_the_build, left_out=left_out)
 
 
