@@ -25,6 +25,9 @@ T = TypeVar("T")
 CLIENT_SECONDS = 120
 """How long the SDK's client, and the look whether its host is there at all, try to reach the platform; by itself the
 client would for five minutes."""
+NAME_SECONDS = 30
+"""How long a host is looked for whose name does not resolve: it is mistyped more often than a name server is away, and
+that is back soon."""
 # What a file system in user space passes on of its network and of the service behind it (Linux, errno(3)). By name,
 # since other systems do not have all of them.
 _PASSING_ERROR_NAMES = frozenset(

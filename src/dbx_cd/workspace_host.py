@@ -13,15 +13,13 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from dbx_cd.errors import WorkflowError
-from dbx_cd.patience import CLIENT_SECONDS, Patience
+from dbx_cd.patience import CLIENT_SECONDS, NAME_SECONDS, Patience
 
 if TYPE_CHECKING:
     from databricks.sdk.core import Config
 
 _log = logging.getLogger(__name__)
 
-# A name that does not resolve is mistyped more often than a name server is away, and that is back soon.
-_NAME_SECONDS = 30
 _ATTEMPT_SECONDS = 10
 # "HTTPSConnection(host='…', port=443): Failed to establish …", in older urllib3 "<… object at 0x7f…>: Failed …"
 _WHOSE = re.compile(r"^<?[\w.]*Connection\b.*?[>)]: ")
@@ -78,13 +76,13 @@ def require_reachable(host: str) -> None:
         if _is_unresolved(error) is not unresolved:
             return None
         if not warned:
-            seconds = _NAME_SECONDS if unresolved else CLIENT_SECONDS
+            seconds = NAME_SECONDS if unresolved else CLIENT_SECONDS
             _log.warning("%s cannot be reached: %s; it is tried for %d s", host, _why(error), seconds)
             warned = True
         return "cannot connect"
 
     def resolved() -> None:
-        patience = Patience(timedelta(seconds=_NAME_SECONDS))
+        patience = Patience(timedelta(seconds=NAME_SECONDS))
         patience.repeat(ask, passing=lambda error: passing(error, unresolved=True))
 
     try:

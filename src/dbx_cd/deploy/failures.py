@@ -47,7 +47,7 @@ def keeping_log(cd: Cd, release: Release, *, work: Path) -> Iterator[None]:
         ) from exc
     except DbxCdError:
         raise
-    except BaseException as exc:  # a task that is cancelled
+    except BaseException as exc:  # a task that is cancelled, or a fault that dbt's log may explain
         log = work / LOG_PATH
         try:
             if log.is_file():
