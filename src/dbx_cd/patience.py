@@ -23,9 +23,14 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 CLIENT_SECONDS = 120
-"""How long the SDK's client tries to reach the platform; by itself it would for five minutes."""
-# What a file system in user space passes on of its network and of the service behind it (Linux, errno(3)).
-_PASSING_ERRNOS = frozenset(
+"""How long the SDK's client, and the look whether its host is there at all, try to reach the platform; by itself the
+client would for five minutes."""
+NAME_SECONDS = 30
+"""How long a host is looked for whose name does not resolve: it is mistyped more often than a name server is away, and
+that is back soon."""
+# What a file system in user space passes on of its network and of the service behind it (Linux, errno(3)). By name,
+# since other systems do not have all of them.
+_PASSING_ERROR_NAMES = frozenset(
     ("EIO", "EREMOTEIO", "ESTALE", "ETIMEDOUT", "EAGAIN", "EINTR", "ENOTCONN", "ECONNRESET", "ECONNREFUSED",
      "ECONNABORTED", "EHOSTUNREACH", "EHOSTDOWN", "ENETUNREACH", "EPIPE", "EBUSY")
 )  # fmt: skip
@@ -108,7 +113,7 @@ def passing_file_error(error: BaseException) -> str | None:
     """Whether a file system that is reached over a network may do better the next time."""
     number = error.errno if isinstance(error, OSError) else None
     name = errno.errorcode.get(number or 0)
-    return name if name in _PASSING_ERRNOS else None
+    return name if name in _PASSING_ERROR_NAMES else None
 
 
 def is_refusal(error: BaseException) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -12,6 +11,7 @@ from mashumaro import DataClassDictMixin
 
 from dbx_cd import html
 from dbx_cd.errors import DbxCdError
+from dbx_cd.non_finite import non_finite_name
 
 
 @cache
@@ -25,8 +25,8 @@ def wheel_version() -> str:
 
 def strict(value: Any) -> Any:
     """The value with `NaN` and the infinities as text: Python would write tokens that no other reader of JSON takes."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
+    if isinstance(value, float):
+        return non_finite_name(value) or value
     if isinstance(value, dict):
         return {key: strict(inner) for key, inner in value.items()}
     return [strict(inner) for inner in value] if isinstance(value, list | tuple) else value

@@ -122,9 +122,7 @@ def make_folder(folder: Path) -> None:
         Unreachable: it cannot be made, or something else has its name.
     """
     try:
-        steady(
-            lambda: folder.mkdir(parents=True, exist_ok=True), path=folder, doing="made"
-        )  # fmt: skip
+        steady(lambda: folder.mkdir(parents=True, exist_ok=True), path=folder, doing="made")
     except FileExistsError as exc:  # a file, or a link that leads nowhere
         raise _unreachable(exc, path=folder, doing="made") from exc
 

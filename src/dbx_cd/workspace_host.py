@@ -13,15 +13,13 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from dbx_cd.errors import WorkflowError
-from dbx_cd.patience import CLIENT_SECONDS, Patience
+from dbx_cd.patience import CLIENT_SECONDS, NAME_SECONDS, Patience
 
 if TYPE_CHECKING:
     from databricks.sdk.core import Config
 
 _log = logging.getLogger(__name__)
 
-# A name that does not resolve is mistyped more often than a name server is away, and that is back soon.
-_NAME_SECONDS = 30
 _ATTEMPT_SECONDS = 10
 # "HTTPSConnection(host='…', port=443): Failed to establish …", in older urllib3 "<… object at 0x7f…>: Failed …"
 _WHOSE = re.compile(r"^<?[\w.]*Connection\b.*?[>)]: ")
@@ -52,7 +50,9 @@ def reachable_config() -> Config:
 
 
 def require_reachable(host: str) -> None:
-    """Make sure that a host answers, whatever it answers; it is tried again as long as the SDK's client would.
+    """Make sure that a host answers, whatever it answers.
+
+    It is tried again as long as the SDK's client would, where its name does not resolve for half a minute.
 
     Args:
         host: its address, with the scheme.
@@ -69,21 +69,20 @@ def require_reachable(host: str) -> None:
 
     def passing(error: BaseException, *, unresolved: bool) -> str | None:
         nonlocal warned
-        # A certificate does not become another one.
-        if not isinstance(error, requests.ConnectionError | requests.Timeout) or isinstance(
-            error, requests.exceptions.SSLError
-        ):
+        if isinstance(error, requests.exceptions.SSLError):
+            return None  # a certificate does not become another one
+        if not isinstance(error, requests.ConnectionError | requests.Timeout):
             return None
         if _is_unresolved(error) is not unresolved:
             return None
         if not warned:
-            seconds = _NAME_SECONDS if unresolved else CLIENT_SECONDS
+            seconds = NAME_SECONDS if unresolved else CLIENT_SECONDS
             _log.warning("%s cannot be reached: %s; it is tried for %d s", host, _why(error), seconds)
             warned = True
         return "cannot connect"
 
     def resolved() -> None:
-        patience = Patience(timedelta(seconds=_NAME_SECONDS))
+        patience = Patience(timedelta(seconds=NAME_SECONDS))
         patience.repeat(ask, passing=lambda error: passing(error, unresolved=True))
 
     try:

@@ -23,10 +23,10 @@ def releases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Releases:
     """Releases on a Volume that has no room for pages."""
     write = volume.write
 
-    def full(path: Path, content: bytes, **more: Any) -> None:
+    def full(path: Path, content: bytes) -> None:
         if path.suffix == ".html":
             raise Unreachable(f"{path.name} cannot be written: No space left on device", next_step="make room")
-        write(path, content, **more)
+        write(path, content)
 
     monkeypatch.setattr(volume, "write", full)
     return Releases(tmp_path)

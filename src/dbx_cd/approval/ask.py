@@ -68,6 +68,7 @@ def request_approval(
         ApprovalRequired: there is nothing to approve yet: no build, no smoke report, or a failed one; or it is not in
             place in every gated target that comes first.
         ApprovalSuperseded: a newer release has overtaken this one.
+        ArtifactError: the artifacts of staging, or of the build in place, cannot be read now.
     """
     log, alterations = examined(cd, release)
     with naming_what_does_not_count(log):

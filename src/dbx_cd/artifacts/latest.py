@@ -44,6 +44,13 @@ def switch_to_new(folder: Path, version_dir: Path) -> None:
 
     A pointer whose writing is said to have failed, or was interrupted, may have been written: the version that it names
     keeps its record.
+
+    Args:
+        folder: the target's folder.
+        version_dir: the version's, whole and with its record.
+
+    Raises:
+        ArtifactError: the Volume refuses it, and `latest` does not serve the version.
     """
     try:
         switch(folder, version_dir)
@@ -91,9 +98,9 @@ def pointed_at(folder: Path) -> str | None:
     """The timestamp that `latest.json` names; None when there is no readable pointer.
 
     Raises:
-        ArtifactError: that version is not complete.
-        ChecksumMismatch: its record is not the one that was published.
-        ArtifactError: the pointer cannot be read now, though it is there: which version it names is not guessed.
+        ArtifactError: that version is not complete; or the pointer cannot be read now, though it is there: which
+            version it names is not guessed.
+        ChecksumMismatch: the version's record is not the one that was published.
     """
     pointer = _pointer(folder)
     if pointer is None:
@@ -116,7 +123,11 @@ def pointed_at(folder: Path) -> str | None:
 
 
 def _pointer(folder: Path) -> tuple[str, str] | None:
-    """The timestamp that `latest.json` names, and the digest of its record; None when there is no readable pointer."""
+    """The timestamp that `latest.json` names, and the digest of its record; None when there is no readable pointer.
+
+    Raises:
+        ArtifactError: it cannot be read now, though it is there.
+    """
     try:
         pointer = json.loads(volume.read(folder / POINTER_NAME))
         timestamp, digest = str(pointer["timestamp"]), str(pointer["sha256"])

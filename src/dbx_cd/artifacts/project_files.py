@@ -14,6 +14,7 @@ from dbx_cd.artifacts.secrets import is_secret, refuse_clear_secrets
 from dbx_cd.config import FILE_NAME, CdConfig
 from dbx_cd.dbt.packages import LOCK_FILE, PACKAGE_FILES, install_path, local_folders, project_settings
 from dbx_cd.dbt.project_copy import GENERATED
+from dbx_cd.enumeration import listed
 from dbx_cd.errors import ConfigError
 
 _FILES = ("dbt_project.yml", *PACKAGE_FILES, "selectors.yml", "profiles.yml", ".dbtignore", FILE_NAME)
@@ -99,9 +100,8 @@ def _chosen(checkout: Checkout, folder: Path, *, read: Sequence[str], shown: str
         else:
             files[entry.name] = entry.path
     if faults:
-        more = f"; and {len(faults) - _SHOWN} more" if len(faults) > _SHOWN else ""
         raise ConfigError(
-            f"not as the commit has it: {'; '.join(faults[:_SHOWN])}{more}",
+            f"not as the commit has it: {listed(faults, most=_SHOWN, separator='; ')}",
             where=folder,
             next_step=next(iter(ways_out), "commit or remove what is named, or release a clean checkout"),
         )

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from dbx_cd.artifacts.checkout import Checkout, head_of
 from dbx_cd.config import FILE_NAME
+from dbx_cd.enumeration import listed
 from dbx_cd.errors import ConfigError
 
 _SHOWN = 10
@@ -44,15 +45,14 @@ def uncommitted(folder: Path, *, commit: str, but: Sequence[Path] = (), project:
     return tuple(sorted(names, key=order))
 
 
-def in_words(names: Sequence[str]) -> str:
+def uncommitted_in_words(names: Sequence[str]) -> str:
     """One sentence for whoever starts the release; "" for no names.
 
     A name that cannot be printed, for a line break or for bytes that are no UTF-8, is written with escapes.
     """
     if not names:
         return ""
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return f"not in this release, since not committed: {', '.join(map(_printable, names[:_SHOWN]))}{more}"
+    return f"not in this release, since not committed: {listed([_printable(name) for name in names], most=_SHOWN)}"
 
 
 def _printable(name: str) -> str:

@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from dbx_cd.artifacts.uncommitted import in_words, uncommitted
+from dbx_cd.artifacts.uncommitted import uncommitted, uncommitted_in_words
 from dbx_cd.release.context import current_workspace
 from dbx_cd.release.run_ending import require_success, result_of
 from dbx_cd.release.workflow import JOB_NAME, trigger, wait
@@ -27,7 +27,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 
 def start(options: argparse.Namespace) -> int:
     """Trigger the Workflow at a commit."""
-    left_out = in_words(uncommitted(Path.cwd(), commit=options.commit, project=Path.cwd()))
+    left_out = uncommitted_in_words(uncommitted(Path.cwd(), commit=options.commit, project=Path.cwd()))
     if left_out:
         print(left_out, file=sys.stderr, flush=True)
     workspace = current_workspace()

@@ -160,8 +160,8 @@ def _without_packages(outcome: DbtOutcome, project: LocalProject, *, source: Pat
     missing = missing_folders(source)
     # dbt names the place beside the copy, which is soon gone, and does not say which package that is.
     own = [error for error in outcome.errors if not (missing and str(project.work) in error)]
-    why = (*missing, *own) or ("dbt gave no reason",)
-    return replace(outcome, errors=(f"`dbt deps` failed: {why[0]}", *why[1:]))
+    reasons = (*missing, *own) or ("dbt gave no reason",)
+    return replace(outcome, errors=(f"`dbt deps` failed: {reasons[0]}", *reasons[1:]))
 
 
 def _deps(project: LocalProject, *, target: str, run: Runner) -> DbtOutcome:

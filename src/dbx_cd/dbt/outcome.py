@@ -82,8 +82,6 @@ class InvocationOutcome(Record):
         document = read_json(path)
         try:
             return cls.read(document)
-        except ArtifactError:
-            raise
         except DbxCdError as exc:
             raise ArtifactError(exc.what, where=path, next_step=exc.next_step) from exc
 

@@ -14,6 +14,8 @@ ARTIFACT_NAMES = (
     "manifest.json", "run_results.json", "sources.json", "catalog.json", "index.html", "static_index.html",
 )  # fmt: skip
 LOG_NAME = "dbt.log"
+LOG_PATH = Path("logs") / LOG_NAME
+"""dbt's own log, below the work folder."""
 """dbt's own log, collected with the artifacts."""
 COPY = "project"
 """The folder of the copy, below the work folder; where packages lie beside the project, the copy is further down."""
@@ -65,7 +67,7 @@ class LocalProject:
         """The flags that every dbt command takes; `dbt deps` has no target folder, so none is given without `paths`."""
         profiles = ["--profiles-dir", str(self.profiles_dir)] if self.profiles_dir else []
         target_path = ["--target-path", str(self.target_path)] if paths else []
-        log_path = ["--log-path", str(self.work / "logs")]
+        log_path = ["--log-path", str((self.work / LOG_PATH).parent)]
         return ["--project-dir", str(self.dir), *profiles, "--target", target, *target_path, *log_path]
 
     def clear_artifacts(self) -> None:
@@ -85,7 +87,7 @@ class LocalProject:
 
     def collect_artifacts(self) -> None:
         """Copy the artifacts, and only them, out of dbt's target folder; the log goes with them."""
-        for source in (*(self.target_path / name for name in ARTIFACT_NAMES), self.work / "logs" / LOG_NAME):
+        for source in (*(self.target_path / name for name in ARTIFACT_NAMES), self.work / LOG_PATH):
             if source.is_file():
                 shutil.copyfile(source, self.files / source.name)
 

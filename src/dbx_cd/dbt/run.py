@@ -12,7 +12,7 @@ from dbx_cd import html
 from dbx_cd.dbt.artifacts import BUILT_TYPES, NodeResult
 from dbx_cd.dbt.freshness import SourceFreshness
 from dbx_cd.dbt.outcome import FailedHook, failed_hooks
-from dbx_cd.dbt.skipped import counted, in_words, skipped_nodes
+from dbx_cd.dbt.skipped import counted, skipped_in_words, skipped_nodes
 from dbx_cd.errors import DbtFailed
 from dbx_cd.records import Record
 from dbx_cd.relations import RelationName
@@ -114,7 +114,7 @@ class DbtRun(Record):
             DbtFailed: the invocation failed.
         """
         if not self.ok:
-            why = "\n".join(self._reasons if self.nodes else self.errors)
+            why = "\n".join(self._reasons() if self.nodes else self.errors)
             raise DbtFailed(
                 f"dbt {self.command} failed: {why.strip() or 'dbt gave no reason'}",
                 result=self,
@@ -123,7 +123,6 @@ class DbtRun(Record):
                 or f"fix {'these nodes' if self.failed else 'what dbt says'}; the log is in {self.files_dir}",
             )
 
-    @property
     def _reasons(self) -> Iterator[str]:
         """The first failed node's whole message, one line of each of the next, and what was skipped."""
         for number, node in enumerate(self.failed[:_SHOWN]):
@@ -132,7 +131,7 @@ class DbtRun(Record):
         if len(self.failed) > _SHOWN:
             yield f"and {len(self.failed) - _SHOWN} more: {', '.join(n.name for n in self.failed[_SHOWN:])}"
         yield from self.beyond_nodes
-        skipped = in_words(skipped_nodes(self.nodes, self.files_dir / "manifest.json"))
+        skipped = skipped_in_words(skipped_nodes(self.nodes, self.files_dir / "manifest.json"))
         if skipped:
             yield f"skipped: {skipped}"
 

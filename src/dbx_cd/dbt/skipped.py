@@ -13,6 +13,7 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 
 from dbx_cd.dbt.artifacts import Manifest, NodeResult
+from dbx_cd.enumeration import listed
 from dbx_cd.errors import ArtifactError
 
 _SHOWN = 5
@@ -59,19 +60,20 @@ def skipped_nodes(nodes: Sequence[NodeResult], manifest_file: Path) -> tuple[Ski
 def counted(nodes: Sequence[NodeResult], manifest_file: Path) -> str:
     """How many nodes ended how, for one line; those that were skipped have their names."""
     counts, skipped = Counter(node.status for node in nodes), skipped_nodes(nodes, manifest_file)
-    why = {"skipped": f" ({in_words(skipped)})"} if skipped else {}
+    why = {"skipped": f" ({skipped_in_words(skipped)})"} if skipped else {}
     listed = (f"{count} {status}{why.get(status, '')}" for status, count in sorted(counts.items()))
     return ", ".join(listed) or "no nodes"
 
 
-def in_words(skipped: Sequence[SkippedNode]) -> str:
+def skipped_in_words(skipped: Sequence[SkippedNode]) -> str:
     """Names of skipped nodes with why, for one line; "" for none."""
     groups: dict[tuple[str, ...], list[str]] = {}
     for node in skipped:
         groups.setdefault(node.because, []).append(node.name)
-    parts = [
-        f"{_cut(names)}, since {_cut(because)} failed" if because else _cut(names) for because, names in groups.items()
-    ]
+    parts = []
+    for because, names in groups.items():
+        why = f", since {listed(because, most=_SHOWN)} failed" if because else ""
+        parts.append(listed(names, most=_SHOWN) + why)
     return "; ".join(parts)
 
 
@@ -105,8 +107,3 @@ def _causes_above(failed: Mapping[str, str], manifest: Manifest) -> dict[str, tu
 def _hooks(nodes: Iterable[NodeResult]) -> tuple[str, ...]:
     """The hooks that failed: one at the start of a run skips every node."""
     return tuple(n.name for n in nodes if n.failed and n.resource_type == "operation")
-
-
-def _cut(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from dbx_cd.dbt.outcome import OUTCOME_NAME
-from dbx_cd.dbt.project import LOG_NAME
+from dbx_cd.dbt.project import LOG_NAME, LOG_PATH
 from dbx_cd.dbt.run import DbtRun
 from dbx_cd.errors import DbtFailed, DbxCdError, what_failed
 from dbx_cd.release.context import Cd
@@ -47,8 +47,8 @@ def keeping_log(cd: Cd, release: Release, *, work: Path) -> Iterator[None]:
         ) from exc
     except DbxCdError:
         raise
-    except BaseException as exc:  # a task that is cancelled
-        log = work / "logs" / LOG_NAME
+    except BaseException as exc:  # a task that is cancelled, or a fault that dbt's log may explain
+        log = work / LOG_PATH
         try:
             if log.is_file():
                 exc.add_note(f"dbt's log is {cd.store.attach(release.id, f'cancelled-{LOG_NAME}', log.read_bytes())}")

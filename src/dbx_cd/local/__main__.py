@@ -11,7 +11,7 @@ from pathlib import Path
 
 from databricks.sdk.service.jobs import RunResultState
 
-from dbx_cd.artifacts.uncommitted import in_words, uncommitted
+from dbx_cd.artifacts.uncommitted import uncommitted, uncommitted_in_words
 from dbx_cd.cli.command import run_command
 from dbx_cd.errors import SetupError
 from dbx_cd.extras import importing_extra
@@ -55,7 +55,9 @@ def run(options: argparse.Namespace) -> int:
     project = LocalProject.find(options.project, profiles_dir=options.profiles_dir)
     commit = project.commit(options.commit)
     folder = project.repository / project.subfolder
-    left_out = in_words(uncommitted(project.repository, commit=commit, but=[options.state_dir], project=folder))
+    left_out = uncommitted_in_words(
+        uncommitted(project.repository, commit=commit, but=[options.state_dir], project=folder)
+    )
     if left_out:
         print(left_out, file=sys.stderr, flush=True)
     with _workspace(project, options) as workspace:

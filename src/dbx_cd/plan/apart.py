@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from dbx_cd.dbt.artifacts import BUILT_TYPES, Manifest, Node
+from dbx_cd.enumeration import listed
 from dbx_cd.errors import ArtifactError, ConfigError, DbxCdError
 from dbx_cd.rollback.point import RestorePoint
 from dbx_cd.volume import Unreachable
@@ -126,11 +127,12 @@ def require_apart(
         cmd: the dbt command, `build` or `run`.
         manifest: the manifest of this build, for that target.
         selected: the unique ids that it selects.
-        names_in: the manifest of the same files for another target; asked only about a gated target without
-            artifacts.
+        names_in: the manifest of the same files for another target; asked only about a gated target whose artifacts
+            name nothing, or of which some are damaged.
 
     Raises:
         ConfigError: it would; the message names each node, its relation, and who holds it. Or that cannot be told.
+        ArtifactError: a gated target's artifacts cannot be read now.
     """
     taken = taken_by_gated(cd, names_in=names_in)
     if not taken.nodes:
@@ -139,10 +141,9 @@ def require_apart(
     chosen = [n for n in manifest.select(selected) if cmd != "run" or n.resource_type == "model"]
     problems = [*_writes(chosen, taken, own), *_hooks(manifest, chosen, taken, own)]
     if problems:
-        more = f"; and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
         raise ConfigError(
             f"{target} would write what a gated target holds, so nothing was built: "
-            f"{'; '.join(problems[:_SHOWN])}{more}",
+            + listed(problems, most=_SHOWN, separator="; "),
             where=f"target {target}",
             next_step=f"see what the macros generate_schema_name and generate_database_name make of {target}, and "
             f"which catalog and schema {target} has in profiles.yml; a hook should name {{{{ this }}}} or "
@@ -176,6 +177,9 @@ def _by_artifacts(cd: Cd, gate: str) -> tuple[Taken, Sequence[ArtifactError]]:
 
     A build that was killed may have left half a manifest. Where something is damaged, the newest build that is not
     counts as well. What is older than the build in place says nothing of what is there now.
+
+    Raises:
+        Unreachable: they cannot be read now.
     """
     versions = [v for v in cd.store.list(gate) if "manifest.json" in v.files]
     in_place = max((v.timestamp for v in versions if v.is_latest), default="")

@@ -121,11 +121,12 @@ def resume(
         release: the release whose run waits, or has failed.
         target: the gated target that was decided about; not needed where the run has one gate.
         task: the task to begin with in place of a gate, such as "prod_smoke"; what follows it runs again as well.
+            `target` is not looked at then.
         after: the decision, for an error to say that it stands.
 
     Raises:
-        WorkflowError: the run is still under way, has no gate task for the target or no such task, or could not be
-            repaired; or nobody knows whether it was.
+        WorkflowError: the run is still under way, has succeeded and no task is named, has no gate task for the target
+            or no such task, or could not be repaired; or nobody knows whether it was.
     """
     decided = f"{after.kind}; " if after is not None else ""
     stands = "the decision stands. " if after is not None else ""
@@ -137,6 +138,9 @@ def resume(
     jobs = Jobs(workspace)
     try:
         return _resumed(jobs, release, target=target, task=task)
+    except _NeverRepaired as exc:
+        what, next_step = f"{decided}the run was not repaired: {exc.what}", f"{stands}{exc.next_step}"
+        raise WorkflowError(what, where=exc.where, next_step=next_step) from exc
     except WorkflowError as exc:
         named = "".join(f", {key}={value!r}" for key, value in (("target", target), ("task", task)) if value)
         repaired = (
@@ -153,13 +157,17 @@ def resume(
         ) from exc
 
 
+class _NeverRepaired(WorkflowError):
+    """A run cannot be repaired as was asked, now or later: to call for the same once more is no next step."""
+
+
 def _resumed(jobs: Jobs, release: Release, *, target: str | None, task: str | None) -> ReleaseRun:
     from databricks.sdk.service.jobs import RunResultState
 
     run = jobs.run(int(release.run_id), with_repairs=True)
     has_stopped, where = has_ended(run), f"run {release.run_id}"
     if run.job_id is None:
-        raise WorkflowError("it is of no saved job", where=where, next_step="check that this is the right workspace")
+        raise _NeverRepaired("it is of no saved job", where=where, next_step="check that this is the right workspace")
     if has_stopped is None:
         raise WorkflowError(
             "whether it is under way the platform does not say", where=where, next_step="look at its page, and wait"
@@ -167,7 +175,7 @@ def _resumed(jobs: Jobs, release: Release, *, target: str | None, task: str | No
     if not has_stopped:
         raise WorkflowError("it is still under way", where=where, next_step="wait until it has stopped")
     if task is None and run.state is not None and run.state.result_state is RunResultState.SUCCESS:
-        raise WorkflowError("it has succeeded", where=where, next_step="nothing is left to do: look at its page")
+        raise _NeverRepaired("it has succeeded", where=where, next_step="nothing is left to do: look at its page")
     first = _gate_of(run, target) if task is None else _named(task, run)
     parameters = {p.name: p.value or p.default or "" for p in run.job_parameters or () if p.name}
     jobs.repair(run, tasks=_from_on(first, run), parameters=parameters)
@@ -225,8 +233,10 @@ def _gate_of(run: Run, target: str | None) -> str:
     found = sorted(key for key, asked in gates.items() if asked is not None and (target in (None, asked) or not asked))
     if len(found) != 1:
         what = f"{len(found)} gate tasks" + (f" for {target}" if target else "")
-        raise WorkflowError(
-            f"the run has {what}", where=f"run {run.run_id}", next_step="repair it from the right task on, in its page"
+        raise _NeverRepaired(
+            f"the run has {what}",
+            where=f"run {run.run_id}",
+            next_step="name the target of one, or the task to begin with by `task`; or repair it in its page",
         )
     return found[0]
 
@@ -235,7 +245,7 @@ def _named(task: str, run: Run) -> str:
     """A task of the run, by its key."""
     keys = [t.task_key for t in run.tasks or () if t.task_key]
     if task not in keys:
-        raise WorkflowError(
+        raise _NeverRepaired(
             f"the run has no task {task!r}", where=f"run {run.run_id}", next_step=f"name one of {', '.join(keys)}"
         )
     return task

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from dbx_cd.delta.sql import THREADS
+from dbx_cd.enumeration import listed
 from dbx_cd.errors import RestoreFailed, SqlFailed
 from dbx_cd.release.in_place import take_from_latest
 from dbx_cd.release.reading import LogReading
@@ -115,12 +116,10 @@ def restore(
 
 
 def _failure(release: Release, result: RestoreResult) -> RestoreFailed:
-    failed = [str(r) for r in result.failed[:_NAMED]]
-    if len(result.failed) > _NAMED:
-        failed.append(f"and {len(result.failed) - _NAMED} more")
     known = next((f"{r.next_step}; " for r in result.failed if r.next_step), "")
     return RestoreFailed(
-        f"{len(result.failed)} of {len(result.relations)} relations are not restored: {'; '.join(failed)}",
+        f"{len(result.failed)} of {len(result.relations)} relations are not restored: "
+        f"{listed(result.failed, most=_NAMED, separator='; ')}",
         result=result,
         where=release,
         next_step=f"{known}when the cause is gone, plan and restore again: it goes on where it was",

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from dbx_cd.smoke.numbers import digits, is_number, named
+from dbx_cd.non_finite import non_finite_name
+from dbx_cd.smoke.numbers import digits, is_number
 from dbx_cd.smoke.report import Status
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ def scalar(value: Any) -> Any:
 
 def show(value: Any) -> str:
     """A value as text of at most 200 characters."""
-    text = digits(value) if isinstance(value, Decimal) or named(value) else str(value)
+    text = digits(value) if isinstance(value, Decimal) or non_finite_name(value) else str(value)
     return text if len(text) <= 200 else text[:199] + "…"
 
 

@@ -14,21 +14,16 @@ from dbx_cd.relations import RelationName
 _SENSITIVE = ("sensitive", "pii")
 # dbt's event of a data test's result.
 _WARNING = "LogTestResult"
-
-
-NOT_BUILT = "not built in this release"
+_NOT_BUILT = "not built in this release"
 
 
 class NotBuilt(Exception):
-    """The relation a check needs does not belong to this release.
-
-    Args:
-        node: what was not built.
-    """
+    """The relation a check needs does not belong to this release."""
 
     def __init__(self, node: Node) -> None:
-        super().__init__(NOT_BUILT + _why(node))
+        super().__init__(_NOT_BUILT + _why(node))
         self.node = node
+        """What was not built."""
 
 
 def _why(node: Node) -> str:
@@ -195,10 +190,10 @@ def render(sql: str, build: Build, exists: Callable[[RelationName], bool]) -> tu
     return rendered, nodes
 
 
-def in_words(left_out: Iterable[Node]) -> str:
+def left_out_in_words(left_out: Iterable[Node]) -> str:
     """What was not built, and why where that is known: `orders was not built in this release`; "" for nothing."""
     named = {f"{n.name}.v{n.version}" if n.version else n.name: _why(n) for n in left_out}
-    return "; ".join(f"{name} was {NOT_BUILT}{why}" for name, why in named.items())
+    return "; ".join(f"{name} was {_NOT_BUILT}{why}" for name, why in named.items())
 
 
 def sensitive_columns(node: Node) -> frozenset[str]:

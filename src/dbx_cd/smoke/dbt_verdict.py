@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from dbx_cd.errors import DbxCdError
+from dbx_cd.non_finite import non_finite_name
 from dbx_cd.smoke.contract import Contract
-from dbx_cd.smoke.numbers import is_finite, is_number, named
+from dbx_cd.smoke.numbers import is_finite, is_number
 from dbx_cd.smoke.report import Status
 
 # What dbt takes a text for (`strtobool` in dbt-core's `utils`).
@@ -55,7 +56,7 @@ def verdict(contract: Contract, columns: Sequence[str], rows: Sequence[Sequence[
         found = "null" if failures is None else f"a {type(failures).__name__}"
         raise DbxCdError(f"its `fail_calc` gives {found}, no number of failures")
     if not is_finite(failures) or failures != int(failures):
-        raise DbxCdError(f"its `fail_calc` gives {named(failures) or failures}, no whole number of failures")
+        raise DbxCdError(f"its `fail_calc` gives {non_finite_name(failures) or failures}, no whole number of failures")
     warns, fails = (_truth(name, found) for name, found in (("warn_if", should_warn), ("error_if", should_error)))
     warned: Status = "fail" if contract.warnings_fail else "warn"
     status: Status = "fail" if contract.severity == "error" and fails else warned if warns else "pass"

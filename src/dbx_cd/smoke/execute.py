@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 _EXAMPLES = 20
+# Conditions whose message speaks of the query: the names in it are the suite's own, and say what to correct.
 _ABOUT_THE_QUERY = re.compile(
     r"\[(PARSE_|UNRESOLVED_|TABLE_OR_VIEW_|DATATYPE_MISMATCH|AMBIGUOUS_|MISSING_|UNSUPPORTED_)"
 )

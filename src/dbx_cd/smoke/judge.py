@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from dbx_cd.non_finite import non_finite_name
 from dbx_cd.smoke.checks import Comparison
-from dbx_cd.smoke.numbers import difference, is_finite, kept, named
+from dbx_cd.smoke.numbers import difference, is_finite, kept
 from dbx_cd.smoke.plan import Planned, result_of
 from dbx_cd.smoke.report import CheckResult, Status
 
@@ -52,7 +53,8 @@ def _no_number(observed: Any) -> str | None:
     """Why what was seen can be within no limits, where it is no number."""
     if observed is None:
         return "no values: of no rows, or of nulls only, the result is null"
-    return f"{named(observed)} is not a number that can be judged" if named(observed) else None
+    name = non_finite_name(observed)
+    return f"{name} is not a number that can be judged" if name else None
 
 
 def _metric(planned: Planned, answer: Answer) -> tuple[Status, str | None]:

@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from dbx_cd.errors import DbxCdError
+from dbx_cd.non_finite import non_finite_name
 from dbx_cd.smoke import data
 from dbx_cd.smoke.answers import scanned_apart
 from dbx_cd.smoke.baseline import Baseline, NoBaseline
 from dbx_cd.smoke.checks import Bounds, Comparison
 from dbx_cd.smoke.groups import groups_query
-from dbx_cd.smoke.numbers import Number, as_decimal, digits, is_finite, is_number, named, typed
+from dbx_cd.smoke.numbers import Number, as_decimal, digits, is_finite, is_number, typed
 from dbx_cd.smoke.plan import PARALLEL_TABLES, Planned, result_of
 from dbx_cd.smoke.report import CheckResult
 
@@ -182,7 +183,7 @@ def _as_number(value: Any) -> Found:
         return NoBaseline("the baseline is null: no rows, or only nulls")
     if not is_number(value):
         return Unreadable(f"the metric is not a number in the baseline: {value!r}")
-    return value if is_finite(value) else NoBaseline(f"the baseline is {named(value)}")
+    return value if is_finite(value) else NoBaseline(f"the baseline is {non_finite_name(value)}")
 
 
 def _bounded(planned: Planned, number: Found) -> Planned | CheckResult:

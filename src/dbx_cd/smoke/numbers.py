@@ -11,6 +11,8 @@ import re
 from decimal import MAX_EMAX, MIN_EMIN, Decimal, localcontext
 from typing import Any, TypeGuard
 
+from dbx_cd.non_finite import non_finite_name
+
 Number = int | float | Decimal
 
 # How many digits a decimal of Spark's has at most: https://spark.apache.org/docs/latest/sql-ref-datatypes.html
@@ -56,7 +58,7 @@ def within(
         strict_low: the least value itself is not allowed.
         strict_high: the greatest value itself is not allowed.
     """
-    if not is_number(value) or named(value) == "NaN":
+    if not is_number(value) or non_finite_name(value) == "NaN":
         return False
     if low is not None:
         limit = _limit(low, value)
@@ -76,15 +78,6 @@ def _limit(limit: Any, value: Number) -> Number:
     return as_decimal(number) if is_finite(number) else Decimal(number)
 
 
-def named(value: object) -> str | None:
-    """What to call a number that is none: `NaN`, `Infinity` or `-Infinity`; None for everything else."""
-    if isinstance(value, int) or not is_number(value) or is_finite(value):
-        return None
-    if Decimal(value).is_nan():
-        return "NaN"
-    return "Infinity" if value > 0 else "-Infinity"
-
-
 def kept(value: Any) -> Any:
     """A number as JSON can keep it and give it back digit by digit; anything else as it is.
 
@@ -94,7 +87,7 @@ def kept(value: Any) -> Any:
     if not is_number(value):
         return value
     if not is_finite(value):
-        return named(value)
+        return non_finite_name(value)
     if isinstance(value, float):
         return value
     if isinstance(value, int):
@@ -126,7 +119,7 @@ def typed(text: str | None, data_type: str) -> Any:
 def digits(value: Number) -> str:
     """All digits of a number and no more, for people: no exponent where it can be done without."""
     if not is_finite(value):
-        return str(named(value))
+        return str(non_finite_name(value))
     number = as_decimal(value)
     if not -_LONGEST < number.adjusted() < _LONGEST:
         return str(number)

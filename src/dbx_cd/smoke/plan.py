@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from dbx_cd.dbt.artifacts import Node
 from dbx_cd.errors import DbxCdError
 from dbx_cd.relations import RelationName
-from dbx_cd.smoke.build import Build, NotBuilt, in_words, render, sensitive_columns
+from dbx_cd.smoke.build import Build, NotBuilt, left_out_in_words, render, sensitive_columns
 from dbx_cd.smoke.checks import Assertion, Check, Comparison, ExpectationCheck, InvalidCheck
 from dbx_cd.smoke.contract import DEFAULT_CONDITION, DEFAULT_COUNT, Contract
 from dbx_cd.smoke.dbt_verdict import limited, verdict_query
@@ -95,10 +95,7 @@ class Planner:
             if isinstance(check, Contract):
                 is_test = (check.checked_by or "").startswith("test.")
                 found = self._contract(replace(check, warnings_fail=is_test and self.build.warnings_fail), domain)
-                reads = self._reads(check)
-                if isinstance(found, Planned):
-                    found = replace(found, left_out=in_words(self.build.left_out(reads)))
-                return replace(found, of_the_build=self.build.made_any(reads))
+                return self._about(found, self._reads(check))
             for text in _sql_of(check):
                 refuse_calls(text)
             if isinstance(check, ExpectationCheck | Comparison):
@@ -127,7 +124,7 @@ class Planner:
             left_out = self.build.left_out(self._reads(contract))
             if status == "pass" and any(node.is_blank for node in left_out):
                 status = "warn"
-            reason = "; ".join(filter(None, (reason, in_words(left_out))))
+            reason = "; ".join(filter(None, (reason, left_out_in_words(left_out))))
             observed = f"{result.failures} failures" if result.failures is not None else None
             found = {"observed": observed, "expected": _promise(contract), "reason": reason}
             return result_of(contract, domain, status, **found, seconds=result.seconds)
@@ -216,16 +213,20 @@ class Planner:
             hidden=sensitive_columns(node),
         )
 
-    def _assertion(self, check: Assertion, domain: str) -> Planned:
+    def _assertion(self, check: Assertion, domain: str) -> Planned | CheckResult:
         sql, nodes = render(check.sql, self.build, self.exists)
         hidden = frozenset[str]().union(*(sensitive_columns(n) for n in nodes))
         sources = tuple(n.relation for n in nodes if n.relation is not None)
         versions = ", ".join(f"{n.name} (version {n.version})" for n in nodes if n.version)
         expected = f"no rows, of {versions}" if versions else "no rows"
         planned = Planned(check, domain, NO_ROWS, {"value": 0}, expected, query=sql, hidden=hidden, sources=sources)
-        ids = [n.unique_id for n in nodes]
-        of_the_build, left_out = self.build.made_any(ids), in_words(self.build.left_out(ids))
-        return replace(planned, of_the_build=of_the_build, left_out=left_out)
+        return self._about(planned, [n.unique_id for n in nodes])
+
+    def _about(self, found: Planned | CheckResult, unique_ids: Sequence[str]) -> Planned | CheckResult:
+        """With what it says of the build by what it reads."""
+        if isinstance(found, Planned):
+            found = replace(found, left_out=left_out_in_words(self.build.left_out(unique_ids)))
+        return replace(found, of_the_build=self.build.made_any(unique_ids))
 
 
 def _sql_of(check: Check) -> Iterator[str]:

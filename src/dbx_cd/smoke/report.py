@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from dbx_cd import html
+from dbx_cd.enumeration import listed
 from dbx_cd.errors import SmokeFailed
 from dbx_cd.records import Record
 from dbx_cd.smoke.numbers import Number, is_finite, position, read
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 Status = Literal["pass", "fail", "warn", "skipped", "broken"]
 
+# The checks, or reasons, that an error names; the report has all.
+_NAMED = 3
 # Problems first: the order of a report.
 _ORDER: dict[str, int] = {"broken": 0, "fail": 1, "warn": 2, "skipped": 3, "pass": 4}
 
@@ -161,10 +164,8 @@ class SmokeReport(Record):
         """
         if self.ok:
             return
-        first = "; ".join(str(c) for c in self.failed[:3])
-        more = f"; and {len(self.failed) - 3} more" if len(self.failed) > 3 else ""
-        if not first:
-            skipped = "; ".join(sorted({c.reason for c in self.skipped if c.reason})[:3])
+        if not self.failed:
+            skipped = "; ".join(sorted({c.reason for c in self.skipped if c.reason})[:_NAMED])
             raise SmokeFailed(
                 f"{self}: no check has judged what was built" + (f" ({skipped})" if skipped else ""),
                 report=self,
@@ -173,7 +174,7 @@ class SmokeReport(Record):
                 " `max_value`; after a failed build repair the build first",
             )
         raise SmokeFailed(
-            f"{self}: {first}{more}",
+            f"{self}: {listed(self.failed, most=_NAMED, separator='; ')}",
             report=self,
             next_step="; ".join(self._next_steps()),
         )

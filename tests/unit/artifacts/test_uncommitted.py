@@ -11,7 +11,7 @@ import pytest
 from git_repositories import commit, fill, git
 
 import dbx_cd.local.__main__ as local
-from dbx_cd.artifacts.uncommitted import in_words, uncommitted
+from dbx_cd.artifacts.uncommitted import uncommitted, uncommitted_in_words
 from dbx_cd.cli.main import main
 
 
@@ -46,7 +46,7 @@ def test_settings_are_named_first_and_then_what_else_is_in_the_project(project: 
     fill(project.parent, {**dict.fromkeys(names, ""), "shop/dbx_cd.yml": "", "shop/models/more.sql": ""})
     found = uncommitted(project.parent, commit=head(project), project=project)
     assert found == ("shop/dbx_cd.yml", "shop/models/more.sql", *names)
-    assert "shop/dbx_cd.yml" in in_words(uncommitted(project.parent, commit=head(project)))
+    assert "shop/dbx_cd.yml" in uncommitted_in_words(uncommitted(project.parent, commit=head(project)))
 
 
 def test_a_release_of_another_commit_says_nothing_of_the_tree(project: Path) -> None:
@@ -61,7 +61,7 @@ def test_outside_of_a_repository_there_is_nothing_to_say(tmp_path: Path) -> None
 
 
 def test_many_names_are_cut() -> None:
-    assert in_words([f"m{n}" for n in range(12)]).endswith("m8, m9 and 2 more")
+    assert uncommitted_in_words([f"m{n}" for n in range(12)]).endswith("m8, m9 and 2 more")
 
 
 SAID = "not in this release, since not committed: shop/models/größe.sql, shop/models/orders.sql, shop/profiles.yml\n"
@@ -105,7 +105,7 @@ def test_a_name_that_cannot_be_printed_is_one_line_of_text_that_any_encoding_tak
     project: Path, name: bytes, said: str
 ) -> None:
     (project / "models" / os.fsdecode(name)).write_text("select 1")
-    sentence = in_words(uncommitted(project, commit=head(project)))
+    sentence = uncommitted_in_words(uncommitted(project, commit=head(project)))
     assert len(sentence.encode().splitlines()) == 1
     assert said in sentence
 

@@ -71,7 +71,9 @@ def test_a_run_goes_on_from_any_task_that_is_named() -> None:
     jobs = two_gates()
     resume(SimpleNamespace(jobs=jobs), RELEASE, task="uat_build")  # type: ignore[arg-type]
     assert jobs.repaired == ["uat_build", "prod_gate", "prod_build"]
-    with pytest.raises(WorkflowError, match=r"the run has no task 'prod_smoke'.*name one of stg_build, uat_gate, "):
+    with pytest.raises(
+        WorkflowError, match=r"the run has no task 'prod_smoke'.*name one of stg_build, .*, prod_build$"
+    ):
         resume(SimpleNamespace(jobs=jobs), RELEASE, task="prod_smoke")  # type: ignore[arg-type]
 
 

@@ -8,7 +8,7 @@ import pytest
 from failing_api import Json, LostAnswer, PassingTime, Refusal, in_turn, serving
 from workflow_api import BEFORE, DENIED, FAILED, SHA, Workflow, after_it, refused
 
-from dbx_cd import Decision, Release, ReleaseRun, resume, trigger
+from dbx_cd import Decision, Release, ReleaseRun, WorkflowError, resume, trigger
 from dbx_cd.release.jobs import Jobs
 from dbx_cd.release.notebook_run import start_notebook
 from dbx_cd.release.workflow import wait
@@ -205,7 +205,9 @@ def test_a_run_that_has_succeeded_is_not_repaired_and_builds_nothing_twice() -> 
     """Whoever was told that nobody knows whether the run was repaired, asks once more when it has long gone through."""
     workflow = Workflow()
     workflow.state = {"life_cycle_state": "TERMINATED", "result_state": "SUCCESS"}
-    with refused(workflow, "approved; ", "it has succeeded", "nothing is left to do") as client:
+    # To call it once more is no advice.
+    why = r"approved; .*it has succeeded.*nothing is left to do: look at its page$"
+    with serving(workflow) as client, pytest.raises(WorkflowError, match=why):
         resume(client, RELEASE, after=APPROVED)
     assert workflow.repairs == 0
 
