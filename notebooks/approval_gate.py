@@ -24,7 +24,7 @@ request = request_approval(
     full_refresh=task.params["full_refresh"],
     cmd=task.params["cmd"],
 )
-task.keep_page(f"approval-{target}.html", request.to_html())
+task.keep_pages({f"approval-{target}.html": request.to_html()})
 displayHTML(request.to_html())
 
 # COMMAND ----------
@@ -32,7 +32,7 @@ displayHTML(request.to_html())
 readiness = rollback_readiness(
     task.cd, task.release, target=target, full_refresh=task.params["full_refresh"]
 )
-task.keep_page(f"rollback-readiness-{target}.html", readiness.to_html())
+task.keep_pages({f"rollback-readiness-{target}.html": readiness.to_html()})
 displayHTML(readiness.to_html())
 print(readiness)
 

@@ -39,9 +39,8 @@ report = run_smoke(
 
 task.cd.log.append(task.release, report)
 past = past_reports(task.cd.log, target, before=task.release)
-task.keep_page(f"smoke-{target}.html", report.to_page(past=past))
-for part in data_docs.glob("*"):
-    task.keep_page(part.name, part.read_bytes())
+of_tables = {part.name: part.read_bytes() for part in data_docs.glob("*")}
+task.keep_pages({f"smoke-{target}.html": report.to_page(past=past), **of_tables})
 displayHTML(report.to_html(past=past))
 
 # COMMAND ----------

@@ -40,20 +40,21 @@ class Task:
     params: dict[str, Any]
     """The task's parameters by name, each typed like its default."""
 
-    def keep_page(self, name: str, content: str | bytes) -> None:
-        """Store a page with the release; where that cannot be, say so and go on.
+    def keep_pages(self, pages: Mapping[str, str | bytes]) -> None:
+        """Store pages with the release; from the first on that cannot be, say so and go on.
 
-        What a page shows is in the release log. A full Volume must not hide why a smoke test failed, nor keep a release
-        from being approved.
+        What a page shows is in the release log. A Volume that takes nothing must not hide why a smoke test failed, nor
+        keep a release from being approved; nor is each page waited for anew.
 
         Args:
-            name: the page's file name.
-            content: the page.
+            pages: each page by its file name.
         """
-        try:
-            self.cd.store.attach(self.release.id, name, content)
-        except (DbxCdError, OSError) as exc:
-            _log.warning("the page %s cannot be kept: %s", name, what_failed(exc))
+        for name, content in pages.items():
+            try:
+                self.cd.store.attach(self.release.id, name, content)
+            except (DbxCdError, OSError) as exc:
+                _log.warning("the page %s and what comes after it cannot be kept: %s", name, what_failed(exc))
+                return
 
 
 def start_task(dbutils: Any, spark: SparkSession, **widgets: str | bool) -> Task:

@@ -52,8 +52,10 @@ _CONFLICT_CLASSES = (
 _BROKEN = (
     "connection reset", "connection refused", "broken pipe", "connection timed out", "connect timed out",
     "read timed out", "sockettimeoutexception", "unavailable", "too many requests", "slow down", "socket closed",
+    "waiting for connection from pool", "waiting for a connection from the pool",
 )  # fmt: skip
-_QUOTED = re.compile(r"`[^`]*`|'[^']*'|\"[^\"]*\"")
+# Names of columns and tables. What libraries quote is the very message that counts ('Connection reset by peer').
+_QUOTED = re.compile(r"`[^`]*`|'\w+'|\"\w+\"")
 
 
 @dataclass(frozen=True)

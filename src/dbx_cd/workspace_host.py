@@ -39,23 +39,27 @@ def reachable_config() -> Config:
 
         def _resolve_host_metadata(self) -> None:
             if self.host:
-                require_reachable(self.host)
+                require_reachable(self.host, verify=not self.skip_verify)
             super()._resolve_host_metadata()
 
     Config.attributes()  # found once, in the class that has them; a class below it would find none of its own
     config = Reachable()
+    if not hasattr(Config, "_resolve_host_metadata") and config.host:
+        require_reachable(config.host, verify=not config.skip_verify)  # an older SDK, which asks for no metadata
     if config.retry_timeout_seconds is None:
         config.retry_timeout_seconds = CLIENT_SECONDS
     return config
 
 
-def require_reachable(host: str) -> None:
-    """Make sure that a host answers, whatever it answers.
+def require_reachable(host: str, *, verify: bool = True) -> None:
+    """Make sure that there is a host: it answers, whatever that is, or takes a connection at least.
 
-    It is tried again as long as the SDK's client would, where its name does not resolve for half a minute.
+    It is tried again as long as the SDK's client would, where its name does not resolve for half a minute. A connection
+    that is cut or kept waiting for this very path, as some proxies do, shows that there is one.
 
     Args:
         host: its address, with the scheme.
+        verify: whether its certificate has to be a good one.
 
     Raises:
         WorkflowError: it does not.
@@ -65,7 +69,12 @@ def require_reachable(host: str) -> None:
     warned = False
 
     def ask() -> None:
-        requests.get(f"{host}/.well-known/databricks-config", timeout=_ATTEMPT_SECONDS, allow_redirects=False)
+        url = f"{host}/.well-known/databricks-config"
+        try:
+            requests.get(url, timeout=_ATTEMPT_SECONDS, allow_redirects=False, verify=verify)
+        except (requests.ConnectionError, requests.Timeout) as exc:
+            if _is_away(exc):
+                raise
 
     def passing(error: BaseException, *, unresolved: bool) -> str | None:
         nonlocal warned
@@ -88,23 +97,38 @@ def require_reachable(host: str) -> None:
     try:
         patience = Patience(timedelta(seconds=CLIENT_SECONDS))
         patience.repeat(resolved, passing=lambda error: passing(error, unresolved=False))
-    except requests.RequestException as exc:
+    except OSError as exc:  # of requests as well: it has a plain one where the file of certificates is not there
         raise WorkflowError(
             f"the workspace cannot be reached: {_why(exc)}",
             where=host,
-            next_step="check DATABRICKS_HOST, or the host of the profile, and the network; then do it again",
+            next_step="check DATABRICKS_HOST, or the host of the profile, and the network with its proxy (HTTPS_PROXY, "
+            "NO_PROXY) and certificates (REQUESTS_CA_BUNDLE); then do it again",
         ) from exc
+
+
+def _is_away(error: BaseException) -> bool:
+    """Whether there was no connection at all, or none that can be trusted."""
+    import requests
+    from urllib3.exceptions import ConnectTimeoutError, NewConnectionError, ProxyError
+
+    if isinstance(error, requests.ConnectTimeout | requests.exceptions.SSLError | requests.exceptions.ProxyError):
+        return True
+    return isinstance(_reason(error), NewConnectionError | ConnectTimeoutError | ProxyError)
 
 
 def _is_unresolved(error: BaseException) -> bool:
     from urllib3.exceptions import NameResolutionError
 
-    # requests wraps what urllib3 raised: ConnectionError(MaxRetryError(reason=NameResolutionError))
-    return any(isinstance(getattr(arg, "reason", None), NameResolutionError) for arg in error.args)
+    return isinstance(_reason(error), NameResolutionError)
+
+
+def _reason(error: BaseException) -> BaseException | None:
+    """What urllib3 raised: requests wraps it, ConnectionError(MaxRetryError(reason=NameResolutionError))."""
+    reason = next((arg.reason for arg in error.args if getattr(arg, "reason", None) is not None), None)
+    return getattr(reason, "original_error", None) or reason  # of a proxy, which is not there either
 
 
 def _why(error: BaseException) -> str:
     if _is_unresolved(error):
-        return "its name does not resolve"
-    reason = next((arg.reason for arg in error.args if getattr(arg, "reason", None) is not None), error)
-    return _WHOSE.sub("", str(reason))
+        return "its name, or that of the proxy before it, does not resolve"
+    return _WHOSE.sub("", str(_reason(error) or error))

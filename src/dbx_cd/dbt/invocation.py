@@ -109,7 +109,8 @@ def run_dbt(
     project.clear_artifacts()
     packages = _deps(project, target=target, run=run) if words[0] != "deps" and needs_deps(project.dir) else None
     if packages is not None and not packages.success:
-        outcome = _without_packages(packages, project, source=Path(project_dir).resolve())
+        reasons = _without_packages(packages, source=Path(project_dir).resolve())
+        outcome = replace(packages, errors=(f"`dbt deps` failed: {reasons[0]}", *reasons[1:]))
     else:
         only_asks = command_name(words) == "source freshness"
         with without_hooks(project) if only_asks else nullcontext(project) as given:
@@ -129,13 +130,19 @@ def run_dbt(
 
 
 def install_packages(
-    project: LocalProject, *, target: str, runner: Runner | None = None, warm_parent: Path | None = None
+    project: LocalProject,
+    *,
+    target: str,
+    source: Path,
+    runner: Runner | None = None,
+    warm_parent: Path | None = None,
 ) -> None:
     """Run `dbt deps` in the very folder of a project, which it writes to.
 
     Args:
         project: the project.
         target: the target of the profile.
+        source: the folder that it is a copy of, which errors name.
         runner, warm_parent: as for `run_dbt`.
 
     Raises:
@@ -146,6 +153,8 @@ def install_packages(
     started = time.monotonic()
     project.clear_artifacts()
     outcome = _deps(project, target=target, run=run)
+    if not outcome.success:
+        outcome = replace(outcome, errors=_without_packages(outcome, source=source.resolve()))
     _finished(project, "deps", target=target, outcome=outcome, started=started).raise_if_failed()
 
 
@@ -155,13 +164,12 @@ def _own_runner(project: LocalProject, *, title: str, warm_parent: Path | None) 
     return dbt_process(cwd=project.dir, title=title, warm_parent=warm_parent, work=project.work)
 
 
-def _without_packages(outcome: DbtOutcome, project: LocalProject, *, source: Path) -> DbtOutcome:
-    """How `dbt deps` failed; a local package that is not there is named as the project itself has it."""
+def _without_packages(outcome: DbtOutcome, *, source: Path) -> tuple[str, ...]:
+    """Why `dbt deps` failed; a local package that is not there is named as the project itself has it."""
     missing = missing_folders(source)
     # dbt names the place beside the copy, which is soon gone, and does not say which package that is.
-    own = [error for error in outcome.errors if not (missing and str(project.work) in error)]
-    reasons = (*missing, *own) or ("dbt gave no reason",)
-    return replace(outcome, errors=(f"`dbt deps` failed: {reasons[0]}", *reasons[1:]))
+    own = [error for error in outcome.errors if not (missing and "No dbt_project.yml" in error)]
+    return (*missing, *own) or ("dbt gave no reason",)
 
 
 def _deps(project: LocalProject, *, target: str, run: Runner) -> DbtOutcome:

@@ -19,7 +19,8 @@ _INDEX = re.compile(r"^\d+ of \d+ ")
 class NodeNames:
     """How nodes are called, each so that no other of the invocation is called the same.
 
-    A model is called with its version; where two packages have a name, the one that comes second after its package.
+    A model is called with its version; where two packages have a name, the one that comes second after its package, and
+    any further one by its unique id.
     """
 
     def __init__(self) -> None:
@@ -30,8 +31,8 @@ class NodeNames:
         kind, _, rest = event.unique_id.partition(".")
         package, _, versioned = rest.partition(".")
         name = versioned if kind == "model" and versioned else event.node or ""
-        owner = self._owners.setdefault(name, event.unique_id)
-        return name if owner == event.unique_id else f"{package}.{name}"
+        names = (name, f"{package}.{name}", event.unique_id)
+        return next(n for n in names if self._owners.setdefault(n, event.unique_id) == event.unique_id)
 
 
 class NodeCounter:
@@ -95,7 +96,7 @@ class DbtProgress:
         """Show one event."""
         self._counter.take(event)
         if event.level == "error" or (event.level == "warn" and self._is_new(event)):
-            self._live.write(_INDEX.sub("", event.message))
+            self._live.write(_INDEX.sub("", event.message) if event.ends_node else event.message)
         is_said = event.ends_node and event.level == "warn"
         ended = (
             f"{self._counter.name_of(event)}: {event.data.get('status') or event.name}"

@@ -104,4 +104,4 @@ def _note(cd: Cd, release: Release, *, target: str, why: str) -> None:
             refused = Built(target, gated=False, ok=False, outcome=why, timestamp="", project_digest="")
             cd.log.append(release, refused)
     except DbxCdError as exc:
-        _log.warning("%s: why its build did not begin is not in the log: %s", release, what_failed(exc))
+        _log.warning("%s: why its build came to nothing is not in the log: %s", release, what_failed(exc))

@@ -82,7 +82,13 @@ class ProjectDbt:
 
     def _install(self, folder: Path) -> None:
         project = LocalProject.at(folder, work=self.work / "deps", profiles_dir=self.profiles_dir or None)
-        install_packages(project, target=self.target, runner=self.cd.dbt, warm_parent=self.warm_parent)
+        install_packages(
+            project,
+            target=self.target,
+            source=self.project_dir,
+            runner=self.cd.dbt,
+            warm_parent=self.warm_parent,
+        )
 
 
 def warm_for(cd: Cd) -> AbstractContextManager[Path | None]:

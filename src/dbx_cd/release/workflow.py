@@ -15,7 +15,7 @@ from dbx_cd.records import Record
 from dbx_cd.release.job import gate_target
 from dbx_cd.release.jobs import Jobs
 from dbx_cd.release.pinned_commit import job_with_git_source, pin, put_back
-from dbx_cd.release.run_ending import has_ended
+from dbx_cd.release.run_ending import has_ended, result_of
 
 if TYPE_CHECKING:
     from databricks.sdk import WorkspaceClient
@@ -162,8 +162,6 @@ class _NeverRepaired(WorkflowError):
 
 
 def _resumed(jobs: Jobs, release: Release, *, target: str | None, task: str | None) -> ReleaseRun:
-    from databricks.sdk.service.jobs import RunResultState
-
     run = jobs.run(int(release.run_id), with_repairs=True)
     has_stopped, where = has_ended(run), f"run {release.run_id}"
     if run.job_id is None:
@@ -174,7 +172,7 @@ def _resumed(jobs: Jobs, release: Release, *, target: str | None, task: str | No
         )
     if not has_stopped:
         raise WorkflowError("it is still under way", where=where, next_step="wait until it has stopped")
-    if task is None and run.state is not None and run.state.result_state is RunResultState.SUCCESS:
+    if task is None and result_of(run) == "SUCCESS":
         raise _NeverRepaired("it has succeeded", where=where, next_step="nothing is left to do: look at its page")
     first = _gate_of(run, target) if task is None else _named(task, run)
     parameters = {p.name: p.value or p.default or "" for p in run.job_parameters or () if p.name}

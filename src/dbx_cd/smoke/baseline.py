@@ -50,8 +50,8 @@ class ArtifactsBaseline:
         """
         try:
             node = require_model(self.manifest, model, of=self.label)
-        except NoSuchName as exc:
-            return NoBaseline(exc.what)
+        except NoSuchName:
+            return NoBaseline(f"{self.label} has no model `{model}`")  # a new one: another name was not meant
         if node.relation is None or node.is_ephemeral:
             return NoBaseline(f"{model} is ephemeral in {self.label} and has no table there")
         return node.relation.quoted

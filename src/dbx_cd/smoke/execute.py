@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 _EXAMPLES = 20
+_CLASS = re.compile(r"\b[\w.]*(Exception|Error)\b")
 # Conditions whose message speaks of the query: the names in it are the suite's own, and say what to correct.
 _ABOUT_THE_QUERY = re.compile(
     r"\[(PARSE_|UNRESOLVED_|TABLE_OR_VIEW_|DATATYPE_MISMATCH|AMBIGUOUS_|MISSING_|UNSUPPORTED_)"
@@ -63,8 +64,8 @@ def _validate(
         if first.query:
             answers = {0: _of_query(spark, frame, first, answers, started)}
     except Exception as exc:
-        reason = f"cannot be read: {first_line(str(exc))}"
-        return [broken(one, _without_values(one, reason)) for one in members], None
+        said = first_line(str(exc))
+        return [broken(one, f"cannot be read: {_without_values(one, said)}") for one in members], None
     results = [judge(one, _reported(one, answers[i])) for i, one in enumerate(members)]
     page = None
     if docs and validation.results:
@@ -200,12 +201,15 @@ def _reported(planned: Planned, answer: Answer) -> Answer:
 def _without_values(planned: Planned, message: str) -> str:
     """A message of Spark without the values that it may quote, of which a sensitive one may have several lines.
 
-    What is wrong with a query is said by its words alone; what is wrong with a row is told by the condition's name
-    (https://spark.apache.org/docs/latest/sql-error-conditions.html).
+    What is wrong with a query is said by its words alone; what is wrong with a row is told by the condition's name, or
+    that of the exception (https://spark.apache.org/docs/latest/sql-error-conditions.html).
     """
     if not planned.hidden:
         return message
     condition = re.search(r"\[[A-Z][A-Z0-9_.]+\]", message)
+    told = _CLASS.search(message) if condition is None else None
+    if told:
+        return f"{told[0]}: 'hidden'"
     if condition is None or _ABOUT_THE_QUERY.match(condition[0]):
-        return re.sub(r"'.*", "'hidden'", message, flags=re.S)
-    return f"{message[: condition.end()]} 'hidden'"
+        return re.sub(r"['\"].*", "'hidden'", message, flags=re.S)
+    return f"{condition[0]} 'hidden'"

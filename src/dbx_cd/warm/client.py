@@ -125,8 +125,12 @@ class WarmProcess:
         Raises:
             subprocess.TimeoutExpired: it still runs.
         """
-        with self._taking:
+        if not self._taking.acquire(timeout=-1 if timeout is None else timeout):
+            raise subprocess.TimeoutExpired(self._argv, timeout or 0)
+        try:
             return self._wait(timeout)
+        finally:
+            self._taking.release()
 
     def _wait(self, timeout: float | None) -> int:
         deadline = None if timeout is None else time.monotonic() + timeout
@@ -134,7 +138,11 @@ class WarmProcess:
             left = None if deadline is None else max(0.0, deadline - time.monotonic())
             if not select.select([self._connection], [], [], left)[0]:
                 raise subprocess.TimeoutExpired(self._argv, timeout or 0)
-            self._take(self._connection.recv(4096))
+            try:
+                received = self._connection.recv(4096)
+            except ConnectionError:  # a parent that is gone, and had not read all that it was sent
+                received = b""
+            self._take(received)
         return self._code
 
     def send_signal(self, sig: int) -> None:

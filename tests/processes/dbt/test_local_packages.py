@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 import yaml
 
-from dbx_cd import run_dbt
+from dbx_cd import DbtFailed, run_dbt
 from dbx_cd.artifacts.archive import pack_files, unpack_files
 from dbx_cd.artifacts.installed import with_packages
 from dbx_cd.artifacts.project_files import project_files
 from dbx_cd.dbt.carried_parse import cache_folder
+from dbx_cd.dbt.invocation import install_packages
+from dbx_cd.dbt.project import LocalProject
 from dbx_cd.dbt.runner import dbt_process
 
 PROFILES = {
@@ -114,6 +116,21 @@ def test_a_local_package_that_is_not_there_is_named_as_the_project_itself_has_it
     assert done.errors == (
         f"`dbt deps` failed: `local: ../nowhere`, which {folder} names, is not there: {place} has no dbt_project.yml",
     )
+
+
+def test_a_release_names_a_local_package_that_is_not_there_as_the_project_itself_has_it(
+    tmp_path: Path, warm_dbt: None
+) -> None:
+    folder = project(tmp_path / "repository" / "shop", "../nowhere", calls="1")
+    with pytest.raises(DbtFailed) as caught:
+        install_packages(
+            LocalProject.at(shutil.copytree(folder, tmp_path / "copy"), work=tmp_path / "work", profiles_dir=None),
+            target="stg",
+            source=folder,
+        )
+    place = tmp_path / "repository" / "nowhere"
+    assert f"`local: ../nowhere`, which {folder} names, is not there: {place} has no" in str(caught.value)
+    assert str(tmp_path / "copy") not in str(caught.value)
 
 
 def test_what_a_macro_prints_while_dbt_parses_is_no_line_of_a_listing(tmp_path: Path, warm_dbt: None) -> None:

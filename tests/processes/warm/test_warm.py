@@ -6,9 +6,11 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import stat
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -142,6 +144,28 @@ def test_its_end_is_seen_while_something_that_it_has_started_holds_its_output(st
     finally:
         with contextlib.suppress(ProcessLookupError):  # what it has left behind
             os.killpg(process.pid, signal.SIGKILL)
+
+
+def test_waiting_beside_another_thread_that_waits_ends_in_time(start: Start) -> None:
+    process = waiting(start("wait"))
+    other = threading.Thread(target=process.wait)
+    other.start()
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(0.2)
+    assert process.poll() is None
+    process.kill()
+    other.join(20)
+    assert process.poll() == -signal.SIGKILL
+
+
+def test_a_parent_that_is_gone_before_it_has_read_everything_is_gone(tmp_path: Path) -> None:
+    ours, theirs = socket.socketpair()
+    fork = subprocess.Popen(["sleep", "60"], start_new_session=True)
+    process = WarmProcess(ours, pid=fork.pid, stdout=None, argv=["x"])  # type: ignore[arg-type]
+    ours.sendall(b"unread")
+    theirs.close()
+    assert process.wait(5) == -signal.SIGKILL
+    assert fork.wait(5) == -signal.SIGKILL
 
 
 @pytest.mark.parametrize("code", [0, 1, 2, 77])

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from dbx_cd.dbt.events import DbtEvent
-from dbx_cd.dbt.progress import DbtProgress, NodeCounter
+from dbx_cd.dbt.progress import DbtProgress, NodeCounter, NodeNames
 from recorded_dbt import recorded_dbt
 
 
@@ -187,3 +187,17 @@ def test_a_warning_is_shown_without_dbts_own_number() -> None:
     lines = shown(*map(DbtEvent.parse, recorded_dbt("build_test_warned").lines))
     assert any(text.startswith("dbt build (stg) | WARN ") for text in lines)
     assert not [text for text in lines if re.search(r"\d+ of \d+ ", text)]
+
+
+def test_three_nodes_of_one_name_have_three_names() -> None:
+    names = NodeNames()
+    ids = ("model.shop.orders", "snapshot.shop.orders", "seed.shop.orders")
+    events = [DbtEvent("LogStartLine", "info", "", {"node_info": {"unique_id": i, "node_name": "orders"}}) for i in ids]
+    assert [names.of(event) for event in (*events, *events)] == ["orders", "shop.orders", "seed.shop.orders"] * 2
+
+
+def test_a_message_that_counts_something_else_is_shown_as_it_is() -> None:
+    stream = io.StringIO()
+    with DbtProgress("build", stream=stream) as progress:
+        progress.take(DbtEvent("JinjaLogWarning", "warn", "12 of 13 rows are wrong", {}))
+    assert "12 of 13 rows are wrong" in stream.getvalue()

@@ -29,11 +29,7 @@ def printing(script: str) -> Any:
 def test_what_dbt_has_started_and_lives_on_with_its_output_is_not_waited_for(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    def start(*_: Any, **__: Any) -> Any:
-        command = ["sh", "-c", "echo before; sleep 20 & exit 3"]
-        return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-
-    monkeypatch.setattr(runner, "start_dbt", start)
+    monkeypatch.setattr(runner, "start_dbt", lambda *_, **__: printing("echo before; sleep 20 & exit 3"))
     monkeypatch.setattr(runner, "_DRAIN_SECONDS", 0.2)
     began = time.monotonic()
     outcome = runner.dbt_process(cwd=tmp_path, title="build")(["build"])
@@ -42,15 +38,17 @@ def test_what_dbt_has_started_and_lives_on_with_its_output_is_not_waited_for(
 
 
 def test_an_interrupted_dbt_that_ends_well_was_not_killed_whatever_it_has_started_lives_on(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture, request: pytest.FixtureRequest
 ) -> None:
     def start(*_: Any, **__: Any) -> Any:
-        command = ["sh", "-c", "trap 'exit 0' INT; sleep 20 & wait"]
-        return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        return printing("trap 'exit 0' INT; sleep 20 & wait")
 
     monkeypatch.setattr(runner, "start_dbt", start)
     monkeypatch.setattr(runner, "_DRAIN_SECONDS", 0.2)
     began = time.monotonic()
+    # Whoever starts the tests in the background may have it ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
     threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT)).start()
     with caplog.at_level(logging.WARNING), pytest.raises(KeyboardInterrupt):
         runner.dbt_process(cwd=tmp_path, title="build")(["build"])

@@ -201,15 +201,27 @@ def test_a_run_that_ended_without_a_result_can_be_resumed(life_cycle: str) -> No
     assert workflow.repairs == 1
 
 
-def test_a_run_that_has_succeeded_is_not_repaired_and_builds_nothing_twice() -> None:
+@pytest.mark.parametrize("told_by", ["state", "status"])
+def test_a_run_that_has_succeeded_is_not_repaired_and_builds_nothing_twice(told_by: str) -> None:
     """Whoever was told that nobody knows whether the run was repaired, asks once more when it has long gone through."""
     workflow = Workflow()
-    workflow.state = {"life_cycle_state": "TERMINATED", "result_state": "SUCCESS"}
+    workflow.state = {"life_cycle_state": "TERMINATED", **({"result_state": "SUCCESS"} if told_by == "state" else {})}
+    if told_by == "status":
+        ended = {"status": {"state": "TERMINATED", "termination_details": {"code": "SUCCESS"}}}
+        workflow.answers["jobs_runs_get"] = lambda _: {**workflow.run(), **ended}
     # To call it once more is no advice.
     why = r"approved; .*it has succeeded.*nothing is left to do: look at its page$"
     with serving(workflow) as client, pytest.raises(WorkflowError, match=why):
         resume(client, RELEASE, after=APPROVED)
     assert workflow.repairs == 0
+
+
+def test_a_task_that_is_named_is_run_again_though_its_run_has_succeeded() -> None:
+    workflow = Workflow()
+    workflow.state = {"life_cycle_state": "TERMINATED", "result_state": "SUCCESS"}
+    with serving(workflow) as client:
+        resume(client, RELEASE, task="gate")
+    assert workflow.repairs == 1
 
 
 @pytest.mark.parametrize(
