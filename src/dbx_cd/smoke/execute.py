@@ -64,8 +64,8 @@ def _validate(
         if first.query:
             answers = {0: _of_query(spark, frame, first, answers, started)}
     except Exception as exc:
-        said = first_line(str(exc))
-        return [broken(one, f"cannot be read: {_without_values(one, said)}") for one in members], None
+        message = first_line(str(exc))
+        return [broken(one, f"cannot be read: {_without_values(one, message)}") for one in members], None
     results = [judge(one, _reported(one, answers[i])) for i, one in enumerate(members)]
     page = None
     if docs and validation.results:
@@ -207,9 +207,9 @@ def _without_values(planned: Planned, message: str) -> str:
     if not planned.hidden:
         return message
     condition = re.search(r"\[[A-Z][A-Z0-9_.]+\]", message)
-    told = _CLASS.search(message) if condition is None else None
-    if told:
-        return f"{told[0]}: 'hidden'"
+    exception = _CLASS.search(message) if condition is None else None
+    if exception is not None:
+        return f"{exception[0]}: 'hidden'"
     if condition is None or _ABOUT_THE_QUERY.match(condition[0]):
         return re.sub(r"['\"].*", "'hidden'", message, flags=re.S)
     return f"{condition[0]} 'hidden'"
