@@ -115,6 +115,19 @@ def test_a_data_test_that_names_its_tables_by_itself_is_about_anything() -> None
     assert found(build, Assertion(name="a", where="f:1", sql="select * from a.b.c where false")).looked_at_the_build
 
 
+def test_a_data_test_that_names_no_model_and_was_not_run_is_skipped_with_the_reason() -> None:
+    """A singular test without `ref`: `--select tag:deploy` does not reach it."""
+    build = recorded("build")
+    unique_id = next(i for i in build.manifest.nodes if i.startswith("test.plain.unique_orders"))
+    raw = {**build.manifest.nodes[unique_id].raw, "attached_node": None, "test_metadata": None}
+    singular = replace(build.manifest.nodes[unique_id], depends_on=(), raw=raw)
+    manifest = replace(build.manifest, nodes={**build.manifest.nodes, unique_id: singular})
+    without = replace(build, manifest=manifest, run_results=recorded("build", without=unique_id).run_results)
+    test = data_test(without, "unique_orders")
+    assert (test.status, test.due, "names no model by `ref`" in str(test.reason)) == ("skipped", False, True)
+    assert data_test(replace(build, manifest=manifest), "unique_orders").looked_at_the_build, "where dbt ran it"
+
+
 def test_a_data_test_that_runs_here_names_what_it_reads_and_was_not_built() -> None:
     build = recorded("model_emptied")
     unique_id = next(i for i in build.manifest.nodes if "relationships" in i)
