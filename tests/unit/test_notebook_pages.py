@@ -61,3 +61,14 @@ def test_a_release_waits_for_approval_where_the_page_of_its_request_cannot_be_ke
     with pytest.raises(ApprovalPending):
         run("approval_gate", slice(-3, None), task=task, target="prod")
     assert releases.cd().log.state(release).phase == "waiting"
+
+
+def test_of_several_pages_none_is_tried_after_the_first_that_cannot_be_kept(
+    releases: Releases, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A Volume that is away is waited for once: by each page it would be hours before a failed test is told of."""
+    task = Task(releases.cd(), releases.staged(), {})
+    with caplog.at_level(logging.WARNING):
+        task.keep_pages({"a.txt": "kept", "b.html": "not", "c.html": "not tried"})
+    assert [record.getMessage().split()[2] for record in caplog.records if "cannot be kept" in record.msg] == ["b.html"]
+    assert (releases.cd().store.root / "releases" / task.release.id / "a.txt").read_text() == "kept"

@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import json
 import re
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -201,3 +202,13 @@ def test_a_message_that_counts_something_else_is_shown_as_it_is() -> None:
     with DbtProgress("build", stream=stream) as progress:
         progress.take(DbtEvent("JinjaLogWarning", "warn", "12 of 13 rows are wrong", {}))
     assert "12 of 13 rows are wrong" in stream.getvalue()
+
+
+def test_a_stream_that_can_only_be_written_to_is_written_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What some consoles and loggers put in the place of standard error."""
+    written: list[str] = []
+    stream = SimpleNamespace(write=written.append, flush=lambda: None, isatty=lambda: False)
+    monkeypatch.setattr("sys.stderr", stream)
+    with DbtProgress("build") as progress:
+        progress.take(DbtEvent("MainEncounteredError", "error", "no such variable", {}))
+    assert written == ["build | no such variable\n"]

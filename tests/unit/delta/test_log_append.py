@@ -97,7 +97,15 @@ def test_where_nobody_can_see_whether_it_wrote_it_writes_no_second_time(clock: P
     assert (table.rows, table.attempts) == (["e1"], 2)
 
 
-@pytest.mark.parametrize("words", ["io.delta.exceptions.ConcurrentAppendException: Files were", "Read timed out"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        "io.delta.exceptions.ConcurrentAppendException: Files were",
+        "Read timed out",
+        "('Connection aborted.', ConnectionResetError(104, 'Connection reset by peer'))",
+        "Timeout waiting for connection from pool",
+    ],
+)
 def test_what_has_no_condition_and_passes_is_known_by_its_words(clock: PassingTime, words: str) -> None:
     assert append(Table(before=[SqlFailed(words)]), clock).attempts == 2
 
