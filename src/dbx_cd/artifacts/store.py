@@ -9,7 +9,7 @@ of checksums (`artifacts.json`) last, and one small pointer file (`latest.json`)
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -143,15 +143,18 @@ class ArtifactStore:
         Raises:
             ArtifactError: what is there cannot be read now.
         """
-        return self._versions(target).complete
+        return self.versions(target).complete
 
-    def unreadable(self, target: str) -> Mapping[str, ArtifactError]:
-        """Why nothing is known of some versions, by timestamp: a newer dbx_cd wrote their record, or it is damaged.
+    def versions(self, target: str) -> Versions:
+        """What has the name of a version: those that are complete, and of which nothing is known, and why.
 
         Raises:
             ArtifactError: what is there cannot be read now.
         """
-        return self._in(target).versions().unreadable
+        found = self._in(target).versions()
+        for error in found.unreadable.values():
+            _log.warning("%s", error)
+        return found
 
     def find(self, target: str, release_id: str) -> ArtifactVersion:
         """The newest successful build of a release in a target, verified.
@@ -160,7 +163,7 @@ class ArtifactStore:
             ArtifactNotFound: that release has none.
             ArtifactError: what is there cannot be read now.
         """
-        found = self._versions(target)
+        found = self.versions(target)
         for version in reversed(found.complete):
             if version.release_id == release_id and version.is_deployable:
                 return self.get(target, version.timestamp)
@@ -282,12 +285,6 @@ class ArtifactStore:
 
     def _in(self, target: str) -> TargetFolder:
         return TargetFolder.of(self.root, target)
-
-    def _versions(self, target: str) -> Versions:
-        found = self._in(target).versions()
-        for error in found.unreadable.values():
-            _log.warning("%s", error)
-        return found
 
     def _verified(self, target: str, timestamp: str, *, serving: str | None) -> ArtifactVersion:
         path = self.folder(target) / timestamp

@@ -181,9 +181,10 @@ def _by_artifacts(cd: Cd, gate: str) -> tuple[Taken, Sequence[ArtifactError]]:
     Raises:
         Unreachable: they cannot be read now.
     """
-    versions = [v for v in cd.store.list(gate) if "manifest.json" in v.files]
+    there = cd.store.versions(gate)
+    versions = [v for v in there.complete if "manifest.json" in v.files]
     in_place = max((v.timestamp for v in versions if v.is_latest), default="")
-    damaged: list[ArtifactError] = [error for at, error in cd.store.unreadable(gate).items() if at > in_place]
+    damaged: list[ArtifactError] = [error for at, error in there.unreadable.items() if at > in_place]
     asked = {v.timestamp: v for v in (*versions[-1:], *(v for v in versions if v.is_latest))}
     taken = Taken()
     for version in asked.values():

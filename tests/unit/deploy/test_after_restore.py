@@ -39,6 +39,15 @@ def deployed(releases: Releases, number: int, text: str = "") -> Release:
     return releases.deployed(str(number), commit=str(number) * 40)
 
 
+def second_with_checks(releases: Releases) -> Release:
+    """The second release of a project with two models and checks of both."""
+    (releases.project / "smoke").mkdir()
+    (releases.project / "smoke" / "sales.yml").write_text(CHECKS)
+    releases.model("payments")
+    deployed(releases, 1)
+    return deployed(releases, 2)
+
+
 def undone(
     releases: Releases, release: Release, *, only: list[str] | None = None, target: str | None = None
 ) -> RestoreResult:
@@ -103,11 +112,7 @@ def test_builds_after_the_release_are_left_out(releases: Releases) -> None:
 def test_after_a_rollback_of_some_relations_only_their_checks_run(
     releases: Releases, only: list[str] | None, models: list[str]
 ) -> None:
-    (releases.project / "smoke").mkdir()
-    (releases.project / "smoke" / "sales.yml").write_text(CHECKS)
-    releases.model("payments")
-    deployed(releases, 1)
-    bad = deployed(releases, 2)
+    bad = second_with_checks(releases)
     report = smoke_after_restore(releases.cd(), bad, undone(releases, bad, only=only))
     assert sorted({c.model for c in report.checks if c.model is not None}) == models
     assert (report.untested, report.ok) == ("", False)
@@ -232,11 +237,7 @@ def test_a_smoke_test_that_cannot_be_run_does_not_hide_that_the_data_is_back(rel
 def test_a_smoke_test_that_fails_after_a_rollback_says_what_is_back(
     releases: Releases, only: list[str] | None, back: str
 ) -> None:
-    (releases.project / "smoke").mkdir()
-    (releases.project / "smoke" / "sales.yml").write_text(CHECKS)
-    releases.model("payments")
-    deployed(releases, 1)
-    bad = deployed(releases, 2)
+    bad = second_with_checks(releases)
     with pytest.raises(SmokeFailed, match=back) as failed:
         smoke_after_restore(releases.cd(), bad, undone(releases, bad, only=only), check=True)
     assert releases.cd().log.last(bad, SmokeReport) == failed.value.report

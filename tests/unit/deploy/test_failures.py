@@ -221,18 +221,23 @@ def test_a_log_that_cannot_be_kept_does_not_hide_why_dbt_failed(releases: Releas
         build_release(cd, release, target="prod", select="tag:deploy")
 
 
-def test_a_log_that_cannot_be_written_does_not_hide_what_failed(
-    releases: Releases, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    release = releases.approved()
+def log_is_down_for(kind: type[Record], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The log takes no record of this kind any more."""
     append = ReleaseLog.append
 
     def down(log: ReleaseLog, of: Release, record: Record) -> None:
-        if isinstance(record, Failed):
+        if isinstance(record, kind):
             raise DbxCdError("the log is down")
         append(log, of, record)
 
     monkeypatch.setattr(ReleaseLog, "append", down)
+
+
+def test_a_log_that_cannot_be_written_does_not_hide_what_failed(
+    releases: Releases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release = releases.approved()
+    log_is_down_for(Failed, monkeypatch)
     cd = releases.cd()
     with pytest.raises(ArtifactError, match="No space left on device"):
         build_release(replace(cd, store=FullStore(cd.store.root)), release, target="prod", select="tag:deploy")
@@ -245,14 +250,7 @@ def test_a_log_that_is_down_does_not_hide_why_dbt_failed(
 ) -> None:
     release = releases.approved() if target == "prod" else releases.open()
     releases.dbt.hook_error = HOOK
-    append = ReleaseLog.append
-
-    def down(log: ReleaseLog, of: Release, record: Record) -> None:
-        if isinstance(record, kind):
-            raise DbxCdError("the log is down")
-        append(log, of, record)
-
-    monkeypatch.setattr(ReleaseLog, "append", down)
+    log_is_down_for(kind, monkeypatch)
     with pytest.raises(DbtFailed, match=r"(?s)no grants for anybody") as caught:
         build_release(releases.cd(), release, target=target, select="tag:deploy", project_dir=releases.project)
     assert ("the log cannot have it: the log is down" in str(caught.value)) == (kind is Built)

@@ -124,16 +124,20 @@ def test_what_production_is_to_be_called_is_asked_of_dbt_where_it_was_never_buil
     assert "model orders as main.shop.orders, which is prod's model orders" in refused(releases)
 
 
-def test_where_dbt_cannot_say_what_production_is_called_staging_is_not_built(releases: Releases) -> None:
-    dbt = releases.dbt
+def without_production_s_profile(releases: Releases) -> None:
+    """From now on dbt cannot say what anything is called in production."""
 
-    class NoProfile(type(dbt)):  # type: ignore[misc]
+    class NoProfile(type(releases.dbt)):  # type: ignore[misc]
         def __call__(self, args: list[str]) -> Any:
             if "prod" in args:
                 raise DbtFailed("the profile does not have a target named 'prod'")
             return super().__call__(args)
 
     releases.dbt = NoProfile(releases.tables)
+
+
+def test_where_dbt_cannot_say_what_production_is_called_staging_is_not_built(releases: Releases) -> None:
+    without_production_s_profile(releases)
     said = refused(releases)
     assert "prod has no build that can be read, and dbt cannot say" in said
     assert "does not have a target named 'prod'" in said
@@ -214,15 +218,7 @@ def test_a_damaged_build_of_production_stops_no_staging_that_keeps_apart_where_d
     releases: Releases,
 ) -> None:
     damage_newest(releases, "manifest.json", "{")
-    dbt = releases.dbt
-
-    class NoProfile(type(dbt)):  # type: ignore[misc]
-        def __call__(self, args: list[str]) -> Any:
-            if "prod" in args:
-                raise DbtFailed("the profile does not have a target named 'prod'")
-            return super().__call__(args)
-
-    releases.dbt = NoProfile(releases.tables)
+    without_production_s_profile(releases)
     built(releases)
 
 
