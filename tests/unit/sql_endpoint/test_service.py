@@ -153,7 +153,9 @@ def test_sessions_and_statements_are_logged(caplog: pytest.LogCaptureFixture) ->
     ):
         connection.cursor().execute("select " + "x" * 400)
         assert ended.wait(5)
-    about = [r for r in caplog.records if r.name.rpartition(".")[2] in ("service", "executor", "endpoint")]
+    about = [
+        r for r in caplog.records if r.name.rpartition(".")[2] in ("service", "open_sessions", "executor", "endpoint")
+    ]
     started, opened, statement, closed, stopped = [r.getMessage() for r in about]
     assert started.startswith("SQL endpoint at http://127.0.0.1:")
     assert opened.replace("opened", "closed") == closed

@@ -13,7 +13,8 @@ import pytest
 from fake_spark import FakeSpark
 
 from dbx_cd.sql_endpoint.executor import StatementRecord
-from dbx_cd.sql_endpoint.service import IDLE_SESSION_SECONDS, ThriftService
+from dbx_cd.sql_endpoint.open_sessions import IDLE_SESSION_SECONDS
+from dbx_cd.sql_endpoint.service import ThriftService
 from dbx_cd.sql_endpoint.thrift_api import T
 
 ROWS = 1000
