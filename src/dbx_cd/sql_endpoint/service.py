@@ -15,6 +15,7 @@ import pyarrow as pa
 from dbx_cd.sql_endpoint import metadata
 from dbx_cd.sql_endpoint.arrow_types import types_as_text
 from dbx_cd.sql_endpoint.executor import StatementExecutor, StatementRecord
+from dbx_cd.sql_endpoint.liveness import GONE_SECONDS, asking_connection
 from dbx_cd.sql_endpoint.operation import Operation
 from dbx_cd.sql_endpoint.parameters import statement_arguments
 from dbx_cd.sql_endpoint.session import EndpointSession
@@ -85,13 +86,25 @@ class ThriftService:
         self._executor = StatementExecutor(on_statement)
 
     def close(self) -> None:
-        """Cancel what runs and free every session."""
+        """Cancel what runs and free every session; `wait` tells when it has ended."""
+        self._executor.close()  # first: what is submitted from here on does not begin
         with self._lock:
             sessions = list(self._sessions.values())
             self._sessions.clear()
         for session in sessions:
             session.close()
-        self._executor.close()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until nothing runs; whether that is so within `timeout` seconds (None: however long)."""
+        return self._executor.at_work.wait(timeout)
+
+    def cancel_abandoned(self) -> None:
+        """Cancel the operations whose clients are gone; see `liveness`."""
+        for session, operation in self._executor.at_work.running():
+            is_lost = session.connection is not None and session.connection.is_lost
+            if is_lost and not operation.done.is_set() and self._clock() - session.last_used >= GONE_SECONDS:
+                _log.warning("session %s: its client is gone, and what it ran is cancelled", session)
+                session.cancel(operation)
 
     # Sessions
 
@@ -253,7 +266,7 @@ class ThriftService:
             session = self._sessions.get(_guid(request.sessionHandle and request.sessionHandle.sessionId))
         if session is None:
             raise UnknownHandle("session")
-        session.last_used = self._clock()
+        session.last_used, session.connection = self._clock(), asking_connection()
         return session
 
     def _find(self, request: Any) -> tuple[EndpointSession, Operation]:
@@ -262,7 +275,7 @@ class ThriftService:
             session = next((s for s in self._sessions.values() if s.owns(operation_id)), None)
         if session is None:
             raise UnknownHandle("operation")
-        session.last_used = self._clock()
+        session.last_used, session.connection = self._clock(), asking_connection()
         return session, session.operation(operation_id)
 
     def _close_idle(self) -> None:
