@@ -20,6 +20,7 @@ from dbx_cd.errors import ConfigError, SetupError
 from dbx_cd.sql_endpoint.certificate import serve_loopback, trust_bundle
 from dbx_cd.sql_endpoint.executor import StatementRecord
 from dbx_cd.sql_endpoint.http_server import LOOPBACK, LoopbackServer
+from dbx_cd.sql_endpoint.liveness import LivenessWatch
 from dbx_cd.sql_endpoint.service import ThriftService
 from dbx_cd.sql_endpoint.statement import Rewrite
 from dbx_cd.sql_endpoint.thrift_api import Processor
@@ -81,6 +82,7 @@ class SqlEndpoint:
         self._spark_of = spark_of
         self._asked_port = port
         self._server: LoopbackServer | None = None
+        self._services: dict[str, ThriftService] = {}
 
     @property
     def token(self) -> str:
@@ -120,6 +122,8 @@ class SqlEndpoint:
             ) from exc
         serve = threading.Thread(target=self._server.serve_forever, args=(0.1,), name="sql-endpoint-http", daemon=True)
         serve.start()
+        self._watch = LivenessWatch(lambda: list(self._services.values()))
+        self._watch.start()
         _log.info("SQL endpoint at %s%s", self.host, self.http_path)
         return self
 
@@ -130,11 +134,45 @@ class SqlEndpoint:
             return
         server.shutdown()
         server.server_close()
+        self._watch.stop()
         for service in self._services.values():
             service.close()
         server.disconnect_all()
         shutil.rmtree(self._directory, ignore_errors=True)
         _log.info("SQL endpoint stopped")
+
+    def accept(self, token: str, *, spark: SparkSession | None = None) -> None:
+        """Accept one more token, until `revoke`.
+
+        Args:
+            token: the token.
+            spark: the session of which its clients get new ones; by default the endpoint's own.
+        """
+        server = self._running()
+        service = ThriftService(spark or self._spark, rewrite=self._rewrite, on_statement=self._on_statement)
+        self._services[token] = service
+        server.accept(token, _answer_of(service))
+
+    def revoke(self, token: str, *, timeout: float | None = None) -> bool:
+        """Take a token back: its requests are refused, what they run is cancelled, and their sessions are closed.
+
+        Args:
+            token: the token; one that is not accepted, or not any more, changes nothing.
+            timeout: seconds to wait for what runs to have left Spark; None waits for it however long that takes.
+
+        Returns:
+            Whether nothing of it runs any more, so that nothing it began can still change a table.
+        """
+        if self._server is not None:
+            self._server.refuse(token)
+        service = self._services.get(token)
+        if service is None:
+            return True
+        service.close()
+        has_ended = service.wait(timeout)
+        if has_ended:
+            self._services.pop(token, None)
+        return has_ended
 
     def client_environment(self, environ: Mapping[str, str] | None = None) -> dict[str, str]:
         """What a client process, such as dbt, needs in its environment on top of `environ` (default: this process's).

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from dbx_cd.sql_endpoint.at_work import AtWork
 from dbx_cd.sql_endpoint.operation import Failure, Operation
 from dbx_cd.sql_endpoint.session import EndpointSession, mark_jobs
 from dbx_cd.sql_endpoint.statement import failure_of
@@ -40,6 +41,8 @@ class StatementExecutor:
 
     def __init__(self, on_statement: Callable[[StatementRecord], None] | None = None) -> None:
         self._on_statement = on_statement
+        self.at_work = AtWork()
+        """The operations whose threads are at work."""
         self._workers = ThreadPoolExecutor(MAX_RUNNING, thread_name_prefix="sql-endpoint")
 
     def submit(
@@ -64,7 +67,8 @@ class StatementExecutor:
         self._workers.submit(self._run, session, operation, work, sql, timeout)
 
     def close(self) -> None:
-        """Take no more; whoever runs has been cancelled by now."""
+        """Take no more, and cancel what runs; `at_work` tells when that has left."""
+        self.at_work.close()
         self._workers.shutdown(wait=False, cancel_futures=True)
 
     def _run(
@@ -75,7 +79,7 @@ class StatementExecutor:
         sql: str | None,
         timeout: float | None,
     ) -> None:
-        if not operation.begin():
+        if not self.at_work.begin(session, operation):
             return
         started = time.monotonic()
         try:
@@ -85,7 +89,7 @@ class StatementExecutor:
         except Exception as exc:
             operation.fail(failure_of(exc))
         finally:
-            operation.left.set()
+            self.at_work.end(operation)
         if sql is not None:
             self._report(StatementRecord(sql, time.monotonic() - started, operation.error))
 

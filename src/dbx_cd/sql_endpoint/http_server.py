@@ -14,6 +14,8 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from dbx_cd.sql_endpoint.liveness import ClientConnection, asked_over
+
 _log = logging.getLogger(__name__)
 
 LOOPBACK = "127.0.0.1"
@@ -50,15 +52,27 @@ class LoopbackServer(ThreadingHTTPServer):
         super().__init__((LOOPBACK, port), _Handler)
         self.path = path
         self.tls = tls
-        self._answers = [(token.encode(), answer) for token, answer in answers.items()]
+        self._answers = {token.encode(): answer for token, answer in answers.items()}
         self._connections: set[Any] = set()
         self._lock = threading.Lock()
 
     def answer_for(self, authorization: str) -> Callable[[bytes], bytes] | None:
         """Who answers the token in the Authorization header; the time taken does not depend on which it is."""
         scheme, _, given = authorization.partition(" ")
-        matching = [answer for token, answer in self._answers if secrets.compare_digest(given.strip().encode(), token)]
+        with self._lock:
+            known = list(self._answers.items())
+        matching = [answer for token, answer in known if secrets.compare_digest(given.strip().encode(), token)]
         return matching[0] if scheme.lower() == "bearer" and matching else None
+
+    def accept(self, token: str, answer: Callable[[bytes], bytes]) -> None:
+        """Accept one more token."""
+        with self._lock:
+            self._answers[token.encode()] = answer
+
+    def refuse(self, token: str) -> None:
+        """Accept a token no longer, on the connections that are open either."""
+        with self._lock:
+            self._answers.pop(token.encode(), None)
 
     def opened(self, connection: socket.socket) -> None:
         """Remember a connection, to end it when the server stops."""
@@ -95,6 +109,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.request.settimeout(IDLE_CONNECTION_SECONDS)
         if self.request.recv(1, socket.MSG_PEEK) == _TLS_HANDSHAKE:
             self.request = self.server.tls.wrap_socket(self.request, server_side=True)
+        self.client = ClientConnection(self.request)
         self.server.opened(self.request)
         super().setup()
 
@@ -102,6 +117,7 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             super().finish()
         finally:
+            self.client.closing()
             self.server.closed(self.request)
             self.request.close()
 
@@ -126,7 +142,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, answer: Callable[[bytes], bytes], body: bytes) -> None:
         try:
-            reply = answer(body)
+            with asked_over(self.client):
+                reply = answer(body)
         except Exception as exc:  # not a Thrift message
             _log.debug("malformed request", exc_info=True)
             self._refuse(HTTPStatus.BAD_REQUEST, f"not a Thrift message: {type(exc).__name__}")

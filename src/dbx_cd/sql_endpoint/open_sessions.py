@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from dbx_cd.sql_endpoint.liveness import asking_connection
 from dbx_cd.sql_endpoint.operation import Operation
 from dbx_cd.sql_endpoint.session import EndpointSession
 from dbx_cd.sql_endpoint.thrift_api import UnknownHandle
@@ -44,7 +45,7 @@ class OpenSessions:
             session = self._sessions.get(_guid(request.sessionHandle and request.sessionHandle.sessionId))
         if session is None:
             raise UnknownHandle("session")
-        session.last_used = self._clock()
+        session.last_used, session.connection = self._clock(), asking_connection()
         return session
 
     def operation(self, request: Any) -> tuple[EndpointSession, Operation]:
@@ -58,7 +59,7 @@ class OpenSessions:
             session = next((s for s in self._sessions.values() if s.owns(operation_id)), None)
         if session is None:
             raise UnknownHandle("operation")
-        session.last_used = self._clock()
+        session.last_used, session.connection = self._clock(), asking_connection()
         return session, session.operation(operation_id)
 
     def close(self, session: EndpointSession) -> None:

@@ -14,6 +14,7 @@ from dbx_cd.sql_endpoint import metadata
 from dbx_cd.sql_endpoint.answers import answers, not_supported, page_answer, started
 from dbx_cd.sql_endpoint.arrow_types import types_as_text
 from dbx_cd.sql_endpoint.executor import StatementExecutor, StatementRecord
+from dbx_cd.sql_endpoint.liveness import GONE_SECONDS
 from dbx_cd.sql_endpoint.open_sessions import OpenSessions
 from dbx_cd.sql_endpoint.operation import Operation
 from dbx_cd.sql_endpoint.parameters import statement_arguments
@@ -55,9 +56,21 @@ class ThriftService:
         self._executor = StatementExecutor(on_statement)
 
     def close(self) -> None:
-        """Cancel what runs and free every session."""
+        """Cancel what runs and free every session; `wait` tells when it has ended."""
+        self._executor.close()  # first: what is submitted from here on does not begin
         self._sessions.close_all()
-        self._executor.close()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until nothing runs; whether that is so within `timeout` seconds (None: however long)."""
+        return self._executor.at_work.wait(timeout)
+
+    def cancel_abandoned(self) -> None:
+        """Cancel the operations whose clients are gone; see `liveness`."""
+        for session, operation in self._executor.at_work.running():
+            is_lost = session.connection is not None and session.connection.is_lost
+            if is_lost and not operation.done.is_set() and self._clock() - session.last_used >= GONE_SECONDS:
+                _log.warning("session %s: its client is gone, and what it ran is cancelled", session)
+                session.cancel(operation)
 
     # Sessions
 

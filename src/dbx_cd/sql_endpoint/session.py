@@ -9,6 +9,7 @@ import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from dbx_cd.sql_endpoint.liveness import ClientConnection
 from dbx_cd.sql_endpoint.operation import Failure, Operation
 from dbx_cd.sql_endpoint.statement import failure_of
 from dbx_cd.sql_endpoint.thrift_api import PROTOCOL_VERSION, T, ThriftFault, UnknownHandle
@@ -45,6 +46,8 @@ class EndpointSession:
         """Seconds a statement may take; None for no limit."""
         self.last_used = now
         """When the latest request came, by the clock of the service."""
+        self.connection: ClientConnection | None = None
+        """Over what it came."""
         self._operations: dict[bytes, Operation] = {}
         self._lock = threading.Lock()
         try:
