@@ -17,7 +17,10 @@ USERS = (
     User("owner@example.org", "token-owner", ("admins", "dbx_cd_approvers")),
     User("dev@example.org", "token-dev", ("developers",)),
     User("job-identity", "token-job", ("developers",), service_principal=True),
+    User("lent-identity", "token-lent", service_principal=True),
 )
+LENT = {"lent-identity": ("developers",)}
+"""Who has the role Service Principal User."""
 HEADER = "# Databricks notebook source\n"
 SEPARATOR = "\n# COMMAND ----------\n\n"
 
@@ -77,6 +80,7 @@ class Workspace:
         return RestServer(
             self.state,
             users=USERS,
+            service_principal_users=LENT,
             repositories={URL: self.repository.path},
             packaged_notebooks=self.packaged,
             environment={"SHOP": "open"},

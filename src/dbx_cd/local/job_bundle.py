@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
+from databricks.sdk.service.iam import AccessControlRequest, PermissionLevel
 from databricks.sdk.service.jobs import JobSettings
 
 from dbx_cd.cli.bundle import BUNDLE_FILE, JOB_FILE, TargetNames, bundle_text, job_text, packaged_folder
@@ -16,13 +18,32 @@ from dbx_cd.yaml_text import load_yaml
 
 # Keys of a bundle's job that the Jobs API does not take in its settings (asset bundle reference).
 _BUNDLE_ONLY = ("permissions", "lifecycle")
+_PERMISSION_LEVELS = ("CAN_VIEW", "CAN_MANAGE_RUN", "CAN_MANAGE", "IS_OWNER")
+_PRINCIPALS = ("user_name", "group_name", "service_principal_name")
 _VARIABLE = re.compile(r"\$\{var\.(\w+)\}")
+
+
+@dataclass(frozen=True)
+class BundledJob:
+    """A job as the bundle defines it."""
+
+    settings: JobSettings
+    """What the Jobs API takes."""
+    permissions: tuple[AccessControlRequest, ...]
+    """Who may do what with it, but for its owner; a deploy sets these in place of all others."""
 
 
 def load_job(
     repository: Path, *, variables: Mapping[str, str], names: TargetNames | None = None, job: str = "dbx_cd"
 ) -> JobSettings:
-    """The job's settings as the Jobs API takes them.
+    """The job's settings as the Jobs API takes them; parameters and errors are those of `load_bundled_job`."""
+    return load_bundled_job(repository, variables=variables, names=names, job=job).settings
+
+
+def load_bundled_job(
+    repository: Path, *, variables: Mapping[str, str], names: TargetNames | None = None, job: str = "dbx_cd"
+) -> BundledJob:
+    """The job's settings as the Jobs API takes them, and its permissions.
 
     Args:
         repository: root of the project's repository; its own files win over the packaged ones.
@@ -31,7 +52,8 @@ def load_job(
         job: key of the job below `resources.jobs`.
 
     Raises:
-        ConfigError: a file is malformed, a variable has no value, or a key is not one of the Jobs API.
+        ConfigError: a file is malformed, a variable has no value, a key is not one of the Jobs API, or a line of the
+            permissions gives no level to exactly one principal.
     """
     own = (repository / JOB_FILE).is_file()
     base = repository if own else packaged_folder()
@@ -45,6 +67,7 @@ def load_job(
     except (KeyError, TypeError):
         raise ConfigError(f"no job {job!r} under resources.jobs", where=source) from None
     filled = _mapping(_fill(settings, values, source), source)
+    permissions = tuple(_permission(line, source) for line in filled.get("permissions") or ())
     for key in _BUNDLE_ONLY:
         filled.pop(key, None)
     parsed = JobSettings.from_dict(filled)
@@ -53,7 +76,26 @@ def load_job(
         raise ConfigError(
             f"not keys or values of the Jobs API: {', '.join(unknown)}", where=source, next_step="fix the spelling"
         )
-    return parsed
+    return BundledJob(parsed, permissions)
+
+
+def _permission(line: Any, source: Path) -> AccessControlRequest:
+    """One line of `permissions`: a level, and whose it is (asset bundle reference)."""
+    line = dict(_mapping(line, source))
+    level = line.pop("level", None)
+    if level not in _PERMISSION_LEVELS:
+        raise ConfigError(
+            f"permissions: {level!r} is no level of a job",
+            where=source,
+            next_step=f"give one of {', '.join(_PERMISSION_LEVELS)}",
+        )
+    if len(line) != 1 or next(iter(line)) not in _PRINCIPALS:
+        raise ConfigError(
+            f"permissions: {level} is for {', '.join(sorted(line)) or 'nobody'}",
+            where=source,
+            next_step=f"give exactly one of {', '.join(_PRINCIPALS)}",
+        )
+    return AccessControlRequest(permission_level=PermissionLevel(level), **line)
 
 
 def _yaml(text: str | None, path: Path) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
+from databricks.sdk.service.iam import AccessControlRequest, PermissionLevel
 from databricks.sdk.service.jobs import JobSettings, NotebookTask, Source, SubmitTask
 
 from dbx_cd.approval.decision import pending_approvals
@@ -22,7 +23,7 @@ from dbx_cd.config import CdConfig
 from dbx_cd.dbt.profiles import profiles_folder
 from dbx_cd.errors import ConfigError
 from dbx_cd.jinja import EarlyJinja
-from dbx_cd.local.job_bundle import load_job
+from dbx_cd.local.job_bundle import BundledJob, load_bundled_job
 from dbx_cd.local.session_user import act_as
 from dbx_cd.local.workspace import CI, OWNER, RELEASE_BOT, EmbeddedWorkspace
 from dbx_cd.relations import RelationName
@@ -102,7 +103,7 @@ class LocalProject:
         named = [volume[2]] if volume[:2] == ("/", "Volumes") and len(volume) > 2 else []
         return [*(t.catalog for t in targets.values()), RelationName.parse(self.config.release_log).catalog, *named]
 
-    def job(self, *, artifacts_root: str | None = None) -> JobSettings:
+    def job(self, *, artifacts_root: str | None = None) -> BundledJob:
         """The Workflow's definition: the repository's own, else the packaged one for this project's targets.
 
         Args:
@@ -119,9 +120,9 @@ class LocalProject:
             "approvers": self.config.approvers,
             "run_as": RELEASE_BOT,
         }
-        settings = load_job(self.repository, variables=variables, names=TargetNames.of(self.config))
-        require_targets(self.config, JobDefinition.of(settings).standing)
-        return settings
+        job = load_bundled_job(self.repository, variables=variables, names=TargetNames.of(self.config))
+        require_targets(self.config, JobDefinition.of(job.settings).standing)
+        return job
 
     def commit(self, revision: str) -> str:
         """The full SHA of a revision.
@@ -145,14 +146,14 @@ class LocalWorkflow:
         self.project = project
         self.artifacts_root = workspace.volume_path(project.config.artifacts_root)
         self._ci: WorkspaceClient = workspace.client(CI)
-        settings = self._job()
-        self.job_id = self._deploy(settings)
+        job = self._job()
+        self.job_id = self._deploy(job)
         self.cd: Cd = open_cd(
             act_as(workspace.spark, RELEASE_BOT),
             project_dir=project.repository / project.subfolder,
             workspace=workspace.client(RELEASE_BOT),
             overrides={"artifacts_root": str(self.artifacts_root)},
-            definition=JobDefinition.of(settings).standing,
+            definition=JobDefinition.of(job.settings).standing,
         )
 
     def release(self, commit: str, *, reason: str | None = None, full_refresh: bool = False) -> ReleaseRun:
@@ -203,7 +204,7 @@ class LocalWorkflow:
         project = self.project.repository / self.project.subfolder
         return {"project_dir": str(project), "artifacts_root": str(self.artifacts_root)}
 
-    def _job(self) -> JobSettings:
+    def _job(self) -> BundledJob:
         profiles = with_connection(
             self.project.profiles_dir,
             self.workspace.profile_connection,
@@ -211,19 +212,23 @@ class LocalWorkflow:
             profile_name=self.project.profile,
             targets=self.project.config.targets,
         )
-        settings = self.project.job(artifacts_root=str(self.artifacts_root))
-        for parameter in settings.parameters or ():
+        job = self.project.job(artifacts_root=str(self.artifacts_root))
+        for parameter in job.settings.parameters or ():
             if parameter.name == "profiles_dir":
                 parameter.default = str(profiles.parent)
-        return settings
+        return job
 
-    def _deploy(self, settings: JobSettings) -> int:
-        named = [j.job_id for j in self._ci.jobs.list(name=settings.name) if j.job_id is not None]
+    def _deploy(self, job: BundledJob) -> int:
+        """As a deploy of the bundle does: settings and permissions are set anew, and who deploys owns the job."""
+        named = [j.job_id for j in self._ci.jobs.list(name=job.settings.name) if j.job_id is not None]
         if named:
-            self._ci.jobs.reset(named[0], settings)
-            return named[0]
-        created = self._ci.jobs.create(**_create_arguments(settings))
-        return int(created.job_id or 0)
+            job_id = named[0]
+            self._ci.jobs.reset(job_id, job.settings)
+        else:
+            job_id = int(self._ci.jobs.create(**_create_arguments(job.settings)).job_id or 0)
+        owner = AccessControlRequest(service_principal_name=CI, permission_level=PermissionLevel.IS_OWNER)
+        self._ci.permissions.set("jobs", str(job_id), access_control_list=[owner, *job.permissions])
+        return job_id
 
 
 def submit_notebook(client: WorkspaceClient, notebook: str, parameters: dict[str, str]) -> str:

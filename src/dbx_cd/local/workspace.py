@@ -141,6 +141,7 @@ class EmbeddedWorkspace:
         self.rest = RestServer(
             self.state_dir,
             users=self._users,
+            service_principal_users={RELEASE_BOT: (CI,)},
             spark_gateway=_gateway(self.spark),
             packaged_notebooks=Path(str(resources.files("dbx_cd") / "bundle" / "notebooks")),
             environment={**environment, **self._warm.environment},
@@ -202,7 +203,7 @@ def _users(approvers: str, owners: Iterable[str]) -> list[User]:
     """CI triggers, the release bot runs, owners decide, a developer may look."""
     people = dict.fromkeys([OWNER, *owners])
     return [
-        User(CI, secrets.token_urlsafe(24), groups=("admins",), service_principal=True),
+        User(CI, secrets.token_urlsafe(24), service_principal=True),
         User(RELEASE_BOT, secrets.token_urlsafe(24), service_principal=True),
         *(User(name, secrets.token_urlsafe(24), groups=(approvers,)) for name in people),
         User(DEVELOPER, secrets.token_urlsafe(24)),

@@ -63,7 +63,9 @@ class Jobs:
         ids = [j.job_id for j in named if j.job_id is not None]
         if len(ids) != 1:
             raise WorkflowError(
-                f"{len(ids)} jobs are named {job!r}", next_step="deploy the Workflow, or give the job's id instead"
+                f"{len(ids)} jobs are named {job!r}",
+                # A job that one may not see is not listed.
+                next_step=f"deploy the Workflow, get {VIEW}, or give the job's id instead",
             )
         return self._ask(lambda: self._jobs.get(ids[0]), what, where=where, right=VIEW)
 

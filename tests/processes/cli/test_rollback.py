@@ -36,9 +36,11 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Works
         "libraries": [{"whl": "/Volumes/ops/wheels/dbx_cd.whl"}],
     }
     places = [{"name": "artifacts_root", "default": "/Volumes/a"}, {"name": "project_dir", "default": "shop"}]
+    parameters = [*places, {"name": "reason"}]
+    seen = [{"group_name": "developers", "permission_level": "CAN_VIEW"}]
     place.post(
         "create",
-        place.settings(task, name="dbx_cd", job_clusters=[CLUSTER], parameters=[*places, {"name": "reason"}]),
+        place.settings(task, name="dbx_cd", job_clusters=[CLUSTER], parameters=parameters, access_control_list=seen),
     )
     monkeypatch.setenv("DATABRICKS_HOST", place.owner.config.host)
     monkeypatch.setenv("DATABRICKS_TOKEN", place.owner.config.token or "")
@@ -90,6 +92,12 @@ def test_one_time_run_has_the_job_s_source_cluster_and_libraries_and_is_the_user
     assert task.new_cluster.spark_version == CLUSTER["new_cluster"]["spark_version"]
     assert [library.whl for library in task.libraries or []] == ["/Volumes/ops/wheels/dbx_cd.whl"]
     assert run.creator_user_name == "dev@example.org"
+
+
+def test_who_may_not_see_the_job_is_told_which_right_that_takes(workspace: Workspace) -> None:
+    stranger = workspace.server.client("lent-identity")
+    with pytest.raises(WorkflowError, match="0 jobs are named 'dbx_cd'.*get CAN VIEW on the job"):
+        start_notebook(stranger, "dbx_cd", notebook="rollback", parameters={})
 
 
 def test_job_that_is_not_there_is_an_error(workspace: Workspace) -> None:

@@ -27,6 +27,8 @@ class Gate:
         self.tasks = [task("before"), task("gate", "before"), task("after", "gate")]
 
     def job(self, *more, **settings) -> int:
+        """The owner's, whose runs developers may manage."""
+        settings["access_control_list"] = [{"group_name": "developers", "permission_level": "CAN_MANAGE_RUN"}]
         return self.workspace.job(*self.tasks, *more, commit=self.commit, **settings)
 
 
@@ -140,7 +142,7 @@ def test_repair_keeps_the_page_of_the_earlier_attempt(repaired: Repaired) -> Non
     assert "AssertionError" not in (folder / "gate.html").read_text(encoding="utf-8")
 
 
-def test_any_user_may_repair(repaired: Repaired) -> None:
+def test_who_may_manage_runs_may_repair(repaired: Repaired) -> None:
     """Here the developer, which does not make it a run of theirs."""
     assert repaired.run.creator_user_name == "owner@example.org"
     assert repaired.run.state.result_state == RunResultState.SUCCESS

@@ -320,6 +320,18 @@ def test_cancel_all_ends_running_and_queued_runs_of_a_job(slow: Slow) -> None:
         assert slow.workspace.finished(run_id).state.result_state == RunResultState.CANCELED
 
 
+def test_cancelling_all_queued_runs_leaves_those_that_one_may_not_cancel(slow: Slow) -> None:
+    queue = {"enabled": True}
+    seen = [{"group_name": "developers", "permission_level": "CAN_VIEW"}]
+    job = slow.workspace.job(task("slow"), queue=queue, access_control_list=seen)
+    slow.begin(job)
+    queued = slow.workspace.owner.jobs.run_now(job).run_id
+    slow.workspace.dev.jobs.cancel_all_runs(all_queued_runs=True)
+    assert slow.workspace.owner.jobs.get_run(queued).state.life_cycle_state == RunLifeCycleState.QUEUED
+    slow.workspace.owner.jobs.cancel_all_runs(all_queued_runs=True)
+    assert slow.workspace.finished(queued).state.result_state == RunResultState.CANCELED
+
+
 def test_run_time_limit_ends_all_tasks(slow: Slow) -> None:
     run = slow.workspace.run(slow.workspace.job(task("slow"), task("after", "slow"), timeout_seconds=1))
     assert run.state.result_state == RunResultState.TIMEDOUT

@@ -28,7 +28,10 @@ def test_token_decides_who_the_caller_is(workspace: Workspace) -> None:
 def test_service_principal_has_an_application_id(workspace: Workspace) -> None:
     me = workspace.server.client("job-identity").current_user.me()
     assert me.user_name == "job-identity"
-    assert [p.application_id for p in workspace.owner.service_principals.list()] == ["job-identity"]
+    assert [p.application_id for p in workspace.owner.service_principals.list()] == [
+        "job-identity",
+        "lent-identity",
+    ]
 
 
 def test_users_and_groups_are_found_by_name(workspace: Workspace) -> None:

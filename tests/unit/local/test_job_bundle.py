@@ -10,7 +10,7 @@ import pytest
 from databricks.sdk.service.jobs import JobSettings, RunIf, Source, Task
 
 from dbx_cd import ConfigError
-from dbx_cd.local.job_bundle import BUNDLE_FILE, JOB_FILE, load_job
+from dbx_cd.local.job_bundle import BUNDLE_FILE, JOB_FILE, load_bundled_job, load_job
 
 REPOSITORY = Path(__file__).parents[3]
 BUNDLE = "variables:\n  owner: {default: data@example.org}\n  region: {}\n"
@@ -140,6 +140,34 @@ def test_every_task_has_dbt_installed_beside_the_wheel(packaged: JobSettings) ->
     assert (set(wheel), set(dbt)) == ({"whl"}, {"requirements"})
     assert dbt["requirements"].startswith("/Volumes/")
     assert of_tasks == [of_tasks[0]] * len(of_tasks)
+
+
+def test_a_deploy_lets_approvers_repair_and_the_job_s_identity_see_its_own_runs(tmp_path: Path) -> None:
+    """A deploy sets the permissions anew: what is not in the definition would be gone after the next one."""
+    job = load_bundled_job(tmp_path, variables={"approvers": "data_owners", "run_as": "bot"})
+    assert [line.as_dict() for line in job.permissions] == [
+        {"group_name": "data_owners", "permission_level": "CAN_MANAGE_RUN"},
+        {"service_principal_name": "bot", "permission_level": "CAN_VIEW"},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("{group_name: x, level: CAN_RUN}", "'CAN_RUN' is no level"),
+        ("{group_name: x, permission_level: CAN_VIEW}", "None is no level"),
+        ("{group: x, level: CAN_VIEW}", "CAN_VIEW is for group.*exactly one of user_name"),
+        ("{group_name: x, user_name: y, level: CAN_VIEW}", "for group_name, user_name"),
+        ("{level: CAN_VIEW}", "for nobody"),
+        ("CAN_VIEW", "must be a mapping"),
+    ],
+)
+def test_permissions_that_a_deploy_would_refuse_are_refused(tmp_path: Path, line: str, said: str) -> None:
+    (tmp_path / JOB_FILE).parent.mkdir()
+    (tmp_path / JOB_FILE).write_text(JOB + f"      permissions: [{line}]\n")
+    (tmp_path / BUNDLE_FILE).write_text(BUNDLE)
+    with pytest.raises(ConfigError, match=said):
+        load_bundled_job(tmp_path, variables={})
 
 
 def test_no_variable_is_left_in_the_packaged_job(packaged: JobSettings) -> None:

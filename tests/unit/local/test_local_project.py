@@ -85,7 +85,7 @@ def test_a_project_file_that_is_no_mapping_is_named(project: Path, text: str) ->
 
 
 def gates(project: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    definition = JobDefinition.of(LocalProject.find(project).job())
+    definition = JobDefinition.of(LocalProject.find(project).job().settings)
     return definition.open_targets, definition.gates
 
 

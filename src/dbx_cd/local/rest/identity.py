@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from dbx_cd.local.rest.api_error import invalid_parameter, permission_denied, unauthenticated
 
 ADMINS = "admins"
+EVERYBODY = "users"
+"""The group that every user and service principal of a workspace is in (Databricks documentation on groups)."""
 _FIRST_USER_ID = 1
 _FIRST_GROUP_ID = 1_000_000
 
@@ -25,10 +27,19 @@ class User:
 
 
 class Directory:
-    """All users of a workspace and the groups they name."""
+    """All users of a workspace and the groups they name.
 
-    def __init__(self, users: Sequence[User]) -> None:
+    Args:
+        users: everybody, each with a token.
+        service_principal_users: who has the role Service Principal User on a service principal, users or groups by the
+            principal's name. Only such may run something as that principal.
+    """
+
+    def __init__(
+        self, users: Sequence[User], *, service_principal_users: Mapping[str, Sequence[str]] | None = None
+    ) -> None:
         self.users = tuple(users)
+        self._service_principal_users = dict(service_principal_users or {})
         names = [user.user_name for user in users]
         if len(set(names)) != len(names) or len({user.token for user in users}) != len(users):
             raise ValueError("users of a workspace need distinct names and distinct tokens")
@@ -54,6 +65,38 @@ class Directory:
             if user.user_name == user_name:
                 return user
         raise invalid_parameter(f"no user or service principal named '{user_name}' in this workspace")
+
+    def is_service_principal(self, name: str) -> bool:
+        """Whether a service principal has that name; false for one who is gone."""
+        return any(user.user_name == name and user.service_principal for user in self.users)
+
+    def has(self, name: str, *, group: bool = False, service_principal: bool = False) -> bool:
+        """Whether there is a user, group or service principal of that name."""
+        if group:
+            return name in (*self.groups, EVERYBODY)
+        return any(user.user_name == name and user.service_principal == service_principal for user in self.users)
+
+    def require_run_as(self, user: User, name: str) -> None:
+        """Refuse to let a user run something as somebody else without the right to.
+
+        Oneself is always allowed. Administrators may take anybody, others a service principal on which they have the
+        role Service Principal User (reference of the Jobs API, `run_as`).
+
+        Raises:
+            ApiError: 403 naming whom, and what is missing.
+        """
+        if name == user.user_name or ADMINS in user.groups:
+            return
+        if not self.is_service_principal(name):
+            raise permission_denied(
+                f"User {user.user_name} cannot set run_as to {name}: only administrators may name another user."
+            )
+        allowed = self._service_principal_users.get(name, ())
+        if not {user.user_name, *user.groups, EVERYBODY} & set(allowed):
+            raise permission_denied(
+                f"User {user.user_name} cannot set run_as to the service principal {name}: the role Service Principal "
+                f"User (servicePrincipal.user) on it is needed."
+            )
 
     def run_as(self, setting: dict[str, Any] | None, default: str) -> str:
         """The name under which a run's tasks work: the ``run_as`` setting, else ``default``."""

@@ -16,6 +16,7 @@ from typing import Any
 
 from mashumaro import DataClassDictMixin
 
+from dbx_cd.local.rest.access_list import AccessList
 from dbx_cd.local.rest.task_graph import FAILED
 
 FORMAT = 1
@@ -101,6 +102,7 @@ class JobRun(DataClassDictMixin):
     original_state: State | None = None
     repairs: list[Repair] = field(default_factory=list)
     attempts: list[TaskRun] = field(default_factory=list)
+    access: AccessList | None = None
 
     def latest(self) -> dict[str, TaskRun]:
         """The newest attempt of every task."""
@@ -120,6 +122,7 @@ class Job(DataClassDictMixin):
     creator: str
     created_time: int
     settings: dict[str, Any]
+    access: AccessList | None = None
 
 
 class WorkspaceStore:

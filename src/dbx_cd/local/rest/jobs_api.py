@@ -1,18 +1,16 @@
-"""The Jobs API (2.2, and 2.1 for the same calls): saved jobs. Runs are in ``runs_api``.
-
-Rights, simpler than the platform's: every user of the workspace may see and run every job and repair every run; only a
-job's creator and members of ``admins`` may change or delete it. So a test can show that an approver needs no more than
-the right to manage runs.
-"""
+"""The Jobs API (2.2, and 2.1 for the same calls): saved jobs. Runs are in ``runs_api``, rights in ``job_rights``."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from flask import Blueprint, g, request
 
+from dbx_cd.local.rest.access_list import CAN_MANAGE, CAN_VIEW, IS_OWNER, AccessList, access_lines
 from dbx_cd.local.rest.api_error import does_not_exist, invalid_parameter, not_implemented, permission_denied
 from dbx_cd.local.rest.identity import ADMINS, Directory, User
+from dbx_cd.local.rest.job_rights import JobRights
 from dbx_cd.local.rest.job_runs import Job, WorkspaceStore, now_ms
 from dbx_cd.local.rest.job_settings import check_job_settings
 from dbx_cd.local.rest.run_view import Json, job_view
@@ -22,36 +20,46 @@ _DEFAULTS = {"format": "MULTI_TASK", "max_concurrent_runs": 1}
 _KEYED_LISTS = {"tasks": "task_key", "job_clusters": "job_cluster_key", "environments": "environment_key"}
 
 
-def jobs_api(store: WorkspaceStore, directory: Directory) -> Blueprint:
+def jobs_api(store: WorkspaceStore, directory: Directory, rights: JobRights) -> Blueprint:
     """Endpoints of saved jobs."""
     api = Blueprint("jobs", __name__)
-
-    def checked(settings: Json, creator: str) -> Json:
-        settings = {**_DEFAULTS, **settings}
-        check_job_settings(settings)
-        directory.run_as(settings.get("run_as"), creator)
-        return settings
 
     def view(job: Job) -> Json:
         return job_view(job, run_as=directory.run_as(job.settings.get("run_as"), job.creator))
 
+    def checked(settings: Json, creator: str, before: Job | None = None) -> Json:
+        settings = {**_DEFAULTS, **settings}
+        check_job_settings(settings)
+        rights.require_run_as(g.user, before=before, settings=settings, creator=creator)
+        return settings
+
+    def changeable(given: Json) -> Job:
+        job = find_job(store, required_id(given, "job_id"))
+        rights.require(g.user, CAN_MANAGE, job)
+        return job
+
     @api.post("/create")
     def create() -> Json:
         settings = body()
-        settings.pop("access_control_list", None)  # rights are those described above
-        settings = checked(settings, g.user.user_name)
-        job = Job(store.next_id(), g.user.user_name, now_ms(), settings)
+        creator = g.user.user_name
+        access = AccessList.owned_by(
+            creator, directory, access_lines(settings.pop("access_control_list", None), directory)
+        )
+        require_ownership_to_give(g.user, access, owner=creator)
+        job = Job(store.next_id(), creator, now_ms(), checked(settings, creator), access)
         store.save_job(job)
         return {"job_id": job.job_id}
 
     @api.get("/get")
     def get() -> Json:
-        return view(find_job(store, required_id(request.args, "job_id")))
+        job = find_job(store, required_id(request.args, "job_id"))
+        rights.require(g.user, CAN_VIEW, job)
+        return view(job)
 
     @api.get("/list")
     def list_jobs() -> Json:
         name, expand = request.args.get("name"), request.args.get("expand_tasks") == "true"
-        jobs = list(store.jobs.values())
+        jobs = rights.visible(g.user, list(store.jobs.values()), rights.of_job)
         if name:
             jobs = [job for job in jobs if job.settings.get("name", "").lower() == name.lower()]
         views = [view(job) for job in reversed(jobs)]
@@ -63,33 +71,37 @@ def jobs_api(store: WorkspaceStore, directory: Directory) -> Blueprint:
     @api.post("/reset")
     def reset() -> Json:
         given = body()
-        job = _changeable(store, given, g.user)
-        settings = checked(given.get("new_settings") or {}, job.creator)
-        store.save_job(Job(job.job_id, job.creator, job.created_time, settings))
+        with store.lock:
+            job = changeable(given)
+            store.save_job(replace(job, settings=checked(given.get("new_settings") or {}, job.creator, job)))
         return {}
 
     @api.post("/update")
     def update() -> Json:
         given = body()
         with store.lock:
-            job = _changeable(store, given, g.user)
-            settings = checked(_updated(job.settings, given), job.creator)
-            store.save_job(Job(job.job_id, job.creator, job.created_time, settings))
+            job = changeable(given)
+            store.save_job(replace(job, settings=checked(_updated(job.settings, given), job.creator, job)))
         return {}
 
     @api.post("/delete")
     def delete() -> Json:
-        store.delete_job(_changeable(store, body(), g.user).job_id)
+        store.delete_job(changeable(body()).job_id)
         return {}
 
     return api
 
 
-def _changeable(store: WorkspaceStore, given: Json, user: User) -> Job:
-    job = find_job(store, required_id(given, "job_id"))
-    if user.user_name != job.creator and ADMINS not in user.groups:
-        raise permission_denied(f"User {user.user_name} does not have Manage permission on job {job.job_id}.")
-    return job
+def require_ownership_to_give(user: User, access: AccessList, *, owner: str) -> None:
+    """Refuse to make somebody else the owner: only administrators may (documentation on access control of jobs).
+
+    Raises:
+        ApiError: 403.
+    """
+    if access.owner.name != owner and ADMINS not in user.groups:
+        raise permission_denied(
+            f"User {user.user_name} cannot make {access.owner.name} the owner: {IS_OWNER} is given by administrators."
+        )
 
 
 def _updated(settings: Json, given: Json) -> Json:

@@ -6,12 +6,14 @@ from typing import Any
 
 from flask import Blueprint, g, request
 
+from dbx_cd.local.rest.access_list import CAN_MANAGE, CAN_MANAGE_RUN, CAN_VIEW, AccessList, access_lines
 from dbx_cd.local.rest.api_error import does_not_exist, invalid_parameter, invalid_state, not_implemented
 from dbx_cd.local.rest.identity import Directory
+from dbx_cd.local.rest.job_rights import JobRights
 from dbx_cd.local.rest.job_runner import JobRunner
 from dbx_cd.local.rest.job_runs import JobRun, TaskRun, WorkspaceStore
 from dbx_cd.local.rest.job_settings import check_submission
-from dbx_cd.local.rest.jobs_api import body, find_job, paged, required_id
+from dbx_cd.local.rest.jobs_api import body, find_job, paged, require_ownership_to_give, required_id
 from dbx_cd.local.rest.run_view import Json, output_view, run_view, task_run_view
 from dbx_cd.local.rest.task_graph import UNSUCCESSFUL, dependencies, downstream_of
 
@@ -27,9 +29,14 @@ _REPAIR_FIELDS = {
 }
 
 
-def runs_api(store: WorkspaceStore, runner: JobRunner, directory: Directory) -> Blueprint:
+def runs_api(store: WorkspaceStore, runner: JobRunner, directory: Directory, rights: JobRights) -> Blueprint:
     """Endpoints of runs."""
     api = Blueprint("runs", __name__)
+
+    def allowed(level: str, given: Any) -> tuple[JobRun, TaskRun | None]:
+        run, attempt = _find(store, required_id(given, "run_id"))
+        rights.require_on_run(g.user, level, run)
+        return run, attempt
 
     @api.post("/run-now")
     def run_now() -> Json:
@@ -37,6 +44,7 @@ def runs_api(store: WorkspaceStore, runner: JobRunner, directory: Directory) -> 
         _only(given, _RUN_NOW_FIELDS, "run-now")
         with store.lock:
             job = find_job(store, required_id(given, "job_id"))
+            rights.require(g.user, CAN_MANAGE_RUN, job)
             earlier = _same_token(store, job.job_id, given.get("idempotency_token"))
             if earlier is None:
                 run_as = directory.run_as(job.settings.get("run_as"), job.creator)
@@ -59,25 +67,33 @@ def runs_api(store: WorkspaceStore, runner: JobRunner, directory: Directory) -> 
     def submit() -> Json:
         given = body()
         check_submission(given)
+        submitter = g.user.user_name
+        run_as = directory.run_as(given.get("run_as"), submitter)
+        directory.require_run_as(g.user, run_as)
+        access = AccessList.owned_by(submitter, directory, access_lines(given.get("access_control_list"), directory))
+        require_ownership_to_give(g.user, access, owner=submitter)
         with store.lock:
             run = _same_token(store, None, given.get("idempotency_token"))
+            if run is not None:
+                rights.require_on_run(g.user, CAN_VIEW, run)
             if run is None:
                 run = JobRun(
                     run_id=store.next_id(),
                     job_id=None,
                     number_in_job=1,
                     name=given.get("run_name", "Untitled"),
-                    creator=g.user.user_name,
-                    run_as=directory.run_as(given.get("run_as"), g.user.user_name),
+                    creator=submitter,
+                    run_as=run_as,
                     settings=given,
                     idempotency_token=given.get("idempotency_token"),
+                    access=access,
                 )
                 runner.start(run, queue=False)
             return {"run_id": run.run_id}
 
     @api.get("/runs/get")
     def get() -> Json:
-        run, attempt = _find(store, required_id(request.args, "run_id"))
+        run, attempt = allowed(CAN_VIEW, request.args)
         with store.lock:
             if attempt is not None:
                 return task_run_view(run, attempt, run_dir=store.run_dir(run.run_id))
@@ -86,7 +102,7 @@ def runs_api(store: WorkspaceStore, runner: JobRunner, directory: Directory) -> 
 
     @api.get("/runs/get-output")
     def get_output() -> Json:
-        run, attempt = _find(store, required_id(request.args, "run_id"))
+        run, attempt = allowed(CAN_VIEW, request.args)
         if attempt is None:
             raise invalid_parameter(
                 "Retrieving the output of runs with multiple tasks is not supported. "
@@ -99,7 +115,8 @@ def runs_api(store: WorkspaceStore, runner: JobRunner, directory: Directory) -> 
     def list_runs() -> Json:
         expand = request.args.get("expand_tasks") == "true"
         with store.lock:
-            found = sorted((run for run in store.runs.values() if _matches(run)), key=lambda run: -run.run_id)
+            matching = [run for run in store.runs.values() if _matches(run)]
+            found = sorted(rights.visible(g.user, matching, rights.of_run), key=lambda run: -run.run_id)
             views = [run_view(run, run_dir=store.run_dir(run.run_id), expand=expand) for run in found]
         return paged(views, "runs")
 
@@ -108,11 +125,12 @@ def runs_api(store: WorkspaceStore, runner: JobRunner, directory: Directory) -> 
         given = body()
         _only(given, _REPAIR_FIELDS, "runs/repair")
         with store.lock:
-            return {"repair_id": _repair(store, runner, given)}
+            run, _ = allowed(CAN_MANAGE_RUN, given)
+            return {"repair_id": _repair(store, runner, run, given, directory)}
 
     @api.post("/runs/cancel")
     def cancel() -> Json:
-        run, attempt = _find(store, required_id(body(), "run_id"))
+        run, attempt = allowed(CAN_MANAGE_RUN, body())
         if attempt is not None:
             raise not_implemented("cancelling a single task run; cancel the run of the job")
         runner.cancel(run)
@@ -122,7 +140,11 @@ def runs_api(store: WorkspaceStore, runner: JobRunner, directory: Directory) -> 
     def cancel_all() -> Json:
         given = body()
         job_id, queued = given.get("job_id"), given.get("all_queued_runs", False)
+        if job_id:
+            rights.require(g.user, CAN_MANAGE_RUN, find_job(store, required_id(given, "job_id")))
         for run in list(store.runs.values()):
+            if not rights.of_run(run).allows(g.user, CAN_MANAGE_RUN):
+                continue
             is_queued = run.state.life_cycle_state == "QUEUED"
             if not run.state.finished and (run.job_id == job_id if job_id else queued and is_queued):
                 runner.cancel(run)
@@ -130,7 +152,7 @@ def runs_api(store: WorkspaceStore, runner: JobRunner, directory: Directory) -> 
 
     @api.post("/runs/delete")
     def delete() -> Json:
-        run, _ = _find(store, required_id(body(), "run_id"))
+        run, _ = allowed(CAN_MANAGE, body())
         if not run.state.finished:
             raise invalid_state(f"Run {run.run_id} is still active; cancel it before deleting it.")
         store.delete_run(run.run_id)
@@ -139,17 +161,19 @@ def runs_api(store: WorkspaceStore, runner: JobRunner, directory: Directory) -> 
     return api
 
 
-def _repair(store: WorkspaceStore, runner: JobRunner, given: Json) -> int:
-    run, _ = _find(store, required_id(given, "run_id"))
+def _repair(store: WorkspaceStore, runner: JobRunner, run: JobRun, given: Json, directory: Directory) -> int:
     if run.job_id is None:
         raise not_implemented("the repair of a submitted run (not documented for the platform)")
     if not run.state.finished or run.state.life_cycle_state == "SKIPPED":
         raise invalid_state(f"Run {run.run_id} cannot be repaired: it is {run.state.life_cycle_state}.")
     if run.repairs and given.get("latest_repair_id") != run.repairs[-1].id:
         raise invalid_parameter("The latest repair ID needs to be provided in order to create a new repair.")
-    settings = find_job(store, run.job_id).settings
+    job = find_job(store, run.job_id)
+    settings = job.settings
     wanted = _tasks_to_repair(run, settings, given)
     _set_parameters(run, given, settings)
+    # The job's current settings count, `run_as` among them: nobody's changed tasks run as who ran before.
+    run.run_as = directory.run_as(settings.get("run_as"), job.creator)
     return runner.repair(run, settings=settings, task_keys=wanted, queue=_queued({}, settings))
 
 

@@ -17,10 +17,12 @@ from dbx_cd.local.rest.api_error import ApiError, not_implemented
 from dbx_cd.local.rest.files_api import ABORTED_UPLOAD, files_api
 from dbx_cd.local.rest.git_source import GitCheckouts
 from dbx_cd.local.rest.identity import Directory, User
+from dbx_cd.local.rest.job_rights import JobRights
 from dbx_cd.local.rest.job_runner import JobRunner
 from dbx_cd.local.rest.job_runs import WorkspaceStore
 from dbx_cd.local.rest.jobs_api import jobs_api
 from dbx_cd.local.rest.notifications import Notifications
+from dbx_cd.local.rest.permissions_api import permissions_api
 from dbx_cd.local.rest.runs_api import runs_api
 from dbx_cd.local.rest.scim_api import scim_api
 from dbx_cd.local.rest.task_process import GatewayInfo
@@ -47,6 +49,7 @@ class RestServer:
     Args:
         state_dir: where jobs, runs, checkouts, volumes and logs are kept.
         users: everybody who may call, each with a token.
+        service_principal_users: who may run something as a service principal, by its name: users or groups.
         spark_gateway: the workspace's JVM for notebook tasks; ``None`` runs notebooks without ``spark``.
         repositories: local git repository for each ``git_url``; ``"*"`` serves every other URL.
         packaged_notebooks: folder of notebooks used where a job's source has none of that name.
@@ -61,6 +64,7 @@ class RestServer:
         state_dir: Path,
         *,
         users: Sequence[User],
+        service_principal_users: Mapping[str, Sequence[str]] | None = None,
         spark_gateway: GatewayInfo | None = None,
         repositories: Mapping[str, Path] | None = None,
         packaged_notebooks: Path | None = None,
@@ -69,7 +73,7 @@ class RestServer:
         on_output: Callable[[int, str, str], None] | None = None,
         port: int = 0,
     ) -> None:
-        self._directory = Directory(users)
+        self._directory = Directory(users, service_principal_users=service_principal_users)
         state_dir = state_dir.resolve()
         store = WorkspaceStore(state_dir)
         app = Flask("dbx_cd.local")
@@ -91,9 +95,14 @@ class RestServer:
             checkouts=GitCheckouts(state_dir / "checkouts", repositories or {}),
             notifications=Notifications(state_dir / "logs" / "notifications.jsonl"),
         )
-        for api in (jobs_api(store, self._directory), runs_api(store, self._runner, self._directory)):
+        rights = JobRights(store, self._directory)
+        for api in (
+            jobs_api(store, self._directory, rights),
+            runs_api(store, self._runner, self._directory, rights),
+        ):
             for version in ("2.1", "2.2"):
                 app.register_blueprint(api, url_prefix=f"/api/{version}/jobs", name=f"{api.name} {version}")
+        app.register_blueprint(permissions_api(store, self._directory, rights))
         app.register_blueprint(files_api(state_dir / "Volumes"))
         app.register_blueprint(scim_api(self._directory))
         _add_frame(app, self._directory, self.host)
