@@ -89,7 +89,7 @@ final class DescribeAsJson {
     if (!partitions.isEmpty()) {
       json.put("partition_columns", partitions);
     }
-    List<Key> keys = registry.keys(address);
+    List<Key> keys = registry.keys().of(address);
     if (!keys.isEmpty()) {
       json.put("table_constraints", constraints(registry, keys));
     }
@@ -124,7 +124,7 @@ final class DescribeAsJson {
     if (columns.isEmpty()) {
       Address parent = Statements.address(List.of(to.catalog(), to.schema(), to.table()));
       columns =
-          registry.keys(parent).stream()
+          registry.keys().of(parent).stream()
               .filter(Key::isPrimary)
               .findFirst()
               .map(Key::columns)

@@ -220,7 +220,7 @@ final class InformationRows {
   }
 
   private void tags(boolean ofColumns) {
-    for (Tag tag : registry.tags()) {
+    for (Tag tag : registry.tags().all()) {
       Namespace n = namespaceOf(tag.address()).orElse(null);
       if (n == null || (tag.column() != null) != ofColumns) {
         continue;
@@ -235,7 +235,7 @@ final class InformationRows {
   }
 
   private void keys(String relation) {
-    for (Key key : registry.keys()) {
+    for (Key key : registry.keys().all()) {
       Namespace n = namespaceOf(key.address()).orElse(null);
       if (n == null) {
         continue;
@@ -271,6 +271,6 @@ final class InformationRows {
     }
     Reference to = key.references();
     Address parent = new Address(PhysicalNames.database(to.catalog(), to.schema()), to.table());
-    return registry.keys(parent).stream().filter(Key::isPrimary).findFirst();
+    return registry.keys().of(parent).stream().filter(Key::isPrimary).findFirst();
   }
 }

@@ -228,7 +228,7 @@ public final class LocalCatalog extends LocalNamespaces
 
   /** A replaced table is a new definition: the keys of the old one are gone, its tags stay. */
   private void replaceConstraints(Identifier ident, Constraint[] constraints) {
-    registry().dropKeys(address(ident), key -> true);
+    registry().keys().drop(address(ident), key -> true);
     addConstraints(ident, constraints);
   }
 

@@ -1,24 +1,19 @@
 package dbxcd.local;
 
 import dbxcd.local.Contents.Address;
-import dbxcd.local.Contents.Key;
 import dbxcd.local.Contents.Namespace;
 import dbxcd.local.Contents.StoredTable;
 import dbxcd.local.Contents.StoredView;
-import dbxcd.local.Contents.Tag;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Objects;
 import java.util.Optional;
 import java.util.TreeMap;
 import java.util.WeakHashMap;
 import java.util.function.Predicate;
-import java.util.function.UnaryOperator;
 import org.apache.spark.scheduler.SparkListener;
 import org.apache.spark.scheduler.SparkListenerApplicationEnd;
 import org.apache.spark.sql.SparkSession;
@@ -37,8 +32,8 @@ import org.apache.spark.sql.connector.catalog.View;
 /**
  * Everything the catalogs know, shared by all sessions of one Spark application and kept in one
  * file. Databases and tables live in Spark's own in-memory catalog; the registry listens to its
- * events, so whatever creates a table (SQL, DataFrame writer, CLONE) is recorded. Views, tags and
- * keys, for which open-source Spark and Delta have no place, live here alone.
+ * events, so whatever creates a table (SQL, DataFrame writer, CLONE) is recorded. Views,
+ * for which the in-memory catalog has no place, live here alone, {@link Tags} and {@link Keys} in their own classes.
  */
 final class Registry implements ExternalCatalogEventListener {
   /** The configuration that names the registry file. */
@@ -51,8 +46,8 @@ final class Registry implements ExternalCatalogEventListener {
   private final Map<String, Namespace> namespaces = new TreeMap<>();
   private final Map<Address, StoredTable> tables = new LinkedHashMap<>();
   private final Map<Address, StoredView> views = new LinkedHashMap<>();
-  private final List<Tag> tags = new ArrayList<>();
-  private final List<Key> keys = new ArrayList<>();
+  private final Tags tags = new Tags(this);
+  private final Keys keys = new Keys(this);
   private final Map<String, String[]> declared = new TreeMap<>();
   private IOException unsaved;
 
@@ -118,13 +113,13 @@ final class Registry implements ExternalCatalogEventListener {
       tables.put(table.address(), table);
     }
     stored.views().forEach(view -> views.put(view.address(), view));
-    tags.addAll(stored.tags());
-    keys.addAll(stored.keys());
+    tags.restore(stored.tags());
+    keys.restore(stored.keys());
     save();
   }
 
   // Spark swallows what a listener throws, so a failed write is kept and raised by the next use.
-  private void save() {
+  void save() {
     try {
       file.write(
           new Contents(
@@ -132,8 +127,8 @@ final class Registry implements ExternalCatalogEventListener {
               List.copyOf(namespaces.values()),
               List.copyOf(tables.values()),
               List.copyOf(views.values()),
-              List.copyOf(tags),
-              List.copyOf(keys)));
+              tags.all(),
+              keys.all()));
       unsaved = null;
     } catch (IOException e) {
       unsaved = e;
@@ -202,14 +197,13 @@ final class Registry implements ExternalCatalogEventListener {
   private void forget(Predicate<Address> dropped) {
     tables.keySet().removeIf(dropped);
     views.keySet().removeIf(dropped);
-    tags.removeIf(tag -> dropped.test(tag.address()));
-    keys.removeIf(key -> dropped.test(key.address()));
+    tags.forget(dropped);
+    keys.forget(dropped);
   }
 
   private void moveTagsAndKeys(Address from, Address to) {
-    UnaryOperator<Address> move = address -> address.equals(from) ? to : address;
-    tags.replaceAll(t -> new Tag(move.apply(t.address()), t.column(), t.name(), t.value()));
-    keys.replaceAll(key -> key.at(move.apply(key.address())));
+    tags.move(from, to);
+    keys.move(from, to);
   }
 
   // ---------------------------------------------------------------- namespaces and tables
@@ -301,51 +295,11 @@ final class Registry implements ExternalCatalogEventListener {
 
   // ---------------------------------------------------------------- tags and keys
 
-  synchronized List<Tag> tags() {
-    return List.copyOf(tags);
+  Tags tags() {
+    return tags;
   }
 
-  synchronized void setTags(Address address, String column, Map<String, String> values) {
-    values.forEach(
-        (name, value) -> {
-          removeTag(address, column, name);
-          tags.add(new Tag(address, column, name, value));
-        });
-    save();
-  }
-
-  synchronized void unsetTags(Address address, String column, List<String> names) {
-    names.forEach(name -> removeTag(address, column, name));
-    save();
-  }
-
-  private void removeTag(Address address, String column, String name) {
-    tags.removeIf(
-        tag ->
-            tag.address().equals(address)
-                && Objects.equals(tag.column(), column)
-                && tag.name().equals(name));
-  }
-
-  synchronized List<Key> keys() {
-    return List.copyOf(keys);
-  }
-
-  synchronized List<Key> keys(Address address) {
-    return keys.stream().filter(key -> key.address().equals(address)).toList();
-  }
-
-  synchronized void addKey(Key key) {
-    keys.add(key);
-    save();
-  }
-
-  /** Removes the keys of the table that match; false when there was none. */
-  synchronized boolean dropKeys(Address address, Predicate<Key> which) {
-    boolean dropped = keys.removeIf(key -> key.address().equals(address) && which.test(key));
-    if (dropped) {
-      save();
-    }
-    return dropped;
+  Keys keys() {
+    return keys;
   }
 }

@@ -76,7 +76,8 @@ public final class Statements {
       SparkSession session, List<String> name, String column, Map<String, String> tags) {
     Relation relation = load(session, name);
     Registry.of(session)
-        .setTags(
+        .tags()
+        .set(
             address(qualify(session, name)), declaredColumn(name, relation, column), tags);
   }
 
@@ -84,13 +85,14 @@ public final class Statements {
       SparkSession session, List<String> name, String column, List<String> tags) {
     Relation relation = load(session, name);
     Registry.of(session)
-        .unsetTags(
+        .tags()
+        .unset(
             address(qualify(session, name)), declaredColumn(name, relation, column), tags);
   }
 
   /** The columns of the primary key; empty when there is none. */
   public static List<String> primaryKey(SparkSession session, List<String> name) {
-    return Registry.of(session).keys(address(qualify(session, name))).stream()
+    return Registry.of(session).keys().of(address(qualify(session, name))).stream()
         .filter(Key::isPrimary)
         .findFirst()
         .map(Key::columns)
@@ -101,13 +103,16 @@ public final class Statements {
   public static boolean dropConstraint(
       SparkSession session, List<String> name, String constraint) {
     return Registry.of(session)
-        .dropKeys(
+        .keys()
+        .drop(
             address(qualify(session, name)), key -> key.name().equalsIgnoreCase(constraint));
   }
 
   /** Drops the primary key; false when there is none. */
   public static boolean dropPrimaryKey(SparkSession session, List<String> name) {
-    return Registry.of(session).dropKeys(address(qualify(session, name)), Key::isPrimary);
+    return Registry.of(session)
+        .keys()
+        .drop(address(qualify(session, name)), Key::isPrimary);
   }
 
   /** Drops the foreign keys over these columns; false when there is none. */
@@ -115,7 +120,8 @@ public final class Statements {
       SparkSession session, List<String> name, List<String> columns) {
     Set<String> wanted = lower(columns);
     return Registry.of(session)
-        .dropKeys(
+        .keys()
+        .drop(
             address(qualify(session, name)),
             key -> !key.isPrimary() && lower(key.columns()).equals(wanted));
   }

@@ -36,7 +36,7 @@ final class TableConstraints {
           throw Exceptions.unchecked(e);
         }
       } else {
-        catalog.registry().addKey(key(catalog, ident, constraint));
+        catalog.registry().keys().add(key(catalog, ident, constraint));
       }
     }
   }
