@@ -161,6 +161,13 @@ def test_auto_clustering_is_left_out(run: Run) -> None:
     assert run(f"SELECT text FROM {SCHEMA}.auto") == [("cluster by auto",)]
 
 
+def test_optimize_gives_its_metrics_as_json(run: Run, table: str) -> None:
+    run(f"INSERT INTO {table} VALUES (1, date'2026-01-01', 'a')")
+    ((path, metrics),) = run(f"OPTIMIZE {table}")
+    assert path.endswith("/test_optimize_gives_its_metrics_as_json")
+    assert json.loads(metrics)["totalConsideredFiles"] == 1
+
+
 def test_undrop_is_refused_by_name(run: Run, table: str) -> None:
     with pytest.raises(DbxCdError, match="UNDROP"):
         run(f"UNDROP TABLE {table}")

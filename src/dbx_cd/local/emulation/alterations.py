@@ -1,19 +1,18 @@
-"""Emulated changes of the session and of tables: current catalog, keys and constraints."""
+"""Emulated changes of tables: keys and constraints, clustering."""
 
 from __future__ import annotations
 
 import pyarrow as pa
 
 from dbx_cd.local.emulation.catalog_bridge import StatementFailed
-from dbx_cd.local.emulation.statement import Answer, Statement
+from dbx_cd.local.emulation.sql_text import COLUMN, IDENTIFIER, NAME, NAMED
+from dbx_cd.local.emulation.statement import Answer, Emulated, Statement, emulated, nothing
 from dbx_cd.relations import quote
 
-
-def use_catalog(statement: Statement) -> Answer:
-    """USE CATALOG, by name or by string literal."""
-    literal = statement["name"][0] in "'\""
-    name = statement.bridge.unquote(statement["name"]) if literal else statement.identifier("name")
-    return f"SET CATALOG {quote(name.lower())}"
+_TESTS = "tests/spark/local/test_emulation.py"
+_KEYS = (f"{_TESTS}::test_keys_are_described_and_dropped",)
+_DROP_BEHAVIOR = r"(?: (?:cascade|restrict))?"
+AUTO_CLUSTERING = "the service chooses clustering columns from the queries it sees; there is no such service here"
 
 
 def reference_primary_key(statement: Statement) -> Answer:
@@ -63,9 +62,56 @@ def not_null(statement: Statement) -> Answer:
     return f"ALTER TABLE {table} ALTER COLUMN {quote(column)} DROP NOT NULL"
 
 
-def undrop(_statement: Statement) -> Answer:
-    """UNDROP is refused by name."""
-    raise StatementFailed(
-        "[UNSUPPORTED_FEATURE] UNDROP: open-source Delta deletes the files of a dropped managed table at once",
-        next_step="build the table again",
-    )
+STATEMENTS: tuple[Emulated, ...] = (
+    emulated(
+        rf"(?P<before>alter table {NAMED} add (?:constraint {IDENTIFIER} )?foreign key\s*\([^)]*\)\s*references) "
+        rf"(?P<parent>{NAME})(?P<options>(?: (?:not enforced|rely|norely))*)",
+        reference_primary_key,
+        "Spark 4.2's parser fails with a NullPointerException when the parent's columns are left out",
+        statement="ALTER TABLE name ADD FOREIGN KEY (columns) REFERENCES parent",
+        does="refers to the parent's primary key",
+        tests=_KEYS,
+    ),
+    emulated(
+        rf"alter table {NAMED} drop constraint(?P<exists> if exists)? (?P<key>{IDENTIFIER}){_DROP_BEHAVIOR}",
+        drop_constraint,
+        "Delta's parser takes the statement and knows CHECK constraints only, and no CASCADE",
+        statement="ALTER TABLE name DROP CONSTRAINT [IF EXISTS] key [RESTRICT | CASCADE]",
+        does="drops a primary key, a foreign key or a CHECK by its name",
+        tests=_KEYS,
+    ),
+    emulated(
+        rf"alter table {NAMED} drop primary key(?P<exists> if exists)?{_DROP_BEHAVIOR}",
+        drop_primary_key,
+        "Spark has no DROP PRIMARY KEY",
+        statement="ALTER TABLE name DROP PRIMARY KEY [IF EXISTS] [RESTRICT | CASCADE]",
+        does="drops the primary key",
+        tests=_KEYS,
+    ),
+    emulated(
+        rf"alter table {NAMED} drop foreign key(?P<exists> if exists)?\s*\((?P<columns>[^)]*)\){_DROP_BEHAVIOR}",
+        drop_foreign_key,
+        "Spark has no DROP FOREIGN KEY",
+        statement="ALTER TABLE name DROP FOREIGN KEY [IF EXISTS] (columns)",
+        does="drops the foreign keys over these columns",
+        tests=_KEYS,
+    ),
+    emulated(
+        rf"alter table {NAMED} (?:change|alter)(?: column)? {COLUMN} (?P<verb>set|drop) not null",
+        not_null,
+        "Delta cannot add NOT NULL to an existing column",
+        statement="ALTER TABLE name ALTER COLUMN column { SET | DROP } NOT NULL",
+        does="becomes a CHECK, which Delta verifies and enforces; the catalog shows the column as not nullable",
+        lacks="the violation has the error class of a CHECK",
+        tests=(f"{_TESTS}::test_set_not_null_is_enforced_and_shown",),
+    ),
+    emulated(
+        rf"alter table {NAMED} cluster by auto",
+        nothing,
+        AUTO_CLUSTERING,
+        statement="ALTER TABLE name CLUSTER BY AUTO",
+        does="is accepted",
+        lacks="clusters nothing",
+        tests=(f"{_TESTS}::test_auto_clustering_is_left_out",),
+    ),
+)

@@ -11,7 +11,24 @@ from dbx_cd.errors import DbxCdError
 
 
 class StatementFailed(DbxCdError):
-    """An emulated statement cannot be carried out; the message begins with Databricks' name of the error."""
+    """An emulated statement cannot be carried out; the message begins with Databricks' name of the error.
+
+    Args:
+        what: what failed, as one clause.
+        where: what it failed on.
+        next_step: what the reader should do now.
+        sql_state: the SQLSTATE, which the SQL endpoint tells its client.
+    """
+
+    def __init__(
+        self, what: str, *, where: object = None, next_step: str | None = None, sql_state: str | None = None
+    ) -> None:
+        super().__init__(what, where=where, next_step=next_step)
+        self.sql_state = sql_state
+
+    def getSqlState(self) -> str | None:  # noqa: N802  (PySpark's name)
+        """The SQLSTATE, by the name that PySpark's errors have for it."""
+        return self.sql_state
 
 
 class CatalogBridge:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from dbx_cd.local.emulation.statement import Answer, Statement
+from dbx_cd.local.emulation.sql_text import COLUMN, NAMED, TEXT
+from dbx_cd.local.emulation.statement import Answer, Emulated, Statement, emulated
+
+_TESTS = ("tests/spark/local/test_emulation.py::test_comments_on_columns_of_tables_and_views",)
 
 
 def on_column(statement: Statement) -> Answer:
@@ -32,3 +35,31 @@ def on_table(statement: Statement) -> Answer:
 
 def _text(statement: Statement) -> str:
     return "" if statement["text"].upper() == "NULL" else statement.bridge.unquote(statement["text"])
+
+
+STATEMENTS: tuple[Emulated, ...] = (
+    emulated(
+        rf"comment on column {NAMED}\s*\.\s*{COLUMN} is {TEXT}",
+        on_column,
+        "Spark has ALTER TABLE ... COMMENT for tables, and nothing for views",
+        statement="COMMENT ON COLUMN relation.column IS { text | NULL }",
+        does="sets the comment of a column of a table or view",
+        tests=_TESTS,
+    ),
+    emulated(
+        rf"comment on view {NAMED} is {TEXT}",
+        on_view,
+        "Spark comments on tables only",
+        statement="COMMENT ON VIEW name IS { text | NULL }",
+        does="sets the comment of a view",
+        tests=_TESTS,
+    ),
+    emulated(
+        rf"comment on table {NAMED} is {TEXT}",
+        on_table,
+        "on Databricks it works for views too",
+        statement="COMMENT ON TABLE name IS { text | NULL }",
+        does="sets the comment of a table or view",
+        tests=_TESTS,
+    ),
+)

@@ -7,8 +7,11 @@ import fnmatch
 import pyarrow as pa
 from pyspark.sql import DataFrame
 
-from dbx_cd.local.emulation.statement import Answer, Statement, text_table
+from dbx_cd.local.emulation.sql_text import NAMED, STRING
+from dbx_cd.local.emulation.statement import Answer, Emulated, Statement, emulated, text_table
 from dbx_cd.relations import RelationName, string_literal
+
+_TESTS = "tests/spark/local/test_emulation.py"
 
 
 def describe_as_json(statement: Statement) -> Answer:
@@ -30,11 +33,6 @@ def show_catalogs(statement: Statement) -> Answer:
     rows = statement.spark.table("system.information_schema.catalogs").collect()
     names = sorted([*(row.catalog_name for row in rows), "system"])
     return text_table(("catalog",), [[name] for name in names if fnmatch.fnmatch(name, _pattern(statement))])
-
-
-def show_grants(_statement: Statement) -> Answer:
-    """SHOW GRANTS: no rows."""
-    return text_table(("Principal", "ActionType", "ObjectType", "ObjectKey"), [])
 
 
 def show_table_extended(statement: Statement) -> Answer:
@@ -75,3 +73,44 @@ def _schema_tree(frame: DataFrame) -> str:
 
 def _pattern(statement: Statement) -> str:
     return statement.bridge.unquote(statement["like"]).lower() if statement["like"] else "*"
+
+
+STATEMENTS: tuple[Emulated, ...] = (
+    emulated(
+        rf"desc(?:ribe)? (?:table )?(?:extended|formatted) {NAMED} as json",
+        describe_as_json,
+        "Spark answers for its session catalog only",
+        statement="DESCRIBE TABLE EXTENDED name AS JSON",
+        does="describes a table, a view or a temporary view",
+        lacks="leaves out what only the service knows, such as statistics, masks and row filters",
+        tests=(
+            f"{_TESTS}::test_describe_as_json_of_a_table",
+            f"{_TESTS}::test_describe_as_json_of_a_temporary_view",
+        ),
+    ),
+    emulated(
+        rf"desc(?:ribe)? detail {NAMED}",
+        describe_detail,
+        "Delta tells the session catalog's name",
+        statement="DESCRIBE DETAIL name",
+        does="is Delta's own, with the three-level name",
+        tests=(f"{_TESTS}::test_names_shown_are_three_level_names",),
+    ),
+    emulated(
+        rf"show table extended (?:in|from) {NAMED} like (?P<like>{STRING})",
+        show_table_extended,
+        "Spark has it for its session catalog only",
+        statement="SHOW TABLE EXTENDED IN schema LIKE pattern",
+        does="lists tables and views in the form that dbt-spark reads",
+        lacks="no PARTITION clause; the information has the fields that dbt reads",
+        tests=(f"{_TESTS}::test_names_shown_are_three_level_names",),
+    ),
+    emulated(
+        rf"show catalogs(?: (?:like )?(?P<like>{STRING}))?",
+        show_catalogs,
+        "Spark lists the catalogs that this session has used",
+        statement="SHOW CATALOGS [LIKE pattern]",
+        does="lists all catalogs of the workspace",
+        tests=(f"{_TESTS}::test_names_shown_are_three_level_names",),
+    ),
+)

@@ -1,118 +1,29 @@
-"""The table of emulated statements, by their first keyword."""
+"""Which emulated statement is meant: the table of all of them, each module's own part in turn."""
 
 from __future__ import annotations
 
-import re
-
 from pyspark.sql import SparkSession
 
-from dbx_cd.local.emulation import alterations, comments, descriptions, tags, writes
-from dbx_cd.local.emulation.sql_text import IDENTIFIER, NAME, STRING, bare, first_word
-from dbx_cd.local.emulation.statement import Answer, Emulated, Statement, emulated, nothing
+from dbx_cd.local.emulation import alterations, comments, descriptions, rights, session, tags, writes
+from dbx_cd.local.emulation.sql_text import bare, first_word
+from dbx_cd.local.emulation.statement import Answer, Emulated, Statement
+from dbx_cd.local.emulation.unsupported import refuse_unsupported
 
-_NAME = rf"(?P<name>{NAME})"
-_COLUMN = rf"(?P<column>{IDENTIFIER})"
-_TEXT = rf"(?P<text>null|{STRING})"
-_DROP_BEHAVIOR = r"(?: (?:cascade|restrict))?"
-_ONE_USER = "there is one local user, who owns everything; rights are not enforced"
-_AUTO_CLUSTERING = "the service chooses clustering columns from the queries it sees; there is no such service here"
+# The first entry that matches runs. A new kind of statement is a module with its own STATEMENTS and one line here.
+EMULATED: tuple[Emulated, ...] = (
+    *session.STATEMENTS,
+    *descriptions.STATEMENTS,
+    *alterations.STATEMENTS,
+    *tags.STATEMENTS,
+    *comments.STATEMENTS,
+    *rights.STATEMENTS,
+    *writes.STATEMENTS,
+)
 
-EMULATED: dict[str, tuple[Emulated, ...]] = {
-    "use": (
-        emulated(rf"use catalog (?P<name>{IDENTIFIER}|{STRING})", alterations.use_catalog, "Spark says SET CATALOG"),
-    ),
-    "describe": (
-        emulated(
-            rf"desc(?:ribe)? (?:table )?(?:extended|formatted) {_NAME} as json",
-            descriptions.describe_as_json,
-            "Spark answers for its session catalog only",
-        ),
-        emulated(
-            rf"desc(?:ribe)? detail {_NAME}", descriptions.describe_detail, "Delta tells the session catalog's name"
-        ),
-    ),
-    "show": (
-        emulated(
-            rf"show table extended (?:in|from) {_NAME} like (?P<like>{STRING})",
-            descriptions.show_table_extended,
-            "Spark has it for its session catalog only",
-        ),
-        emulated(
-            rf"show catalogs(?: (?:like )?(?P<like>{STRING}))?",
-            descriptions.show_catalogs,
-            "Spark lists the catalogs that this session has used",
-        ),
-        emulated(r"show grants? .*", descriptions.show_grants, _ONE_USER),
-    ),
-    "alter": (
-        emulated(
-            rf"alter (?:table|view) {_NAME} (?:(?:alter|change) column {_COLUMN} )?(?P<verb>set|unset) tags\s*"
-            r"\((?P<tags>.*)\)",
-            tags.set_or_unset,
-            "Spark has no tags",
-        ),
-        emulated(
-            rf"(?P<before>alter table {_NAME} add (?:constraint {IDENTIFIER} )?foreign key\s*\([^)]*\)\s*references) "
-            rf"(?P<parent>{NAME})(?P<options>(?: (?:not enforced|rely|norely))*)",
-            alterations.reference_primary_key,
-            "Spark 4.2's parser fails with a NullPointerException when the parent's columns are left out",
-        ),
-        emulated(
-            rf"alter table {_NAME} drop constraint(?P<exists> if exists)? (?P<key>{IDENTIFIER}){_DROP_BEHAVIOR}",
-            alterations.drop_constraint,
-            "Delta's parser takes the statement and knows CHECK constraints only, and no CASCADE",
-        ),
-        emulated(
-            rf"alter table {_NAME} drop primary key(?P<exists> if exists)?{_DROP_BEHAVIOR}",
-            alterations.drop_primary_key,
-            "Spark has no DROP PRIMARY KEY",
-        ),
-        emulated(
-            rf"alter table {_NAME} drop foreign key(?P<exists> if exists)?\s*\((?P<columns>[^)]*)\){_DROP_BEHAVIOR}",
-            alterations.drop_foreign_key,
-            "Spark has no DROP FOREIGN KEY",
-        ),
-        emulated(
-            rf"alter table {_NAME} (?:change|alter)(?: column)? {_COLUMN} (?P<verb>set|drop) not null",
-            alterations.not_null,
-            "Delta cannot add NOT NULL to an existing column",
-        ),
-        emulated(rf"alter table {_NAME} cluster by auto", nothing, _AUTO_CLUSTERING),
-        emulated(rf"alter (?:table|view|schema|catalog) {_NAME} (?:set )?owner to .*", nothing, _ONE_USER),
-    ),
-    "comment": (
-        emulated(
-            rf"comment on column {_NAME}\s*\.\s*{_COLUMN} is {_TEXT}",
-            comments.on_column,
-            "Spark has ALTER TABLE ... COMMENT for tables, and nothing for views",
-        ),
-        emulated(rf"comment on view {_NAME} is {_TEXT}", comments.on_view, "Spark comments on tables only"),
-        emulated(rf"comment on table {_NAME} is {_TEXT}", comments.on_table, "on Databricks it works for views too"),
-    ),
-    "insert": (
-        emulated(
-            rf"insert into (?:table )?{_NAME} (?:as )?(?P<alias>\w+) replace on\s*\((?P<on>.*?)\)\s*"
-            r"\((?P<query>select .*)\) (?:as )?(?P<source>\w+)",
-            writes.replace_on,
-            "Delta has REPLACE WHERE only",
-        ),
-    ),
-    "create": (emulated(r"create .*", writes.create_without_auto_clustering, _AUTO_CLUSTERING),),
-    "grant": (emulated(r"grant .*", nothing, _ONE_USER),),
-    "revoke": (emulated(r"revoke .*", nothing, _ONE_USER),),
-    "optimize": (
-        emulated(r"optimize .*", writes.optimize, "PySpark's Arrow conversion refuses a null inside Delta's metrics"),
-    ),
-    "undrop": (emulated(r"undrop .*", alterations.undrop, "Delta deletes the files of a managed table at once"),),
-}
-
-EMULATED["desc"] = EMULATED["describe"]
-
-# Seeds and models can be megabytes of SQL: these are read only when the phrase in question is somewhere in them.
-_ONLY_WITH = {
-    "insert": re.compile(r"\breplace\s+on\b", re.IGNORECASE),
-    "create": re.compile(r"\bcluster\s+by\s+auto\b", re.IGNORECASE),
-}
+_SHORT = {"desc": "describe"}
+_BY_WORD: dict[str, list[Emulated]] = {}
+for _entry in EMULATED:
+    _BY_WORD.setdefault(_entry.first_word, []).append(_entry)
 
 
 def emulate(spark: SparkSession, sql: str) -> Answer:
@@ -123,13 +34,16 @@ def emulate(spark: SparkSession, sql: str) -> Answer:
         sql: one statement, as the client sent it.
 
     Raises:
-        StatementFailed: the statement is emulated and cannot be carried out.
+        StatementFailed: the statement is emulated and cannot be carried out, or cannot be done here at all.
     """
+    refuse_unsupported(sql)
     word = first_word(sql)
-    if word not in EMULATED or (word in _ONLY_WITH and not _ONLY_WITH[word].search(sql)):
+    entries = _BY_WORD.get(_SHORT.get(word, word), [])
+    possible = [entry for entry in entries if entry.only_with is None or entry.only_with.search(sql)]
+    if not possible:
         return sql
     text = bare(sql)
-    for statement in EMULATED[word]:
-        if match := statement.pattern.fullmatch(text):
-            return statement.run(Statement(spark, match))
+    for entry in possible:
+        if match := entry.pattern.fullmatch(text):
+            return entry.run(Statement(spark, match))
     return sql

@@ -8,6 +8,11 @@ IDENTIFIER = r"(?:`(?:[^`]|``)+`|\w+)"
 NAME = rf"{IDENTIFIER}(?:\s*\.\s*{IDENTIFIER})*"
 STRING = r"(?:'(?:[^'\\]|\\.|'')*'|\"(?:[^\"\\]|\\.|\"\")*\")"
 
+# Groups that most patterns have.
+NAMED = rf"(?P<name>{NAME})"
+COLUMN = rf"(?P<column>{IDENTIFIER})"
+TEXT = rf"(?P<text>null|{STRING})"
+
 _QUOTED_OR_COMMENT = re.compile(rf"({STRING}|`(?:[^`]|``)*`)|/\*.*?\*/|--[^\n]*", re.DOTALL)
 _LEADING_COMMENTS = re.compile(r"(?:\s+|/\*.*?\*/|--[^\n]*(?:\n|\Z))*", re.DOTALL)
 _IDENTIFIER = re.compile(r"`((?:[^`]|``)+)`|(\w+)")

@@ -1,4 +1,4 @@
-"""What an emulated statement is: a pattern, a function, and the reason it is needed."""
+"""What an emulated statement is: a pattern, a function, and what a reader of docs/fidelity.md needs to know."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pyarrow as pa
 from pyspark.sql import SparkSession
 
 from dbx_cd.local.emulation.catalog_bridge import CatalogBridge
-from dbx_cd.local.emulation.sql_text import split_name
+from dbx_cd.local.emulation.sql_text import first_word, split_name
 
 Answer: TypeAlias = "str | pa.Table"
 """Other SQL to run instead, or the result itself."""
@@ -51,11 +51,48 @@ class Emulated:
     """Gives the SQL to run instead, or the result."""
     because: str
     """What open-source Spark 4.2 and Delta 4.4 lack."""
+    statement: str
+    """The statement as the Databricks SQL reference writes it; its first word selects it."""
+    does: str
+    """What it does here."""
+    lacks: str
+    """What it does not do that it does on Databricks; empty where nothing is known."""
+    tests: tuple[str, ...]
+    """`file::test` of the tests that show it."""
+    only_with: re.Pattern[str] | None
+    """Must be somewhere in the text: seeds and models can be megabytes of SQL, which are not read for nothing."""
+
+    @property
+    def first_word(self) -> str:
+        """The keyword that it begins with."""
+        return first_word(self.statement)
 
 
-def emulated(pattern: str, run: Callable[[Statement], Answer], because: str) -> Emulated:
-    """A blank in the pattern stands for any white space; the pattern must match the whole statement."""
-    return Emulated(re.compile(pattern.replace(" ", r"\s+"), re.IGNORECASE | re.DOTALL), run, because)
+def emulated(
+    pattern: str,
+    run: Callable[[Statement], Answer],
+    because: str,
+    *,
+    statement: str,
+    does: str,
+    lacks: str = "",
+    tests: tuple[str, ...],
+    only_with: str | None = None,
+) -> Emulated:
+    """An entry of the table; see `Emulated`.
+
+    A blank in a pattern stands for any white space; the pattern must match the whole statement.
+    """
+    return Emulated(
+        pattern=re.compile(pattern.replace(" ", r"\s+"), re.IGNORECASE | re.DOTALL),
+        run=run,
+        because=because,
+        statement=statement,
+        does=does,
+        lacks=lacks,
+        tests=tests,
+        only_with=None if only_with is None else re.compile(only_with.replace(" ", r"\s+"), re.IGNORECASE),
+    )
 
 
 def nothing(_statement: Statement) -> Answer:

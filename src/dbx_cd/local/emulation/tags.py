@@ -7,8 +7,8 @@ import re
 import pyarrow as pa
 
 from dbx_cd.local.emulation.catalog_bridge import StatementFailed
-from dbx_cd.local.emulation.sql_text import STRING
-from dbx_cd.local.emulation.statement import Answer, Statement
+from dbx_cd.local.emulation.sql_text import COLUMN, NAMED, STRING
+from dbx_cd.local.emulation.statement import Answer, Emulated, Statement, emulated
 
 _TAG = re.compile(rf"\s*({STRING})\s*(?:=\s*({STRING})\s*)?(?:,|\Z)", re.DOTALL)
 
@@ -37,3 +37,17 @@ def _tags(statement: Statement) -> dict[str, str]:
         tags[statement.bridge.unquote(match[1])] = statement.bridge.unquote(match[2]) if match[2] else ""
         position = match.end()
     return tags
+
+
+STATEMENTS: tuple[Emulated, ...] = (
+    emulated(
+        rf"alter (?:table|view) {NAMED} (?:(?:alter|change) column {COLUMN} )?(?P<verb>set|unset) tags\s*"
+        r"\((?P<tags>.*)\)",
+        set_or_unset,
+        "Spark has no tags",
+        statement="ALTER { TABLE | VIEW } name [ALTER COLUMN column] { SET | UNSET } TAGS (...)",
+        does="sets and removes tags, which information_schema shows and a restart keeps",
+        lacks="no tag policies; schemas and catalogs have no tags",
+        tests=("tests/spark/local/test_emulation.py::test_tags_of_tables_and_columns",),
+    ),
+)

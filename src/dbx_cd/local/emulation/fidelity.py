@@ -1,0 +1,56 @@
+"""Prints docs/fidelity.md from the tables of emulated and unsupported statements.
+
+`python -m dbx_cd.local.emulation.fidelity > docs/fidelity.md` writes it anew; a test says when that is due.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from dbx_cd.local.emulation.dispatch import EMULATED
+from dbx_cd.local.emulation.statement import Emulated
+from dbx_cd.local.emulation.unsupported import AI_FUNCTIONS, SQL_STATE, UNSUPPORTED
+
+_HEAD = """\
+# How true the embedded workspace is to Databricks SQL
+
+Statements run on open-source Spark 4.2 and Delta 4.4. This page lists what those lack: the statements that the embedded
+workspace does itself, and those that it refuses. They are the same through the SQL endpoint, in a notebook's
+`spark.sql` and in its `%sql` cells. What is not on this page goes to Spark as it is.
+
+This file is generated: `python -m dbx_cd.local.emulation.fidelity > docs/fidelity.md`.
+
+## Emulated
+"""
+_UNSUPPORTED = f"""
+## Refused by name
+
+Each fails with one sentence that names it, SQLSTATE {SQL_STATE}; shown by
+`tests/unit/local/test_unsupported.py::test_what_cannot_be_done_is_refused_by_name`.
+
+| what | why |
+|---|---|
+"""
+
+
+def page() -> str:
+    """The whole file."""
+    emulated = "".join(_entry(entry) for entry in EMULATED)
+    rows = [(entry.feature, entry.reason) for entry in UNSUPPORTED]
+    rows.append((AI_FUNCTIONS, "they are a part of the Databricks service"))
+    return _HEAD + emulated + _UNSUPPORTED + "".join(f"| {what} | {why} |\n" for what, why in rows)
+
+
+def _entry(entry: Emulated) -> str:
+    lines = [
+        f"\n### `{entry.statement}`\n",
+        f"- Does: {entry.does}.",
+        f"- Does not: {entry.lacks or 'nothing known'}.",
+        f"- Needed because {entry.because}.",
+        f"- Tested by {', '.join(f'`{test}`' for test in entry.tests)}.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(page())
