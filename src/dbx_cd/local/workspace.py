@@ -18,6 +18,7 @@ from dbx_cd.local.rest.server import GatewayInfo, RestServer, User
 from dbx_cd.local.rest.task_process import DBT_TOKEN
 from dbx_cd.local.session_user import act_as
 from dbx_cd.local.spark_session import start_spark
+from dbx_cd.local.task_threads import SparkOfTasks
 from dbx_cd.local.warm_parents import WarmParents
 from dbx_cd.sql_endpoint import SqlEndpoint, connection_block
 
@@ -142,6 +143,7 @@ class EmbeddedWorkspace:
             self.state_dir,
             users=self._users,
             spark_gateway=_gateway(self.spark),
+            spark_side=SparkOfTasks(self.spark, self.endpoint),
             packaged_notebooks=Path(str(resources.files("dbx_cd") / "bundle" / "notebooks")),
             environment={**environment, **self._warm.environment},
             warm_notebooks=self._warm.notebooks,

@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from databricks.sdk import WorkspaceClient
+from databricks.sdk.errors import PermissionDenied
 from databricks.sdk.service.jobs import RunLifeCycleState, RunResultState
-from local_rest import Repository, Workspace, latest, results, source, task
+from local_rest import USERS, Repository, Workspace, latest, results, source, task
 
 from dbx_cd.local.rest.task_graph import RUN_IF, run_result, skip_reason
 
@@ -234,17 +236,26 @@ def test_task_sees_the_run_identity_and_no_inherited_databricks_variable(
     run = workspace.run(workspace.job(task("whoami")))
     lines = [line for key, line in workspace.printed if key == "whoami"]
     assert lines[0] == "hello"
-    assert json.loads(lines[1]) == {
-        "DATABRICKS_HOST": workspace.server.host,
-        "DATABRICKS_TOKEN": "token-owner",
-        "SHOP": "open",
-    }
+    seen = json.loads(lines[1])
+    token = seen.pop("DATABRICKS_TOKEN")
+    assert seen == {"DATABRICKS_HOST": workspace.server.host, "SHOP": "open"}
+    assert token not in {user.token for user in USERS}, "an attempt has a token of its own"
     assert lines[2] == str(workspace.state / "checkouts" / run.git_source.git_snapshot.used_commit / "notebooks")
 
 
 def test_run_as_gives_tasks_another_identity(workspace: Workspace) -> None:
-    job = workspace.job(task("token"), run_as={"service_principal_name": "job-identity"})
-    assert exit_value(workspace, workspace.run(job), "token") == "token-job"
+    job = workspace.job(task("sdk"), run_as={"service_principal_name": "job-identity"})
+    assert exit_value(workspace, workspace.run(job), "sdk") == "job-identity"
+
+
+def test_token_of_an_attempt_is_refused_once_it_has_ended(workspace: Workspace) -> None:
+    job = workspace.job(task("token"))
+    first, second = (exit_value(workspace, workspace.run(job), "token") for _ in range(2))
+    assert first != second
+    for token in (first, second):
+        client = WorkspaceClient(host=workspace.server.host, token=token, auth_type="pat")
+        with pytest.raises(PermissionDenied, match="Invalid access token"):
+            client.current_user.me()
 
 
 def test_submitted_run_works_as_the_submitting_user(workspace: Workspace) -> None:

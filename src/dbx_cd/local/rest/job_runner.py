@@ -310,5 +310,11 @@ class JobRunner:
             execution.ended_by = execution.ended_by or outcome
             execution.stop.set()
             begun = [attempt for attempt in execution.run.attempts if not attempt.state.finished]
+            # Not over before nothing of it runs: its own thread says so then.
+            repair = [repair.state for repair in execution.run.repairs[-1:]]
+            for state in (execution.run.state, *repair, *(attempt.state for attempt in begun)):
+                if state.life_cycle_state == "RUNNING":
+                    state.life_cycle_state = "TERMINATING"
+            self._store.save_run(execution.run)
         for attempt in begun:
             self._tasks.cancel(attempt.run_id)

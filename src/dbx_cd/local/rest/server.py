@@ -23,6 +23,7 @@ from dbx_cd.local.rest.jobs_api import jobs_api
 from dbx_cd.local.rest.notifications import Notifications
 from dbx_cd.local.rest.runs_api import runs_api
 from dbx_cd.local.rest.scim_api import scim_api
+from dbx_cd.local.rest.task_access import SparkSide, TaskAccess
 from dbx_cd.local.rest.task_process import GatewayInfo
 from dbx_cd.local.rest.task_runner import TaskRunner, WorkspaceSetup
 
@@ -48,6 +49,7 @@ class RestServer:
         state_dir: where jobs, runs, checkouts, volumes and logs are kept.
         users: everybody who may call, each with a token.
         spark_gateway: the workspace's JVM for notebook tasks; ``None`` runs notebooks without ``spark``.
+        spark_side: what ends the part of a task that runs in the workspace's JVM; ``None`` without one.
         repositories: local git repository for each ``git_url``; ``"*"`` serves every other URL.
         packaged_notebooks: folder of notebooks used where a job's source has none of that name.
         environment: variables added to the environment of every task.
@@ -62,6 +64,7 @@ class RestServer:
         *,
         users: Sequence[User],
         spark_gateway: GatewayInfo | None = None,
+        spark_side: SparkSide | None = None,
         repositories: Mapping[str, Path] | None = None,
         packaged_notebooks: Path | None = None,
         environment: Mapping[str, str] | None = None,
@@ -78,7 +81,7 @@ class RestServer:
         setup = WorkspaceSetup(
             host=self.host,
             state_dir=state_dir,
-            directory=self._directory,
+            access=TaskAccess(self._directory, spark_side),
             environment=environment or {},
             warm_notebooks=warm_notebooks,
             spark_gateway=spark_gateway,

@@ -25,8 +25,8 @@ _log = logging.getLogger(__name__)
 # dbt reads on import, so that no warm parent without it could stand for a task's own dbt.
 DBT_TOKEN = "DBX_CD_TASK_TOKEN"
 
-_GRACE_SECONDS = 5.0
-"""How long a cancelled task may clean up before it is killed."""
+_GRACE_SECONDS = 25.0
+"""How long a cancelled task may clean up before it is killed: `run_dbt` gives its dbt 20 s to cancel its queries."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ class TaskProcess:
             return self._follow(process, orders, timeout_seconds=timeout_seconds, on_line=on_line)
 
     def cancel(self) -> None:
-        """End the process and everything it started."""
+        """End the process and everything it started; returns at once, and `run` returns when they have ended."""
         with self._lock:
             self.cancelled = True
         self._end()
@@ -175,7 +175,8 @@ class TaskProcess:
         )
 
     def _end(self) -> None:
-        self._end_group(signal.SIGTERM)
+        # As Ctrl-C does in a terminal: a dbt among what it started cancels its queries then.
+        self._end_group(signal.SIGINT)
         killer = threading.Timer(_GRACE_SECONDS, self._kill_if_alive)
         killer.daemon = True
         killer.start()
