@@ -79,12 +79,12 @@ class SparkOfTasks:
             token: what `admit` was given.
             task: the name that `name_connections` was given. Its process has ended.
         """
-        begun = said = time.monotonic()
+        begun = told = time.monotonic()
         self._endpoint.revoke(token, timeout=0)
         while self._threads_of(task) or not self._endpoint.revoke(token, timeout=0):
-            if time.monotonic() - said > _SAY_AGAIN_SECONDS:
-                said = time.monotonic()
-                _log.warning("%s: Spark is still at work for it, %.0f s after it was ended", task, said - begun)
+            if time.monotonic() - told > _SAY_AGAIN_SECONDS:
+                told = time.monotonic()
+                _log.warning("%s: Spark is still at work for it, %.0f s after it was ended", task, told - begun)
             time.sleep(_LOOK_AGAIN_SECONDS)
 
     def _threads_of(self, task: str) -> int:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 import subprocess
 import threading
@@ -12,6 +13,7 @@ from databricks.sdk.errors import PermissionDenied
 from databricks.sdk.service.jobs import RunLifeCycleState, RunResultState
 from local_rest import USERS, Repository, Workspace, latest, results, source, task
 
+from dbx_cd.local.rest import job_runs
 from dbx_cd.local.rest.task_graph import RUN_IF, run_result, skip_reason
 
 FAIL = "raise ValueError('broken')"
@@ -441,3 +443,28 @@ def test_repository_of_a_file_url_needs_no_mapping(workspace: Workspace, tmp_pat
     settings["git_source"] = {"git_url": other.path.as_uri(), "git_provider": "gitHub", "git_commit": commit}
     run = workspace.run(workspace.post("create", settings)["job_id"])
     assert exit_value(workspace, run, "ok") == "other"
+
+
+@pytest.mark.parametrize("fails_from", [2, 4, 6])
+def test_a_run_whose_records_cannot_be_kept_ends_and_says_why(
+    slow: Slow, monkeypatch: pytest.MonkeyPatch, fails_from: int
+) -> None:
+    """As on a full disk, from one moment or another on: who waits for the run must not wait for ever."""
+    written: list[object] = []
+    write = job_runs.write_json
+
+    def full(path: Path, content: object) -> None:
+        if path.name == "run.json":
+            written.append(content)
+            if len(written) >= fails_from:
+                raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        write(path, content)
+
+    job = slow.workspace.job(task("slow"), task("other", notebook="quick"))
+    monkeypatch.setattr(job_runs, "write_json", full)
+    run_id = slow.workspace.owner.jobs.run_now(job).run_id
+    slow.release.touch()
+    run = slow.workspace.finished(run_id)
+    assert len(written) >= fails_from
+    assert run.state.result_state == RunResultState.FAILED
+    assert "No space left on device" in run.state.state_message

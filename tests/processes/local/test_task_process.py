@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +117,22 @@ def test_task_whose_output_cannot_be_shown_goes_on_and_is_logged(task: Task) -> 
     chatty = task.process("for n in range(3000):\n    print('x' * 100)\ndbutils.notebook.exit('done')")
     assert chatty.run(timeout_seconds=30, on_line=broken).exit_value == "done"
     assert len((task.folder / "task.log").read_text().splitlines()) == 3000
+
+
+def test_task_whose_log_cannot_be_kept_goes_on_and_is_shown(task: Task) -> None:
+    process = task.process("for n in range(3000):\n    print('x' * 100)\ndbutils.notebook.exit('done')")
+    process._place = replace(process._place, log_file=task.folder / "missing" / "task.log")  # as where a disk is full
+    assert process.run(timeout_seconds=30, on_line=task.hear).exit_value == "done"
+    assert len(task.lines) == 3000
+
+
+def test_a_hundred_thousand_lines_take_seconds(task: Task) -> None:
+    begun = time.monotonic()
+    result = task.run("for n in range(100_000):\n    print('line', n)\nprint('the last')", timeout_seconds=60)
+    assert result.error is None
+    assert task.lines[-1] == "the last"
+    assert time.monotonic() - begun < 30
+    assert "the last\n</pre>" in (task.folder / "page.html").read_text()
 
 
 def test_error_has_the_notebook_s_own_frames(task: Task) -> None:

@@ -1,4 +1,4 @@
-"""A run that is over has nothing at work any more: no statement, no Spark job, no process, and no commit comes later."""
+"""A run that is over has nothing at work any more: no statement, no job, no process; and no commit comes later."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -121,8 +122,14 @@ class TaskProcess:
 
     def _copy_output(self, output: IO[str], on_line: Callable[[str], None]) -> None:
         """Read to the end, whatever becomes of the lines: a task whose pipe nobody reads stands still."""
-        with self._place.log_file.open("w", encoding="utf-8", buffering=1) as log:
-            takers: list[Callable[[str], object]] = [log.write, lambda line: on_line(line.rstrip("\n"))]
+        with contextlib.ExitStack() as stack:
+            takers: list[Callable[[str], object]] = [lambda line: on_line(line.rstrip("\n"))]
+            try:
+                log = stack.enter_context(self._place.log_file.open("w", encoding="utf-8", buffering=1))
+            except OSError as exc:
+                _log.error("%s: its output is not kept: %s", self._order.task_key, exc)
+            else:
+                takers.insert(0, log.write)
             for line in output:
                 for take in list(takers):
                     try:

@@ -25,6 +25,7 @@ from dbx_cd.local.rest.run_outcome import Outcome
 from dbx_cd.local.rest.task_access import TaskAccess
 from dbx_cd.local.rest.task_graph import CANCELED, FAILED, SUCCESS, TIMEDOUT
 from dbx_cd.local.rest.task_process import GatewayInfo, TaskPlace, TaskProcess, child_environment
+from dbx_cd.local.scratch import task_folder
 
 _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     "EQUAL_TO": operator.eq,
@@ -128,11 +129,15 @@ class TaskRunner:
             gateway_port=setup.spark_gateway.port if setup.spark_gateway else None,
             gateway_secret=setup.spark_gateway.secret if setup.spark_gateway else None,
         )
-        with setup.access.of(run.run_as, task=order.job_group) as token:
+        with (
+            setup.access.of(run.run_as, task=order.job_group) as token,
+            task_folder(setup.state_dir, str(attempt.run_id)) as temporary,
+        ):
+            extra = {**setup.environment, "TMPDIR": str(temporary)}
             process = TaskProcess(
                 order,
                 TaskPlace(cwd, page.with_suffix(".log"), result_file),
-                environment=child_environment(host=setup.host, token=token, extra=setup.environment),
+                environment=child_environment(host=setup.host, token=token, extra=extra),
                 warm_parent=setup.warm_notebooks,
             )
             with self._lock:
