@@ -19,6 +19,7 @@ from dbx_cd.extras import importing_extra
 try:
     with importing_extra("local", purpose="the embedded workspace"):
         from dbx_cd.local.run import LocalProject, LocalWorkflow, follow, results_of, submit_notebook
+        from dbx_cd.local.state_lock import refuse_if_in_use
         from dbx_cd.local.workspace import OWNER, Connection, EmbeddedWorkspace
 except SetupError as exc:
     sys.exit(f"{type(exc).__name__}: {exc}")
@@ -37,6 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def up(options: argparse.Namespace) -> int:
     """Start the workspace and serve until interrupted."""
+    refuse_if_in_use(options.state_dir)
     project = LocalProject.find(options.project, profiles_dir=options.profiles_dir)
     with _workspace(project, options) as workspace:
         connection = workspace.connection
@@ -52,6 +54,7 @@ def up(options: argparse.Namespace) -> int:
 
 def run(options: argparse.Namespace) -> int:
     """Run the Workflow once at a commit."""
+    refuse_if_in_use(options.state_dir)
     project = LocalProject.find(options.project, profiles_dir=options.profiles_dir)
     commit = project.commit(options.commit)
     folder = project.repository / project.subfolder

@@ -17,6 +17,7 @@ from pyspark.sql import SparkSession
 from dbx_cd.errors import SetupError
 from dbx_cd.local.class_archive import archive_of, sharing_option
 from dbx_cd.local.java_catalog import JavaCatalog, prepare
+from dbx_cd.local.scratch import Scratch
 
 _log = logging.getLogger(__name__)
 
@@ -151,16 +152,21 @@ def _aliases(name: str) -> set[str]:
 
 def _driver_settings(java: JavaCatalog, *, state: Path, memory: str, cores: int, jvm_options: str) -> dict[str, str]:
     log4j = state / "logs" / "log4j2.properties"
+    scratch = Scratch(state).folder
+    scratch.mkdir(exist_ok=True)
     log4j.write_text(LOG4J.format(log_file=state / "logs" / "spark.log"))
     return {
         "spark.app.name": "dbx_cd",
+        "spark.local.dir": str(scratch),
         "spark.master": f"local[{cores}]",
         "spark.driver.memory": memory,
         "spark.driver.host": "127.0.0.1",
         "spark.driver.bindAddress": "127.0.0.1",
         # A class path instead of spark.jars.packages: no Ivy, no network, no messages at start.
         "spark.driver.extraClassPath": java.class_path,
-        "spark.driver.extraJavaOptions": f'{jvm_options} -Dlog4j2.configurationFile="{log4j.as_uri()}"',
+        "spark.driver.extraJavaOptions": (
+            f'{jvm_options} -Djava.io.tmpdir="{scratch}" -Dlog4j2.configurationFile="{log4j.as_uri()}"'
+        ),
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
         "spark.log.structuredLogging.enabled": "false",

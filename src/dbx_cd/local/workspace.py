@@ -16,8 +16,11 @@ from dbx_cd.errors import SetupError
 from dbx_cd.local.emulation import emulate
 from dbx_cd.local.rest.server import GatewayInfo, RestServer, User
 from dbx_cd.local.rest.task_process import DBT_TOKEN
+from dbx_cd.local.scratch import Scratch
 from dbx_cd.local.session_user import act_as
 from dbx_cd.local.spark_session import start_spark
+from dbx_cd.local.state_lock import StateLock, holder_of
+from dbx_cd.local.task_threads import SparkOfTasks
 from dbx_cd.local.warm_parents import WarmParents
 from dbx_cd.sql_endpoint import SqlEndpoint, connection_block
 
@@ -60,6 +63,8 @@ class Connection:
         """
         path = state_dir / CONNECTION_FILE
         try:
+            if holder_of(state_dir) is None:  # one that was killed has left its file
+                raise ValueError("nobody has the state folder")
             return cls(**json.loads(path.read_text(encoding="utf-8"))["connection"])
         except (OSError, ValueError, KeyError, TypeError):
             raise SetupError(
@@ -125,6 +130,8 @@ class EmbeddedWorkspace:
         self._environment = dict(environment or {})
         self._on_output = on_output
         self._memory = memory
+        self._lock = StateLock(self.state_dir)
+        self._scratch = Scratch(self.state_dir)
 
     def start(self) -> Self:
         """Start everything; takes about ten seconds, most of them Spark's.
@@ -132,10 +139,20 @@ class EmbeddedWorkspace:
         Raises:
             SetupError: Java is missing, or another process uses the state directory.
         """
-        self.state_dir.mkdir(parents=True, exist_ok=True)
+        self._lock.take()
+        try:
+            self._scratch.clear()
+            return self._started()
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def _started(self) -> Self:
         self.spark: SparkSession = start_spark(self.state_dir, catalogs=self._catalogs, memory=self._memory)
         tokens = [secrets.token_urlsafe(24), *(user.token for user in self._users)]
-        self.endpoint = SqlEndpoint(self.spark, rewrite=emulate, tokens=tokens, spark_of=self._spark_of).start()
+        self.endpoint = SqlEndpoint(
+            self.spark, rewrite=emulate, tokens=tokens, spark_of=self._spark_of, temporary=self._scratch.folder
+        ).start()
         environment = {**self.endpoint.client_environment(), **self._environment}
         self._warm = WarmParents(environment=environment, log_dir=self.state_dir / "logs").start()
         self.rest = RestServer(
@@ -143,6 +160,7 @@ class EmbeddedWorkspace:
             users=self._users,
             service_principal_users={RELEASE_BOT: (CI,)},
             spark_gateway=_gateway(self.spark),
+            spark_side=SparkOfTasks(self.spark, self.endpoint),
             packaged_notebooks=Path(str(resources.files("dbx_cd") / "bundle" / "notebooks")),
             environment={**environment, **self._warm.environment},
             warm_notebooks=self._warm.notebooks,
@@ -163,6 +181,8 @@ class EmbeddedWorkspace:
         self._warm.stop()
         self.endpoint.stop()
         self.spark.stop()
+        self._scratch.clear()
+        self._lock.release()
         _log.info("workspace on %s stopped", self.state_dir)
 
     def _spark_of(self, token: str) -> SparkSession:

@@ -49,6 +49,7 @@ class SqlEndpoint:
         on_statement: called after each statement, on the thread that ran it.
         spark_of: asked once for each token; returns the session of which this token's clients get new ones. None:
             `spark`, for all of them.
+        temporary: the folder for its certificate; by default the system's for temporary files.
 
     Example:
         >>> with SqlEndpoint(spark) as endpoint:
@@ -65,6 +66,7 @@ class SqlEndpoint:
         http_path: str = WAREHOUSE_PATH,
         on_statement: Callable[[StatementRecord], None] | None = None,
         spark_of: Callable[[str], SparkSession] | None = None,
+        temporary: Path | None = None,
     ) -> None:
         if not re.fullmatch(r"/sql/(1\.0/warehouses/[\w.-]+|protocolv1/o/\d+/[\w.-]+)", http_path):
             raise ConfigError(
@@ -81,6 +83,7 @@ class SqlEndpoint:
         self._on_statement = on_statement
         self._spark_of = spark_of
         self._asked_port = port
+        self._temporary = temporary
         self._server: LoopbackServer | None = None
         self._services: dict[str, ThriftService] = {}
 
@@ -107,7 +110,7 @@ class SqlEndpoint:
         """
         if self._server is not None:
             return self
-        self._directory = Path(tempfile.mkdtemp(prefix="dbx-cd-endpoint-"))
+        self._directory = Path(tempfile.mkdtemp(prefix="dbx-cd-endpoint-", dir=self._temporary))
         tls, self._certificate = serve_loopback(self._directory)
         self._services = {token: self._service(token) for token in self._tokens}
         answers = {token: _answer_of(service) for token, service in self._services.items()}

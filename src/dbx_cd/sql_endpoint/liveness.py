@@ -1,8 +1,8 @@
 """Whether the client of a statement is still there: one that was killed cannot cancel what it has begun.
 
 The connector polls a statement that runs without a pause (databricks-sql-connector 4.4,
-`ThriftDatabricksClient._wait_until_command_done`; an answer takes up to `POLL_SECONDS`), over one connection that it keeps
-open. When that breaks, its next attempt comes after one or two seconds (`_retry_delay_min`). So a client whose
+`ThriftDatabricksClient._wait_until_command_done`; an answer takes up to `POLL_SECONDS`), over one connection that it
+keeps open. When that breaks, its next attempt comes after one or two seconds (`_retry_delay_min`). So a client whose
 connection has ended, and that has asked for nothing for `GONE_SECONDS`, is gone. One that only does not ask, as after
 `execute_async`, is not: its connection is open.
 """

@@ -186,6 +186,7 @@ class Parent:
 
     def _end(self) -> None:
         """Interrupt all forks, and kill those that do not end in time."""
+        _remove_socket(self._listener)
         self._listener.close()
         for fork in self._forks.values():
             os.kill(fork.pid, signal.SIGINT)
@@ -205,6 +206,14 @@ def _signal_group(pid: int, number: signal.Signals) -> None:
         os.kill(pid, number)
 
 
+def _remove_socket(listener: socket.socket) -> None:
+    """Remove its address, with the folder that was made for it: whoever started this process may have been killed."""
+    with contextlib.suppress(OSError, TypeError):
+        address = Path(listener.getsockname())
+        address.unlink()
+        address.parent.rmdir()  # refuses where anything else is
+
+
 def _noted(_number: int, _frame: object) -> None:
     """The wake-up descriptor has been written to; that is all a signal does here."""
 
@@ -221,6 +230,7 @@ def main(module: str, descriptor: int) -> Any:
     listener = socket.socket(fileno=descriptor)
     listener.set_inheritable(False)
     if _first_of(listener, starter) != listener.fileno():
+        _remove_socket(listener)
         return None
     with likeness.recorded_imports() as imported, likeness.no_native_threads():
         entry = importlib.import_module(module)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from failing_api import PassingTime
 from local_rest import USERS, Workspace, source
 
 from dbx_cd.local.__main__ import main
+from dbx_cd.local.state_lock import StateLock
 from dbx_cd.local.workspace import OWNER, Connection
 
 REPEAT = """
@@ -30,6 +32,7 @@ class Terminal:
 
     workspace: Workspace
     project: Path
+    lock: StateLock
 
     def approve(self, *arguments: str) -> int:
         return main(
@@ -54,7 +57,10 @@ def terminal(tmp_path: Path) -> Iterator[Terminal]:
     (project / "dbt_project.yml").write_text("name: shop\nprofile: shop\n")
     (project / "profiles.yml").write_text("shop: {}\n")
     subprocess.run(["git", "init", "--quiet", str(project.parent)], check=True)
-    yield Terminal(workspace, project)
+    lock = StateLock(workspace.state)
+    lock.take()
+    yield Terminal(workspace, project, lock)
+    lock.release()
     workspace.server.stop()
 
 
@@ -104,11 +110,24 @@ def test_a_release_is_not_approved_and_rejected_at_once(terminal: Terminal) -> N
     assert ended.value.code == 2
 
 
-def test_a_workspace_that_was_killed_is_said_to_be_gone(
-    terminal: Terminal, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    PassingTime().instead_of_the_machine_s(monkeypatch)
+def test_a_workspace_that_was_killed_is_said_to_be_gone(terminal: Terminal, capsys: pytest.CaptureFixture[str]) -> None:
     terminal.workspace.server.stop()
+    terminal.lock.release()
+    begun = time.monotonic()
     assert terminal.approve("r1", "--seal", "5ea1") == 1
+    assert time.monotonic() - begun < 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("WorkflowError: approve cannot be started: the workspace cannot be reached")
+    assert line.startswith("SetupError: no embedded workspace runs on this state directory")
+    assert "start one: python -m dbx_cd.local up" in line
+
+
+@pytest.mark.parametrize("command", ["up", "run"])
+def test_a_state_folder_that_another_process_has_is_told_at_once_and_by_whom(
+    terminal: Terminal, command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    begun = time.monotonic()
+    assert main([command, "--state-dir", str(terminal.workspace.state), "--project", str(terminal.project)]) == 1
+    assert time.monotonic() - begun < 2
+    told = capsys.readouterr().err
+    assert f"process {os.getpid()} (" in told
+    assert f"stop it (Ctrl-C in its terminal, or kill {os.getpid()})" in told

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 import subprocess
 import threading
@@ -7,9 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from databricks.sdk import WorkspaceClient
+from databricks.sdk.errors import PermissionDenied
 from databricks.sdk.service.jobs import RunLifeCycleState, RunResultState
-from local_rest import Repository, Workspace, latest, results, source, task
+from local_rest import USERS, Repository, Workspace, latest, results, source, task
 
+from dbx_cd.local.rest import job_runs
 from dbx_cd.local.rest.task_graph import RUN_IF, run_result, skip_reason
 
 FAIL = "raise ValueError('broken')"
@@ -234,17 +238,26 @@ def test_task_sees_the_run_identity_and_no_inherited_databricks_variable(
     run = workspace.run(workspace.job(task("whoami")))
     lines = [line for key, line in workspace.printed if key == "whoami"]
     assert lines[0] == "hello"
-    assert json.loads(lines[1]) == {
-        "DATABRICKS_HOST": workspace.server.host,
-        "DATABRICKS_TOKEN": "token-owner",
-        "SHOP": "open",
-    }
+    seen = json.loads(lines[1])
+    token = seen.pop("DATABRICKS_TOKEN")
+    assert seen == {"DATABRICKS_HOST": workspace.server.host, "SHOP": "open"}
+    assert token not in {user.token for user in USERS}, "an attempt has a token of its own"
     assert lines[2] == str(workspace.state / "checkouts" / run.git_source.git_snapshot.used_commit / "notebooks")
 
 
 def test_run_as_gives_tasks_another_identity(workspace: Workspace) -> None:
-    job = workspace.job(task("token"), run_as={"service_principal_name": "job-identity"})
-    assert exit_value(workspace, workspace.run(job), "token") == "token-job"
+    job = workspace.job(task("sdk"), run_as={"service_principal_name": "job-identity"})
+    assert exit_value(workspace, workspace.run(job), "sdk") == "job-identity"
+
+
+def test_token_of_an_attempt_is_refused_once_it_has_ended(workspace: Workspace) -> None:
+    job = workspace.job(task("token"))
+    first, second = (exit_value(workspace, workspace.run(job), "token") for _ in range(2))
+    assert first != second
+    for token in (first, second):
+        client = WorkspaceClient(host=workspace.server.host, token=token, auth_type="pat")
+        with pytest.raises(PermissionDenied, match="Invalid access token"):
+            client.current_user.me()
 
 
 def test_submitted_run_works_as_the_submitting_user(workspace: Workspace) -> None:
@@ -442,3 +455,28 @@ def test_repository_of_a_file_url_needs_no_mapping(workspace: Workspace, tmp_pat
     settings["git_source"] = {"git_url": other.path.as_uri(), "git_provider": "gitHub", "git_commit": commit}
     run = workspace.run(workspace.post("create", settings)["job_id"])
     assert exit_value(workspace, run, "ok") == "other"
+
+
+@pytest.mark.parametrize("fails_from", [2, 4, 6])
+def test_a_run_whose_records_cannot_be_kept_ends_and_says_why(
+    slow: Slow, monkeypatch: pytest.MonkeyPatch, fails_from: int
+) -> None:
+    """As on a full disk, from one moment or another on: who waits for the run must not wait for ever."""
+    written: list[object] = []
+    write = job_runs.write_json
+
+    def full(path: Path, content: object) -> None:
+        if path.name == "run.json":
+            written.append(content)
+            if len(written) >= fails_from:
+                raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        write(path, content)
+
+    job = slow.workspace.job(task("slow"), task("other", notebook="quick"))
+    monkeypatch.setattr(job_runs, "write_json", full)
+    run_id = slow.workspace.owner.jobs.run_now(job).run_id
+    slow.release.touch()
+    run = slow.workspace.finished(run_id)
+    assert len(written) >= fails_from
+    assert run.state.result_state == RunResultState.FAILED
+    assert "No space left on device" in run.state.state_message

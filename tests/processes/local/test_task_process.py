@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +82,7 @@ print(json.dumps({
     "environment": dict(os.environ), "cwd": os.getcwd(), "path": sys.path, "flags": str(sys.flags),
     "standard": [sys.stdin.read(), sys.stdout.isatty(), sys.__stdout__.encoding, sys.__stdout__.line_buffering],
     "threads": sorted(t.name for t in threading.enumerate()), "leads": os.getpid() == os.getsid(0) == os.getpgrp(),
-    "signals": [str(signal.getsignal(n)) for n in (signal.SIGINT, signal.SIGCHLD, signal.SIGPIPE)],
+    "signals": [str(signal.getsignal(n)).split(" at 0x")[0] for n in (signal.SIGINT, signal.SIGCHLD, signal.SIGPIPE)],
     "blocked": [str(n) for n in signal.pthread_sigmask(signal.SIG_BLOCK, ())],
 }))
 """
@@ -117,6 +117,22 @@ def test_task_whose_output_cannot_be_shown_goes_on_and_is_logged(task: Task) -> 
     chatty = task.process("for n in range(3000):\n    print('x' * 100)\ndbutils.notebook.exit('done')")
     assert chatty.run(timeout_seconds=30, on_line=broken).exit_value == "done"
     assert len((task.folder / "task.log").read_text().splitlines()) == 3000
+
+
+def test_task_whose_log_cannot_be_kept_goes_on_and_is_shown(task: Task) -> None:
+    process = task.process("for n in range(3000):\n    print('x' * 100)\ndbutils.notebook.exit('done')")
+    process._place = replace(process._place, log_file=task.folder / "missing" / "task.log")  # as where a disk is full
+    assert process.run(timeout_seconds=30, on_line=task.hear).exit_value == "done"
+    assert len(task.lines) == 3000
+
+
+def test_a_hundred_thousand_lines_take_seconds(task: Task) -> None:
+    begun = time.monotonic()
+    result = task.run("for n in range(100_000):\n    print('line', n)\nprint('the last')", timeout_seconds=60)
+    assert result.error is None
+    assert task.lines[-1] == "the last"
+    assert time.monotonic() - begun < 30
+    assert "the last\n</pre>" in (task.folder / "page.html").read_text()
 
 
 def test_error_has_the_notebook_s_own_frames(task: Task) -> None:
@@ -204,3 +220,41 @@ def test_task_ends_when_its_workspace_dies(task: Task) -> None:
             time.sleep(0.05)
         workspace.send_signal(signal.SIGKILL)
     assert ended([int(pid) for pid in log.read_text().split()])
+
+
+STAND_IN = """
+import os, pathlib, time
+
+def cli():
+    try:
+        pathlib.Path("dbt_pid").write_text(str(os.getpid()))
+        time.sleep(60)
+    except KeyboardInterrupt:
+        time.sleep(1)  # it cancels its queries; nobody may cut that short
+        pathlib.Path("cancelled").touch()
+"""
+
+BY_RUN_DBT = "from dbx_cd.dbt.runner import dbt_process\ndbt_process(cwd=Path.cwd(), title='dbt build')(['build'])"
+BY_ITSELF = "import subprocess, sys\nsubprocess.run([sys.executable, '-c', 'from dbt.cli.main import cli; cli()'])"
+
+
+@pytest.mark.parametrize("starting_dbt", [BY_RUN_DBT, BY_ITSELF], ids=["run_dbt", "by itself"])
+def test_dbt_of_a_cancelled_task_cancels_its_queries_before_the_task_has_ended(task: Task, starting_dbt: str) -> None:
+    package = task.folder / "modules" / "dbt" / "cli"
+    package.mkdir(parents=True)
+    (package.parent / "__init__.py").touch()
+    (package / "__init__.py").touch()
+    (package / "main.py").write_text(STAND_IN)
+    path = f"os.environ['PYTHONPATH'] = {str(task.folder / 'modules')!r} + os.pathsep + os.environ['PYTHONPATH']"
+    process = task.process(f"import os\nfrom pathlib import Path\n{path}\n{starting_dbt}")
+    pid = task.folder / "dbt_pid"
+
+    def cancel() -> None:
+        while not (pid.is_file() and pid.read_text()):
+            time.sleep(0.02)
+        process.cancel()
+
+    threading.Thread(target=cancel, daemon=True).start()
+    assert process.run(timeout_seconds=None, on_line=task.hear).error == "Cancelled"
+    assert (task.folder / "cancelled").exists(), "\n".join(task.lines)
+    assert ended([int(pid.read_text())], within=0)

@@ -23,15 +23,20 @@ class CellOutput:
     """The cell's title, or its line."""
     source: str
     """The cell's code."""
-    parts: list[tuple[str, str]] = field(default_factory=list)
-    """(kind, content), in order."""
+    _parts: list[tuple[str, list[str]]] = field(default_factory=list)
+
+    @property
+    def parts(self) -> list[tuple[str, str]]:
+        """(kind, content), in order."""
+        return [(kind, "".join(pieces)) for kind, pieces in self._parts]
 
     def add(self, kind: str, content: str) -> None:
-        """Append a part, joining consecutive text."""
-        if self.parts and kind == "text" and self.parts[-1][0] == "text":
-            self.parts[-1] = ("text", self.parts[-1][1] + content)
+        """Append a part; consecutive text is one."""
+        if self._parts and kind == "text" and self._parts[-1][0] == "text":
+            # Not joined yet: a notebook may print a hundred thousand pieces.
+            self._parts[-1][1].append(content)
         else:
-            self.parts.append((kind, content))
+            self._parts.append((kind, [content]))
 
 
 class NotebookPage:
@@ -40,6 +45,7 @@ class NotebookPage:
     def __init__(self, title: str) -> None:
         self.title = title
         self.cells: list[CellOutput] = []
+        self._written: list[str] = []
 
     def open_cell(self, title: str, source: str) -> None:
         """Start a cell: what follows belongs to it."""
@@ -64,7 +70,10 @@ class NotebookPage:
 
     def render(self) -> str:
         """The page as one HTML document."""
-        cells = "\n".join(_cell(number, cell) for number, cell in enumerate(self.cells, start=1))
+        for cell in self.cells[len(self._written) : -1]:  # nothing is added to these any more
+            self._written.append(_cell(len(self._written) + 1, cell))
+        last = [_cell(len(self.cells), cell) for cell in self.cells[-1:]]
+        cells = "\n".join([*self._written, *last])
         title = escape(self.title)
         head = f'<meta charset="utf-8"><title>{title}</title><style>{_STYLE}</style>'
         return f"<!doctype html><html><head>{head}</head><body><h1>{title}</h1>\n{cells}\n</body></html>\n"

@@ -6,15 +6,18 @@ ends, the workspace has died and this process ends itself, with everything that 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from types import FrameType
 from typing import Any, NoReturn
 
 from mashumaro import DataClassDictMixin
@@ -22,7 +25,9 @@ from mashumaro import DataClassDictMixin
 from dbx_cd.local.notebooks.cells import NotebookCells
 from dbx_cd.local.notebooks.dbutils import DBUtils, NotebookExit
 from dbx_cd.local.notebooks.page import NotebookPage, capture
-from dbx_cd.local.notebooks.spark import NoSpark, attach, cancel_jobs
+from dbx_cd.local.notebooks.spark import NoSpark, attach
+
+_RUNS_DBT = "dbx_cd.dbt.runner"
 
 
 @dataclass(frozen=True)
@@ -66,12 +71,12 @@ def run_notebook(order: NotebookOrder) -> NotebookResult:
     dbutils = DBUtils(parameters=order.parameters, task_key=order.task_key, task_values=order.task_values)
     spark: Any = NoSpark()
     exit_value = error = trace = None
-    on_cancel = [lambda: page.write(Path(order.page_file))]
-    signal.signal(signal.SIGTERM, lambda *_: _end_cancelled(on_cancel))
+    end_when_cancelled = partial(_end_when_cancelled, lambda: page.write(Path(order.page_file)))
+    end_when_cancelled()
     try:
         if order.gateway_port is not None and order.gateway_secret is not None:
             spark = attach(order.gateway_port, order.gateway_secret, job_group=order.job_group, user=order.user)
-            on_cancel.append(lambda: cancel_jobs(spark, order.job_group))
+            end_when_cancelled()  # PySpark's own handler cancels every job of the workspace
         cells = NotebookCells(Path(order.notebook), page=page, dbutils=dbutils, spark=spark)
         cells.run(after_each=lambda: page.write(Path(order.page_file)))
     except NotebookExit as exc:
@@ -115,10 +120,32 @@ def end_with_parent() -> None:
     threading.Thread(target=watch, name="parent-watch", daemon=True).start()
 
 
-def _end_cancelled(steps: Sequence[Callable[[], None]]) -> NoReturn:
-    """Leave without unwinding: PySpark's own clean-up would wait for the answer of the call that was interrupted."""
-    for step in steps:
-        step()
+def _end_when_cancelled(write_page: Callable[[], None]) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda _, frame: _end_cancelled(write_page, frame))
+
+
+def _end_cancelled(write_page: Callable[[], None], frame: FrameType | None) -> NoReturn:
+    """End this process because its task is to end.
+
+    While dbt runs by `run_dbt`, that is interrupted, so that dbt can cancel its queries. Else it leaves without
+    unwinding, as PySpark's own clean-up would wait for the answer of the call that was interrupted; but not before
+    what it has started has ended, which was interrupted as well. What it has running in Spark the workspace ends.
+
+    Raises:
+        KeyboardInterrupt: dbt runs by `run_dbt`.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # Once is enough. Not SIG_IGN, which processes that are started from here on would inherit.
+        signal.signal(number, lambda *_: None)
+    while frame is not None:
+        if frame.f_globals.get("__name__") == _RUNS_DBT:
+            raise KeyboardInterrupt("the task is cancelled")
+        frame = frame.f_back
+    write_page()
+    with contextlib.suppress(ChildProcessError):  # none is left
+        while True:
+            os.wait()
     os._exit(143)
 
 

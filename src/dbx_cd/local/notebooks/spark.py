@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
-import threading
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from dbx_cd.errors import SetupError
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
-
-
-_CANCEL_SECONDS = 3.0
 
 
 class NoSpark:
@@ -28,29 +24,21 @@ class NoSpark:
         )
 
 
-def cancel_jobs(spark: SparkSession, job_group: str) -> None:
-    """Cancel what this process has running on the JVM, which outlives it.
-
-    Done by a thread of its own: the main thread's connection to the JVM still waits for an interrupted answer.
-    """
-    canceller = threading.Thread(target=spark.sparkContext.cancelJobGroup, args=(job_group,), daemon=True)
-    canceller.start()
-    canceller.join(_CANCEL_SECONDS)
-
-
 def attach(port: int, secret: str, *, job_group: str, user: str) -> SparkSession:
     """A new session of the Spark that runs in another process' JVM, reached by its py4j gateway.
 
     Args:
         port: loopback port of the gateway.
         secret: its authentication token.
-        job_group: Spark job group for everything this process starts, so that it can be cancelled alone.
+        job_group: Spark job group for everything this process starts, on any thread, so that it can be cancelled
+            alone, and waited for: see `task_threads`.
         user: whom the commits of this session, and of those made from it, name.
     """
     from pyspark import SparkConf, SparkContext
     from pyspark.java_gateway import launch_gateway
 
     from dbx_cd.local.session_user import UserSession
+    from dbx_cd.local.task_threads import name_connections
 
     # Spark's own way to hand a running JVM to a Python process; the variables must not reach dbt's subprocesses.
     os.environ.update(PYSPARK_GATEWAY_PORT=str(port), PYSPARK_GATEWAY_SECRET=secret)
@@ -63,8 +51,8 @@ def attach(port: int, secret: str, *, job_group: str, user: str) -> SparkSession
     java_context = jvm.org.apache.spark.api.java.JavaSparkContext(default.sparkContext())
     conf = SparkConf(_jconf=java_context.getConf())
     context = SparkContext(gateway=gateway, jsc=java_context, conf=conf)
+    name_connections(context, job_group)
     session = UserSession(context, default.newSession(), user=user)
     for name in ("SQLQueryContextLogger", "DataFrameQueryContextLogger"):  # repeat every raised error as JSON on stderr
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
-    context.setJobGroup(job_group, job_group, interruptOnCancel=True)
     return session

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -43,6 +44,7 @@ class Directory:
         names = [user.user_name for user in users]
         if len(set(names)) != len(names) or len({user.token for user in users}) != len(users):
             raise ValueError("users of a workspace need distinct names and distinct tokens")
+        self._issued: dict[str, User] = {}
         self.groups = tuple(sorted({ADMINS, *(group for user in users for group in user.groups)}))
 
     def authenticate(self, authorization: str | None) -> User:
@@ -54,10 +56,20 @@ class Directory:
         scheme, _, token = (authorization or "").partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise unauthenticated("Credential was not sent or was of an unsupported type for this API.")
-        for user in self.users:
-            if hmac.compare_digest(user.token.encode(), token.strip().encode()):
+        for known, user in (*((user.token, user) for user in self.users), *list(self._issued.items())):
+            if hmac.compare_digest(known.encode(), token.strip().encode()):
                 return user
         raise permission_denied("Invalid access token.")
+
+    def issue(self, user_name: str) -> str:
+        """One more token of a user, until `revoke`."""
+        token = secrets.token_urlsafe(24)
+        self._issued[token] = self.user(user_name)
+        return token
+
+    def revoke(self, token: str) -> None:
+        """Take back a token that was issued; its requests are refused from now on."""
+        self._issued.pop(token, None)
 
     def user(self, user_name: str) -> User:
         """The user of that name."""

@@ -175,6 +175,27 @@ class JobRunner:
 
     def _work(self, execution: _Execution) -> None:
         run = execution.run
+        try:
+            failure = self._carry_out(execution)
+        except Exception as exc:  # a full disk, say: who waits for the run must not wait for ever
+            _log.exception("run %d", run.run_id)
+            failure = Outcome(FAILED, f"Internal error of the embedded workspace: {exc}")
+        with self._store.lock:
+            close_run(run, failure or execution.ended_by)
+            del self._executions[run.run_id]
+            try:
+                self._store.save_run(run)
+                _log.info("run %d ends: %s", run.run_id, run.state.result_state)
+                self._notifications.run_event("on_success" if run.state.result_state == SUCCESS else "on_failure", run)
+            except OSError as exc:
+                _log.error("run %d ends: %s, which cannot be kept: %s", run.run_id, run.state.result_state, exc)
+            self._finished.notify_all()
+            if not self._stopping and self._queues[run.job_id or 0]:
+                self._launch(self._queues[run.job_id or 0].popleft())
+
+    def _carry_out(self, execution: _Execution) -> Outcome | None:
+        """Run the tasks; returns why that could not begin."""
+        run = execution.run
         with self._store.lock:
             run.state.begin()
             if run.repairs:
@@ -185,15 +206,7 @@ class JobRunner:
         failure = self._check_out(execution)
         if failure is None:
             self._run_tasks(execution)
-        with self._store.lock:
-            close_run(run, failure or execution.ended_by)
-            del self._executions[run.run_id]
-            self._store.save_run(run)
-            _log.info("run %d ends: %s", run.run_id, run.state.result_state)
-            self._notifications.run_event("on_success" if run.state.result_state == SUCCESS else "on_failure", run)
-            self._finished.notify_all()
-            if not self._stopping and self._queues[run.job_id or 0]:
-                self._launch(self._queues[run.job_id or 0].popleft())
+        return failure
 
     def _check_out(self, execution: _Execution) -> Outcome | None:
         git_source = execution.run.settings.get("git_source")
@@ -225,10 +238,18 @@ class JobRunner:
                 finished, _ = wait(running, timeout=left, return_when=FIRST_COMPLETED)
                 for future in finished:
                     del running[future]
+                    if future.exception() is not None:
+                        self._abandon(execution)  # the others have to end, or nobody would get to say so
                     future.result()
                 if not finished:
                     deadline = None
                     self._end(execution, Outcome(TIMEDOUT, f"Run timed out after {limit} seconds."))
+
+    def _abandon(self, execution: _Execution) -> None:
+        execution.stop.set()
+        for attempt in execution.run.attempts:
+            if not attempt.state.finished:
+                self._tasks.cancel(attempt.run_id)
 
     def _startable(
         self, execution: _Execution, waiting: dict[str, dict[str, Any]], running: set[str]
@@ -310,5 +331,11 @@ class JobRunner:
             execution.ended_by = execution.ended_by or outcome
             execution.stop.set()
             begun = [attempt for attempt in execution.run.attempts if not attempt.state.finished]
+            # Not over before nothing of it runs: its own thread says so then.
+            repair = [repair.state for repair in execution.run.repairs[-1:]]
+            for state in (execution.run.state, *repair, *(attempt.state for attempt in begun)):
+                if state.life_cycle_state == "RUNNING":
+                    state.life_cycle_state = "TERMINATING"
+            self._store.save_run(execution.run)
         for attempt in begun:
             self._tasks.cancel(attempt.run_id)

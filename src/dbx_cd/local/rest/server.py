@@ -25,6 +25,7 @@ from dbx_cd.local.rest.notifications import Notifications
 from dbx_cd.local.rest.permissions_api import permissions_api
 from dbx_cd.local.rest.runs_api import runs_api
 from dbx_cd.local.rest.scim_api import scim_api
+from dbx_cd.local.rest.task_access import SparkSide, TaskAccess
 from dbx_cd.local.rest.task_process import GatewayInfo
 from dbx_cd.local.rest.task_runner import TaskRunner, WorkspaceSetup
 
@@ -51,6 +52,7 @@ class RestServer:
         users: everybody who may call, each with a token.
         service_principal_users: who may run something as a service principal, by its name: users or groups.
         spark_gateway: the workspace's JVM for notebook tasks; ``None`` runs notebooks without ``spark``.
+        spark_side: what ends the part of a task that runs in the workspace's JVM; ``None`` without one.
         repositories: local git repository for each ``git_url``; ``"*"`` serves every other URL.
         packaged_notebooks: folder of notebooks used where a job's source has none of that name.
         environment: variables added to the environment of every task.
@@ -66,6 +68,7 @@ class RestServer:
         users: Sequence[User],
         service_principal_users: Mapping[str, Sequence[str]] | None = None,
         spark_gateway: GatewayInfo | None = None,
+        spark_side: SparkSide | None = None,
         repositories: Mapping[str, Path] | None = None,
         packaged_notebooks: Path | None = None,
         environment: Mapping[str, str] | None = None,
@@ -82,7 +85,7 @@ class RestServer:
         setup = WorkspaceSetup(
             host=self.host,
             state_dir=state_dir,
-            directory=self._directory,
+            access=TaskAccess(self._directory, spark_side),
             environment=environment or {},
             warm_notebooks=warm_notebooks,
             spark_gateway=spark_gateway,

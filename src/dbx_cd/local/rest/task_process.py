@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -25,8 +26,8 @@ _log = logging.getLogger(__name__)
 # dbt reads on import, so that no warm parent without it could stand for a task's own dbt.
 DBT_TOKEN = "DBX_CD_TASK_TOKEN"
 
-_GRACE_SECONDS = 5.0
-"""How long a cancelled task may clean up before it is killed."""
+_GRACE_SECONDS = 25.0
+"""How long a cancelled task may clean up before it is killed: `run_dbt` gives its dbt 20 s to cancel its queries."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ class TaskProcess:
             return self._follow(process, orders, timeout_seconds=timeout_seconds, on_line=on_line)
 
     def cancel(self) -> None:
-        """End the process and everything it started."""
+        """End the process and everything it started; returns at once, and `run` returns when they have ended."""
         with self._lock:
             self.cancelled = True
         self._end()
@@ -121,8 +122,14 @@ class TaskProcess:
 
     def _copy_output(self, output: IO[str], on_line: Callable[[str], None]) -> None:
         """Read to the end, whatever becomes of the lines: a task whose pipe nobody reads stands still."""
-        with self._place.log_file.open("w", encoding="utf-8", buffering=1) as log:
-            takers: list[Callable[[str], object]] = [log.write, lambda line: on_line(line.rstrip("\n"))]
+        with contextlib.ExitStack() as stack:
+            takers: list[Callable[[str], object]] = [lambda line: on_line(line.rstrip("\n"))]
+            try:
+                log = stack.enter_context(self._place.log_file.open("w", encoding="utf-8", buffering=1))
+            except OSError as exc:
+                _log.error("%s: its output is not kept: %s", self._order.task_key, exc)
+            else:
+                takers.insert(0, log.write)
             for line in output:
                 for take in list(takers):
                     try:
@@ -175,7 +182,8 @@ class TaskProcess:
         )
 
     def _end(self) -> None:
-        self._end_group(signal.SIGTERM)
+        # As Ctrl-C does in a terminal: a dbt among what it started cancels its queries then.
+        self._end_group(signal.SIGINT)
         killer = threading.Timer(_GRACE_SECONDS, self._kill_if_alive)
         killer.daemon = True
         killer.start()

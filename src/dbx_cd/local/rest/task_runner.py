@@ -12,7 +12,6 @@ from typing import Any
 from dbx_cd.errors import DbxCdError
 from dbx_cd.local.notebooks.process import NotebookOrder
 from dbx_cd.local.rest.git_source import Checkout
-from dbx_cd.local.rest.identity import Directory
 from dbx_cd.local.rest.job_runs import JobRun, TaskRun
 from dbx_cd.local.rest.job_settings import notebook_source
 from dbx_cd.local.rest.parameters import (
@@ -23,8 +22,10 @@ from dbx_cd.local.rest.parameters import (
     with_resolved_job_parameters,
 )
 from dbx_cd.local.rest.run_outcome import Outcome
+from dbx_cd.local.rest.task_access import TaskAccess
 from dbx_cd.local.rest.task_graph import CANCELED, FAILED, SUCCESS, TIMEDOUT
 from dbx_cd.local.rest.task_process import GatewayInfo, TaskPlace, TaskProcess, child_environment
+from dbx_cd.local.scratch import task_folder
 
 _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     "EQUAL_TO": operator.eq,
@@ -49,8 +50,8 @@ class WorkspaceSetup:
     """The address of the REST server."""
     state_dir: Path
     """Where the workspace keeps everything."""
-    directory: Directory
-    """Its users."""
+    access: TaskAccess
+    """What lets tasks in, and ends what they have left."""
     environment: Mapping[str, str]
     """Variables for every task."""
     warm_notebooks: Path | None
@@ -128,24 +129,28 @@ class TaskRunner:
             gateway_port=setup.spark_gateway.port if setup.spark_gateway else None,
             gateway_secret=setup.spark_gateway.secret if setup.spark_gateway else None,
         )
-        token = setup.directory.user(run.run_as).token
-        process = TaskProcess(
-            order,
-            TaskPlace(cwd, page.with_suffix(".log"), result_file),
-            environment=child_environment(host=setup.host, token=token, extra=setup.environment),
-            warm_parent=setup.warm_notebooks,
-        )
-        with self._lock:
-            self._processes[attempt.run_id] = process
-            process.cancelled = attempt.run_id in self._cancelled
-        try:
-            result = process.run(
-                timeout_seconds=attempt.settings.get("timeout_seconds"),
-                on_line=lambda line: setup.on_output(run.run_id, attempt.task_key, line),
+        with (
+            setup.access.of(run.run_as, task=order.job_group) as token,
+            task_folder(setup.state_dir, str(attempt.run_id)) as temporary,
+        ):
+            extra = {**setup.environment, "TMPDIR": str(temporary)}
+            process = TaskProcess(
+                order,
+                TaskPlace(cwd, page.with_suffix(".log"), result_file),
+                environment=child_environment(host=setup.host, token=token, extra=extra),
+                warm_parent=setup.warm_notebooks,
             )
-        finally:
             with self._lock:
-                del self._processes[attempt.run_id]
+                self._processes[attempt.run_id] = process
+                process.cancelled = attempt.run_id in self._cancelled
+            try:
+                result = process.run(
+                    timeout_seconds=attempt.settings.get("timeout_seconds"),
+                    on_line=lambda line: setup.on_output(run.run_id, attempt.task_key, line),
+                )
+            finally:
+                with self._lock:
+                    del self._processes[attempt.run_id]
         attempt.exit_value, attempt.values = result.exit_value, result.values
         attempt.error, attempt.error_trace = result.error, result.error_trace
         if process.timed_out:

@@ -1,0 +1,165 @@
+"""A run that is over has nothing at work any more: no statement, no job, no process; and no commit comes later."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from databricks.sdk.service.jobs import NotebookTask, Run, Source, SubmitTask
+
+from dbx_cd.local.workspace import OWNER, EmbeddedWorkspace
+
+NOTEBOOK = Path(__file__).with_name("cancelled_notebook.py")
+WAYS = ("main", "thread", "endpoint")
+# A statement that nobody cancels would have ended by then: it sleeps for 0.2 s, and takes a second to commit.
+LATE_SECONDS = 4.0
+MOMENTS = 100
+
+
+@dataclass
+class Writing:
+    """Runs of a notebook that writes without a pause, in three ways at once."""
+
+    workspace: EmbeddedWorkspace
+    count: int = 0
+
+    def begin(self, *, timeout_seconds: int | None = None) -> Begun:
+        self.count += 1
+        number, connection = f"{os.getpid()}_{self.count}", self.workspace.connection
+        parameters = {"number": number, "how": "", "sql": f"{connection.sql_host}{connection.http_path}"}
+        task = SubmitTask(
+            task_key="write",
+            notebook_task=NotebookTask("/Workspace/cancelled_notebook", parameters, source=Source.WORKSPACE),
+            timeout_seconds=timeout_seconds,
+        )
+        run_id = self.workspace.client(OWNER).jobs.submit(run_name="write", tasks=[task]).response.run_id
+        return Begun(self.workspace, int(run_id), number)
+
+
+@dataclass
+class Begun:
+    """One of them."""
+
+    workspace: EmbeddedWorkspace
+    run_id: int
+    number: str
+
+    def printed(self) -> str:
+        log = self.workspace.state_dir / "runs" / str(self.run_id) / "write.log"
+        return log.read_text() if log.exists() else ""
+
+    def wait_for(self, *words: str) -> None:
+        deadline = time.monotonic() + 60
+        while not all(word in self.printed() for word in words):
+            assert time.monotonic() < deadline, self.printed()
+            time.sleep(0.02)
+
+    def pid(self) -> int:
+        self.wait_for("pid ", "\n")
+        return int(self.printed().split("pid ", 1)[1].split()[0])
+
+    def run(self) -> Run:
+        return self.workspace.client(OWNER).jobs.get_run(self.run_id)
+
+    def cancel(self) -> None:
+        self.workspace.client(OWNER).jobs.cancel_run(self.run_id)
+
+    def over(self) -> Over:
+        """Wait for the end of the run, and see at once what is there."""
+        assert self.workspace.rest.wait(self.run_id, timeout_seconds=120)
+        at = datetime.now(UTC).replace(tzinfo=None)
+        run = self.run()
+        state, key = run.state, (run.tasks or [])[0].run_id
+        found = (str(state.life_cycle_state.value), str(state.result_state.value)) if state else ("", "")
+        return Over(self, at, found, self.jobs(f"run-{self.run_id}-task-{key}"), self.versions(), self.is_running())
+
+    def jobs(self, group: str) -> list[int]:
+        tracker = self.workspace.spark.sparkContext.statusTracker()
+        return [job for job in tracker.getJobIdsForGroup(group) if tracker.getJobInfo(job).status == "RUNNING"]
+
+    def versions(self) -> dict[str, list[int]]:
+        """The commits of each table."""
+        spark, found = self.workspace.spark, {}
+        for way in WAYS:
+            table = f"stg.cancelled.{way}_{self.number}"
+            if spark.catalog.tableExists(table):
+                found[way] = sorted(row["version"] for row in spark.sql(f"DESCRIBE HISTORY {table}").collect())
+        return found
+
+    def rows(self, way: str) -> list[int]:
+        table = self.workspace.spark.table(f"stg.cancelled.{way}_{self.number}")
+        return sorted(row["n"] for row in table.select("n").collect())
+
+    def is_running(self) -> bool:
+        stat = Path(f"/proc/{self.pid()}/stat")
+        return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+@dataclass
+class Over:
+    """What was there when a run was over."""
+
+    of: Begun
+    at: datetime
+    state: tuple[str, str]
+    jobs: list[int]
+    versions: dict[str, list[int]]
+    is_running: bool
+
+    def check(self) -> None:
+        """Nothing runs, what was written is whole, and nothing has come since."""
+        assert (self.jobs, self.is_running) == ([], False), self.state
+        assert self.of.versions() == self.versions, f"{self.state}: committed after it was over"
+        for way, versions in self.versions.items():
+            assert self.of.rows(way) == list(range(len(versions) - 1)), f"{self.state}: {way} has lost a row"
+
+
+@pytest.fixture(scope="module")
+def writing(workspace: EmbeddedWorkspace) -> Writing:
+    workspace.spark.sql("CREATE SCHEMA IF NOT EXISTS stg.cancelled")
+    folder = workspace.state_dir / "Workspace"
+    folder.mkdir(exist_ok=True)
+    shutil.copy(NOTEBOOK, folder)
+    return Writing(workspace)
+
+
+def test_nothing_of_a_cancelled_run_is_at_work_or_committed_later(writing: Writing) -> None:
+    begun = writing.begin()
+    begun.wait_for(*(f"{way} begins" for way in WAYS))
+    time.sleep(0.5)
+    begun.cancel()
+    assert begun.run().state.life_cycle_state.value in ("TERMINATING", "TERMINATED")
+    over = begun.over()
+    time.sleep(LATE_SECONDS)
+    assert over.state == ("TERMINATED", "CANCELED")
+    assert set(over.versions) == set(WAYS)
+    over.check()
+
+
+@pytest.mark.deep
+def test_a_run_that_ends_at_any_moment_leaves_nothing_at_work_and_loses_nothing(writing: Writing) -> None:
+    """Cancelled, over its time, or its process killed: at a hundred moments."""
+    chance = random.Random(12)
+    seen: list[Over] = []
+    for moment in range(MOMENTS):
+        way = ("cancel", "kill", "time out")[moment % 3]
+        begun = writing.begin(timeout_seconds=chance.randint(3, 6) if way == "time out" else None)
+        if way != "time out":
+            begun.wait_for(f"{chance.choice(WAYS)} begins" if moment % 5 else "pid ")
+            time.sleep(chance.random() * 2)
+        if way == "cancel":
+            begun.cancel()
+        elif way == "kill":
+            os.kill(begun.pid(), signal.SIGKILL)
+        seen.append(begun.over())
+    time.sleep(LATE_SECONDS)
+    for over in seen:
+        over.check()
+    assert {over.state[1] for over in seen} == {"CANCELED", "FAILED", "TIMEDOUT"}
