@@ -7,6 +7,8 @@ import re
 from pyspark.sql import SparkSession
 
 from dbx_cd.local.emulation import alterations, comments, descriptions, tags, writes
+from dbx_cd.local.emulation.affected_rows import INSERTING, forget_written_rows
+from dbx_cd.local.emulation.described_relations import with_described_relations
 from dbx_cd.local.emulation.sql_text import IDENTIFIER, NAME, STRING, bare, first_word
 from dbx_cd.local.emulation.statement import Answer, Emulated, Statement, emulated, nothing
 
@@ -125,7 +127,10 @@ def emulate(spark: SparkSession, sql: str) -> Answer:
     Raises:
         StatementFailed: the statement is emulated and cannot be carried out.
     """
+    sql = with_described_relations(spark, sql)
     word = first_word(sql)
+    if word in INSERTING:
+        forget_written_rows(spark)
     if word not in EMULATED or (word in _ONLY_WITH and not _ONLY_WITH[word].search(sql)):
         return sql
     text = bare(sql)
