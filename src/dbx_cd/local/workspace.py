@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any, Self
 
 from dbx_cd.config import CdConfig
 from dbx_cd.errors import SetupError
-from dbx_cd.local.emulation import emulate
+from dbx_cd.local.emulation import affected_rows, emulate
 from dbx_cd.local.rest.server import GatewayInfo, RestServer, User
 from dbx_cd.local.rest.task_process import DBT_TOKEN
 from dbx_cd.local.scratch import Scratch
 from dbx_cd.local.session_user import act_as
 from dbx_cd.local.spark_session import start_spark
+from dbx_cd.local.spooled_collect import spooled_collect
 from dbx_cd.local.state_lock import StateLock, holder_of
 from dbx_cd.local.task_threads import SparkOfTasks
 from dbx_cd.local.warm_parents import WarmParents
@@ -151,8 +152,9 @@ class EmbeddedWorkspace:
         self.spark: SparkSession = start_spark(self.state_dir, catalogs=self._catalogs, memory=self._memory)
         tokens = [secrets.token_urlsafe(24), *(user.token for user in self._users)]
         self.endpoint = SqlEndpoint(
-            self.spark, rewrite=emulate, tokens=tokens, spark_of=self._spark_of, temporary=self._scratch.folder
-        ).start()
+            self.spark, rewrite=emulate, after=affected_rows, collect=spooled_collect, tokens=tokens,
+            spark_of=self._spark_of, temporary=self._scratch.folder,
+        ).start()  # fmt: skip
         environment = {**self.endpoint.client_environment(), **self._environment}
         self._warm = WarmParents(environment=environment, log_dir=self.state_dir / "logs").start()
         self.rest = RestServer(

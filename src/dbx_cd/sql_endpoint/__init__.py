@@ -10,10 +10,12 @@ with importing_extra("endpoint", purpose="the SQL endpoint"):
     from dbx_cd.sql_endpoint.endpoint import SqlEndpoint
     from dbx_cd.sql_endpoint.executor import StatementRecord
     from dbx_cd.sql_endpoint.profile import ProfileTarget, connection_block, profile_targets, with_connection
+    from dbx_cd.sql_endpoint.rows import ResultRows
     from dbx_cd.sql_endpoint.statement import Rewrite
 
 __all__ = [
     "ProfileTarget",
+    "ResultRows",
     "Rewrite",
     "SqlEndpoint",
     "StatementRecord",

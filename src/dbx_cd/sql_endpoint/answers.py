@@ -62,6 +62,9 @@ def _direct_results(session: EndpointSession, operation: Operation, limits: Any)
     """The whole answer in the first response, with the operation closed when nothing is left to fetch."""
     results = T.TSparkDirectResults(operationStatus=operation.status())
     if not results.operationStatus.hasResultSet:
+        if operation.failure is not None:  # the client, which knows it all now, never closes it
+            session.discard(operation)
+            results.closeOperation = T.TCloseOperationResp(status=success())
         return results
     pages = operation.pages()
     results.resultSetMetadata = pages.metadata()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from dbx_cd.sql_endpoint.rows import Collect, Result, ResultRows
 from dbx_cd.sql_endpoint.thrift_api import T
 
 if TYPE_CHECKING:
@@ -112,36 +113,30 @@ def types_as_text(native: Any) -> frozenset[str]:
     return frozenset(name for names, as_arrow in wanted.items() if not as_arrow for name in names)
 
 
-def to_arrow(frame: DataFrame, *, as_text: frozenset[str] = frozenset()) -> pa.Table:
+def to_rows(frame: DataFrame, *, collect: Collect, as_text: frozenset[str] = frozenset()) -> Result:
     """The rows of `frame`, in types the connector reads.
 
-    The whole result is in this process's memory afterwards. Intervals become Hive-style text and a VARIANT becomes
-    JSON: the connector asks for intervals as text, and Databricks sends a VARIANT as JSON. Time zone aware timestamps
-    carry the session's zone.
+    Intervals become Hive-style text and a VARIANT becomes JSON: the connector asks for intervals as text, and
+    Databricks sends a VARIANT as JSON. Time zone aware timestamps carry the session's zone.
     """
     from pyspark.sql import functions as F  # noqa: N812
 
-    fields = frame.schema.fields
+    fields, rows = frame.schema.fields, ResultRows()
+    if not fields:
+        return Result(pa.schema([]), rows)  # a command, which has run
     text = {at: c for at, f in enumerate(fields) if (c := _text_column(f"c{at}", f.dataType, as_text)) is not None}
     names = [f"c{at}" for at in range(len(fields))]
-    if text or len({field.name for field in fields}) < len(fields):
-        # By position: a result may have two columns of one name, or a name with a dot in it.
-        columns = [text.get(at, F.col(name)).alias(name) for at, name in enumerate(names)]
-        table = _collect(frame.toDF(*names).select(*columns))
-    else:
-        table = _collect(frame)
-    labelled = pa.schema([_labelled(table.field(at), f, at in text, frame) for at, f in enumerate(fields)])
-    return table.rename_columns(labelled.names).cast(labelled)
-
-
-def _collect(frame: DataFrame) -> pa.Table:
-    to_arrow_table = getattr(frame, "toArrow", None)
-    if to_arrow_table is not None:
-        return to_arrow_table()
-    # Spark 3.5, the runtimes 15.4 and 16.4, has no toArrow.
-    from pyspark.sql.pandas.types import to_arrow_schema
-
-    return pa.Table.from_batches(cast("Any", frame)._collect_as_arrow(), schema=to_arrow_schema(frame.schema))
+    try:
+        if text or len({field.name for field in fields}) < len(fields):
+            # By position: a result may have two columns of one name, or a name with a dot in it.
+            columns = [text.get(at, F.col(name)).alias(name) for at, name in enumerate(names)]
+            arrow = collect(frame.toDF(*names).select(*columns), rows)
+        else:
+            arrow = collect(frame, rows)
+    except BaseException:
+        rows.free()
+        raise
+    return Result(pa.schema([_labelled(arrow.field(at), f, at in text, frame) for at, f in enumerate(fields)]), rows)
 
 
 def _labelled(arrow: pa.Field, spark_field: Any, is_text: bool, frame: DataFrame) -> pa.Field:

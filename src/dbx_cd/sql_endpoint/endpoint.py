@@ -18,11 +18,14 @@ from thrift.transport.TTransport import TMemoryBuffer
 
 from dbx_cd.errors import ConfigError, SetupError
 from dbx_cd.sql_endpoint.certificate import serve_loopback, trust_bundle
+from dbx_cd.sql_endpoint.collect import collect
 from dbx_cd.sql_endpoint.executor import StatementRecord
 from dbx_cd.sql_endpoint.http_server import LOOPBACK, LoopbackServer
 from dbx_cd.sql_endpoint.liveness import LivenessWatch
+from dbx_cd.sql_endpoint.rows import Collect
 from dbx_cd.sql_endpoint.service import ThriftService
-from dbx_cd.sql_endpoint.statement import Rewrite
+from dbx_cd.sql_endpoint.session import require_sessions
+from dbx_cd.sql_endpoint.statement import After, Rewrite
 from dbx_cd.sql_endpoint.thrift_api import Processor
 
 if TYPE_CHECKING:
@@ -36,12 +39,14 @@ WAREHOUSE_PATH = "/sql/1.0/warehouses/local"
 class SqlEndpoint:
     """The Databricks SQL Thrift service on the loopback address, over one Spark application.
 
-    Each Thrift session gets a Spark session of its own, and answers only to the token that opened it. A result is kept
-    in this process's memory, as Arrow, until the client has read or closed it.
+    Each Thrift session gets a Spark session of its own, and answers only to the token that opened it. A result is kept,
+    as Arrow, until the client has read or closed it: what is large of it in a temporary file.
 
     Args:
         spark: the session whose application runs the statements.
         rewrite: asked for every statement; returns the SQL to run or the result itself. None: statements run as sent.
+        after: asked for each statement that gave no columns, once it has run; returns what to answer instead, or None.
+        collect: brings the rows of a query; by default as PySpark does, but batch by batch.
         tokens: the bearer tokens that are accepted; one random token when not given.
         port: TCP port; 0 takes a free one.
         http_path: `/sql/1.0/warehouses/<name>`, or `/sql/protocolv1/o/<digits>/<name>` for a cluster: from the former
@@ -61,6 +66,8 @@ class SqlEndpoint:
         spark: SparkSession,
         *,
         rewrite: Rewrite | None = None,
+        after: After | None = None,
+        collect: Collect = collect,
         tokens: Collection[str] | None = None,
         port: int = 0,
         http_path: str = WAREHOUSE_PATH,
@@ -80,6 +87,8 @@ class SqlEndpoint:
             raise ConfigError("the SQL endpoint needs at least one token, and none may be empty")
         self._spark = spark
         self._rewrite = rewrite
+        self._after = after
+        self._collect = collect
         self._on_statement = on_statement
         self._spark_of = spark_of
         self._asked_port = port
@@ -106,10 +115,11 @@ class SqlEndpoint:
         """Serve until `stop`; starting twice changes nothing.
 
         Raises:
-            SetupError: the port is taken.
+            SetupError: the port is taken, or this Spark gives its clients no sessions of their own.
         """
         if self._server is not None:
             return self
+        require_sessions(self._spark)
         self._directory = Path(tempfile.mkdtemp(prefix="dbx-cd-endpoint-", dir=self._temporary))
         tls, self._certificate = serve_loopback(self._directory)
         self._services = {token: self._service(token) for token in self._tokens}
@@ -202,7 +212,9 @@ class SqlEndpoint:
 
     def _service(self, token: str) -> ThriftService:
         spark = self._spark if self._spark_of is None else self._spark_of(token)
-        return ThriftService(spark, rewrite=self._rewrite, on_statement=self._on_statement)
+        return ThriftService(
+            spark, rewrite=self._rewrite, after=self._after, collect=self._collect, on_statement=self._on_statement
+        )
 
     def _running(self) -> LoopbackServer:
         if self._server is None:

@@ -10,10 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-import pyarrow as pa
-
 from dbx_cd.sql_endpoint.at_work import AtWork
 from dbx_cd.sql_endpoint.operation import Failure, Operation
+from dbx_cd.sql_endpoint.rows import Result
 from dbx_cd.sql_endpoint.session import EndpointSession, mark_jobs
 from dbx_cd.sql_endpoint.statement import failure_of
 
@@ -49,7 +48,7 @@ class StatementExecutor:
         self,
         session: EndpointSession,
         operation: Operation,
-        work: Callable[[], pa.Table],
+        work: Callable[[], Result],
         *,
         sql: str | None = None,
         timeout: float | None = None,
@@ -75,7 +74,7 @@ class StatementExecutor:
         self,
         session: EndpointSession,
         operation: Operation,
-        work: Callable[[], pa.Table],
+        work: Callable[[], Result],
         sql: str | None,
         timeout: float | None,
     ) -> None:

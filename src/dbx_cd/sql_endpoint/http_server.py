@@ -22,6 +22,9 @@ LOOPBACK = "127.0.0.1"
 DISCOVERY_PATH = "/.well-known/databricks-config"
 MAX_REQUEST_BYTES = 256 << 20
 IDLE_CONNECTION_SECONDS = 900
+MAX_CONNECTIONS = 512
+"""Each has a thread; more are refused."""
+_READ_OF_A_REFUSED_BYTES = 1 << 16  # so that a client which sent little can use its connection again
 _TLS_HANDSHAKE = b"\x16"
 
 # dbt-databricks takes "unified" for an account-wide host and asks for a workspace id; databricks-sdk wants the others.
@@ -36,6 +39,7 @@ class LoopbackServer(ThreadingHTTPServer):
         port: TCP port; 0 takes a free one.
         path: where Thrift is spoken.
         tls: for clients that begin with a handshake.
+        most: how many connections there may be at a time.
     """
 
     daemon_threads = True
@@ -48,10 +52,12 @@ class LoopbackServer(ThreadingHTTPServer):
         port: int,
         path: str,
         tls: ssl.SSLContext,
+        most: int = MAX_CONNECTIONS,
     ) -> None:
         super().__init__((LOOPBACK, port), _Handler)
         self.path = path
         self.tls = tls
+        self.most = most
         self._answers = {token.encode(): answer for token, answer in answers.items()}
         self._connections: set[Any] = set()
         self._lock = threading.Lock()
@@ -74,10 +80,11 @@ class LoopbackServer(ThreadingHTTPServer):
         with self._lock:
             self._answers.pop(token.encode(), None)
 
-    def opened(self, connection: socket.socket) -> None:
-        """Remember a connection, to end it when the server stops."""
+    def opened(self, connection: socket.socket) -> bool:
+        """Remember a connection, to end it when the server stops; False when it is one too many."""
         with self._lock:
             self._connections.add(connection)
+            return len(self._connections) <= self.most
 
     def closed(self, connection: socket.socket) -> None:
         """Forget a connection."""
@@ -110,7 +117,7 @@ class _Handler(BaseHTTPRequestHandler):
         if self.request.recv(1, socket.MSG_PEEK) == _TLS_HANDSHAKE:
             self.request = self.server.tls.wrap_socket(self.request, server_side=True)
         self.client = ClientConnection(self.request)
-        self.server.opened(self.request)
+        self._is_one_too_many = not self.server.opened(self.request)
         super().setup()
 
     def finish(self) -> None:
@@ -122,23 +129,60 @@ class _Handler(BaseHTTPRequestHandler):
             self.request.close()
 
     def do_GET(self) -> None:
-        if self.path == DISCOVERY_PATH:
+        if self._is_one_too_many:
+            self._refuse_one_too_many()
+        elif self.path == DISCOVERY_PATH:
             self._send(HTTPStatus.OK, json.dumps(_DISCOVERY).encode(), "application/json")
         else:
             self._refuse(HTTPStatus.NOT_FOUND, "only the SQL endpoint is here")
 
     def do_POST(self) -> None:
-        body = self._body()
-        if body is None:
-            return
-        if self.path.partition("?")[0] != self.server.path:
-            self._refuse(HTTPStatus.NOT_FOUND, f"the SQL endpoint is at {self.server.path}")
-            return
+        """Who asks, for what, and how much, is known before the body is read."""
+        answer = self._admitted()
+        if answer is not None:
+            self._answer(answer, self.rfile.read(self._length()))
+
+    def handle_expect_100(self) -> bool:
+        """A client that asks before it sends the body is refused before it does."""
+        if self._admitted(is_sent=False) is None:
+            return False
+        go_on = super().handle_expect_100()
+        self.wfile.flush()
+        return go_on
+
+    def _admitted(self, *, is_sent: bool = True) -> Callable[[bytes], bytes] | None:
+        """Who answers this request, whose body the client has sent or waits to send; None when it was refused."""
+        length = self._length()
         answer = self.server.answer_for(self.headers.get("Authorization", ""))
-        if answer is None:
-            self._refuse(HTTPStatus.UNAUTHORIZED, "invalid access token")
+        if self._is_one_too_many:
+            self._refuse_one_too_many()
+        elif length < 0:
+            self._refuse(HTTPStatus.LENGTH_REQUIRED, "Content-Length is required", hang_up=True)
+        elif length > MAX_REQUEST_BYTES:
+            self._refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "the statement is too large", hang_up=True)
+        elif self.path.partition("?")[0] != self.server.path:
+            self._refuse_unread(HTTPStatus.NOT_FOUND, f"the SQL endpoint is at {self.server.path}", is_sent=is_sent)
+        elif answer is None:
+            self._refuse_unread(HTTPStatus.UNAUTHORIZED, "invalid access token", is_sent=is_sent)
         else:
-            self._answer(answer, body)
+            return answer
+        return None
+
+    def _length(self) -> int:
+        """How long the body is; -1 when the client does not say so."""
+        length = self.headers.get("Content-Length", "")
+        return int(length) if length.isdecimal() else -1
+
+    def _refuse_one_too_many(self) -> None:
+        # The connector tries again after 429 and 503, for minutes; this it shows at once.
+        reason = f"there are {self.server.most} connections already, close some"
+        self._refuse(HTTPStatus.FORBIDDEN, reason, hang_up=True)
+
+    def _refuse_unread(self, status: HTTPStatus, reason: str, *, is_sent: bool) -> None:
+        is_little = is_sent and self._length() <= _READ_OF_A_REFUSED_BYTES
+        if is_little:
+            self.rfile.read(self._length())
+        self._refuse(status, reason, hang_up=not is_little)
 
     def _answer(self, answer: Callable[[bytes], bytes], body: bytes) -> None:
         try:
@@ -149,17 +193,6 @@ class _Handler(BaseHTTPRequestHandler):
             self._refuse(HTTPStatus.BAD_REQUEST, f"not a Thrift message: {type(exc).__name__}")
         else:
             self._send(HTTPStatus.OK, reply, "application/x-thrift")
-
-    def _body(self) -> bytes | None:
-        """The request's body; None when the request was refused, after which the connection cannot go on."""
-        length = self.headers.get("Content-Length", "")
-        if not length.isdecimal():
-            self._refuse(HTTPStatus.LENGTH_REQUIRED, "Content-Length is required", hang_up=True)
-        elif int(length) > MAX_REQUEST_BYTES:
-            self._refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "the statement is too large", hang_up=True)
-        else:
-            return self.rfile.read(int(length))
-        return None
 
     def _refuse(self, status: HTTPStatus, reason: str, *, hang_up: bool = False) -> None:
         # The connector shows this header to the user and nothing of the body.

@@ -1,156 +1,143 @@
-"""The Thrift metadata calls, answered through plain SQL in the columns that JDBC defines.
+"""The Thrift metadata calls, answered through plain SQL in the columns that Databricks answers them with.
 
-`query` runs one SQL statement and returns its rows; patterns are JDBC's: `%` any text, `_` any character, `\\` escapes.
+Patterns are JDBC's: `%` any text, `_` any character, `\\` escapes. Which columns there are, and their types, is what
+the tests of databricks-sql-connector expect of Databricks (its e2e/test_driver.py). A catalog that is not named
+is every one.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pyarrow as pa
 
-Query = Callable[[str], list[dict[str, Any]]]
+from dbx_cd.sql_endpoint.column_facts import COLUMNS, column_facts, jdbc_types
+
+if TYPE_CHECKING:
+    from pyspark.sql.types import StructType
 
 _TEXT, _INT = pa.string(), pa.int32()
 _CATALOGS = pa.schema([("TABLE_CAT", _TEXT)])
 _SCHEMAS = pa.schema([("TABLE_SCHEM", _TEXT), ("TABLE_CATALOG", _TEXT)])
 _TABLE_TYPES = pa.schema([("TABLE_TYPE", _TEXT)])
-_TABLES = pa.schema([(name, _TEXT) for name in ("TABLE_CAT", "TABLE_SCHEM", "TABLE_NAME", "TABLE_TYPE", "REMARKS")])
-_COLUMNS = pa.schema(
-    [
-        ("TABLE_CAT", _TEXT),
-        ("TABLE_SCHEM", _TEXT),
-        ("TABLE_NAME", _TEXT),
-        ("COLUMN_NAME", _TEXT),
-        ("DATA_TYPE", _INT),
-        ("TYPE_NAME", _TEXT),
-        ("COLUMN_SIZE", _INT),
-        ("DECIMAL_DIGITS", _INT),
-        ("NULLABLE", _INT),
-        ("REMARKS", _TEXT),
-        ("ORDINAL_POSITION", _INT),
-        ("IS_NULLABLE", _TEXT),
-    ]
+_OF_TYPED_TABLES = ("TYPE_CAT", "TYPE_SCHEM", "TYPE_NAME", "SELF_REFERENCING_COL_NAME", "REF_GENERATION")
+_TABLES = pa.schema(
+    [(name, _TEXT) for name in ("TABLE_CAT", "TABLE_SCHEM", "TABLE_NAME", "TABLE_TYPE", "REMARKS", *_OF_TYPED_TABLES)]
 )
 _TYPE_INFO = pa.schema([("TYPE_NAME", _TEXT), ("DATA_TYPE", _INT), ("PRECISION", _INT), ("NULLABLE", pa.int16())])
-
-# Spark SQL type -> the constant in java.sql.Types.
-_JDBC_TYPES = {
-    "VOID": 0,
-    "BOOLEAN": 16,
-    "TINYINT": -6,
-    "SMALLINT": 5,
-    "INT": 4,
-    "BIGINT": -5,
-    "FLOAT": 6,
-    "DOUBLE": 8,
-    "DECIMAL": 3,
-    "STRING": 12,
-    "VARCHAR": 12,
-    "CHAR": 1,
-    "BINARY": -2,
-    "DATE": 91,
-    "TIMESTAMP": 93,
-    "TIMESTAMP_NTZ": 93,
-    "ARRAY": 2003,
-    "MAP": 2000,
-    "STRUCT": 2002,
-    "INTERVAL": 1111,
-    "VARIANT": 1111,
-}
-_OTHER = 1111
-_PRECISIONS = {"TINYINT": 3, "SMALLINT": 5, "INT": 10, "BIGINT": 19, "FLOAT": 7, "DOUBLE": 15, "DECIMAL": 38}
-_NULLABLE, _NULLABLE_UNKNOWN = 1, 2
+_NULLABLE = 1
 
 
-def catalogs(query: Query, _request: Any) -> pa.Table:
-    """The catalogs of the session."""
-    names = [_first(row) for row in query("SHOW CATALOGS")]
-    return _table(_CATALOGS, [[name] for name in sorted(names)])
+class Lookup(Protocol):
+    """What a session can be asked."""
+
+    def rows(self, sql: str) -> list[dict[str, Any]]:
+        """The rows of a statement."""
+
+    def schema(self, quoted_name: str) -> StructType:
+        """The columns of a table or view."""
 
 
-def schemas(query: Query, request: Any) -> pa.Table:
-    """The schemas of the asked or current catalog that match the pattern."""
-    catalog = _catalog(query, request)
-    return _table(_SCHEMAS, [[schema, catalog] for schema in _matching_schemas(query, catalog, request)])
+def catalogs(lookup: Lookup, _request: Any) -> pa.Table:
+    """The catalogs."""
+    return _table(_CATALOGS, [[name] for name in _all_catalogs(lookup)])
 
 
-def tables(query: Query, request: Any) -> pa.Table:
-    """The tables and views that match the patterns and kinds."""
-    catalog = _catalog(query, request)
-    kinds = {kind.upper() for kind in request.tableTypes or ()} or {"TABLE", "VIEW"}
+def schemas(lookup: Lookup, request: Any) -> pa.Table:
+    """The schemas that match the pattern."""
     rows = [
-        [catalog, schema, name, kind, ""] for schema, name, kind in _relations(query, catalog, request) if kind in kinds
+        [schema, catalog]
+        for catalog in _matching_catalogs(lookup, request)
+        for schema in _matching_schemas(lookup, catalog, request)
     ]
+    return _table(_SCHEMAS, rows)
+
+
+def tables(lookup: Lookup, request: Any) -> pa.Table:
+    """The tables and views that match the patterns and kinds."""
+    kinds = {kind.upper() for kind in request.tableTypes or ()} or {"TABLE", "VIEW"}
+    rows = []
+    for catalog in _matching_catalogs(lookup, request):
+        comments = _comments(lookup, catalog)
+        for schema, name, kind in _relations(lookup, catalog, request):
+            if kind in kinds:
+                remarks = comments.get((schema, name)) or ""
+                rows.append([catalog, schema, name, kind, remarks, *[None] * len(_OF_TYPED_TABLES)])
     return _table(_TABLES, rows)
 
 
-def columns(query: Query, request: Any) -> pa.Table:
+def columns(lookup: Lookup, request: Any) -> pa.Table:
     """The columns of the matching tables and views, in their order."""
-    catalog = _catalog(query, request)
     matches = _pattern(request.columnName)
     rows: list[list[Any]] = []
-    for schema, table, _ in _relations(query, catalog, request):
-        described = query(f"DESCRIBE TABLE {_quoted(catalog, schema, table)}")
-        for position, row in enumerate(_own_columns(described), start=1):
-            if matches(row["col_name"]):
-                rows.append([catalog, schema, table, *_column_facts(row, position)])
-    return _table(_COLUMNS, rows)
+    for catalog in _matching_catalogs(lookup, request):
+        for schema, table, _ in _relations(lookup, catalog, request):
+            try:
+                fields = lookup.schema(_quoted(catalog, schema, table)).fields
+            except Exception:
+                continue  # a view over what is gone, or dropped since it was listed
+            for position, field in enumerate(fields, start=1):
+                if matches(field.name):
+                    rows.append([catalog, schema, table, *column_facts(field, position)])
+    return _table(COLUMNS, rows)
 
 
-def table_types(_query: Query, _request: Any) -> pa.Table:
+def table_types(_lookup: Lookup, _request: Any) -> pa.Table:
     """The kinds of relations."""
     return _table(_TABLE_TYPES, [["TABLE"], ["VIEW"]])
 
 
-def type_info(_query: Query, _request: Any) -> pa.Table:
+def type_info(_lookup: Lookup, _request: Any) -> pa.Table:
     """The SQL types."""
-    rows = [[name, number, _PRECISIONS.get(name), _NULLABLE] for name, number in _JDBC_TYPES.items()]
-    return _table(_TYPE_INFO, rows)
+    return _table(_TYPE_INFO, [[*facts, _NULLABLE] for facts in jdbc_types()])
 
 
-def _catalog(query: Query, request: Any) -> str:
-    return request.catalogName or _first(query("SELECT current_catalog()")[0])
+def _all_catalogs(lookup: Lookup) -> list[str]:
+    return sorted(_first(row) for row in lookup.rows("SHOW CATALOGS"))
 
 
-def _matching_schemas(query: Query, catalog: str, request: Any) -> list[str]:
+def _matching_catalogs(lookup: Lookup, request: Any) -> list[str]:
+    """The catalog of that name, which may have an underscore in it; else those that match it as a pattern."""
+    names = _all_catalogs(lookup)
+    asked = (request.catalogName or "%").lower()
+    return [name for name in names if name.lower() == asked] or [name for name in names if _pattern(asked)(name)]
+
+
+def _matching_schemas(lookup: Lookup, catalog: str, request: Any) -> list[str]:
     matches = _pattern(request.schemaName)
-    return sorted(name for row in query(f"SHOW SCHEMAS IN {_quoted(catalog)}") if matches(name := _first(row)))
+    found = lookup.rows(f"SHOW SCHEMAS IN {_quoted(catalog)}")
+    return sorted(name for row in found if matches(name := _first(row)))
 
 
-def _relations(query: Query, catalog: str, request: Any) -> Iterator[tuple[str, str, str]]:
+def _relations(lookup: Lookup, catalog: str, request: Any) -> Iterator[tuple[str, str, str]]:
     """Schema, name and kind of each matching table and view; SHOW TABLES lists views too, and temporary ones."""
     matches = _pattern(request.tableName)
-    for schema in _matching_schemas(query, catalog, request):
+    for schema in _matching_schemas(lookup, catalog, request):
         where = _quoted(catalog, schema)
-        views = {row["viewName"] for row in query(f"SHOW VIEWS IN {where}") if not row["isTemporary"]}
-        listed = {row["tableName"] for row in query(f"SHOW TABLES IN {where}") if not row["isTemporary"]}
+        views = {row["viewName"] for row in _views(lookup, where) if not row["isTemporary"]}
+        listed = {row["tableName"] for row in lookup.rows(f"SHOW TABLES IN {where}") if not row["isTemporary"]}
         for name in sorted(listed | views):
             if matches(name):
                 yield schema, name, "VIEW" if name in views else "TABLE"
 
 
-def _own_columns(described: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """The rows of DESCRIBE before its sections on partitions and so on, which begin with `#` or an empty name."""
-    for row in described:
-        if not row["col_name"] or row["col_name"].startswith("#"):
-            return
-        yield row
+def _views(lookup: Lookup, where: str) -> list[dict[str, Any]]:
+    try:
+        return lookup.rows(f"SHOW VIEWS IN {where}")
+    except Exception:
+        return []  # a catalog that has none
 
 
-def _column_facts(row: dict[str, Any], position: int) -> list[Any]:
-    type_name = row["data_type"].upper()
-    base = re.split(r"[(<\s]", type_name, maxsplit=1)[0]
-    numbers = (
-        [int(number) for number in re.findall(r"\d+", type_name)] if "(" in type_name and "<" not in type_name else []
-    )
-    size = numbers[0] if numbers else _PRECISIONS.get(base)
-    digits = numbers[1] if len(numbers) > 1 else None
-    jdbc = _JDBC_TYPES.get(base, _OTHER)
-    # DESCRIBE does not say whether a column may be null.
-    return [row["col_name"], jdbc, type_name, size, digits, _NULLABLE_UNKNOWN, row["comment"] or "", position, ""]
+def _comments(lookup: Lookup, catalog: str) -> dict[tuple[str, str], str]:
+    """The comments on tables and views by schema and name; Spark's own catalog has no list of them."""
+    sql = f"SELECT table_schema, table_name, comment FROM {_quoted(catalog)}.information_schema.tables"
+    try:
+        found = lookup.rows(f"{sql} WHERE comment IS NOT NULL")
+    except Exception:
+        return {}
+    return {(row["table_schema"], row["table_name"]): row["comment"] for row in found}
 
 
 def _pattern(text: str | None) -> Callable[[str], bool]:

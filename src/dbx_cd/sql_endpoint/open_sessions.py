@@ -10,12 +10,15 @@ from typing import Any
 from dbx_cd.sql_endpoint.liveness import asking_connection
 from dbx_cd.sql_endpoint.operation import Operation
 from dbx_cd.sql_endpoint.session import EndpointSession
-from dbx_cd.sql_endpoint.thrift_api import UnknownHandle
+from dbx_cd.sql_endpoint.thrift_api import ThriftFault, UnknownHandle
 
 _log = logging.getLogger(__name__)
 
 # A client that was killed never closes its session.
 IDLE_SESSION_SECONDS = 8 * 3600.0
+LOOK_FOR_IDLE_SECONDS = 60.0
+MAX_SESSIONS = 400
+"""Of one token; each is a Spark session."""
 
 
 class OpenSessions:
@@ -23,12 +26,36 @@ class OpenSessions:
 
     Args:
         clock: seconds that only ever grow; by them a session is idle.
+        look_every: seconds after which idle sessions are looked for, whether anybody asks for anything or not.
+        most: how many there may be at a time.
     """
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, clock: Callable[[], float], *, look_every: float = LOOK_FOR_IDLE_SECONDS, most: int = MAX_SESSIONS
+    ) -> None:
         self._clock = clock
+        self._most = most
+        self._stopped = threading.Event()
         self._sessions: dict[bytes, EndpointSession] = {}
         self._lock = threading.Lock()
+        threading.Thread(target=self._expire, args=(look_every,), name="sql-endpoint-idle", daemon=True).start()
+
+    def _expire(self, every: float) -> None:
+        while not self._stopped.wait(every):
+            self.close_idle()
+
+    def require_room(self) -> None:
+        """Refuse one session more than there may be.
+
+        Raises:
+            ThriftFault: there are too many.
+        """
+        if len(self._sessions) >= self._most:
+            raise ThriftFault(
+                f"[TOO_MANY_SESSIONS] there are {self._most} open sessions already: close connections that are not "
+                f"used; one that nobody uses is closed after {IDLE_SESSION_SECONDS / 3600:.0f} hours. SQLSTATE: 53300",
+                sql_state="53300",
+            )
 
     def add(self, session: EndpointSession) -> None:
         """Keep a session until it is closed, or idle for too long."""
@@ -81,7 +108,8 @@ class OpenSessions:
             _log.info("session %s closed: idle for %.0f h", session, IDLE_SESSION_SECONDS / 3600)
 
     def close_all(self) -> None:
-        """Free every session; what runs is cancelled."""
+        """Free every session, for good; what runs is cancelled."""
+        self._stopped.set()
         with self._lock:
             sessions = list(self._sessions.values())
             self._sessions.clear()

@@ -7,9 +7,8 @@ import threading
 from dataclasses import dataclass
 from typing import Any
 
-import pyarrow as pa
-
 from dbx_cd.sql_endpoint.results import ResultPages
+from dbx_cd.sql_endpoint.rows import Result
 from dbx_cd.sql_endpoint.thrift_api import T, ThriftFault, success
 
 _STATE = T.TOperationState
@@ -66,14 +65,20 @@ class Operation:
                 self._state = _STATE.RUNNING_STATE
             return bool(self._state == _STATE.RUNNING_STATE)
 
-    def finish(self, table: pa.Table) -> None:
-        """Make the rows available."""
-        pages = ResultPages(table)
-        modified = table.column(_AFFECTED_ROWS)[0].as_py() if _reports_modified_rows(table) else None
+    def finish(self, result: Result) -> None:
+        """Make the rows available, unless it has ended already."""
+        modified = None
+        if _AFFECTED_ROWS in result.schema.names:
+            table = result.table()
+            modified = table.column(_AFFECTED_ROWS)[0].as_py() if table.num_rows == 1 else None
+            result = Result.of(table)
+        pages = ResultPages(result)
         with self._lock:
             if self._state in _UNDECIDED:
                 self._pages, self._modified_rows = pages, modified
                 self._end(_STATE.FINISHED_STATE)
+                return
+        pages.free()
 
     def fail(self, failure: Failure) -> None:
         """Record why there will be no rows."""
@@ -93,7 +98,9 @@ class Operation:
     def free(self) -> None:
         """Let go of the rows, whoever still holds the operation: its thread may not have left it yet."""
         with self._lock:
-            self._pages = None
+            pages, self._pages = self._pages, None
+        if pages is not None:
+            pages.free()
 
     def _end(self, state: int) -> None:
         self._state = state
@@ -127,7 +134,3 @@ class Operation:
         if self.failure is not None:
             raise ThriftFault(self.failure.message, sql_state=self.failure.sql_state)
         raise ThriftFault("[NO_RESULT] the operation has no rows: it is running or was cancelled", sql_state="HY010")
-
-
-def _reports_modified_rows(table: pa.Table) -> bool:
-    return table.num_rows == 1 and _AFFECTED_ROWS in table.column_names

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 
 from dbx_cd.sql_endpoint.arrow_types import distinct, table_schema
+from dbx_cd.sql_endpoint.rows import Result
 from dbx_cd.sql_endpoint.thrift_api import T, success
 
 PAGE_ROWS = 100_000
@@ -33,19 +33,21 @@ class Page:
 
 
 class ResultPages:
-    """A result that is read once, forwards.
+    """A result that is read once, forwards; what has been handed out is let go batch by batch."""
 
-    Spark has delivered the whole result by now, so it is in memory, as Arrow, about as large as its data. What has been
-    handed out is let go batch by batch, and a page is serialized only when it is asked for.
-    """
-
-    def __init__(self, table: pa.Table) -> None:
-        self._names: list[str] = table.column_names
+    def __init__(self, result: Result) -> None:
+        self._names: list[str] = result.schema.names
         # The connector joins pages by column name and fails on a name that is there twice.
-        table = table.rename_columns(distinct(self._names))
-        self._schema: pa.Schema = table.schema
-        self._batches = deque(batch for batch in table.to_batches() if batch.num_rows)
+        unique = zip(distinct(self._names), result.schema, strict=True)
+        self._schema = pa.schema([field.with_name(name) for name, field in unique])
+        self._rows = result.rows
+        self._rest: pa.RecordBatch | None = None
         self._next_row = 0
+
+    @property
+    def has_more(self) -> bool:
+        """Whether rows are left."""
+        return self._rest is not None or bool(self._rows)
 
     def next_page(self, *, max_rows: int | None = None, max_bytes: int | None = None) -> Page:
         """The next rows: at most `max_rows` of them, in about `max_bytes` bytes, but at least one row if any is left.
@@ -56,23 +58,31 @@ class ResultPages:
         bytes_left = min(max_bytes or PAGE_BYTES, PAGE_BYTES)
         start = self._next_row
         taken: list[tuple[bytes, int]] = []
-        while self._batches and rows_left > 0 and (bytes_left > 0 or not taken):
+        while self.has_more and rows_left > 0 and (bytes_left > 0 or not taken):
             batch = self._take(rows_left, max(bytes_left, 1))
+            if batch.num_rows == 0:
+                continue
             data = batch.serialize().to_pybytes()
             taken.append((data, batch.num_rows))
             rows_left -= batch.num_rows
             bytes_left -= len(data)
             self._next_row += batch.num_rows
-        return Page(start, tuple(taken), bool(self._batches))
+        return Page(start, tuple(taken), self.has_more)
 
     def _take(self, rows: int, size: int) -> pa.RecordBatch:
-        batch = self._batches.popleft()
+        batch = self._rest if self._rest is not None else self._rows.take(self._schema)
         # What fits by the batch's average row; at least one row, or the client would never get on.
         fitting = min(rows, max(1, batch.num_rows * size // max(batch.nbytes, 1)))
         if fitting >= batch.num_rows:
+            self._rest = None
             return batch
-        self._batches.appendleft(batch.slice(fitting))
+        self._rest = batch.slice(fitting)
         return batch.slice(0, fitting)
+
+    def free(self) -> None:
+        """Let go of the rows that are left."""
+        self._rest = None
+        self._rows.free()
 
     def metadata(self) -> Any:
         """The Thrift answer that describes the columns and how the rows are sent."""
@@ -80,7 +90,7 @@ class ResultPages:
             status=success(),
             schema=table_schema(self._schema, self._names),
             resultFormat=T.TSparkRowSetType.ARROW_BASED_SET,
-            lz4Compressed=False,
+            lz4Compressed=False,  # on the loopback address it would cost more than it saves
             arrowSchema=self._schema.serialize().to_pybytes(),
             isStagingOperation=False,
         )

@@ -13,17 +13,20 @@ import pyarrow as pa
 from dbx_cd.sql_endpoint import metadata
 from dbx_cd.sql_endpoint.answers import answers, not_supported, page_answer, started
 from dbx_cd.sql_endpoint.arrow_types import types_as_text
+from dbx_cd.sql_endpoint.collect import collect
 from dbx_cd.sql_endpoint.executor import StatementExecutor, StatementRecord
 from dbx_cd.sql_endpoint.liveness import GONE_SECONDS
-from dbx_cd.sql_endpoint.open_sessions import OpenSessions
+from dbx_cd.sql_endpoint.open_sessions import LOOK_FOR_IDLE_SECONDS, OpenSessions
 from dbx_cd.sql_endpoint.operation import Operation
 from dbx_cd.sql_endpoint.parameters import statement_arguments
+from dbx_cd.sql_endpoint.rows import Collect, Result
 from dbx_cd.sql_endpoint.session import EndpointSession
-from dbx_cd.sql_endpoint.statement import Rewrite, run_statement
+from dbx_cd.sql_endpoint.statement import After, Rewrite, run_statement
 from dbx_cd.sql_endpoint.thrift_api import PROTOCOL_VERSION, T, ThriftFault, success
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
+    from pyspark.sql.types import StructType
 
 _log = logging.getLogger(__name__)
 
@@ -37,8 +40,11 @@ class ThriftService:
     Args:
         spark: the session whose application runs the statements.
         rewrite: see `SqlEndpoint`.
+        after: see `SqlEndpoint`.
+        collect: see `SqlEndpoint`.
         on_statement: see `SqlEndpoint`.
         clock: seconds that only ever grow; by them a session is idle.
+        look_every: see `OpenSessions`.
     """
 
     def __init__(
@@ -46,13 +52,18 @@ class ThriftService:
         spark: SparkSession,
         *,
         rewrite: Rewrite | None = None,
+        after: After | None = None,
+        collect: Collect = collect,
         on_statement: Callable[[StatementRecord], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
+        look_every: float = LOOK_FOR_IDLE_SECONDS,
     ) -> None:
         self._spark = spark
         self._rewrite = rewrite
+        self._after = after
+        self._collect = collect
         self._clock = clock
-        self._sessions = OpenSessions(clock)
+        self._sessions = OpenSessions(clock, look_every=look_every)
         self._executor = StatementExecutor(on_statement)
 
     def close(self) -> None:
@@ -78,6 +89,7 @@ class ThriftService:
     def OpenSession(self, request: Any) -> Any:
         """Open a session in the client's namespace, with its configuration."""
         self._sessions.close_idle()
+        self._sessions.require_room()
         session = EndpointSession(
             self._spark,
             configuration=request.configuration or {},
@@ -123,14 +135,18 @@ class ThriftService:
         arguments = statement_arguments(request.parameters)
         as_text = types_as_text(request.useArrowNativeTypes)
 
-        def rows() -> pa.Table:
+        def rows() -> Result:
+            answered = session.settings.answer(request.statement)
+            if answered is not None:
+                return Result.of(answered)
             return run_statement(
-                session.spark, request.statement, arguments=arguments, rewrite=self._rewrite, as_text=as_text
-            )
+                session.spark, request.statement, arguments=arguments, rewrite=self._rewrite, as_text=as_text,
+                after=self._after, row_limit=request.resultRowLimit, collect=self._collect,
+            )  # fmt: skip
 
         operation = Operation(T.TOperationType.EXECUTE_STATEMENT)
-        timeout = request.queryTimeout or session.timeout
-        self._executor.submit(session, operation, rows, sql=request.statement, timeout=timeout)
+        timeout = request.queryTimeout or session.settings.timeout
+        self._executor.submit(session, operation, lambda: session.run(rows), sql=request.statement, timeout=timeout)
         return started(T.TExecuteStatementResp, request, session, operation)
 
     @answers(T.TGetOperationStatusResp)
@@ -214,10 +230,26 @@ class ThriftService:
     def _metadata(self, response: Any, kind: int, ask: Callable[..., pa.Table], request: Any) -> Any:
         session = self._sessions.session(request)
 
-        def query(sql: str) -> list[dict[str, Any]]:
-            rows: list[dict[str, Any]] = run_statement(session.spark, sql, rewrite=self._rewrite).to_pylist()
-            return rows
+        def rows() -> Result:
+            return Result.of(ask(_SessionLookup(session.spark, self._rewrite), request))
 
         operation = Operation(kind)
-        self._executor.submit(session, operation, lambda: ask(query, request))
+        self._executor.submit(session, operation, rows)
         return started(response, request, session, operation)
+
+
+class _SessionLookup:
+    """A session's answers to `metadata`."""
+
+    def __init__(self, spark: SparkSession, rewrite: Rewrite | None) -> None:
+        self._spark = spark
+        self._rewrite = rewrite
+
+    def rows(self, sql: str) -> list[dict[str, Any]]:
+        """The rows of a statement."""
+        found: list[dict[str, Any]] = run_statement(self._spark, sql, rewrite=self._rewrite).table().to_pylist()
+        return found
+
+    def schema(self, quoted_name: str) -> StructType:
+        """The columns of a table or view."""
+        return self._spark.sql(f"SELECT * FROM {quoted_name}").schema

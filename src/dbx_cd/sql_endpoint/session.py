@@ -3,32 +3,24 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import secrets
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from dbx_cd.errors import SetupError
 from dbx_cd.sql_endpoint.liveness import ClientConnection
+from dbx_cd.sql_endpoint.missing_schema import schema_is_missing, start_in_missing_schema
 from dbx_cd.sql_endpoint.operation import Failure, Operation
+from dbx_cd.sql_endpoint.rows import Result
+from dbx_cd.sql_endpoint.session_settings import SessionSettings
 from dbx_cd.sql_endpoint.statement import failure_of
 from dbx_cd.sql_endpoint.thrift_api import PROTOCOL_VERSION, T, ThriftFault, UnknownHandle
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-_log = logging.getLogger(__name__)
-
-# Databricks SQL names its session parameters differently from Spark (documentation, "Configuration parameters").
-_SPARK_NAMES = {
-    "ANSI_MODE": "spark.sql.ansi.enabled",
-    "TIMEZONE": "spark.sql.session.timeZone",
-    "LEGACY_TIME_PARSER_POLICY": "spark.sql.legacy.timeParserPolicy",
-    "MAX_FILE_PARTITION_BYTES": "spark.sql.files.maxPartitionBytes",
-}
-# These change how fast or how a result travels, never what it is; this endpoint has no such machinery.
-_WITHOUT_EFFECT = ("QUERY_TAGS", "USE_CACHED_RESULT", "ENABLE_PHOTON")
-_TIMEOUT = "STATEMENT_TIMEOUT"
+KEPT_FAILURES = 16  # of each session
 _CANCEL_AGAIN_SECONDS = 0.2
 
 
@@ -42,16 +34,18 @@ class EndpointSession:
         """The 16 bytes in the client's handle."""
         self.spark = _isolated(spark)
         """The Spark session that only this client uses."""
-        self.timeout: float | None = None
-        """Seconds a statement may take; None for no limit."""
+        self.settings = SessionSettings(self.spark)
+        """What the client has set, by Databricks SQL's names."""
         self.last_used = now
         """When the latest request came, by the clock of the service."""
         self.connection: ClientConnection | None = None
         """Over what it came."""
+        self.awaited_schema: str | None = None
+        """The schema that the session was opened on, where it did not exist then."""
         self._operations: dict[bytes, Operation] = {}
         self._lock = threading.Lock()
         try:
-            self._configure(configuration)
+            self.settings.configure(configuration)
             self._use(namespace)
         except ThriftFault:
             raise
@@ -62,20 +56,11 @@ class EndpointSession:
     def __str__(self) -> str:
         return self.id.hex()[:8]
 
-    def _configure(self, configuration: Mapping[str, str]) -> None:
-        for name, value in configuration.items():
-            key = _SPARK_NAMES.get(name.upper(), name)
-            if key.upper() == _TIMEOUT:
-                self.timeout = float(value) or None
-            elif key.upper() in _WITHOUT_EFFECT or key.startswith("spark.thriftserver."):
-                _log.debug("session setting %s has no effect here", name)
-            elif key.startswith("spark."):
-                self.spark.conf.set(key, value)
-            else:
-                raise ThriftFault(f"[UNKNOWN_CONFIGURATION] there is no session setting {name!r}", sql_state="42K0I")
-
     def _use(self, namespace: Any) -> None:
-        """Start in the client's catalog and schema; the schema may be created later, as dbt does."""
+        """Start in the client's catalog and schema; the schema may be created later, as dbt does.
+
+        On Spark Connect, which has no way into a schema that is not there, the session stays where it is until then.
+        """
         # SQL and not `spark.catalog`, which needs an active session on the calling thread.
         if namespace is not None and namespace.catalogName:
             self.spark.sql(f"SET CATALOG {_quoted(namespace.catalogName)}")
@@ -86,14 +71,41 @@ class EndpointSession:
                 # 42704 is SCHEMA_NOT_FOUND, the code every supported Spark has for it.
                 if failure_of(exc).sql_state != "42704":
                     raise
+                self.awaited_schema = namespace.schemaName
+                if not is_connect(self.spark):
+                    start_in_missing_schema(self.spark, namespace.schemaName)
+
+    def run(self, work: Callable[[], Result]) -> Result:
+        """Run a statement's work on this thread, within the schema that the session was opened on.
+
+        Raises:
+            ThriftFault: the statement failed because that schema is still missing.
+        """
+        if self.awaited_schema is None:
+            return work()
+        if is_connect(self.spark):
+            with contextlib.suppress(Exception):  # it is not there yet
+                self.spark.sql(f"USE SCHEMA {_quoted(self.awaited_schema)}")
+                self.awaited_schema = None
+        try:
+            return work()
+        except Exception as exc:
+            failure = schema_is_missing(self.spark, failure_of(exc))
+            raise ThriftFault(failure.message, sql_state=failure.sql_state) from exc
 
     def handle(self) -> Any:
         """The Thrift handle by which the client names this session."""
         return T.TSessionHandle(T.THandleIdentifier(self.id, self.id), PROTOCOL_VERSION)
 
     def add(self, operation: Operation) -> None:
-        """Keep an operation until it is closed or the session is."""
+        """Keep an operation until it is closed or the session is.
+
+        Clients never close what failed or was cancelled: of those, the latest are kept, for a client that asks again.
+        """
         with self._lock:
+            without_rows = [o for o in self._operations.values() if o.error is not None]
+            for ended in without_rows[:-KEPT_FAILURES]:
+                del self._operations[ended.id]
             self._operations[operation.id] = operation
 
     def operation(self, operation_id: bytes) -> Operation:
@@ -137,13 +149,13 @@ class EndpointSession:
         """Free everything. The Spark session of a classic session is left to Java's garbage collector."""
         for operation in list(self._operations.values()):
             self.discard(operation)
-        if _is_connect(self.spark):
+        if is_connect(self.spark):
             self.spark.stop()
 
 
 def mark_jobs(spark: SparkSession, group: str, *, description: str) -> None:
     """Name the Spark jobs that this thread starts from now on, so that they can be cancelled by that name."""
-    if _is_connect(spark):
+    if is_connect(spark):
         spark.clearTags()
         spark.addTag(group)
     else:
@@ -167,27 +179,36 @@ def stop_jobs(spark: SparkSession, operation: Operation) -> None:
 
 
 def _cancel_jobs(spark: SparkSession, group: str) -> None:
-    if _is_connect(spark):
+    if is_connect(spark):
         spark.interruptTag(group)
     else:
         spark.sparkContext.cancelJobGroup(group)
 
 
-def _isolated(spark: SparkSession) -> SparkSession:
-    if not _is_connect(spark):
-        return spark.newSession()
-    # Spark Connect refuses newSession; cloneSession came with 4.2 and starts as a copy.
-    clone = getattr(spark, "cloneSession", None)
-    if clone is None:
-        raise ThriftFault(
-            "[UNSUPPORTED_SESSION] this Spark Connect session can be neither renewed nor cloned: "
-            "use a cluster in dedicated access mode",
-            sql_state="0A000",
+def require_sessions(spark: SparkSession) -> None:
+    """Refuse a Spark that gives its clients no sessions of their own.
+
+    Raises:
+        SetupError: it is Spark Connect before 4.2, which refuses `newSession` and has no `cloneSession` yet.
+    """
+    if is_connect(spark) and not hasattr(spark, "cloneSession"):
+        raise SetupError(
+            "the SQL endpoint needs a Spark session that can be renewed, and Spark Connect before Spark 4.2 has none",
+            where=f"Spark {spark.version}",
+            next_step="run it on a cluster in dedicated access mode, or use a SQL warehouse",
         )
-    return clone()  # type: ignore[no-any-return]
 
 
-def _is_connect(spark: SparkSession) -> bool:
+def _isolated(spark: SparkSession) -> SparkSession:
+    if not is_connect(spark):
+        return spark.newSession()
+    connect: Any = spark
+    clone: SparkSession = connect.cloneSession()  # starts as a copy
+    return clone
+
+
+def is_connect(spark: SparkSession) -> bool:
+    """Whether a session speaks Spark Connect."""
     return type(spark).__module__.startswith("pyspark.sql.connect")
 
 

@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from dbx_cd.sql_endpoint.arrow_types import to_arrow
+from dbx_cd.sql_endpoint.arrow_types import to_rows
+from dbx_cd.sql_endpoint.collect import collect
 from dbx_cd.sql_endpoint.operation import Failure
 from dbx_cd.sql_endpoint.parameters import StatementArguments, in_binding_order
+from dbx_cd.sql_endpoint.rows import Collect, Result
+from dbx_cd.sql_endpoint.sql_state import GENERAL_ERROR, sql_state_of, with_sql_state
 from dbx_cd.sql_endpoint.thrift_api import ThriftFault
 
 if TYPE_CHECKING:
@@ -18,8 +21,12 @@ if TYPE_CHECKING:
 
 # Asked for every statement: the SQL to run instead, or the result itself.
 Rewrite = Callable[["SparkSession", str], "str | pa.Table"]
+# Asked after each statement that gave no columns: what to answer instead, or None.
+After = Callable[["SparkSession", str], "pa.Table | None"]
 
 _JAVA_NOISE = re.compile(r"\n+(?:JVM stacktrace:|Driver stacktrace:|\s+at [\w.$]+\().*", re.DOTALL)
+
+_TABLE_FUNCTION = re.compile(r"\[MISSING_CATALOG_ABILITY\.TABLE_VALUED_FUNCTIONS\].* line (\d+) pos (\d+)", re.DOTALL)
 
 
 def run_statement(
@@ -29,7 +36,10 @@ def run_statement(
     arguments: StatementArguments | None = None,
     rewrite: Rewrite | None = None,
     as_text: frozenset[str] = frozenset(),
-) -> pa.Table:
+    after: After | None = None,
+    row_limit: int | None = None,
+    collect: Collect = collect,
+) -> Result:
     """Run `sql`, or what `rewrite` makes of it, and return its rows; a command without rows gives an empty table.
 
     Args:
@@ -38,23 +48,53 @@ def run_statement(
         arguments: the values of its parameter markers.
         rewrite: see `SqlEndpoint`.
         as_text: Spark type names that the client wants as text.
+        after: see `SqlEndpoint`.
+        collect: see `SqlEndpoint`.
+        row_limit: how many rows the client wants at most; None for all of them.
     """
     answer = sql if rewrite is None else rewrite(spark, sql)
     if isinstance(answer, pa.Table):
-        return answer
+        if not answer.column_names and after is not None and (rows := after(spark, sql)) is not None:
+            return Result.of(rows)
+        return Result.of(answer if row_limit is None else answer.slice(0, row_limit))
     if isinstance(arguments, list):
         arguments = in_binding_order(spark, arguments)
-    return to_arrow(spark.sql(answer, args=arguments) if arguments else spark.sql(answer), as_text=as_text)
+    try:
+        frame = spark.sql(answer, args=arguments) if arguments else spark.sql(answer)
+    except Exception as exc:
+        if (fault := _unknown_table_function(failure_of(exc).message, answer)) is not None:
+            raise fault from exc
+        raise
+    if not frame.columns and after is not None and (rows := after(spark, answer)) is not None:
+        return Result.of(rows)
+    # Of a command, which has run by now, this takes some of the rows that it left.
+    return to_rows(frame if row_limit is None else frame.limit(row_limit), collect=collect, as_text=as_text)
+
+
+def _unknown_table_function(message: str, sql: str) -> ThriftFault | None:
+    """Which function it was: of a catalog without functions Spark says only the place."""
+    found = _TABLE_FUNCTION.match(message)
+    if found is None:
+        return None
+    line, position = int(found[1]), int(found[2])
+    name = sql.split("\n")[line - 1][position:].partition("(")[0].strip()
+    return ThriftFault(
+        f"[UNRESOLVABLE_TABLE_VALUED_FUNCTION] Could not resolve `{name}` to a table-valued function. "
+        f"SQLSTATE: 42883; line {line} pos {position}",
+        sql_state="42883",
+    )
 
 
 def failure_of(exc: BaseException) -> Failure:
-    """The message, without Java's stack trace, and the SQLSTATE where Spark knows one."""
+    """The message, without Java's stack trace, with the SQLSTATE that it ends with on Databricks."""
     if isinstance(exc, ThriftFault):
-        return Failure(exc.message, exc.sql_state)
+        return Failure(exc.message, exc.sql_state or GENERAL_ERROR)
     java = getattr(exc, "java_exception", None)
     message = _JAVA_NOISE.sub("", str(exc)).strip() if java is None else _messages(java)
+    message = message or type(exc).__name__
     get_state: Callable[[], Any] = getattr(exc, "getSqlState", lambda: None)
-    return Failure(message or type(exc).__name__, get_state())
+    state = get_state() or sql_state_of(message)
+    return Failure(with_sql_state(message, state), state)
 
 
 def _messages(java: Any) -> str:

@@ -22,6 +22,7 @@ from dbx_cd.errors import ConfigError, SetupError
 from dbx_cd.sql_endpoint import SqlEndpoint, connection_block
 from dbx_cd.sql_endpoint.arrow_types import SQL_NAME, distinct, table_schema, types_as_text
 from dbx_cd.sql_endpoint.results import ResultPages
+from dbx_cd.sql_endpoint.rows import Result
 
 
 def answer(_spark: Any, statement: str) -> pa.Table:
@@ -142,6 +143,20 @@ def test_failure_is_told_without_java_and_the_session_goes_on(endpoint: SqlEndpo
 def test_rows_changed_by_a_statement_are_told(endpoint: SqlEndpoint) -> None:
     with connect(endpoint) as connection:
         assert connection.cursor().execute("merge").rowcount == 7
+
+
+def test_rows_are_not_compressed_for_a_client_that_could_decompress_them(endpoint: SqlEndpoint) -> None:
+    with connect(endpoint, enable_query_result_lz4_compression=True) as connection:
+        cursor = connection.cursor()
+        assert cursor.execute("hello").fetchone()[0] == "hello"
+        assert connection.lz4_compression
+        assert cursor.active_result_set.lz4_compressed is False
+
+
+def test_spark_connect_without_sessions_is_refused_before_anything_listens() -> None:
+    connect_session = type("SparkSession", (), {"__module__": "pyspark.sql.connect.session", "version": "3.5.6"})
+    with pytest.raises(SetupError, match=r"Spark Connect before Spark 4\.2 has none \[Spark 3\.5\.6\]|dedicated"):
+        SqlEndpoint(connect_session()).start()
 
 
 def test_sessions_and_statements_are_logged(caplog: pytest.LogCaptureFixture) -> None:
@@ -303,22 +318,22 @@ def read(pages: ResultPages, **limits: int) -> list[pa.Table]:
 
 def test_pages_hold_every_row_once_and_in_order() -> None:
     table = pa.concat_tables([pa.table({"n": range(start, start + 100)}) for start in range(0, 1000, 100)])
-    pages = read(ResultPages(table), max_rows=70)
+    pages = read(ResultPages(Result.of(table)), max_rows=70)
     assert all(page.num_rows <= 70 for page in pages)
     assert pa.concat_tables(pages)["n"].to_pylist() == list(range(1000))
 
 
 def test_page_stays_near_its_size_and_always_moves_on() -> None:
     table = pa.table({"text": ["x" * 1000] * 50})
-    assert {page.num_rows for page in read(ResultPages(table), max_bytes=10_000)} <= set(range(1, 11))
-    assert len(read(ResultPages(table), max_bytes=1)) == 50
+    assert {page.num_rows for page in read(ResultPages(Result.of(table)), max_bytes=10_000)} <= set(range(1, 11))
+    assert len(read(ResultPages(Result.of(table)), max_bytes=1)) == 50
 
 
 @pytest.mark.parametrize("table", [pa.table({}), pa.table({"a": pa.array([], pa.int32())})])
 def test_empty_result_is_one_empty_page(table: pa.Table) -> None:
-    assert [page.num_rows for page in read(ResultPages(table))] == [0]
+    assert [page.num_rows for page in read(ResultPages(Result.of(table)))] == [0]
 
 
 def test_values_survive_the_pages() -> None:
     table = pa.table({"d": [Decimal("1.50"), None], "t": [dt.datetime(2024, 1, 1, tzinfo=dt.UTC), None]})
-    assert read(ResultPages(table))[0].equals(table)
+    assert read(ResultPages(Result.of(table)))[0].equals(table)

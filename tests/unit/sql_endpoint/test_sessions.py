@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pyarrow as pa
@@ -13,8 +14,9 @@ import pytest
 from fake_spark import FakeSpark
 
 from dbx_cd.sql_endpoint.executor import StatementRecord
-from dbx_cd.sql_endpoint.open_sessions import IDLE_SESSION_SECONDS
+from dbx_cd.sql_endpoint.open_sessions import IDLE_SESSION_SECONDS, MAX_SESSIONS
 from dbx_cd.sql_endpoint.service import ThriftService
+from dbx_cd.sql_endpoint.session import KEPT_FAILURES
 from dbx_cd.sql_endpoint.thrift_api import T
 
 ROWS = 1000
@@ -27,7 +29,7 @@ class Memory(bytearray):
 class Client:
     """Calls the service as the connector does, over a clock that a test sets; remembers the memory of every result."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, look_every: float = 3600.0) -> None:
         self.now = 0.0
         self.results: list[weakref.ref[Memory]] = []
         self.may_end = threading.Event()
@@ -37,11 +39,14 @@ class Client:
             rewrite=self._answer,
             on_statement=self._ended.put,
             clock=lambda: self.now,
+            look_every=look_every,
         )
 
     def _answer(self, _spark: Any, statement: str) -> pa.Table:
         if statement == "wait":
             self.may_end.wait()
+        if statement == "fail":
+            raise ValueError("it failed")
         memory = Memory(8 * ROWS)
         self.results.append(weakref.ref(memory))
         return pa.table({"n": pa.Array.from_buffers(pa.int64(), ROWS, [None, pa.py_buffer(memory)])})
@@ -79,6 +84,13 @@ class Client:
             return True
         assert answer.status.statusCode == T.TStatusCode.INVALID_HANDLE_STATUS
         return False
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen within 10 s"
+        threading.Event().wait(0.01)
 
 
 @pytest.fixture
@@ -181,3 +193,44 @@ def test_a_stopped_service_frees_every_result(client: Client) -> None:
         client.execute(client.open())
     client.service.close()
     assert client.held() == 0
+
+
+def test_an_idle_session_is_closed_though_nobody_asks_for_anything() -> None:
+    client = Client(look_every=0.01)
+    client.execute(client.open())
+    assert client.held() == 1
+    client.now = IDLE_SESSION_SECONDS + 1
+    until(lambda: client.held() == 0)
+    client.service.close()
+
+
+def test_nobody_looks_for_idle_sessions_of_a_stopped_service() -> None:
+    before = threading.active_count()
+    client = Client(look_every=0.01)
+    assert threading.active_count() > before
+    client.service.close()
+    until(lambda: threading.active_count() <= before)
+
+
+def test_a_failed_statement_is_let_go_of_with_its_answer(client: Client) -> None:
+    answer = client.execute(client.open(), "fail", at_once=ROWS)
+    assert answer.directResults.operationStatus.displayMessage == "it failed"
+    assert answer.directResults.operationStatus.sqlState == "HY000"
+    assert answer.directResults.closeOperation is not None, "the client is told"
+    assert not client.knows(answer.operationHandle)
+
+
+def test_of_the_failed_statements_that_a_client_polls_the_latest_are_kept(client: Client) -> None:
+    session = client.open()
+    failed = [client.execute(session, "fail").operationHandle for _ in range(KEPT_FAILURES + 5)]
+    client.execute(session)
+    assert [client.knows(operation) for operation in failed] == [False] * 5 + [True] * KEPT_FAILURES
+
+
+def test_one_session_too_many_is_refused_with_what_to_do(client: Client) -> None:
+    sessions = [client.open() for _ in range(MAX_SESSIONS)]
+    refused = client.service.OpenSession(T.TOpenSessionReq()).status
+    assert refused.statusCode == T.TStatusCode.ERROR_STATUS
+    assert refused.errorMessage.startswith(f"[TOO_MANY_SESSIONS] there are {MAX_SESSIONS} open sessions already: close")
+    client.service.CloseSession(T.TCloseSessionReq(sessions[0]))
+    assert client.is_open(client.open())

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pyspark.sql import SparkSession
 
 from dbx_cd.local.emulation import alterations, comments, descriptions, rights, session, tags, writes
+from dbx_cd.local.emulation.affected_rows import INSERTING, forget_written_rows
+from dbx_cd.local.emulation.described_relations import with_described_relations
 from dbx_cd.local.emulation.sql_text import bare, first_word
 from dbx_cd.local.emulation.statement import Answer, Emulated, Statement
 from dbx_cd.local.emulation.unsupported import refuse_unsupported
@@ -37,7 +39,10 @@ def emulate(spark: SparkSession, sql: str) -> Answer:
         StatementFailed: the statement is emulated and cannot be carried out, or cannot be done here at all.
     """
     refuse_unsupported(sql)
+    sql = with_described_relations(spark, sql)
     word = first_word(sql)
+    if word in INSERTING:
+        forget_written_rows(spark)
     entries = _BY_WORD.get(_SHORT.get(word, word), [])
     possible = [entry for entry in entries if entry.only_with is None or entry.only_with.search(sql)]
     if not possible:

@@ -49,6 +49,7 @@ public final class CommitLog extends HDFSLogStore {
       try {
         ObjectNode read = (ObjectNode) JSON.readTree(action);
         ObjectNode info = (ObjectNode) read.get("commitInfo");
+        WrittenRows.remember(info);
         info.remove(List.of("userId", "userName")); // whoever wrote them, it was not this workspace
         if (user != null) {
           info.put("userName", user);

@@ -32,7 +32,7 @@ import org.apache.spark.sql.connector.expressions.Transform;
  * DeltaCatalog, which does all the work; views, keys and tags are kept by the {@link Registry}.
  */
 public final class LocalCatalog extends LocalNamespaces
-    implements StagingTableCatalog, RelationCatalog {
+    implements StagingTableCatalog, RelationCatalog, NoFunctions {
   // ---------------------------------------------------------------- tables
 
   // Without SUPPORT_TABLE_CONSTRAINT Spark rejects primary and foreign keys.

@@ -1,0 +1,124 @@
+"""The rows of one result: Arrow batches in memory up to a limit, and beyond it in a file that nobody else can see."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING
+
+import pyarrow as pa
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+MEMORY_BYTES = 16 << 20
+"""What one result may hold in this process's memory; the rest lies in the folder for temporary files."""
+
+
+@dataclass(frozen=True)
+class _Stored:
+    """A serialized batch in a file."""
+
+    file: IO[bytes]
+    offset: int
+    size: int
+
+
+class ResultRows:
+    """Batches that are put in one after the other, and then taken out in the same order, each once."""
+
+    def __init__(self) -> None:
+        self._batches: deque[pa.RecordBatch | _Stored] = deque()
+        self._in_memory = 0
+        self._file: IO[bytes] | None = None
+        self._lock = threading.Lock()
+
+    @classmethod
+    def of(cls, table: pa.Table) -> ResultRows:
+        """The rows of a table that is in memory anyway."""
+        rows = cls()
+        rows._batches.extend(batch for batch in table.to_batches() if batch.num_rows)
+        return rows
+
+    def put(self, batch: pa.RecordBatch) -> None:
+        """Keep a batch."""
+        if self._in_memory + batch.nbytes <= MEMORY_BYTES:
+            self._in_memory += batch.nbytes
+            self._batches.append(batch)
+            return
+        if self._file is None:
+            self._file = tempfile.TemporaryFile(prefix="dbx-cd-result-")  # noqa: SIM115  (closed by `free`)
+        data = batch.serialize()
+        self._batches.append(_Stored(self._file, self._file.tell(), data.size))
+        self._file.write(data)
+
+    def put_file(self, file: IO[bytes], sizes: Iterable[int]) -> None:
+        """Keep the serialized batches in a file, which lie there one after the other; the file is closed in the end."""
+        offset = 0
+        for size in sizes:
+            self._batches.append(_Stored(file, offset, size))
+            offset += size
+
+    def reorder(self, order: Sequence[int]) -> None:
+        """Put the batches into the order of their numbers in which they were put in."""
+        batches = list(self._batches)
+        self._batches = deque(batches[number] for number in order)
+
+    def __bool__(self) -> bool:
+        return bool(self._batches)
+
+    def take(self, schema: pa.Schema) -> pa.RecordBatch:
+        """The next batch, which is then gone from here.
+
+        Args:
+            schema: the types that the batches have.
+        """
+        with self._lock:
+            batch = self._batches.popleft()
+            if not isinstance(batch, _Stored):
+                return batch
+            batch.file.seek(batch.offset)
+            data = batch.file.read(batch.size)
+        return pa.ipc.read_record_batch(pa.py_buffer(data), schema)
+
+    def free(self) -> None:
+        """Let go of memory and files."""
+        with self._lock:
+            files = {batch.file for batch in self._batches if isinstance(batch, _Stored)}
+            self._batches.clear()
+            for file in files | ({self._file} if self._file is not None else set()):
+                file.close()
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a statement gave."""
+
+    schema: pa.Schema
+    """The columns, under their own names, with the types that the rows have."""
+    rows: ResultRows
+    """The rows."""
+
+    @classmethod
+    def of(cls, table: pa.Table) -> Result:
+        """A result that is in memory anyway."""
+        return cls(table.schema, ResultRows.of(table))
+
+    def table(self) -> pa.Table:
+        """All rows, in memory; they are gone from the result afterwards."""
+        batches = []
+        while self.rows:
+            batches.append(self.rows.take(self.schema))
+        plain = pa.schema(
+            [pa.field(f"c{at}", field.type, metadata=field.metadata) for at, field in enumerate(self.schema)]
+        )
+        unlabelled = [pa.RecordBatch.from_arrays(batch.columns, names=plain.names) for batch in batches]
+        table = pa.Table.from_batches(unlabelled).cast(plain) if unlabelled else plain.empty_table()
+        return table.rename_columns(self.schema.names)
+
+
+Collect = Callable[["DataFrame", ResultRows], pa.Schema]
+"""Puts the rows of a query into a result, in their order, and returns the types that they have in Arrow."""
