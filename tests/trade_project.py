@@ -70,6 +70,11 @@ FILES = {
                   - {name: customer, data_type: string, config: {tags: [pii]}}
                   - {name: country, data_type: string}
                   - {name: address, data_type: "struct<city: string, zip: string>"}
+          - name: own
+            database: "{{ target.database }}"
+            schema: core
+            tables:
+              - name: orders
           - name: web
             database: clicks
             schema: raw
