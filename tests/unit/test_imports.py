@@ -107,7 +107,7 @@ def is_local(module: str) -> bool:
 # `dbt` and `delta` stand side by side. Modules at the top of the package are ground, but for the face.
 ROOMS = (
     *("ground", "warm", "dbt", "delta", "artifacts", "release"),
-    *("rollback", "smoke", "plan", "approval", "deploy", "face"),
+    *("rollback", "smoke", "plan", "approval", "deploy", "setup", "face"),
 )
 SIDE_BY_SIDE = {"dbt": {"delta"}, "delta": {"dbt"}}
 FACE = {"cli", "__main__", "notebook"}

@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from databricks.sdk.service.jobs import RunResultState
@@ -19,6 +20,7 @@ from dbx_cd.extras import importing_extra
 try:
     with importing_extra("local", purpose="the embedded workspace"):
         from dbx_cd.local.run import LocalProject, LocalWorkflow, follow, results_of, submit_notebook
+        from dbx_cd.local.start import Wanted, project_workspace
         from dbx_cd.local.state_lock import refuse_if_in_use
         from dbx_cd.local.workspace import OWNER, Connection, EmbeddedWorkspace
 except SetupError as exc:
@@ -40,11 +42,11 @@ def up(options: argparse.Namespace) -> int:
     """Start the workspace and serve until interrupted."""
     refuse_if_in_use(options.state_dir)
     project = LocalProject.find(options.project, profiles_dir=options.profiles_dir)
-    with _workspace(project, options) as workspace:
+    with _workspace(project, options, commit=project.newest_commit()) as workspace:
         connection = workspace.connection
         print(f"workspace  {connection.host}")
         print(f"SQL        {connection.sql_host}{connection.http_path}")
-        print(f"catalogs   {', '.join(dict.fromkeys(['ops', *project.catalogs]))}")
+        print(f"catalogs   {', '.join(dict.fromkeys(['ops', *workspace.catalogs]))}")
         print(f"users      {', '.join(connection.tokens)} (tokens: {workspace.state_dir / 'connection.json'})")
         LocalWorkflow(workspace, project)
         print("job        dbx_cd. Stop with Ctrl-C.", flush=True)
@@ -63,7 +65,7 @@ def run(options: argparse.Namespace) -> int:
     )
     if left_out:
         print(left_out, file=sys.stderr, flush=True)
-    with _workspace(project, options) as workspace:
+    with _workspace(project, options, commit=commit) as workspace:
         workflow = LocalWorkflow(workspace, project)
         started = workflow.release(commit, reason=options.reason, full_refresh=options.full_refresh)
         print(started, flush=True)
@@ -92,17 +94,20 @@ def approve(options: argparse.Namespace) -> int:
     return 0
 
 
-def _workspace(project: LocalProject, options: argparse.Namespace) -> EmbeddedWorkspace:
+def _workspace(
+    project: LocalProject, options: argparse.Namespace, *, commit: str | None
+) -> AbstractContextManager[EmbeddedWorkspace]:
     def show(_run_id: int, task_key: str, line: str) -> None:
         print(f"{task_key:<14} | {line}", flush=True)
 
-    project.job()  # what is wrong with it is told before Spark starts
-    return EmbeddedWorkspace(
+    wanted = Wanted(
         options.state_dir,
-        catalogs=project.catalogs,
-        approvers=project.config.approvers,
+        catalogs=options.catalog,
+        sources=options.sources,
         owners=[options.approve_as] if getattr(options, "approve_as", None) else [],
-        on_output=show,
+    )
+    return project_workspace(
+        project, wanted, commit=commit, say=lambda text: print(text, file=sys.stderr, flush=True), on_output=show
     )
 
 
@@ -128,6 +133,14 @@ def _parser() -> argparse.ArgumentParser:
     connecting.add_argument(
         "--profiles-dir", metavar="DIR",
         help="folder of profiles.yml (default: as dbt, DBT_PROFILES_DIR, the project's folder, here, ~/.dbt)",
+    )  # fmt: skip
+    connecting.add_argument(
+        "--catalog", action="append", default=[], metavar="NAME",
+        help="a catalog that must exist, besides those that the project's commit names; may be repeated",
+    )  # fmt: skip
+    connecting.add_argument(
+        "--sources", type=Path, metavar="DIR",
+        help="csv, parquet or json files for the project's sources, named SOURCE.TABLE.EXT or CATALOG.SCHEMA.TABLE.EXT",
     )  # fmt: skip
     starting = commands.add_parser("up", parents=[shared, connecting], help="start it and serve until Ctrl-C")
     starting.set_defaults(command=up)

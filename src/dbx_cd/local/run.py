@@ -137,6 +137,10 @@ class LocalProject:
             )
         return sha
 
+    def newest_commit(self) -> str | None:
+        """The full SHA of what is checked out; None where nothing is committed yet."""
+        return _git(self.repository, "rev-parse", "--verify", "--quiet", "HEAD^{commit}")
+
 
 class LocalWorkflow:
     """The Workflow of one project on a running embedded workspace."""

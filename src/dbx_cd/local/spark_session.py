@@ -45,6 +45,13 @@ SMALL_DATA = {
     "spark.buffer.pageSize": "1m",
 }
 
+EXTENSIONS = (
+    # Delta's parser must come first: ParameterParser wraps it (see its comment).
+    "io.delta.sql.DeltaSparkSessionExtension",
+    "dbxcd.local.ParameterParser",
+    "dbxcd.local.UnknownCatalog",
+)
+
 LOG4J = """\
 status = off
 appenders = file
@@ -85,12 +92,13 @@ def start_spark(
     state = Path(state_dir).absolute()
     log_file = state / "logs" / "spark.log"
     log_file.parent.mkdir(parents=True, exist_ok=True)
-    names = catalog_names(catalogs)
+    written = tuple(catalogs)
+    names = catalog_names(written)
     conf = SparkConf(loadDefaults=False)
     java = prepare(cache_dir=cache_dir)
     more = more_jvm_options or sharing_option(archive_of(java, jvm_options=JVM_OPTIONS))
     wanted = {
-        **_session_settings(state, names=names),
+        **_session_settings(state, names=names, written=written),
         **_driver_settings(java, state=state, memory=memory, cores=cores, jvm_options=f"{JVM_OPTIONS} {more}"),
         **settings,
     }
@@ -112,18 +120,25 @@ def catalog_names(catalogs: Iterable[str]) -> tuple[str, ...]:
     """
     names = dict.fromkeys([*(name.lower() for name in catalogs), ALWAYS_THERE])
     for name in names:
-        if name in ("system", "spark_catalog") or not re.fullmatch(r"[^\s./,]+", name):
-            raise SetupError(f"{name!r} cannot be the name of a catalog", next_step="rename it in profiles.yml")
+        if not may_be_catalog(name):
+            raise SetupError(f"{name!r} cannot be the name of a catalog", next_step="rename it where it is named")
     return tuple(names)
 
 
-def _session_settings(state: Path, *, names: tuple[str, ...]) -> dict[str, str]:
+def may_be_catalog(name: str) -> bool:
+    """Whether a catalog of this workspace can have a name: it is no reserved one, and Unity Catalog would take it."""
+    return name.lower() not in ("system", "spark_catalog") and re.fullmatch(r"[^\s./,]+", name) is not None
+
+
+def _session_settings(state: Path, *, names: tuple[str, ...], written: tuple[str, ...]) -> dict[str, str]:
     return {
-        # Delta's parser must come first: ParameterParser wraps it (see its comment).
-        "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension,dbxcd.local.ParameterParser",
+        "spark.sql.extensions": ",".join(EXTENSIONS),
         "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
         "spark.sql.catalog.system": "dbxcd.local.SystemCatalog",
-        **{f"spark.sql.catalog.{alias}": "dbxcd.local.LocalCatalog" for name in names for alias in _aliases(name)},
+        **{
+            f"spark.sql.catalog.{alias}": "dbxcd.local.LocalCatalog"
+            for alias in {*written, *(alias for name in names for alias in _aliases(name))}
+        },
         "spark.dbxcd.catalogs": ",".join(names),
         "spark.dbxcd.registry": str(state / "catalog.json"),
         "spark.sql.warehouse.dir": str(state / "warehouse"),

@@ -18,12 +18,12 @@ from dbx_cd.local.rest.server import GatewayInfo, RestServer, User
 from dbx_cd.local.rest.task_process import DBT_TOKEN
 from dbx_cd.local.scratch import Scratch
 from dbx_cd.local.session_user import act_as
-from dbx_cd.local.spark_session import start_spark
+from dbx_cd.local.spark_session import catalog_names, start_spark
 from dbx_cd.local.spooled_collect import spooled_collect
 from dbx_cd.local.state_lock import StateLock, holder_of
 from dbx_cd.local.task_threads import SparkOfTasks
 from dbx_cd.local.warm_parents import WarmParents
-from dbx_cd.sql_endpoint import SqlEndpoint, connection_block
+from dbx_cd.sql_endpoint import ReservedAddress, SqlEndpoint, connection_block
 
 if TYPE_CHECKING:
     from databricks.sdk import WorkspaceClient
@@ -112,6 +112,7 @@ class EmbeddedWorkspace:
         environment: variables for every task.
         on_output: called with run id, task key and line for all that tasks print.
         memory: heap of the JVM.
+        address: where the SQL endpoint is to be reached, for whoever has to know it before the start.
     """
 
     def __init__(
@@ -124,15 +125,18 @@ class EmbeddedWorkspace:
         environment: Mapping[str, str] | None = None,
         on_output: Callable[[int, str, str], None] | None = None,
         memory: str = "3g",
+        address: ReservedAddress | None = None,
     ) -> None:
         self.state_dir = Path(state_dir).resolve()
-        self._catalogs = tuple(catalogs)
+        self._written = tuple(catalogs)
+        self.catalogs = catalog_names(self._written)
         self._users = _users(approvers, owners)
         self._environment = dict(environment or {})
         self._on_output = on_output
         self._memory = memory
         self._lock = StateLock(self.state_dir)
         self._scratch = Scratch(self.state_dir)
+        self._address = address or ReservedAddress()
 
     def start(self) -> Self:
         """Start everything; takes about ten seconds, most of them Spark's.
@@ -149,12 +153,13 @@ class EmbeddedWorkspace:
             raise
 
     def _started(self) -> Self:
-        self.spark: SparkSession = start_spark(self.state_dir, catalogs=self._catalogs, memory=self._memory)
-        tokens = [secrets.token_urlsafe(24), *(user.token for user in self._users)]
+        self.spark: SparkSession = start_spark(self.state_dir, catalogs=self._written, memory=self._memory)
+        tokens = [self._address.token, *(user.token for user in self._users)]
         self.endpoint = SqlEndpoint(
             self.spark, rewrite=emulate, after=affected_rows, collect=spooled_collect, tokens=tokens,
-            spark_of=self._spark_of, temporary=self._scratch.folder,
+            port=self._address.port, spark_of=self._spark_of, temporary=self._scratch.folder,
         ).start()  # fmt: skip
+        self._address.release()
         environment = {**self.endpoint.client_environment(), **self._environment}
         self._warm = WarmParents(environment=environment, log_dir=self.state_dir / "logs").start()
         self.rest = RestServer(
@@ -209,8 +214,7 @@ class EmbeddedWorkspace:
 
         Outside of tasks it connects with a token that is nobody's.
         """
-        block = connection_block(self.endpoint)
-        return {**block, "token": f"{{{{ env_var({DBT_TOKEN!r}, {block['token']!r}) }}}}"}
+        return task_connection(self._address)
 
     def volume_path(self, path: str) -> Path:
         """Where a path below `/Volumes` lies on this machine."""
@@ -219,6 +223,12 @@ class EmbeddedWorkspace:
     def client(self, user_name: str) -> WorkspaceClient:
         """An SDK client that acts as a user."""
         return self.connection.client(user_name)
+
+
+def task_connection(address: ReservedAddress) -> dict[str, Any]:
+    """The connection keys for an output of `profiles.yml`, as `EmbeddedWorkspace.profile_connection` has them."""
+    block = connection_block(address)
+    return {**block, "token": f"{{{{ env_var({DBT_TOKEN!r}, {block['token']!r}) }}}}"}
 
 
 def _users(approvers: str, owners: Iterable[str]) -> list[User]:

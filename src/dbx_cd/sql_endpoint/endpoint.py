@@ -17,6 +17,7 @@ from thrift.protocol.TBinaryProtocol import TBinaryProtocolAccelerated
 from thrift.transport.TTransport import TMemoryBuffer
 
 from dbx_cd.errors import ConfigError, SetupError
+from dbx_cd.sql_endpoint.address import WAREHOUSE_PATH
 from dbx_cd.sql_endpoint.certificate import serve_loopback, trust_bundle
 from dbx_cd.sql_endpoint.collect import collect
 from dbx_cd.sql_endpoint.executor import StatementRecord
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 _log = logging.getLogger(__name__)
-
-WAREHOUSE_PATH = "/sql/1.0/warehouses/local"
 
 
 class SqlEndpoint:

@@ -15,6 +15,7 @@ from dbx_cd.sql_endpoint.http_server import LOOPBACK
 from dbx_cd.yaml_text import load_yaml
 
 if TYPE_CHECKING:
+    from dbx_cd.sql_endpoint.address import ReservedAddress
     from dbx_cd.sql_endpoint.endpoint import SqlEndpoint
 
 # The fields of dbt-databricks' DatabricksCredentials that say where and as whom to connect.
@@ -50,11 +51,11 @@ class ProfileTarget:
     """How many models dbt builds at once."""
 
 
-def connection_block(endpoint: SqlEndpoint, *, tls: bool = True) -> dict[str, Any]:
+def connection_block(endpoint: SqlEndpoint | ReservedAddress, *, tls: bool = True) -> dict[str, Any]:
     """The connection keys by which dbt-databricks reaches the endpoint.
 
     Args:
-        endpoint: a running endpoint.
+        endpoint: a running endpoint, or where one will run.
         tls: True needs `endpoint.client_environment()` in dbt's environment and is silent. False needs nothing there,
             and every dbt process then loses about two seconds and shows a message about a failed discovery probe.
     """

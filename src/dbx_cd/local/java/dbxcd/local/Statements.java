@@ -186,6 +186,7 @@ public final class Statements {
   static Relation load(SparkSession session, List<String> name) {
     SparkSession.setActiveSession(session);
     List<String> qualified = qualify(session, name);
+    UnknownCatalog.require(session, qualified.get(0));
     CatalogPlugin plugin = session.sessionState().catalogManager().catalog(qualified.get(0));
     Identifier ident = Identifier.of(new String[] {qualified.get(1)}, qualified.get(2));
     try {

@@ -1,0 +1,103 @@
+"""A workspace for one project: with the catalogs that it needs, and the sources that it reads."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from dbx_cd.local.parsed_project import ParsedProject, parse_commit
+from dbx_cd.local.run import LocalProject
+from dbx_cd.local.sources.loading import load_sources
+from dbx_cd.local.sources.tables import source_tables, with_files
+from dbx_cd.local.spark_session import catalog_names
+from dbx_cd.local.workspace import RELEASE_BOT, EmbeddedWorkspace, task_connection
+from dbx_cd.sql_endpoint import ReservedAddress, with_connection
+
+_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a person asks of the start."""
+
+    state_dir: Path
+    """Where everything is kept."""
+    catalogs: Sequence[str] = ()
+    """Catalogs besides those that are found."""
+    sources: Path | None = None
+    """A folder of files for the project's sources."""
+    owners: Sequence[str] = ()
+    """Users who may approve, besides the seeded owner."""
+
+
+@contextmanager
+def project_workspace(
+    project: LocalProject,
+    wanted: Wanted,
+    *,
+    commit: str | None,
+    say: Callable[[str], None],
+    on_output: Callable[[int, str, str], None] | None = None,
+) -> Iterator[EmbeddedWorkspace]:
+    """A running workspace with the catalogs of a project.
+
+    Args:
+        project: the project.
+        wanted: what is asked for.
+        commit: the commit whose files say which catalogs are needed; None where there is no commit yet.
+        say: takes what a person should read.
+        on_output: as for `EmbeddedWorkspace`.
+
+    Raises:
+        ConfigError: the job, the profile or what is asked for is wrong; then Spark has not started.
+        SetupError: as `EmbeddedWorkspace.start`.
+    """
+    project.job()
+    catalog_names(wanted.catalogs)
+    address = ReservedAddress()
+    parsed = _parsed(project, commit, address)
+    for problem in parsed.problems[:_SHOWN]:
+        say(f"dbt does not say which catalogs the project needs, so only those of its profile are there: {problem}")
+    tables = source_tables(parsed.manifests)
+    if wanted.sources is not None:
+        # A name that means nothing is told before Spark starts.
+        tables = with_files(tables, wanted.sources, parsed.manifests)
+    catalogs = [*project.catalogs, *wanted.catalogs, *parsed.catalogs]
+    workspace = EmbeddedWorkspace(
+        wanted.state_dir,
+        catalogs=catalogs,
+        approvers=project.config.approvers,
+        owners=wanted.owners,
+        on_output=on_output,
+        address=address,
+    )
+    with workspace:
+        if wanted.sources is not None:
+            load_sources(workspace.spark, tables, user=RELEASE_BOT, project_dir=parsed.project_dir, say=say)
+        yield workspace
+
+
+def _parsed(project: LocalProject, commit: str | None, address: ReservedAddress) -> ParsedProject:
+    folder = project.repository / project.subfolder
+    if commit is None:
+        return ParsedProject({}, folder, ("nothing is committed yet",))
+    with tempfile.TemporaryDirectory(prefix="dbx_cd-", ignore_cleanup_errors=True) as work:
+        # Not where the tasks' profile will be: another workspace that runs on the state directory would get this one's.
+        profiles = with_connection(
+            project.profiles_dir,
+            task_connection(address),
+            out_dir=Path(work) / "profiles",
+            profile_name=project.profile,
+            targets=project.config.targets,
+        )
+        return parse_commit(
+            project.repository,
+            commit,
+            subfolder=project.subfolder,
+            profiles=profiles,
+            targets=project.config.targets,
+            work=Path(work),
+        )
