@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import freezegun
 import pytest
 from dbt.tests.fixtures.project import *  # noqa: F403 - a plugin can be named in the topmost conftest only
 
@@ -18,8 +19,11 @@ from dbx_cd.sql_endpoint import connection_block
 
 CATALOG = "dev_anna"
 
+# Tests of microbatch and of sample mode stop the clock of dbt, which is that of this process; the endpoint's goes on.
+freezegun.configure(extend_ignore_list=["dbx_cd", "pyspark", "py4j"])
 
-@pytest.fixture(scope="session", autouse=True)
+
+@pytest.fixture(scope="session")
 def reachable(workspace: EmbeddedWorkspace) -> Iterator[None]:
     """The environment of a process that trusts the endpoint's certificate."""
     with pytest.MonkeyPatch.context() as patch:
@@ -29,7 +33,7 @@ def reachable(workspace: EmbeddedWorkspace) -> Iterator[None]:
 
 
 @pytest.fixture(scope="class")
-def dbt_profile_target(workspace: EmbeddedWorkspace) -> dict[str, Any]:
+def dbt_profile_target(workspace: EmbeddedWorkspace, reachable: None) -> dict[str, Any]:
     return {"type": "databricks", "catalog": CATALOG, "threads": 2, **connection_block(workspace.endpoint)}
 
 
