@@ -36,7 +36,7 @@ demo: $(READY)  ## Tell the whole story on the example: release, stopped release
 test: $(READY)  ## Run all tests but the deep ones
 	@$(PYTHON) -m pytest $(PARALLEL)
 
-test-deep: $(READY)  ## Run the deep tests: every restore situation, a kill at every step, a whole code rollback, long attacks on the lifecycle
+test-deep: $(READY)  ## Run the deep tests: every restore situation, a kill at every step, a whole code rollback, long attacks on the lifecycle, dbt's adapter tests
 	@$(PYTHON) -m pytest $(PARALLEL) -m deep
 
 test-deep-short: $(READY)  ## Run the most telling third of the deep tests: restore matrix, kill, dbt's real adapter

@@ -6,10 +6,16 @@ the story of the shop's releases, a file's own fixtures. The groups that take lo
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+    from dbx_cd.local.workspace import EmbeddedWorkspace
 
 STORY = {"test_walkthrough.py", "test_runbook.py", "test_shop.py"}
 """The files that look at the story of the shop."""
@@ -17,11 +23,14 @@ APART = STORY | {"test_restore_kill.py", "test_catalog_dbt.py"}
 """What has an embedded workspace beside that of the rest of `tests/spark`: the story, and some of the deep tests."""
 OWN = {"test_run.py", "test_catalog_restart.py"}
 """What starts and ends workspaces of its own (`tests/spark/local`), and shares none."""
+CATALOGS = ("stg", "prod", "dev_anna")
 
 
 def group_of(nodeid: str) -> str:
     """The group of a test."""
     file = PurePosixPath(nodeid.split("::")[0])
+    if "adapter" in file.parts:
+        return "adapter"  # dbt's own tests: the workspace of whichever process is free for them
     if "spark" not in file.parts:
         return "dbt" if file.parts[-3:-1] == ("processes", "dbt") else str(file)  # one process that imports dbt
     if file.parent.name == "local" and file.name in OWN:
@@ -47,3 +56,22 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
     config.option.loadscopereorder = False
     return Groups(config, log)
+
+
+# Imported by the first test that needs them: a process that runs unit tests alone starts in a second.
+@pytest.fixture(scope="session")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedWorkspace]:
+    """Spark with Delta, the SQL endpoint and the REST server, with the catalogs of `CATALOGS`, `ops` and `system`.
+
+    One for all tests of a process: starting one takes longer than most tests.
+    """
+    from dbx_cd.local.workspace import EmbeddedWorkspace
+
+    with EmbeddedWorkspace(tmp_path_factory.mktemp("embedded"), catalogs=CATALOGS) as embedded:
+        yield embedded
+
+
+@pytest.fixture(scope="session")
+def spark(workspace: EmbeddedWorkspace) -> SparkSession:
+    """The workspace's session; tests use schemas of their own."""
+    return workspace.spark

@@ -1,29 +1,11 @@
-"""One embedded workspace for all tests of this folder: starting one takes longer than most tests."""
+"""The story of the shop, told once for all tests of this folder; their workspace is in `tests/conftest.py`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
-from pyspark.sql import SparkSession
 from shop_story import Observed, tell
 
 from dbx_cd.local.workspace import EmbeddedWorkspace
-
-CATALOGS = ("stg", "prod", "dev_anna")
-
-
-@pytest.fixture(scope="session")
-def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedWorkspace]:
-    """Spark with Delta, the SQL endpoint and the REST server, with the catalogs of `CATALOGS`, `ops` and `system`."""
-    with EmbeddedWorkspace(tmp_path_factory.mktemp("embedded"), catalogs=CATALOGS) as embedded:
-        yield embedded
-
-
-@pytest.fixture(scope="session")
-def spark(workspace: EmbeddedWorkspace) -> SparkSession:
-    """The workspace's session; tests use schemas of their own."""
-    return workspace.spark
 
 
 @pytest.fixture(scope="session")
