@@ -19,6 +19,7 @@ PARTS = {
     "imports": "what `import dbx_cd` costs",
     "publish": "publishing artifacts, against plain copies",
     "dbt": "dbt through `run_dbt` and the SQL endpoint",
+    "endpoint": "the SQL endpoint, against `spark.sql` and `toArrow`",
     "startup": "start-up and parse of dbt in one release",
     "smoke": "smoke suites, against SQL by hand and other libraries",
     "restore": "a data rollback, against bare RESTORE statements",

@@ -1,7 +1,8 @@
 """The Databricks SQL Thrift service over a SparkSession, so that unmodified dbt-databricks runs on that session.
 
 Two uses: a job cluster without a SQL warehouse, and the embedded workspace. Only the protocol is here: a statement
-reaches Spark as it came, unless the `rewrite` handed in says otherwise.
+reaches Spark as it came, unless the `rewrite` handed in says otherwise, or it sets or resets one of the session's own
+settings (`session_settings`).
 """
 
 from dbx_cd.extras import importing_extra

@@ -68,7 +68,7 @@ class Operation:
     def finish(self, result: Result) -> None:
         """Make the rows available, unless it has ended already."""
         modified = None
-        if _AFFECTED_ROWS in result.schema.names:
+        if _AFFECTED_ROWS in result.schema.names and len(result.rows) == 1:
             table = result.table()
             modified = table.column(_AFFECTED_ROWS)[0].as_py() if table.num_rows == 1 else None
             result = Result.of(table)

@@ -59,25 +59,26 @@ class ResultPages:
         start = self._next_row
         taken: list[tuple[bytes, int]] = []
         while self.has_more and rows_left > 0 and (bytes_left > 0 or not taken):
-            batch = self._take(rows_left, max(bytes_left, 1))
+            batch, data = self._take(rows_left, max(bytes_left, 1))
             if batch.num_rows == 0:
                 continue
-            data = batch.serialize().to_pybytes()
+            if data is None:
+                data = batch.serialize().to_pybytes()
             taken.append((data, batch.num_rows))
             rows_left -= batch.num_rows
             bytes_left -= len(data)
             self._next_row += batch.num_rows
         return Page(start, tuple(taken), self.has_more)
 
-    def _take(self, rows: int, size: int) -> pa.RecordBatch:
-        batch = self._rest if self._rest is not None else self._rows.take(self._schema)
+    def _take(self, rows: int, size: int) -> tuple[pa.RecordBatch, bytes | None]:
+        batch, data = (self._rest, None) if self._rest is not None else self._rows.take(self._schema)
         # What fits by the batch's average row; at least one row, or the client would never get on.
         fitting = min(rows, max(1, batch.num_rows * size // max(batch.nbytes, 1)))
         if fitting >= batch.num_rows:
             self._rest = None
-            return batch
+            return batch, data
         self._rest = batch.slice(fitting)
-        return batch.slice(0, fitting)
+        return batch.slice(0, fitting), None
 
     def free(self) -> None:
         """Let go of the rows that are left."""

@@ -67,11 +67,12 @@ class ResultRows:
         batches = list(self._batches)
         self._batches = deque(batches[number] for number in order)
 
-    def __bool__(self) -> bool:
-        return bool(self._batches)
+    def __len__(self) -> int:
+        """How many batches are left."""
+        return len(self._batches)
 
-    def take(self, schema: pa.Schema) -> pa.RecordBatch:
-        """The next batch, which is then gone from here.
+    def take(self, schema: pa.Schema) -> tuple[pa.RecordBatch, bytes | None]:
+        """The next batch, which is then gone from here; with its serialized form, where it has one already.
 
         Args:
             schema: the types that the batches have.
@@ -79,10 +80,10 @@ class ResultRows:
         with self._lock:
             batch = self._batches.popleft()
             if not isinstance(batch, _Stored):
-                return batch
+                return batch, None
             batch.file.seek(batch.offset)
             data = batch.file.read(batch.size)
-        return pa.ipc.read_record_batch(pa.py_buffer(data), schema)
+        return pa.ipc.read_record_batch(pa.py_buffer(data), schema), data
 
     def free(self) -> None:
         """Let go of memory and files."""
@@ -111,7 +112,7 @@ class Result:
         """All rows, in memory; they are gone from the result afterwards."""
         batches = []
         while self.rows:
-            batches.append(self.rows.take(self.schema))
+            batches.append(self.rows.take(self.schema)[0])
         plain = pa.schema(
             [pa.field(f"c{at}", field.type, metadata=field.metadata) for at, field in enumerate(self.schema)]
         )

@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 
 MOST_SECONDS = 172_800  # two days, the default of STATEMENT_TIMEOUT
 
-_COMMENTS = r"(?:\s|/\*.*?\*/|--[^\n]*(?:\n|\Z))*"
+# Atomic and possessive: a statement may begin with any number of comments, and most are no SET.
+_COMMENTS = r"(?>\s+|/\*.*?\*/|--[^\n]*(?:\n|\Z))*+"
 _SET = re.compile(
-    rf"{_COMMENTS}(?P<verb>set|reset)\b(?P<rest>(?:/\*.*?\*/|--[^\n]*(?:\n|\Z)|'[^']*'|\"[^\"]*\"|[^;])*)[;\s]*",
+    rf"{_COMMENTS}(?P<verb>set|reset)\b(?P<rest>(?>/\*.*?\*/|--[^\n]*(?:\n|\Z)|'[^']*'|\"[^\"]*\"|[^;])*+)(?:;{_COMMENTS})*+",
     re.IGNORECASE | re.DOTALL,
 )
 _COMMENT_OR_TEXT = re.compile(r"('[^']*'|\"[^\"]*\")|/\*.*?\*/|--[^\n]*", re.DOTALL)

@@ -46,7 +46,7 @@ def test_of_a_large_result_only_a_part_is_in_memory(files: list[Any]) -> None:
     for number in range(count):
         rows.put(pa.RecordBatch.from_arrays([pa.nulls(size // 8, pa.int64()).fill_null(number)], schema=SCHEMA))
     assert pa.total_allocated_bytes() - before <= MEMORY_BYTES
-    assert [rows.take(SCHEMA).column(0)[0].as_py() for _ in range(count)] == list(range(count))
+    assert [rows.take(SCHEMA)[0].column(0)[0].as_py() for _ in range(count)] == list(range(count))
     rows.free()
     assert [file.closed for file in files] == [True]
 
@@ -67,7 +67,9 @@ def test_batches_in_a_file_are_read_from_there_and_it_is_closed_in_the_end() -> 
     serialized = [batch(start).serialize().to_pybytes() for start in (0, 1000)]
     file, rows = io.BytesIO(b"".join(serialized)), ResultRows()
     rows.put_file(file, [len(data) for data in serialized])
-    assert rows.take(SCHEMA).column(0)[0].as_py() == 0
+    first, data = rows.take(SCHEMA)
+    assert first.column(0)[0].as_py() == 0
+    assert data == serialized[0], "it is sent as it lies there"
     rows.free()
     assert file.closed
     assert not rows
