@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 from git_repositories import commit, fill, git
-from trade_project import SOURCES, trade
 
 from dbx_cd import ConfigError, run_dbt
 from dbx_cd.config import WARM_DBT
@@ -16,6 +15,7 @@ from dbx_cd.local.parsed_project import ParsedProject, parse_commit
 from dbx_cd.local.sources.declared import declared_columns
 from dbx_cd.local.sources.tables import SourceTable, source_tables, with_files
 from dbx_cd.warm.parent import WarmParent
+from trade_project import SOURCES, trade
 
 TARGETS = {"stg": None, "prod": None}
 
