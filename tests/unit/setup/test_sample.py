@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -78,6 +79,24 @@ def test_a_sample_that_fails_leaves_the_older_one_and_nothing_beside_it(tmp_path
     before = left(tmp_path)
     with pytest.raises(ConfigError, match=r"no source can be read.*Next: get SELECT"):
         take(MemoryWarehouse(), sources("r.shop.orders"), tmp_path / "sample")
+    assert left(tmp_path) == before
+
+
+def test_a_sample_that_cannot_be_moved_leaves_the_older_one_in_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warehouse = MemoryWarehouse(orders=[("id", "string")])
+    take(warehouse, sources("r.shop.orders"), tmp_path / "sample")
+    before, really = left(tmp_path), Path.rename
+
+    def rename(path: Path, target: Path) -> Path:
+        if path.name.endswith(".new"):
+            raise OSError(errno.EIO, "Input/output error")
+        return really(path, target)
+
+    monkeypatch.setattr(Path, "rename", rename)
+    with pytest.raises(ConfigError, match="cannot be written: Input/output error"):
+        take(warehouse, sources("r.shop.orders"), tmp_path / "sample")
     assert left(tmp_path) == before
 
 
