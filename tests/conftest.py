@@ -21,7 +21,7 @@ STORY = {"test_walkthrough.py", "test_runbook.py", "test_shop.py"}
 """The files that look at the story of the shop."""
 APART = STORY | {"test_restore_kill.py", "test_catalog_dbt.py"}
 """What has an embedded workspace beside that of the rest of `tests/spark`: the story, and some of the deep tests."""
-OWN = {"test_run.py", "test_catalog_restart.py"}
+OWN = {"test_run.py", "test_catalog_restart.py", "test_three_catalogs.py"}
 """What starts and ends workspaces of its own (`tests/spark/local`), and shares none."""
 CATALOGS = ("stg", "prod", "dev_anna")
 

@@ -8,9 +8,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from dbx_cd.enumeration import listed
 from dbx_cd.local.parsed_project import ParsedProject, parse_commit
 from dbx_cd.local.run import LocalProject
-from dbx_cd.local.sources.loading import load_sources
+from dbx_cd.local.sources.loading import load_sources, missing_sources
 from dbx_cd.local.sources.tables import source_tables, with_files
 from dbx_cd.local.spark_session import catalog_names
 from dbx_cd.local.workspace import RELEASE_BOT, EmbeddedWorkspace, task_connection
@@ -77,6 +78,9 @@ def project_workspace(
     with workspace:
         if wanted.sources is not None:
             load_sources(workspace.spark, tables, user=RELEASE_BOT, project_dir=parsed.project_dir, say=say)
+        elif missing := missing_sources(workspace.spark, tables):
+            names = listed([table.short for table in missing], most=_SHOWN)
+            say(f"sources without a table here, so that what reads them fails: {names}. Next: give --sources DIR")
         yield workspace
 
 

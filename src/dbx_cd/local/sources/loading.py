@@ -69,6 +69,17 @@ def load_sources(
         say(f"sources: {unchanged} as an earlier start has loaded them")
 
 
+def missing_sources(spark: SparkSession, tables: Iterable[SourceTable]) -> list[SourceTable]:
+    """The sources that have no table or view, and that the project does not build itself.
+
+    Args:
+        spark: a session of the embedded workspace.
+        tables: the tables of the project's sources.
+    """
+    asked = [t for t in tables if t.built_by is None and may_be_catalog(t.relation.catalog)]
+    return [table for table in asked if not _exists(spark, table.relation)]
+
+
 def _load(session: SparkSession, table: SourceTable, declared: Sequence[DeclaredColumn]) -> tuple[str, str]:
     """Load one table; returns what kind of thing there is to say, and what, "" where all is as before."""
     name, file = table.relation, table.file

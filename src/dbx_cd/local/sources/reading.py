@@ -75,7 +75,9 @@ def read(spark: SparkSession, path: Path, declared: Sequence[DeclaredColumn]) ->
     types = {column.name.lower(): column for column in declared if column.data_type}
     inferred = _inferred(spark, path, kind, frame)
     wanted: list[tuple[str, DataType, DeclaredColumn | None]] = []
-    for name in frame.columns:
+    # The names of an object have no order, and Spark sorts them.
+    first = [found[column.name.lower()] for column in declared] if kind == "json" else []
+    for name in dict.fromkeys([*first, *frame.columns]):
         own = types.get(name.lower())
         wanted.append((name, _type(own) if own is not None else inferred[name], own))
     for name, type_, own in wanted:
