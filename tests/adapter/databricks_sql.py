@@ -14,13 +14,14 @@ _TYPES = {
     r"timestamp with(?:out)? time zone": "timestamp",
     r"timestamptz": "timestamp",
     r"text": "string",
+    r"varchar(?!\()": "string",
 }
 
 
 def in_databricks_sql(sql: str) -> str:
     """The same statement or model with Databricks' names of the types."""
     for theirs, ours in _TYPES.items():
-        sql = re.sub(rf"\b{theirs}\b", ours, sql, flags=re.IGNORECASE)
+        sql = re.sub(rf"\b{theirs}(?!\w)", ours, sql, flags=re.IGNORECASE)
     return sql
 
 
