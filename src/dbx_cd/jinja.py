@@ -10,6 +10,7 @@ from jinja2 import StrictUndefined
 from jinja2.sandbox import SandboxedEnvironment
 
 from dbx_cd.errors import ConfigError
+from dbx_cd.shell_environment import as_in_the_shell
 
 
 class EarlyJinja:
@@ -20,7 +21,7 @@ class EarlyJinja:
     """
 
     def __init__(self, environ: Mapping[str, str] | None = None) -> None:
-        self._environ = os.environ if environ is None else environ
+        self._environ = as_in_the_shell(os.environ) if environ is None else environ
         self._jinja = SandboxedEnvironment(undefined=StrictUndefined)
         self._jinja.globals |= {"env_var": self._env_var, "var": _var}
         for name in ("as_text", "as_bool", "as_number", "as_native"):

@@ -12,6 +12,7 @@ from pathlib import Path
 from dbx_cd.config import profiles_dir_of_environment, variables_set, warm_dbt_address
 from dbx_cd.errors import ConfigError
 from dbx_cd.import_path import without_current_directory
+from dbx_cd.shell_environment import as_in_the_shell
 from dbx_cd.warm.client import NotWarm, Process, WarmProcess
 
 _log = logging.getLogger(__name__)
@@ -72,7 +73,7 @@ def refuse_flags_of_environment(*, profiles_dir: str | Path | None = None) -> No
 def start_dbt(args: Sequence[str], *, cwd: Path, warm_parent: Path | None = None) -> Process:
     """Start dbt with these arguments, its output and errors merged into one pipe.
 
-    Either way it is a process of its own, with this process's environment.
+    Either way it is a process of its own, with this process's environment; see `as_in_the_shell`.
 
     Args:
         args: the command and its flags.
@@ -80,7 +81,7 @@ def start_dbt(args: Sequence[str], *, cwd: Path, warm_parent: Path | None = None
         warm_parent: the address of a warm parent; that of this process's own environment when not given.
     """
     address = warm_parent or warm_dbt_address()
-    environment = without_current_directory(os.environ)
+    environment = without_current_directory(as_in_the_shell(os.environ))
     if address is not None:
         try:
             return WarmProcess.start(address, args, cwd=cwd, environment=environment)

@@ -12,6 +12,7 @@ from typing import Self
 
 from dbx_cd.config import WARM_DBT
 from dbx_cd.local.rest.task_process import DBT_TOKEN, child_environment
+from dbx_cd.shell_environment import as_in_the_shell
 from dbx_cd.warm.parent import WarmParent
 
 _IDENTITY = ("DATABRICKS_HOST", "DATABRICKS_TOKEN", DBT_TOKEN)
@@ -28,7 +29,8 @@ class WarmParents:
     def __init__(self, *, environment: Mapping[str, str], log_dir: Path) -> None:
         inherited = child_environment(host="", token="", extra=environment)
         variables = {name: value for name, value in inherited.items() if name not in _IDENTITY}
-        self._dbt = WarmParent("dbx_cd.dbt.warm", environment=variables, log=log_dir / "warm_dbt.log")
+        shell = as_in_the_shell(variables)
+        self._dbt = WarmParent("dbx_cd.dbt.warm", environment=shell, log=log_dir / "warm_dbt.log")
         self._notebooks = WarmParent(
             "dbx_cd.local.notebooks.warm", environment=variables, log=log_dir / "warm_notebooks.log"
         )

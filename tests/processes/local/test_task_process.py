@@ -258,3 +258,34 @@ def test_dbt_of_a_cancelled_task_cancels_its_queries_before_the_task_has_ended(t
     assert process.run(timeout_seconds=None, on_line=task.hear).error == "Cancelled"
     assert (task.folder / "cancelled").exists(), "\n".join(task.lines)
     assert ended([int(pid.read_text())], within=0)
+
+
+SHOWS_VARIABLES = """
+import json, os, pathlib
+
+def cli():
+    seen = {name: value for name, value in os.environ.items() if "DATABRICKS" in name or "DBX_CD_SHELL" in name}
+    pathlib.Path("seen.json").write_text(json.dumps(seen))
+"""
+
+
+def test_dbt_sees_the_variables_of_the_shell_and_the_notebook_those_of_its_run(
+    task: Task, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shell = {"DATABRICKS_SCHEMA": "anna", "DATABRICKS_CLIENT_ID": "anna's", "DATABRICKS_HOST": "https://hers"}
+    for name in [name for name in os.environ if name.startswith("DATABRICKS_")]:
+        monkeypatch.delenv(name)
+    for name, value in shell.items():
+        monkeypatch.setenv(name, value)
+    package = task.folder / "modules" / "dbt" / "cli"
+    package.mkdir(parents=True)
+    (package.parent / "__init__.py").touch()
+    (package / "__init__.py").touch()
+    (package / "main.py").write_text(SHOWS_VARIABLES)
+    path = f"os.environ['PYTHONPATH'] = {str(task.folder / 'modules')!r} + os.pathsep + os.environ['PYTHONPATH']"
+    show = "print({n: v for n, v in os.environ.items() if n.startswith('DATABRICKS_')})"
+    schema = '{{ env_var("DATABRICKS_SCHEMA") }}'
+    early = f"from dbx_cd.jinja import EarlyJinja\nprint(EarlyJinja().render({schema!r}, where=''))"
+    assert task.run(f"import os\nfrom pathlib import Path\n{path}\n{show}\n{early}\n{BY_RUN_DBT}").error is None
+    assert task.lines[:2] == [str({"DATABRICKS_HOST": "http://127.0.0.1:1", "DATABRICKS_TOKEN": "secret"}), "anna"]
+    assert json.loads((task.folder / "seen.json").read_text()) == shell

@@ -18,6 +18,7 @@ from typing import IO
 import dbx_cd
 from dbx_cd.import_path import without_current_directory
 from dbx_cd.local.notebooks.process import NotebookOrder, NotebookResult
+from dbx_cd.shell_environment import SHELL, own_of_the_shell
 from dbx_cd.warm.client import NotWarm, Process, WarmProcess
 
 _log = logging.getLogger(__name__)
@@ -213,7 +214,7 @@ class TaskProcess:
 
 
 def child_environment(*, host: str, token: str, extra: Mapping[str, str]) -> dict[str, str]:
-    """The environment of a task: the run's identity, and nothing of the identity that started the workspace."""
+    """The environment of a task: the run's identity, and that of whoever started the workspace for dbt's eyes alone."""
     inherited = {n: v for n, v in without_current_directory(os.environ).items() if not n.startswith("DATABRICKS_")}
     package_root = str(Path(dbx_cd.__file__).parents[1])
     paths = [package_root, *filter(None, [inherited.get("PYTHONPATH")])]
@@ -223,6 +224,7 @@ def child_environment(*, host: str, token: str, extra: Mapping[str, str]) -> dic
         "PYTHONUNBUFFERED": "1",
         "PYTHONDONTWRITEBYTECODE": "1",  # checkouts are shared and read-only
         "PYSPARK_PYTHON": sys.executable,
+        SHELL: own_of_the_shell(os.environ),
         **extra,
         "DATABRICKS_HOST": host,
         "DATABRICKS_TOKEN": token,
