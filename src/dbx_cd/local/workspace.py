@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, Self
 
 from dbx_cd.config import CdConfig
 from dbx_cd.errors import SetupError
+from dbx_cd.local.catalog_volumes import CatalogVolumes
 from dbx_cd.local.emulation import emulate
 from dbx_cd.local.rest.server import GatewayInfo, RestServer, User
-from dbx_cd.local.rest.task_process import DBT_TOKEN
+from dbx_cd.local.rest.task_process import DBT_TOKEN, VOLUMES
 from dbx_cd.local.session_user import act_as
 from dbx_cd.local.spark_session import start_spark
 from dbx_cd.local.warm_parents import WarmParents
@@ -137,12 +138,15 @@ class EmbeddedWorkspace:
         tokens = [secrets.token_urlsafe(24), *(user.token for user in self._users)]
         self.endpoint = SqlEndpoint(self.spark, rewrite=emulate, tokens=tokens, spark_of=self._spark_of).start()
         environment = {**self.endpoint.client_environment(), **self._environment}
-        self._warm = WarmParents(environment=environment, log_dir=self.state_dir / "logs").start()
+        self._warm = WarmParents(
+            environment=environment, volumes=self.state_dir / VOLUMES, log_dir=self.state_dir / "logs"
+        ).start()
         self.rest = RestServer(
             self.state_dir,
             users=self._users,
             service_principal_users={RELEASE_BOT: (CI,)},
             spark_gateway=_gateway(self.spark),
+            volumes=CatalogVolumes(self.spark),
             packaged_notebooks=Path(str(resources.files("dbx_cd") / "bundle" / "notebooks")),
             environment={**environment, **self._warm.environment},
             warm_notebooks=self._warm.notebooks,

@@ -96,7 +96,7 @@ def test_one_time_run_has_the_job_s_source_cluster_and_libraries_and_is_the_user
 
 def test_who_may_not_see_the_job_is_told_which_right_that_takes(workspace: Workspace) -> None:
     stranger = workspace.server.client("lent-identity")
-    with pytest.raises(WorkflowError, match="0 jobs are named 'dbx_cd'.*get CAN VIEW on the job"):
+    with pytest.raises(WorkflowError, match=r"0 jobs are named 'dbx_cd'.*get CAN VIEW on the job"):
         start_notebook(stranger, "dbx_cd", notebook="rollback", parameters={})
 
 

@@ -6,7 +6,7 @@ import re
 
 from pyspark.sql import SparkSession
 
-from dbx_cd.local.emulation import alterations, comments, descriptions, tags, writes
+from dbx_cd.local.emulation import alterations, comments, descriptions, tags, volumes, writes
 from dbx_cd.local.emulation.sql_text import IDENTIFIER, NAME, STRING, bare, first_word
 from dbx_cd.local.emulation.statement import Answer, Emulated, Statement, emulated, nothing
 
@@ -15,6 +15,7 @@ _COLUMN = rf"(?P<column>{IDENTIFIER})"
 _TEXT = rf"(?P<text>null|{STRING})"
 _DROP_BEHAVIOR = r"(?: (?:cascade|restrict))?"
 _ONE_USER = "there is one local user, who owns everything; rights are not enforced"
+_NO_VOLUMES = "Spark has no volumes"
 _AUTO_CLUSTERING = "the service chooses clustering columns from the queries it sees; there is no such service here"
 
 EMULATED: dict[str, tuple[Emulated, ...]] = {
@@ -22,6 +23,7 @@ EMULATED: dict[str, tuple[Emulated, ...]] = {
         emulated(rf"use catalog (?P<name>{IDENTIFIER}|{STRING})", alterations.use_catalog, "Spark says SET CATALOG"),
     ),
     "describe": (
+        emulated(rf"desc(?:ribe)? volume {_NAME}", volumes.describe, _NO_VOLUMES),
         emulated(
             rf"desc(?:ribe)? (?:table )?(?:extended|formatted) {_NAME} as json",
             descriptions.describe_as_json,
@@ -32,6 +34,9 @@ EMULATED: dict[str, tuple[Emulated, ...]] = {
         ),
     ),
     "show": (
+        emulated(
+            rf"show volumes(?: (?:in|from) {_NAME})?(?: (?:like )?(?P<like>{STRING}))?", volumes.show, _NO_VOLUMES
+        ),
         emulated(
             rf"show table extended (?:in|from) {_NAME} like (?P<like>{STRING})",
             descriptions.show_table_extended,
@@ -81,6 +86,7 @@ EMULATED: dict[str, tuple[Emulated, ...]] = {
         emulated(rf"alter (?:table|view|schema|catalog) {_NAME} (?:set )?owner to .*", nothing, _ONE_USER),
     ),
     "comment": (
+        emulated(rf"comment on volume {_NAME} is {_TEXT}", volumes.comment_on, _NO_VOLUMES),
         emulated(
             rf"comment on column {_NAME}\s*\.\s*{_COLUMN} is {_TEXT}",
             comments.on_column,
@@ -97,7 +103,16 @@ EMULATED: dict[str, tuple[Emulated, ...]] = {
             "Delta has REPLACE WHERE only",
         ),
     ),
-    "create": (emulated(r"create .*", writes.create_without_auto_clustering, _AUTO_CLUSTERING),),
+    "drop": (emulated(rf"drop volume(?P<exists> if exists)? {_NAME}", volumes.drop, _NO_VOLUMES),),
+    "create": (
+        emulated(
+            rf"create volume(?P<absent> if not exists)? {_NAME}(?: comment (?P<text>{STRING}))?",
+            volumes.create,
+            _NO_VOLUMES,
+        ),
+        emulated(r"create external volume .*", volumes.create_external, _NO_VOLUMES),
+        emulated(r"create .*cluster by auto.*", writes.create_without_auto_clustering, _AUTO_CLUSTERING),
+    ),
     "grant": (emulated(r"grant .*", nothing, _ONE_USER),),
     "revoke": (emulated(r"revoke .*", nothing, _ONE_USER),),
     "optimize": (
@@ -111,7 +126,7 @@ EMULATED["desc"] = EMULATED["describe"]
 # Seeds and models can be megabytes of SQL: these are read only when the phrase in question is somewhere in them.
 _ONLY_WITH = {
     "insert": re.compile(r"\breplace\s+on\b", re.IGNORECASE),
-    "create": re.compile(r"\bcluster\s+by\s+auto\b", re.IGNORECASE),
+    "create": re.compile(r"\bcluster\s+by\s+auto\b|\bcreate\s+(?:external\s+)?volume\b", re.IGNORECASE),
 }
 
 

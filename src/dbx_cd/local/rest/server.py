@@ -25,8 +25,10 @@ from dbx_cd.local.rest.notifications import Notifications
 from dbx_cd.local.rest.permissions_api import permissions_api
 from dbx_cd.local.rest.runs_api import runs_api
 from dbx_cd.local.rest.scim_api import scim_api
-from dbx_cd.local.rest.task_process import GatewayInfo
+from dbx_cd.local.rest.task_process import VOLUMES, GatewayInfo
 from dbx_cd.local.rest.task_runner import TaskRunner, WorkspaceSetup
+from dbx_cd.local.rest.volume_access import FixedVolumes, VolumeAccess
+from dbx_cd.local.rest.volumes_api import volumes_api
 
 __all__ = ["GatewayInfo", "RestServer", "User"]
 
@@ -51,6 +53,7 @@ class RestServer:
         users: everybody who may call, each with a token.
         service_principal_users: who may run something as a service principal, by its name: users or groups.
         spark_gateway: the workspace's JVM for notebook tasks; ``None`` runs notebooks without ``spark``.
+        volumes: which volumes there are, and who may use them; without, there is none.
         repositories: local git repository for each ``git_url``; ``"*"`` serves every other URL.
         packaged_notebooks: folder of notebooks used where a job's source has none of that name.
         environment: variables added to the environment of every task.
@@ -66,6 +69,7 @@ class RestServer:
         users: Sequence[User],
         service_principal_users: Mapping[str, Sequence[str]] | None = None,
         spark_gateway: GatewayInfo | None = None,
+        volumes: VolumeAccess | None = None,
         repositories: Mapping[str, Path] | None = None,
         packaged_notebooks: Path | None = None,
         environment: Mapping[str, str] | None = None,
@@ -103,7 +107,9 @@ class RestServer:
             for version in ("2.1", "2.2"):
                 app.register_blueprint(api, url_prefix=f"/api/{version}/jobs", name=f"{api.name} {version}")
         app.register_blueprint(permissions_api(store, self._directory, rights))
-        app.register_blueprint(files_api(state_dir / "Volumes"))
+        volumes = volumes or FixedVolumes()
+        app.register_blueprint(files_api(state_dir / VOLUMES, volumes))
+        app.register_blueprint(volumes_api(volumes, self._directory))
         app.register_blueprint(scim_api(self._directory))
         _add_frame(app, self._directory, self.host)
         self._thread = threading.Thread(

@@ -16,14 +16,19 @@ from typing import IO
 
 import dbx_cd
 from dbx_cd.import_path import without_current_directory
+from dbx_cd.local.notebooks import volume_mount
 from dbx_cd.local.notebooks.process import NotebookOrder, NotebookResult
+from dbx_cd.local.notebooks.volume_mount import HOST_VARIABLE, ROOT_VARIABLE, TOKEN_VARIABLE
 from dbx_cd.warm.client import NotWarm, Process, WarmProcess
 
 _log = logging.getLogger(__name__)
 
 # A task's token for dbt's profile. Not DATABRICKS_TOKEN, which a person's shell may have; not DBT_ENV_SECRET_..., which
 # dbt reads on import, so that no warm parent without it could stand for a task's own dbt.
-DBT_TOKEN = "DBX_CD_TASK_TOKEN"
+DBT_TOKEN = TOKEN_VARIABLE
+
+VOLUMES = "Volumes"
+"""The folder of the state directory that stands for `/Volumes`."""
 
 _GRACE_SECONDS = 5.0
 """How long a cancelled task may clean up before it is killed."""
@@ -204,11 +209,19 @@ class TaskProcess:
             return NotebookResult(error=f"The notebook's process ended unexpectedly (exit code {code})")
 
 
-def child_environment(*, host: str, token: str, extra: Mapping[str, str]) -> dict[str, str]:
-    """The environment of a task: the run's identity, and nothing of the identity that started the workspace."""
+def child_environment(*, host: str, token: str, volumes: Path, extra: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a task: the run's identity, and nothing of the identity that started the workspace.
+
+    Args:
+        host: the address of the REST server.
+        token: the identity's token.
+        volumes: the folder that its Python processes see as the mount of Volumes.
+        extra: further variables.
+    """
     inherited = {n: v for n, v in without_current_directory(os.environ).items() if not n.startswith("DATABRICKS_")}
     package_root = str(Path(dbx_cd.__file__).parents[1])
-    paths = [package_root, *filter(None, [inherited.get("PYTHONPATH")])]
+    startup = str(Path(volume_mount.__file__).with_name("startup"))
+    paths = [startup, package_root, *filter(None, [inherited.get("PYTHONPATH")])]
     return {
         **inherited,
         "PYTHONPATH": os.pathsep.join(paths),
@@ -216,6 +229,8 @@ def child_environment(*, host: str, token: str, extra: Mapping[str, str]) -> dic
         "PYTHONDONTWRITEBYTECODE": "1",  # checkouts are shared and read-only
         "PYSPARK_PYTHON": sys.executable,
         **extra,
+        ROOT_VARIABLE: str(volumes),
+        HOST_VARIABLE: host,
         "DATABRICKS_HOST": host,
         "DATABRICKS_TOKEN": token,
         DBT_TOKEN: token,

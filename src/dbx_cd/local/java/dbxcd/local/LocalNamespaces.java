@@ -187,10 +187,14 @@ abstract class LocalNamespaces implements SupportsNamespaces {
   @Override
   public boolean dropNamespace(String[] namespace, boolean cascade)
       throws NoSuchNamespaceException, NonEmptyNamespaceException {
-    if (!cascade && hasViews(namespace)) {
+    if (!cascade && (hasViews(namespace) || hasVolumes(namespace))) {
       throw new NonEmptyNamespaceException(namespace);
     }
     return databases().dropNamespace(physical(namespace), cascade);
+  }
+
+  private boolean hasVolumes(String[] namespace) {
+    return !registry().volumes().of(name, schema(namespace)).isEmpty();
   }
 
   private boolean hasViews(String[] namespace) {

@@ -53,12 +53,14 @@ final class Registry implements ExternalCatalogEventListener {
   private final Map<Address, StoredView> views = new LinkedHashMap<>();
   private final List<Tag> tags = new ArrayList<>();
   private final List<Key> keys = new ArrayList<>();
+  private final Volumes volumes;
   private final Map<String, String[]> declared = new TreeMap<>();
   private IOException unsaved;
 
-  private Registry(ExternalCatalogWithListener spark, RegistryFile file) {
+  private Registry(ExternalCatalogWithListener spark, RegistryFile file, Path volumesRoot) {
     this.spark = spark;
     this.file = file;
+    volumes = new Volumes(volumesRoot, this::changed);
   }
 
   /** The registry of the session's application; the first call restores it from its file. */
@@ -77,10 +79,10 @@ final class Registry implements ExternalCatalogEventListener {
 
   private static Registry open(SparkSession session, ExternalCatalogWithListener spark) {
     try {
-      RegistryFile file =
-          new RegistryFile(Path.of(session.sparkContext().getConf().get(FILE_CONF)));
+      Path path = Path.of(session.sparkContext().getConf().get(FILE_CONF));
+      RegistryFile file = new RegistryFile(path);
       session.sparkContext().addSparkListener(new CloseAtEnd(file));
-      Registry registry = new Registry(spark, file);
+      Registry registry = new Registry(spark, file, path.resolveSibling("Volumes"));
       registry.restore();
       spark.addListener(registry);
       return registry;
@@ -120,7 +122,17 @@ final class Registry implements ExternalCatalogEventListener {
     stored.views().forEach(view -> views.put(view.address(), view));
     tags.addAll(stored.tags());
     keys.addAll(stored.keys());
+    volumes.restore(stored.volumes());
     save();
+  }
+
+  private synchronized void changed() {
+    save();
+  }
+
+  /** The volumes of all catalogs. */
+  Volumes volumes() {
+    return volumes;
   }
 
   // Spark swallows what a listener throws, so a failed write is kept and raised by the next use.
@@ -133,7 +145,8 @@ final class Registry implements ExternalCatalogEventListener {
               List.copyOf(tables.values()),
               List.copyOf(views.values()),
               List.copyOf(tags),
-              List.copyOf(keys)));
+              List.copyOf(keys),
+              volumes.all()));
       unsaved = null;
     } catch (IOException e) {
       unsaved = e;
@@ -159,7 +172,7 @@ final class Registry implements ExternalCatalogEventListener {
     } else if (event instanceof AlterDatabaseEvent e) {
       recordDatabase(e.database());
     } else if (event instanceof DropDatabaseEvent e) {
-      namespaces.remove(e.database());
+      volumes.forgetSchema(namespaces.remove(e.database()));
       forget(address -> address.database().equals(e.database()));
     } else if (event instanceof CreateTableEvent e) {
       recordTable(new Address(e.database(), e.name()));

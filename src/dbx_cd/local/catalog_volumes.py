@@ -1,0 +1,32 @@
+"""The volumes of the embedded workspace, as its catalogs know them: who created what by SQL, and who may use it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dbx_cd.local.emulation.catalog_bridge import CatalogBridge
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+    from dbx_cd.local.rest.identity import User
+    from dbx_cd.local.rest.volume_access import VolumeName
+
+
+class CatalogVolumes:
+    """What `VolumeAccess` asks, answered by the catalogs.
+
+    Args:
+        spark: a session of the embedded workspace.
+    """
+
+    def __init__(self, spark: SparkSession) -> None:
+        self._bridge = CatalogBridge(spark, of="VolumeStatements")
+
+    def exists(self, name: VolumeName) -> bool:
+        """Whether it was created."""
+        return bool(self._bridge.call("exists", [name.catalog, name.schema, name.volume]))
+
+    def denial(self, user: User, privilege: str, name: VolumeName) -> str | None:  # noqa: ARG002
+        """What is missing for a user to read or write files."""
+        return None
