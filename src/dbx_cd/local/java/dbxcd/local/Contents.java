@@ -11,12 +11,13 @@ record Contents(
     @JsonProperty("tables") List<StoredTable> tables,
     @JsonProperty("views") List<StoredView> views,
     @JsonProperty("tags") List<Tag> tags,
-    @JsonProperty("keys") List<Key> keys) {
+    @JsonProperty("keys") List<Key> keys,
+    @JsonProperty("rights") RightsState.Stored rights) {
 
   static final int FORMAT = 1;
 
   static Contents empty() {
-    return new Contents(FORMAT, List.of(), List.of(), List.of(), List.of(), List.of());
+    return new Contents(FORMAT, List.of(), List.of(), List.of(), List.of(), List.of(), null);
   }
 
   /** The address of a relation: the physical database in Spark's session catalog, and the name. */

@@ -52,7 +52,8 @@ final class Recovery {
         tables,
         stored.views(),
         stored.tags(),
-        stored.keys());
+        stored.keys(),
+        stored.rights());
   }
 
   private static StoredTable adopted(Namespace namespace, Path folder) throws IOException {
