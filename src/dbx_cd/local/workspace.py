@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any, Self
 
 from dbx_cd.config import CdConfig
 from dbx_cd.errors import SetupError
+from dbx_cd.local import standard_grants
 from dbx_cd.local.catalog_volumes import CatalogVolumes
 from dbx_cd.local.emulation import emulate
 from dbx_cd.local.rest.server import GatewayInfo, RestServer, User
 from dbx_cd.local.rest.task_process import DBT_TOKEN, VOLUMES
 from dbx_cd.local.session_user import act_as
-from dbx_cd.local.spark_session import start_spark
+from dbx_cd.local.spark_session import catalog_names, start_spark
 from dbx_cd.local.warm_parents import WarmParents
 from dbx_cd.sql_endpoint import SqlEndpoint, connection_block
 
@@ -135,6 +136,7 @@ class EmbeddedWorkspace:
         """
         self.state_dir.mkdir(parents=True, exist_ok=True)
         self.spark: SparkSession = start_spark(self.state_dir, catalogs=self._catalogs, memory=self._memory)
+        standard_grants.seed(self.spark, self._users, catalogs=catalog_names(self._catalogs))
         tokens = [secrets.token_urlsafe(24), *(user.token for user in self._users)]
         self.endpoint = SqlEndpoint(self.spark, rewrite=emulate, tokens=tokens, spark_of=self._spark_of).start()
         environment = {**self.endpoint.client_environment(), **self._environment}

@@ -178,7 +178,7 @@ def test_a_folder_that_was_put_there_by_hand_is_no_volume(workspace: Workspace) 
         workspace,
         f"dbutils.notebook.exit(json.dumps(said(lambda: (pathlib.Path({str(by_hand)!r})/'f').write_text('x'))))",
     )
-    assert said == "ENOENT Volume 'ops.by_hand.x' does not exist"
+    assert said == "ENOENT Volume 'ops.by_hand.x' does not exist."
 
 
 def test_where_the_workspace_does_not_answer_nothing_is_touched(workspace: Workspace) -> None:

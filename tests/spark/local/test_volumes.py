@@ -11,6 +11,7 @@ import pytest
 from databricks import sql
 from databricks.sdk.errors import NotFound
 from databricks.sdk.service.jobs import NotebookTask, Source, SubmitTask
+from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 from dbx_cd.errors import DbxCdError
@@ -48,14 +49,14 @@ def test_a_volume_is_created_described_listed_and_dropped_with_its_files(
     assert run(f"SHOW VOLUMES FROM {SCHEMA} LIKE 'more*'") == [("volumes", "more_files")]
     run(f"COMMENT ON VOLUME {SCHEMA}.files IS NULL")
     assert run(
-        "SELECT volume_catalog, volume_schema, volume_name, volume_type, comment FROM system.information_schema.volumes "
-        "WHERE volume_schema = 'volumes' ORDER BY volume_name"
+        "SELECT volume_catalog, volume_schema, volume_name, volume_type, comment "
+        "FROM system.information_schema.volumes WHERE volume_schema = 'volumes' ORDER BY volume_name"
     ) == [("stg", "volumes", name, "MANAGED", None) for name in ("files", "more_files")]
     files = workspace.client(OWNER).files
     files.upload("/Volumes/stg/volumes/files/a/b", io.BytesIO(b"x"))
     run(f"DROP VOLUME {SCHEMA}.files")
     assert not workspace.volume_path("/Volumes/stg/volumes/files").exists()
-    with pytest.raises(NotFound, match="Volume 'stg.volumes.files' does not exist"):
+    with pytest.raises(NotFound, match=r"Volume 'stg\.volumes\.files' does not exist"):
         files.download("/Volumes/stg/volumes/files/a/b")
     run(f"CREATE VOLUME {SCHEMA}.files")
     assert list(files.list_directory_contents("/Volumes/stg/volumes/files")) == []
@@ -90,7 +91,7 @@ def test_what_cannot_be_done_with_a_volume_is_refused_in_the_platform_s_words(
     run: Run, statement: str, error: str
 ) -> None:
     run(f"CREATE VOLUME IF NOT EXISTS {SCHEMA}.twice")
-    with pytest.raises(DbxCdError, match=error):
+    with pytest.raises((DbxCdError, PySparkException), match=error):
         run(statement)
     run(f"DROP VOLUME IF EXISTS {SCHEMA}.nothing")
 

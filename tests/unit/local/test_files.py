@@ -7,9 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import requests
-from databricks.sdk import WorkspaceClient
 from databricks.sdk.errors import AlreadyExists, BadRequest, DatabricksError, NotFound, PermissionDenied
-from databricks.sdk.service.catalog import Privilege
 from local_rest import Workspace
 
 ROOT = "/Volumes/ops/dbt_meta/artifacts"
@@ -173,19 +171,3 @@ def test_the_name_of_a_volume_is_found_whatever_its_case(workspace: Workspace) -
 def test_a_volume_itself_is_not_removed_as_a_folder(workspace: Workspace) -> None:
     with pytest.raises(BadRequest, match="DROP VOLUME"):
         workspace.owner.files.delete_directory(ROOT)
-
-
-def test_everybody_is_told_what_they_may_do_with_a_volume_and_administrators_what_others_may(
-    workspace: Workspace,
-) -> None:
-    def held(client: WorkspaceClient, principal: str) -> set[Privilege | None]:
-        answer = client.grants.get_effective("volume", "ops.dbt_meta.artifacts", principal=principal)
-        return {p.privilege for each in answer.privilege_assignments or () for p in each.privileges or ()}
-
-    assert held(workspace.dev, "dev@example.org") == {Privilege.READ_VOLUME}
-    assert held(workspace.owner, "owner@example.org") == {Privilege.READ_VOLUME, Privilege.WRITE_VOLUME}
-    assert held(workspace.owner, "lent-identity") == set()
-    with pytest.raises(PermissionDenied, match="may not see"):
-        held(workspace.dev, "owner@example.org")
-    with pytest.raises(NotFound):
-        workspace.owner.grants.get_effective("volume", "ops.dbt_meta.elsewhere", principal="owner@example.org")

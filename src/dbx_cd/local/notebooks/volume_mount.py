@@ -32,8 +32,8 @@ _REMEMBERED_SECONDS = 5.0
 """How long a right that was asked for is taken for granted."""
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 
-Rights = frozenset[str] | None
-"""What one may do with the files of a volume; None where there is no such volume."""
+Refusal = tuple[int, str] | None
+"""The number and the text of the error that a use of a volume ends with; None where it is allowed."""
 
 
 class VolumeMount:
@@ -41,14 +41,14 @@ class VolumeMount:
 
     Args:
         root: the folder; below it catalog, schema and volume.
-        ask: what this process may do with a volume, by its name of three parts.
+        ask: whether this process has a privilege on a volume, by its name of three parts.
     """
 
-    def __init__(self, root: str, *, ask: Callable[[str], Rights]) -> None:
+    def __init__(self, root: str, *, ask: Callable[[str, str], Refusal]) -> None:
         self._root = os.path.abspath(root)
         self._inside = self._root + os.sep
         self._ask = ask
-        self._known: dict[str, tuple[float, Rights]] = {}
+        self._known: dict[tuple[str, str], tuple[float, Refusal]] = {}
 
     def inside(self, path: Any, dir_fd: int = -1) -> str | None:
         """The absolute path of what lies in the mount; None for everything else."""
@@ -76,23 +76,20 @@ class VolumeMount:
             if privilege == WRITE:
                 raise _refused(errno.ENOTSUP, path)
             return
-        name = ".".join(parts[:3])
-        rights = self._rights(name)
-        if rights is None:
-            raise OSError(errno.ENOENT, f"Volume '{name}' does not exist", path)
-        if privilege not in rights:
-            raise OSError(errno.EACCES, f"User does not have {privilege} on Volume '{name}'.", path)
+        refusal = self._refusal(".".join(parts[:3]), privilege)
+        if refusal is not None:
+            raise OSError(*refusal, path)
 
     def is_volume(self, path: str) -> bool:
         """Whether it is a volume itself, or above one."""
         return path[len(self._inside) :].count(os.sep) < 3
 
-    def _rights(self, name: str) -> Rights:
-        until, rights = self._known.get(name, (0.0, None))
+    def _refusal(self, name: str, privilege: str) -> Refusal:
+        until, refusal = self._known.get((name, privilege), (0.0, None))
         if time.monotonic() >= until:
-            rights = self._ask(name)
-            self._known[name] = (time.monotonic() + _REMEMBERED_SECONDS, rights)
-        return rights
+            refusal = self._ask(name, privilege)
+            self._known[name, privilege] = (time.monotonic() + _REMEMBERED_SECONDS, refusal)
+        return refusal
 
 
 class SequentialFile(io.FileIO):
@@ -159,11 +156,10 @@ def install_from_environment() -> None:
         install(VolumeMount(root, ask=ask_the_workspace))
 
 
-def ask_the_workspace(name: str) -> Rights:
-    """What the identity of this task may do with a volume, by the workspace's REST API.
+def ask_the_workspace(name: str, privilege: str) -> Refusal:
+    """Whether the identity of this task has a privilege on a volume, as the workspace's Files API lets it in.
 
-    Raises:
-        OSError: the workspace does not answer.
+    Listing the volume takes READ VOLUME; making its own folder, which is there, takes WRITE VOLUME and changes nothing.
     """
     import json  # what is imported when Python starts is imported by every process
     from http.client import HTTPConnection, HTTPException
@@ -172,22 +168,20 @@ def ask_the_workspace(name: str) -> Rights:
     connection = HTTPConnection(host.hostname or "127.0.0.1", host.port, timeout=_ANSWER_SECONDS)
     try:
         connection.request(
-            "GET",
-            f"/api/2.1/unity-catalog/effective-permissions/volume/{quote(name, safe='')}",
+            "PUT" if privilege == WRITE else "GET",
+            f"/api/2.0/fs/directories/Volumes/{quote(name.replace('.', '/'))}?page_size=1",
             headers={"Authorization": f"Bearer {os.environ.get(TOKEN_VARIABLE, '')}"},
         )
         answer = connection.getresponse()
-        content = json.loads(answer.read())
+        content = answer.read()
+        said = json.loads(content).get("message", "") if answer.status >= 300 else ""
     except (OSError, HTTPException, ValueError) as exc:
-        raise OSError(errno.EIO, f"the workspace does not say who may use Volume '{name}': {exc}") from exc
+        return errno.EIO, f"the workspace does not say who may use Volume '{name}': {exc}"
     finally:
         connection.close()
-    if answer.status == 404:
+    if answer.status < 300:
         return None
-    if answer.status != 200:
-        raise OSError(errno.EACCES, f"{content.get('message')} (Volume '{name}')")
-    given = [each["privilege"] for line in content["privilege_assignments"] for each in line["privileges"]]
-    return frozenset(privilege.replace("_", " ") for privilege in given)
+    return (errno.ENOENT if answer.status == 404 else errno.EACCES), said
 
 
 class _Checks:

@@ -28,7 +28,6 @@ from dbx_cd.local.rest.scim_api import scim_api
 from dbx_cd.local.rest.task_process import VOLUMES, GatewayInfo
 from dbx_cd.local.rest.task_runner import TaskRunner, WorkspaceSetup
 from dbx_cd.local.rest.volume_access import FixedVolumes, VolumeAccess
-from dbx_cd.local.rest.volumes_api import volumes_api
 
 __all__ = ["GatewayInfo", "RestServer", "User"]
 
@@ -107,9 +106,7 @@ class RestServer:
             for version in ("2.1", "2.2"):
                 app.register_blueprint(api, url_prefix=f"/api/{version}/jobs", name=f"{api.name} {version}")
         app.register_blueprint(permissions_api(store, self._directory, rights))
-        volumes = volumes or FixedVolumes()
-        app.register_blueprint(files_api(state_dir / VOLUMES, volumes))
-        app.register_blueprint(volumes_api(volumes, self._directory))
+        app.register_blueprint(files_api(state_dir / VOLUMES, volumes or FixedVolumes()))
         app.register_blueprint(scim_api(self._directory))
         _add_frame(app, self._directory, self.host)
         self._thread = threading.Thread(

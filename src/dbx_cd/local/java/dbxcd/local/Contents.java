@@ -12,13 +12,14 @@ record Contents(
     @JsonProperty("views") List<StoredView> views,
     @JsonProperty("tags") List<Tag> tags,
     @JsonProperty("keys") List<Key> keys,
-    @JsonProperty("volumes") List<StoredVolume> volumes) {
+    @JsonProperty("volumes") List<StoredVolume> volumes,
+    @JsonProperty("rights") RightsState.Stored rights) {
 
   static final int FORMAT = 1;
 
   static Contents empty() {
     return new Contents(
-        FORMAT, List.of(), List.of(), List.of(), List.of(), List.of(), List.of());
+        FORMAT, List.of(), List.of(), List.of(), List.of(), List.of(), List.of(), null);
   }
 
   /** The address of a relation: the physical database in Spark's session catalog, and the name. */

@@ -67,13 +67,15 @@ final class InformationRows {
   }
 
   private void volumes() {
+    SparkSession session = SparkSession.active();
     for (StoredVolume v : registry.volumes().all()) {
-      if (catalogs.contains(v.catalog())) {
+      if (catalogs.contains(v.catalog()) && VolumeStatements.isSeen(session, v)) {
+        String owner = VolumeStatements.owner(session, v);
         String by = v.createdBy() == null ? OWNER : v.createdBy();
         long created = micros(v.created());
         String location = registry.volumes().folder(v).toUri().toString();
         add(
-            v.catalog(), v.schema(), v.name(), "MANAGED", by, v.comment(), location, created, by,
+            v.catalog(), v.schema(), v.name(), "MANAGED", owner, v.comment(), location, created, by,
             created, by);
       }
     }

@@ -23,7 +23,7 @@ import org.apache.spark.sql.util.CaseInsensitiveStringMap;
  * catalog, as the table {@code orders} of the database {@code stg__shop}.
  */
 abstract class LocalNamespaces implements SupportsNamespaces {
-  private static final String DEFAULT_SCHEMA = "default";
+  static final String DEFAULT_SCHEMA = "default";
 
   private String name;
 

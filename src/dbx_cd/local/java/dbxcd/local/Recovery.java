@@ -53,7 +53,8 @@ final class Recovery {
         stored.views(),
         stored.tags(),
         stored.keys(),
-        stored.volumes());
+        stored.volumes(),
+        stored.rights());
   }
 
   private static StoredTable adopted(Namespace namespace, Path folder) throws IOException {

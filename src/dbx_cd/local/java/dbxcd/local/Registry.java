@@ -55,6 +55,7 @@ final class Registry implements ExternalCatalogEventListener {
   private final List<Key> keys = new ArrayList<>();
   private final Volumes volumes;
   private final Map<String, String[]> declared = new TreeMap<>();
+  private final RightsState rights = new RightsState(this::saveRights);
   private IOException unsaved;
 
   private Registry(ExternalCatalogWithListener spark, RegistryFile file, Path volumesRoot) {
@@ -123,6 +124,7 @@ final class Registry implements ExternalCatalogEventListener {
     tags.addAll(stored.tags());
     keys.addAll(stored.keys());
     volumes.restore(stored.volumes());
+    rights.restore(stored.rights());
     save();
   }
 
@@ -146,7 +148,8 @@ final class Registry implements ExternalCatalogEventListener {
               List.copyOf(views.values()),
               List.copyOf(tags),
               List.copyOf(keys),
-              volumes.all()));
+              volumes.all(),
+              rights.stored()));
       unsaved = null;
     } catch (IOException e) {
       unsaved = e;
@@ -169,22 +172,27 @@ final class Registry implements ExternalCatalogEventListener {
   public synchronized void onEvent(ExternalCatalogEvent event) {
     if (event instanceof CreateDatabaseEvent e) {
       recordDatabase(e.database());
+      rights.createdSchema(SecurableNames.schema(this, e.database()));
     } else if (event instanceof AlterDatabaseEvent e) {
       recordDatabase(e.database());
     } else if (event instanceof DropDatabaseEvent e) {
+      rights.ledger().dropped(SecurableNames.schema(this, e.database()));
       volumes.forgetSchema(namespaces.remove(e.database()));
       forget(address -> address.database().equals(e.database()));
     } else if (event instanceof CreateTableEvent e) {
       recordTable(new Address(e.database(), e.name()));
+      rights.ledger().created(SecurableNames.table(this, new Address(e.database(), e.name())), SessionUser.active());
     } else if (event instanceof AlterTableEvent e) {
       recordTable(new Address(e.database(), e.name()));
     } else if (event instanceof DropTableEvent e) {
       forget(new Address(e.database(), e.name())::equals);
+      rights.ledger().dropped(SecurableNames.table(this, new Address(e.database(), e.name())));
     } else if (event instanceof RenameTableEvent e) {
       Address from = new Address(e.database(), e.name());
       tables.remove(from);
       moveTagsAndKeys(from, new Address(e.database(), e.newName()));
       recordTable(new Address(e.database(), e.newName()));
+      rights.renamed(this, from, new Address(e.database(), e.newName()));
     } else {
       return;
     }
@@ -223,6 +231,16 @@ final class Registry implements ExternalCatalogEventListener {
     UnaryOperator<Address> move = address -> address.equals(from) ? to : address;
     tags.replaceAll(t -> new Tag(move.apply(t.address()), t.column(), t.name(), t.value()));
     keys.replaceAll(key -> key.at(move.apply(key.address())));
+  }
+
+  /** Who owns what and may do what. */
+  RightsState rights() {
+    return rights;
+  }
+
+  private synchronized void saveRights() {
+    save();
+    requireSaved();
   }
 
   // ---------------------------------------------------------------- namespaces and tables
@@ -273,6 +291,7 @@ final class Registry implements ExternalCatalogEventListener {
     }
     long now = System.currentTimeMillis();
     views.put(address, Conversions.toRecord(address, view, now, now));
+    rights.ledger().created(SecurableNames.table(this, address), SessionUser.active());
     save();
     return true;
   }
@@ -295,6 +314,7 @@ final class Registry implements ExternalCatalogEventListener {
       return false;
     }
     forget(address::equals);
+    rights.ledger().dropped(SecurableNames.table(this, address));
     save();
     return true;
   }
@@ -308,6 +328,7 @@ final class Registry implements ExternalCatalogEventListener {
     View view = Conversions.toSpark(old);
     views.put(to, Conversions.toRecord(to, view, old.created(), System.currentTimeMillis()));
     moveTagsAndKeys(from, to);
+    rights.renamed(this, from, to);
     save();
     return true;
   }

@@ -1,13 +1,15 @@
 package dbxcd.local;
 
 import dbxcd.local.Contents.StoredVolume;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import java.util.NoSuchElementException;
 import org.apache.spark.sql.SparkSession;
 
 /** What the emulation of the statements about volumes calls from Python, like {@link Statements}. */
 public final class VolumeStatements {
+  private static final String KIND = "VOLUME";
+
   private VolumeStatements() {}
 
   /** CREATE VOLUME; does nothing where there is one and {@code ifNotExists}. */
@@ -18,11 +20,13 @@ public final class VolumeStatements {
     Registry registry = Registry.of(session);
     String database = PhysicalNames.database(qualified.get(0), qualified.get(1));
     if (!registry.hasDatabase(database)) {
-      throw new NoSuchElementException(
-          "[SCHEMA_NOT_FOUND] The schema `"
-              + String.join("`.`", qualified.subList(0, 2))
-              + "` cannot be found. Verify the spelling and correctness of the schema and catalog. SQLSTATE: 42704");
+      String schema = String.join("`.`", qualified.subList(0, 2));
+      throw Denials.error(
+          "SCHEMA_NOT_FOUND",
+          "The schema `" + schema + "` cannot be found. Verify the spelling and correctness of the schema and catalog.",
+          "42704");
     }
+    Rights.require(session, "CREATE VOLUME", "SCHEMA", qualified.subList(0, 2));
     StoredVolume volume =
         new StoredVolume(
             qualified.get(0),
@@ -31,11 +35,12 @@ public final class VolumeStatements {
             comment,
             System.currentTimeMillis(),
             SessionUser.active());
-    if (!registry.volumes().create(volume) && !ifNotExists) {
-      throw new IllegalStateException(
-          "[VOLUME_ALREADY_EXISTS] Cannot create volume `"
-              + String.join("`.`", qualified)
-              + "` because it already exists. SQLSTATE: 42000");
+    if (registry.volumes().create(volume)) {
+      Rights.created(session, KIND, qualified);
+    } else if (!ifNotExists) {
+      String volumeName = String.join("`.`", qualified);
+      throw Denials.error(
+          "VOLUME_ALREADY_EXISTS", "Cannot create volume `" + volumeName + "` because it already exists.", "42000");
     }
   }
 
@@ -43,7 +48,11 @@ public final class VolumeStatements {
   public static void drop(SparkSession session, List<String> name, boolean ifExists) {
     SparkSession.setActiveSession(session);
     List<String> qualified = Statements.qualify(session, name);
-    if (!Registry.of(session).volumes().drop(qualified) && !ifExists) {
+    if (exists(session, qualified)) {
+      Rights.require(session, "MANAGE", KIND, qualified);
+      Registry.of(session).volumes().drop(qualified);
+      Rights.dropped(session, KIND, qualified);
+    } else if (!ifExists) {
       throw missing(qualified);
     }
   }
@@ -54,6 +63,7 @@ public final class VolumeStatements {
     List<String> qualified = Statements.qualify(session, name);
     Registry registry = Registry.of(session);
     registry.volumes().find(qualified).orElseThrow(() -> missing(qualified));
+    Rights.require(session, "MANAGE", KIND, qualified);
     registry.volumes().comment(qualified, comment);
   }
 
@@ -62,6 +72,7 @@ public final class VolumeStatements {
     SparkSession.setActiveSession(session);
     List<String> qualified = schema(session, schema);
     return Registry.of(session).volumes().of(qualified.get(0), qualified.get(1)).stream()
+        .filter(volume -> isSeen(session, volume))
         .map(StoredVolume::name)
         .sorted()
         .toList();
@@ -80,7 +91,10 @@ public final class VolumeStatements {
     List<String> qualified = Statements.qualify(session, name);
     StoredVolume v =
         Registry.of(session).volumes().find(qualified).orElseThrow(() -> missing(qualified));
-    String owner = v.createdBy() == null ? InformationRows.OWNER : v.createdBy();
+    if (!isSeen(session, v)) {
+      Rights.require(session, "READ VOLUME", KIND, qualified);
+    }
+    String owner = owner(session, v);
     return Arrays.asList(v.name(), v.catalog(), v.schema(), owner, "MANAGED", v.comment());
   }
 
@@ -89,8 +103,17 @@ public final class VolumeStatements {
     return Registry.of(session).volumes().find(Statements.qualify(session, name)).isPresent();
   }
 
+  static boolean isSeen(SparkSession session, StoredVolume volume) {
+    return Rights.isSeen(session, SessionUser.of(session), KIND, Volumes.name(volume));
+  }
+
+  static String owner(SparkSession session, StoredVolume volume) {
+    String owner = Rights.ownerOf(session, KIND, Volumes.name(volume));
+    return owner == null ? InformationRows.OWNER : owner;
+  }
+
   private static List<String> append(List<String> parts, String last) {
-    List<String> all = new java.util.ArrayList<>(parts);
+    List<String> all = new ArrayList<>(parts);
     all.add(last);
     return all;
   }
@@ -98,15 +121,15 @@ public final class VolumeStatements {
   /** The names are folders here, and parts of a path there. */
   private static void requirePlain(List<String> name) {
     if (name.size() != 3 || name.stream().anyMatch(part -> part.isBlank() || part.matches("\\.{1,2}|.*[/\\\\\\x00].*"))) {
-      throw new IllegalStateException(
-          "[INVALID_PARAMETER_VALUE] `" + String.join("`.`", name) + "` cannot be the name of a volume");
+      throw Denials.error(
+          "INVALID_PARAMETER_VALUE", "`" + String.join("`.`", name) + "` cannot be the name of a volume.", "22023");
     }
   }
 
-  private static NoSuchElementException missing(List<String> name) {
-    return new NoSuchElementException(
-        "[VOLUME_DOES_NOT_EXIST] Volume "
-            + String.join(".", name)
-            + " does not exist. Please use 'SHOW VOLUMES' to list available volumes. SQLSTATE: 42704");
+  static RuntimeException missing(List<String> name) {
+    return Denials.error(
+        "VOLUME_DOES_NOT_EXIST",
+        "Volume " + String.join(".", name) + " does not exist. Please use 'SHOW VOLUMES' to list available volumes.",
+        "42704");
   }
 }
