@@ -18,7 +18,8 @@ from pathlib import Path
 from pyspark.sql import SparkSession
 
 from dbx_cd import html
-from dbx_cd.local.run import LocalProject, LocalWorkflow, follow, results_of
+from dbx_cd.local.project import LocalProject
+from dbx_cd.local.run import LocalWorkflow, follow, results_of
 from dbx_cd.local.workspace import OWNER, EmbeddedWorkspace
 from dbx_cd.release.events import Release
 from dbx_cd.smoke.report import SmokeReport

@@ -8,6 +8,7 @@ import pytest
 from pyspark.sql import SparkSession
 from shop_story import Observed, tell
 
+from dbx_cd.local.standard_grants import grant_everything
 from dbx_cd.local.workspace import EmbeddedWorkspace
 
 CATALOGS = ("stg", "prod", "dev_anna")
@@ -15,8 +16,13 @@ CATALOGS = ("stg", "prod", "dev_anna")
 
 @pytest.fixture(scope="session")
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedWorkspace]:
-    """Spark with Delta, the SQL endpoint and the REST server, with the catalogs of `CATALOGS`, `ops` and `system`."""
+    """Spark with Delta, the SQL endpoint and the REST server, with the catalogs of `CATALOGS`, `ops` and `system`.
+
+    Its users may do everything with them; the story is told with the standard grants alone.
+    """
     with EmbeddedWorkspace(tmp_path_factory.mktemp("embedded"), catalogs=CATALOGS) as embedded:
+        for user in embedded.connection.tokens:
+            grant_everything(embedded.spark, user, catalogs=(*CATALOGS, "ops"))
         yield embedded
 
 

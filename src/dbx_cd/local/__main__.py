@@ -18,7 +18,8 @@ from dbx_cd.extras import importing_extra
 
 try:
     with importing_extra("local", purpose="the embedded workspace"):
-        from dbx_cd.local.run import LocalProject, LocalWorkflow, follow, results_of, submit_notebook
+        from dbx_cd.local.project import LocalProject
+        from dbx_cd.local.run import LocalWorkflow, follow, results_of, submit_notebook
         from dbx_cd.local.workspace import OWNER, Connection, EmbeddedWorkspace
 except SetupError as exc:
     sys.exit(f"{type(exc).__name__}: {exc}")

@@ -19,7 +19,7 @@ from dbx_cd.local.emulation import emulate
 from dbx_cd.local.rest.server import GatewayInfo, RestServer, User
 from dbx_cd.local.rest.task_process import DBT_TOKEN, VOLUMES
 from dbx_cd.local.session_user import act_as
-from dbx_cd.local.spark_session import catalog_names, start_spark
+from dbx_cd.local.spark_session import start_spark
 from dbx_cd.local.warm_parents import WarmParents
 from dbx_cd.sql_endpoint import SqlEndpoint, connection_block
 
@@ -98,7 +98,7 @@ class Connection:
 
 
 class EmbeddedWorkspace:
-    """A workspace in this process, on one state directory.
+    """A workspace in this process, on one state directory; its users may do what they are granted.
 
     Args:
         state_dir: tables, Volumes, checkouts, runs and logs; found again by a later start.
@@ -123,7 +123,8 @@ class EmbeddedWorkspace:
     ) -> None:
         self.state_dir = Path(state_dir).resolve()
         self._catalogs = tuple(catalogs)
-        self._users = _users(approvers, owners)
+        self.owners = tuple(dict.fromkeys([OWNER, *owners]))
+        self._users = _users(approvers, self.owners)
         self._environment = dict(environment or {})
         self._on_output = on_output
         self._memory = memory
@@ -136,7 +137,7 @@ class EmbeddedWorkspace:
         """
         self.state_dir.mkdir(parents=True, exist_ok=True)
         self.spark: SparkSession = start_spark(self.state_dir, catalogs=self._catalogs, memory=self._memory)
-        standard_grants.seed(self.spark, self._users, catalogs=catalog_names(self._catalogs))
+        standard_grants.introduce(self.spark, self._users)
         tokens = [secrets.token_urlsafe(24), *(user.token for user in self._users)]
         self.endpoint = SqlEndpoint(self.spark, rewrite=emulate, tokens=tokens, spark_of=self._spark_of).start()
         environment = {**self.endpoint.client_environment(), **self._environment}
@@ -181,6 +182,16 @@ class EmbeddedWorkspace:
     def __exit__(self, *exc_info: object) -> None:
         self.stop()
 
+    def administer(self, statement: str) -> None:
+        """Run a statement as the workspace itself, whom nobody has to grant anything: CREATE VOLUME, GRANT.
+
+        Raises:
+            StatementFailed, PySparkException: it fails.
+        """
+        answer = emulate(self.spark, statement)
+        if isinstance(answer, str):
+            self.spark.sql(answer)
+
     @property
     def connection(self) -> Connection:
         """How other processes reach this workspace."""
@@ -207,11 +218,10 @@ class EmbeddedWorkspace:
 
 def _users(approvers: str, owners: Iterable[str]) -> list[User]:
     """CI triggers, the release bot runs, owners decide, a developer may look."""
-    people = dict.fromkeys([OWNER, *owners])
     return [
         User(CI, secrets.token_urlsafe(24), service_principal=True),
         User(RELEASE_BOT, secrets.token_urlsafe(24), service_principal=True),
-        *(User(name, secrets.token_urlsafe(24), groups=(approvers,)) for name in people),
+        *(User(name, secrets.token_urlsafe(24), groups=(approvers,)) for name in owners),
         User(DEVELOPER, secrets.token_urlsafe(24)),
     ]
 

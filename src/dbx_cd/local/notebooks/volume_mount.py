@@ -174,14 +174,14 @@ def ask_the_workspace(name: str, privilege: str) -> Refusal:
         )
         answer = connection.getresponse()
         content = answer.read()
-        said = json.loads(content).get("message", "") if answer.status >= 300 else ""
+        message = json.loads(content).get("message", "") if answer.status >= 300 else ""
     except (OSError, HTTPException, ValueError) as exc:
         return errno.EIO, f"the workspace does not say who may use Volume '{name}': {exc}"
     finally:
         connection.close()
     if answer.status < 300:
         return None
-    return (errno.ENOENT if answer.status == 404 else errno.EACCES), said
+    return (errno.ENOENT if answer.status == 404 else errno.EACCES), message
 
 
 class _Checks:
