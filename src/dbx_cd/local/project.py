@@ -89,8 +89,12 @@ class LocalProject:
         log = RelationName.parse(self.config.release_log)
         volume = Path(self.config.artifacts_root).parts[2:5]
         on_volume = self.config.artifacts_root.startswith("/Volumes/") and len(volume) == 3
-        catalogs = tuple(target.catalog for target in targets.values())
-        return Places((log.catalog, log.schema), (volume[0], volume[1], volume[2]) if on_volume else None, catalogs)
+        return Places(
+            log_schema=(log.catalog, log.schema),
+            artifacts=(volume[0], volume[1], volume[2]) if on_volume else None,
+            targets=tuple(target.catalog for target in targets.values()),
+            gated=tuple(target.catalog for name, target in targets.items() if self.config.targets[name].gate),
+        )
 
     def job(self, *, artifacts_root: str | None = None) -> BundledJob:
         """The Workflow's definition: the repository's own, else the packaged one for this project's targets.

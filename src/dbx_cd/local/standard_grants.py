@@ -24,14 +24,14 @@ JOB, APPROVERS, SRE, READERS = "job", "approvers", "sre", "readers"
 
 @dataclass(frozen=True)
 class StandardGrant:
-    """One statement of docs/deploy.md. `on` may hold `{log_catalog}`, `{log_schema}`, `{artifacts}` and `{target}`."""
+    """One statement of docs/deploy.md; `{log_catalog}`, `{artifacts}` and the like in `on` stand for a project's own."""
 
     who: str
     """One of the roles above."""
     privileges: tuple[str, ...]
     """The privileges."""
     on: str
-    """The kind of object, and its name; with `{target}` it is granted for the catalog of each target."""
+    """Kind and name of the object; `{target}` is the catalog of each target, `{gated}` that of each with a gate."""
 
 
 STANDARD_GRANTS: tuple[StandardGrant, ...] = (
@@ -47,8 +47,8 @@ STANDARD_GRANTS: tuple[StandardGrant, ...] = (
     StandardGrant(APPROVERS, ("READ VOLUME",), "VOLUME {artifacts}"),
     StandardGrant(SRE, ("USE CATALOG",), "CATALOG {log_catalog}"),
     StandardGrant(SRE, ("USE SCHEMA", "SELECT", "MODIFY"), "SCHEMA {log_schema}"),
-    StandardGrant(SRE, ("READ VOLUME", "WRITE VOLUME"), "VOLUME {artifacts}"),
-    StandardGrant(SRE, ("USE CATALOG", "USE SCHEMA", "SELECT", "MODIFY"), "CATALOG {target}"),
+    StandardGrant(SRE, ("READ VOLUME",), "VOLUME {artifacts}"),
+    StandardGrant(SRE, ("USE CATALOG", "USE SCHEMA", "SELECT", "MODIFY"), "CATALOG {gated}"),
     StandardGrant(READERS, ("USE CATALOG", "USE SCHEMA", "SELECT"), "CATALOG {target}"),
 )
 
@@ -63,11 +63,15 @@ class Places:
     """The volume of the artifacts; None where they are not on one."""
     targets: tuple[str, ...]
     """The catalogs of the targets."""
+    gated: tuple[str, ...]
+    """The catalogs of those with a gate."""
 
     def objects(self, grant: StandardGrant) -> list[str]:
         """What a statement grants on, for these places."""
         if "{target}" in grant.on:
             return [grant.on.format(target=quote(catalog)) for catalog in dict.fromkeys(self.targets)]
+        if "{gated}" in grant.on:
+            return [grant.on.format(gated=quote(catalog)) for catalog in dict.fromkeys(self.gated)]
         if "{artifacts}" in grant.on and self.artifacts is None:
             return []
         return [

@@ -208,8 +208,10 @@ class EmbeddedWorkspace:
         return {**block, "token": f"{{{{ env_var({DBT_TOKEN!r}, {block['token']!r}) }}}}"}
 
     def volume_path(self, path: str) -> Path:
-        """Where a path below `/Volumes` lies on this machine."""
-        return self.state_dir / path.lstrip("/")
+        """Where a path below `/Volumes` lies on this machine; names of Unity Catalog are in lower case."""
+        parts = path.lstrip("/").split("/")
+        names = 4 if parts[0] == VOLUMES else 0  # Volumes, catalog, schema, volume
+        return self.state_dir.joinpath(*parts[:1], *(part.lower() for part in parts[1:names]), *parts[max(1, names) :])
 
     def client(self, user_name: str) -> WorkspaceClient:
         """An SDK client that acts as a user."""
