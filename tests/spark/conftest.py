@@ -8,10 +8,11 @@ import pytest
 from pyspark.sql import SparkSession
 from shop_story import Observed, tell
 
-from dbx_cd.local.standard_grants import grant_everything
+from dbx_cd.local.standard_grants import grant_everything, take_everything
 from dbx_cd.local.workspace import EmbeddedWorkspace
 
 CATALOGS = ("stg", "prod", "dev_anna")
+EVERY_CATALOG = (*CATALOGS, "ops")
 
 
 @pytest.fixture(scope="session")
@@ -22,7 +23,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedWork
     """
     with EmbeddedWorkspace(tmp_path_factory.mktemp("embedded"), catalogs=CATALOGS) as embedded:
         for user in embedded.connection.tokens:
-            grant_everything(embedded.spark, user, catalogs=(*CATALOGS, "ops"))
+            grant_everything(embedded.spark, user, catalogs=EVERY_CATALOG)
         yield embedded
 
 
@@ -34,5 +35,12 @@ def spark(workspace: EmbeddedWorkspace) -> SparkSession:
 
 @pytest.fixture(scope="session")
 def story(workspace: EmbeddedWorkspace, tmp_path_factory: pytest.TempPathFactory) -> Observed:
-    """What was seen in the releases of the shop."""
-    return tell(workspace, tmp_path_factory.mktemp("story"))
+    """What was seen in the releases of the shop, in which users have the standard grants alone."""
+    users = list(workspace.connection.tokens)
+    for user in users:
+        take_everything(workspace.spark, user, catalogs=EVERY_CATALOG)
+    try:
+        return tell(workspace, tmp_path_factory.mktemp("story"))
+    finally:
+        for user in users:
+            grant_everything(workspace.spark, user, catalogs=EVERY_CATALOG)

@@ -24,7 +24,7 @@ JOB, APPROVERS, SRE, READERS = "job", "approvers", "sre", "readers"
 
 @dataclass(frozen=True)
 class StandardGrant:
-    """One statement of docs/deploy.md; `{log_catalog}`, `{artifacts}` and the like in `on` stand for a project's own."""
+    """One statement of docs/deploy.md; in `on`, `{artifacts}` and the like stand for a project's own."""
 
     who: str
     """One of the roles above."""
@@ -114,6 +114,13 @@ def grant_everything(spark: SparkSession, principal: str, *, catalogs: Iterable[
     for catalog in catalogs:
         for privilege in ("ALL PRIVILEGES", "MANAGE"):
             rights.grant(spark, principal, privilege, f"CATALOG {quote(catalog)}")
+
+
+def take_everything(spark: SparkSession, principal: str, *, catalogs: Iterable[str]) -> None:
+    """Take back what `grant_everything` gave; what else was granted stays."""
+    for catalog in catalogs:
+        for privilege in ("ALL PRIVILEGES", "MANAGE"):
+            rights.revoke(spark, principal, privilege, f"CATALOG {quote(catalog)}")
 
 
 def _dotted(parts: Iterable[str]) -> str:
