@@ -6,7 +6,7 @@ PYTHON := $(VENV)/bin/python
 READY  := $(VENV)/.ready
 
 # What the compiled catalog and the recorded classes are made from.
-JAVA_SIDE := $(wildcard src/dbx_cd/local/java/dbxcd/local/*.java) src/dbx_cd/local/java_catalog.py \
+JAVA_SIDE := $(wildcard src/dbx_cd/local/java/dbxcd/local/*.java src/dbx_cd/local/java/dbxcd/local/*/*.java) src/dbx_cd/local/java_catalog.py \
 	src/dbx_cd/local/spark_session.py src/dbx_cd/local/record_classes.py
 
 # Processes that run tests; how tests are shared out is in tests/conftest.py. No process is started in the place of one

@@ -18,8 +18,10 @@ from pathlib import Path
 from pyspark.sql import SparkSession
 
 from dbx_cd import html
-from dbx_cd.local.run import LocalProject, LocalWorkflow, follow, results_of
-from dbx_cd.local.workspace import OWNER, EmbeddedWorkspace
+from dbx_cd.local.project import LocalProject
+from dbx_cd.local.run import LocalWorkflow, follow, results_of
+from dbx_cd.local.session_user import act_as
+from dbx_cd.local.workspace import DEVELOPER, OWNER, EmbeddedWorkspace
 from dbx_cd.release.events import Release
 from dbx_cd.smoke.report import SmokeReport
 
@@ -151,7 +153,8 @@ def main() -> int:
 
 def story(workflow: LocalWorkflow, shop: Shop, first: str) -> None:
     """The five chapters."""
-    cd, spark = workflow.cd, workflow.workspace.spark
+    # Looked at with the rights of somebody who may read, and no others.
+    cd, spark = workflow.cd, act_as(workflow.workspace.spark, DEVELOPER)
     production = Production(spark)
 
     with chapter("(a) The first release goes to production"):

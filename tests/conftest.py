@@ -63,11 +63,15 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedWorkspace]:
     """Spark with Delta, the SQL endpoint and the REST server, with the catalogs of `CATALOGS`, `ops` and `system`.
 
-    One for all tests of a process: starting one takes longer than most tests.
+    One for all tests of a process: starting one takes longer than most tests. Its users may do everything with these
+    catalogs; the story is told with the standard grants alone.
     """
+    from dbx_cd.local.standard_grants import grant_everything
     from dbx_cd.local.workspace import EmbeddedWorkspace
 
     with EmbeddedWorkspace(tmp_path_factory.mktemp("embedded"), catalogs=CATALOGS) as embedded:
+        for user in embedded.connection.tokens:
+            grant_everything(embedded.spark, user, catalogs=embedded.catalogs)
         yield embedded
 
 

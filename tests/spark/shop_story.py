@@ -17,7 +17,8 @@ from databricks.sdk.service.jobs import GitProvider, GitSource, JobSettings, Run
 from shop_repository import Repository
 
 from dbx_cd import DbxCdError, Release, ReleaseRun, approve, open_cd, pending_approvals
-from dbx_cd.local.run import LocalProject, LocalWorkflow, follow, results_of
+from dbx_cd.local.project import LocalProject
+from dbx_cd.local.run import LocalWorkflow, follow, results_of
 from dbx_cd.local.workspace import CI, DEVELOPER, OWNER, EmbeddedWorkspace
 
 MART = "prod.shop.daily_revenue"

@@ -11,6 +11,7 @@ from databricks.sdk import WorkspaceClient
 from databricks.sdk.service.jobs import Run, RunTask
 
 from dbx_cd.local.rest.server import RestServer, User
+from dbx_cd.local.rest.volume_access import FixedVolumes
 
 URL = "https://git.example.org/team/project.git"
 USERS = (
@@ -21,6 +22,10 @@ USERS = (
 )
 LENT = {"lent-identity": ("developers",)}
 """Who has the role Service Principal User."""
+VOLUMES = FixedVolumes(
+    ["ops.dbt_meta.artifacts", "ops.dbt_meta.links"],
+    denied={"dev@example.org": ["WRITE VOLUME"], "lent-identity": ["READ VOLUME", "WRITE VOLUME"]},
+)
 HEADER = "# Databricks notebook source\n"
 SEPARATOR = "\n# COMMAND ----------\n\n"
 
@@ -81,6 +86,7 @@ class Workspace:
             self.state,
             users=USERS,
             service_principal_users=LENT,
+            volumes=VOLUMES,
             repositories={URL: self.repository.path},
             packaged_notebooks=self.packaged,
             environment={"SHOP": "open"},

@@ -28,6 +28,8 @@ LOG_PROPERTIES = {
     "delta.logRetentionDuration": "interval 400 days",
 }
 """What a log is made with: nobody changes a row, rows keep their order, and commits stay to be looked at."""
+# Databricks and open-source Spark 4 say the first, older ones the second.
+_NO_SCHEMA = ("SCHEMA_NOT_FOUND", "NO_SUCH_SCHEMA_EXCEPTION")
 _SQL_TYPES = {str: "STRING", int: "INT", datetime: "TIMESTAMP"}
 
 
@@ -204,12 +206,17 @@ class DeltaLogTable:
     def _create(self) -> None:
         if self._exists():
             return
-        self._sql.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(self.name.catalog)}.{quote(self.name.schema)}")
         columns = ", ".join(f"{n} {t}{'' if optional else ' NOT NULL'}" for n, (t, optional) in _types().items())
         properties = ", ".join(f"'{name}' = '{value}'" for name, value in LOG_PROPERTIES.items())
-        self._sql.execute(
-            f"CREATE TABLE IF NOT EXISTS {self.name.quoted} ({columns}) USING delta TBLPROPERTIES ({properties})"
-        )
+        create = f"CREATE TABLE IF NOT EXISTS {self.name.quoted} ({columns}) USING delta TBLPROPERTIES ({properties})"
+        try:
+            self._sql.execute(create)
+        except SqlFailed as exc:
+            if exc.condition not in _NO_SCHEMA:
+                raise
+            # Not beforehand: CREATE SCHEMA takes a right on the catalog also where the schema is there (IF NOT EXISTS).
+            self._sql.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(self.name.catalog)}.{quote(self.name.schema)}")
+            self._sql.execute(create)
         self._known = True
 
 

@@ -19,7 +19,8 @@ from dbx_cd.extras import importing_extra
 
 try:
     with importing_extra("local", purpose="the embedded workspace"):
-        from dbx_cd.local.run import LocalProject, LocalWorkflow, follow, results_of, submit_notebook
+        from dbx_cd.local.project import LocalProject
+        from dbx_cd.local.run import LocalWorkflow, follow, results_of, submit_notebook
         from dbx_cd.local.start import Wanted, project_workspace
         from dbx_cd.local.state_lock import refuse_if_in_use
         from dbx_cd.local.workspace import OWNER, Connection, EmbeddedWorkspace

@@ -3,38 +3,29 @@
 from __future__ import annotations
 
 import shlex
-import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
 from databricks.sdk.service.iam import AccessControlRequest, PermissionLevel
 from databricks.sdk.service.jobs import JobSettings, NotebookTask, Source, SubmitTask
 
 from dbx_cd.approval.decision import pending_approvals
 from dbx_cd.approval.request import ApprovalRequest, Decision
-from dbx_cd.cli.bundle import TargetNames
-from dbx_cd.config import CdConfig
-from dbx_cd.dbt.profiles import profiles_folder
-from dbx_cd.errors import ConfigError
-from dbx_cd.jinja import EarlyJinja
-from dbx_cd.local.job_bundle import BundledJob, load_bundled_job
+from dbx_cd.local.job_bundle import BundledJob
+from dbx_cd.local.project import LocalProject
 from dbx_cd.local.session_user import act_as
-from dbx_cd.local.workspace import CI, OWNER, RELEASE_BOT, EmbeddedWorkspace
-from dbx_cd.relations import RelationName
+from dbx_cd.local.standard_grants import APPROVERS, JOB, READERS, SRE, grant_standard
+from dbx_cd.local.workspace import CI, DEVELOPER, OWNER, RELEASE_BOT, EmbeddedWorkspace
+from dbx_cd.relations import quote
 from dbx_cd.release.context import Cd, open_cd
 from dbx_cd.release.job import JobDefinition
 from dbx_cd.release.jobs import Jobs
 from dbx_cd.release.notebook_run import NotebookRun, notebook_result
-from dbx_cd.release.standing import require_targets
 from dbx_cd.release.workflow import ReleaseRun, trigger
-from dbx_cd.sql_endpoint import profile_targets, with_connection
-from dbx_cd.yaml_text import load_yaml
+from dbx_cd.sql_endpoint import with_connection
 
 if TYPE_CHECKING:
     from databricks.sdk import WorkspaceClient
@@ -42,104 +33,6 @@ if TYPE_CHECKING:
 
 _LOOK_AGAIN_SECONDS = 2.0
 _NOTEBOOK_TIME = timedelta(minutes=20)
-
-
-@dataclass(frozen=True)
-class LocalProject:
-    """A dbt project in a git repository of this machine."""
-
-    repository: Path
-    """The root of the git repository."""
-    subfolder: str
-    """The project's folder, relative to the repository."""
-    profile: str
-    """The profile that `dbt_project.yml` names."""
-    profiles_dir: Path
-    """The folder of the `profiles.yml` that it uses, whether or not there is one."""
-    config: CdConfig
-    """The project's settings."""
-
-    @classmethod
-    def find(cls, project_dir: str | Path, *, profiles_dir: str | Path | None = None) -> LocalProject:
-        """Look at a project's folder.
-
-        Args:
-            project_dir: the folder.
-            profiles_dir: the folder of `profiles.yml`; by default the one that dbt takes in the project's folder or in
-                the current one: that of DBT_PROFILES_DIR, the project's folder, the current one, `~/.dbt`.
-
-        Raises:
-            ConfigError: no dbt project, not in a git repository, or no `profiles.yml` where one is named.
-        """
-        project = Path(project_dir).resolve()
-        try:
-            settings = load_yaml((project / "dbt_project.yml").read_text(encoding="utf-8"), last_counts=True)
-        except FileNotFoundError:
-            raise ConfigError("no dbt_project.yml", where=project, next_step="give the dbt project's folder") from None
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as exc:
-            raise ConfigError(
-                f"dbt_project.yml cannot be read as YAML: {exc}", where=project, next_step="fix the file"
-            ) from exc
-        if not isinstance(settings, dict):
-            raise ConfigError("dbt_project.yml must be a mapping", where=project, next_step="fix the file")
-        root = _git(project, "rev-parse", "--show-toplevel")
-        if root is None:
-            raise ConfigError(
-                "not in a git repository",
-                where=project,
-                next_step="a release is made of a commit: git init && git commit",
-            )
-        profiles = profiles_folder(project, given=profiles_dir) or profiles_folder(Path.cwd(), given=None)
-        repository = Path(root)
-        subfolder = project.relative_to(repository).as_posix()
-        profile = EarlyJinja().render(settings.get("profile"), where=f"{project}/dbt_project.yml: profile")
-        return cls(repository, subfolder, profile, profiles or Path.home() / ".dbt", CdConfig.load(project))
-
-    @property
-    def catalogs(self) -> list[str]:
-        """The catalogs that the profile's targets, the release log and the Volume of artifacts need."""
-        targets = profile_targets(self.profiles_dir, self.profile, targets=self.config.targets)
-        volume = Path(self.config.artifacts_root).parts
-        named = [volume[2]] if volume[:2] == ("/", "Volumes") and len(volume) > 2 else []
-        return [*(t.catalog for t in targets.values()), RelationName.parse(self.config.release_log).catalog, *named]
-
-    def job(self, *, artifacts_root: str | None = None) -> BundledJob:
-        """The Workflow's definition: the repository's own, else the packaged one for this project's targets.
-
-        Args:
-            artifacts_root: the folder of artifacts; by default as the project's settings have it.
-
-        Raises:
-            ConfigError: it is malformed, or builds other targets than the project's settings have.
-        """
-        variables = {
-            "git_url": self.repository.as_uri(),
-            "project_dir": self.subfolder,
-            "artifacts_root": artifacts_root or self.config.artifacts_root,
-            "release_log": self.config.release_log,
-            "approvers": self.config.approvers,
-            "run_as": RELEASE_BOT,
-        }
-        job = load_bundled_job(self.repository, variables=variables, names=TargetNames.of(self.config))
-        require_targets(self.config, JobDefinition.of(job.settings).standing)
-        return job
-
-    def commit(self, revision: str) -> str:
-        """The full SHA of a revision.
-
-        Raises:
-            ConfigError: there is no such commit.
-        """
-        sha = _git(self.repository, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
-        if sha is None:
-            raise ConfigError(
-                f"no commit {revision!r}", where=self.repository, next_step="commit first, or see git log"
-            )
-        return sha
-
-    def newest_commit(self) -> str | None:
-        """The full SHA of what is checked out; None where nothing is committed yet."""
-        return _git(self.repository, "rev-parse", "--verify", "--quiet", "HEAD^{commit}")
 
 
 class LocalWorkflow:
@@ -150,6 +43,7 @@ class LocalWorkflow:
         self.project = project
         self.artifacts_root = workspace.volume_path(project.config.artifacts_root)
         self._ci: WorkspaceClient = workspace.client(CI)
+        self._set_up()
         job = self._job()
         self.job_id = self._deploy(job)
         self.cd: Cd = open_cd(
@@ -207,6 +101,22 @@ class LocalWorkflow:
         """What an interactive notebook has to know here."""
         project = self.project.repository / self.project.subfolder
         return {"project_dir": str(project), "artifacts_root": str(self.artifacts_root)}
+
+    def _set_up(self) -> None:
+        """What docs/deploy.md has an administrator do before the first release."""
+        places = self.project.places
+        schemas = [places.log_schema, *([places.artifacts[:2]] if places.artifacts else [])]
+        for catalog, schema in dict.fromkeys(schemas):
+            self.workspace.administer(f"CREATE SCHEMA IF NOT EXISTS {quote(catalog)}.{quote(schema)}")
+        if places.artifacts:
+            self.workspace.administer(f"CREATE VOLUME IF NOT EXISTS {'.'.join(map(quote, places.artifacts))}")
+        principals = {
+            JOB: [RELEASE_BOT],
+            APPROVERS: [self.project.config.approvers],
+            SRE: self.workspace.owners,
+            READERS: [DEVELOPER],
+        }
+        grant_standard(self.workspace.spark, places, principals=principals)
 
     def _job(self) -> BundledJob:
         profiles = with_connection(
@@ -299,8 +209,3 @@ def follow(workflow: LocalWorkflow, run: ReleaseRun, *, approve_as: str | None, 
 def _create_arguments(settings: JobSettings) -> dict[str, Any]:
     """`jobs.create` takes the fields of the settings one by one."""
     return {name: value for name, value in vars(settings).items() if value is not None}
-
-
-def _git(folder: Path, *arguments: str) -> str | None:
-    done = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=False)
-    return done.stdout.strip() if done.returncode == 0 else None

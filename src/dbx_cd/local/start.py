@@ -10,7 +10,7 @@ from pathlib import Path
 
 from dbx_cd.enumeration import listed
 from dbx_cd.local.parsed_project import ParsedProject, parse_commit
-from dbx_cd.local.run import LocalProject
+from dbx_cd.local.project import LocalProject
 from dbx_cd.local.sources.loading import load_sources, missing_sources
 from dbx_cd.local.sources.tables import source_tables, with_files
 from dbx_cd.local.spark_session import catalog_names

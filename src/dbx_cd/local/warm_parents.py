@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Self
 
 from dbx_cd.config import WARM_DBT
+from dbx_cd.local.notebooks.volume_mount import HOST_VARIABLE
 from dbx_cd.local.rest.task_process import DBT_TOKEN, child_environment
 from dbx_cd.shell_environment import as_in_the_shell
 from dbx_cd.warm.parent import WarmParent
 
-_IDENTITY = ("DATABRICKS_HOST", "DATABRICKS_TOKEN", DBT_TOKEN)
+_IDENTITY = ("DATABRICKS_HOST", "DATABRICKS_TOKEN", DBT_TOKEN, HOST_VARIABLE)
 
 
 class WarmParents:
@@ -23,11 +24,12 @@ class WarmParents:
 
     Args:
         environment: the variables that every task is given, but for its identity.
+        volumes: the folder that tasks see as the mount of Volumes.
         log_dir: where they write what went wrong.
     """
 
-    def __init__(self, *, environment: Mapping[str, str], log_dir: Path) -> None:
-        inherited = child_environment(host="", token="", extra=environment)
+    def __init__(self, *, environment: Mapping[str, str], volumes: Path, log_dir: Path) -> None:
+        inherited = child_environment(host="", token="", volumes=volumes, extra=environment)
         variables = {name: value for name, value in inherited.items() if name not in _IDENTITY}
         shell = as_in_the_shell(variables)
         self._dbt = WarmParent("dbx_cd.dbt.warm", environment=shell, log=log_dir / "warm_dbt.log")

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any, Self
 
 from dbx_cd.config import CdConfig
 from dbx_cd.errors import SetupError
+from dbx_cd.local import standard_grants
+from dbx_cd.local.catalog_volumes import CatalogVolumes
 from dbx_cd.local.emulation import affected_rows, emulate
 from dbx_cd.local.rest.server import GatewayInfo, RestServer, User
-from dbx_cd.local.rest.task_process import DBT_TOKEN
+from dbx_cd.local.rest.task_process import DBT_TOKEN, VOLUMES
 from dbx_cd.local.scratch import Scratch
 from dbx_cd.local.session_user import act_as
 from dbx_cd.local.spark_session import catalog_names, start_spark
@@ -102,7 +104,7 @@ class Connection:
 
 
 class EmbeddedWorkspace:
-    """A workspace in this process, on one state directory.
+    """A workspace in this process, on one state directory; its users may do what they are granted.
 
     Args:
         state_dir: tables, Volumes, checkouts, runs and logs; found again by a later start.
@@ -130,7 +132,8 @@ class EmbeddedWorkspace:
         self.state_dir = Path(state_dir).resolve()
         self._written = tuple(catalogs)
         self.catalogs = catalog_names(self._written)
-        self._users = _users(approvers, owners)
+        self.owners = tuple(dict.fromkeys([OWNER, *owners]))
+        self._users = _users(approvers, self.owners)
         self._environment = dict(environment or {})
         self._on_output = on_output
         self._memory = memory
@@ -154,6 +157,7 @@ class EmbeddedWorkspace:
 
     def _started(self) -> Self:
         self.spark: SparkSession = start_spark(self.state_dir, catalogs=self._written, memory=self._memory)
+        standard_grants.introduce(self.spark, self._users)
         tokens = [self._address.token, *(user.token for user in self._users)]
         self.endpoint = SqlEndpoint(
             self.spark, rewrite=emulate, after=affected_rows, collect=spooled_collect, tokens=tokens,
@@ -161,13 +165,16 @@ class EmbeddedWorkspace:
         ).start()  # fmt: skip
         self._address.release()
         environment = {**self.endpoint.client_environment(), **self._environment}
-        self._warm = WarmParents(environment=environment, log_dir=self.state_dir / "logs").start()
+        self._warm = WarmParents(
+            environment=environment, volumes=self.state_dir / VOLUMES, log_dir=self.state_dir / "logs"
+        ).start()
         self.rest = RestServer(
             self.state_dir,
             users=self._users,
             service_principal_users={RELEASE_BOT: (CI,)},
             spark_gateway=_gateway(self.spark),
             spark_side=SparkOfTasks(self.spark, self.endpoint),
+            volumes=CatalogVolumes(self.spark),
             packaged_notebooks=Path(str(resources.files("dbx_cd") / "bundle" / "notebooks")),
             environment={**environment, **self._warm.environment},
             warm_notebooks=self._warm.notebooks,
@@ -202,6 +209,16 @@ class EmbeddedWorkspace:
     def __exit__(self, *exc_info: object) -> None:
         self.stop()
 
+    def administer(self, statement: str) -> None:
+        """Run a statement as the workspace itself, whom nobody has to grant anything: CREATE VOLUME, GRANT.
+
+        Raises:
+            StatementFailed, PySparkException: it fails.
+        """
+        answer = emulate(self.spark, statement)
+        if isinstance(answer, str):
+            self.spark.sql(answer)
+
     @property
     def connection(self) -> Connection:
         """How other processes reach this workspace."""
@@ -217,8 +234,10 @@ class EmbeddedWorkspace:
         return task_connection(self._address)
 
     def volume_path(self, path: str) -> Path:
-        """Where a path below `/Volumes` lies on this machine."""
-        return self.state_dir / path.lstrip("/")
+        """Where a path below `/Volumes` lies on this machine; names of Unity Catalog are in lower case."""
+        parts = path.lstrip("/").split("/")
+        names = 4 if parts[0] == VOLUMES else 0  # Volumes, catalog, schema, volume
+        return self.state_dir.joinpath(*parts[:1], *(part.lower() for part in parts[1:names]), *parts[max(1, names) :])
 
     def client(self, user_name: str) -> WorkspaceClient:
         """An SDK client that acts as a user."""
@@ -233,11 +252,10 @@ def task_connection(address: ReservedAddress) -> dict[str, Any]:
 
 def _users(approvers: str, owners: Iterable[str]) -> list[User]:
     """CI triggers, the release bot runs, owners decide, a developer may look."""
-    people = dict.fromkeys([OWNER, *owners])
     return [
         User(CI, secrets.token_urlsafe(24), service_principal=True),
         User(RELEASE_BOT, secrets.token_urlsafe(24), service_principal=True),
-        *(User(name, secrets.token_urlsafe(24), groups=(approvers,)) for name in people),
+        *(User(name, secrets.token_urlsafe(24), groups=(approvers,)) for name in owners),
         User(DEVELOPER, secrets.token_urlsafe(24)),
     ]
 

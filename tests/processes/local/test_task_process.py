@@ -21,13 +21,15 @@ from dbx_cd.local.notebooks.process import NotebookOrder, NotebookResult
 from dbx_cd.local.rest.task_process import TaskPlace, TaskProcess, child_environment
 from dbx_cd.local.warm_parents import WarmParents
 
+VOLUMES = Path("/of/no/task/Volumes")
 SET_BY_IMPORTS = {"GX_ANALYTICS_ENABLED": "false"}
 """What Great Expectations' module here sets, and the warm parent has imported."""
 
 
 @pytest.fixture(scope="module")
 def parents(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WarmParents]:
-    started = WarmParents(environment={}, log_dir=tmp_path_factory.mktemp("logs")).start()
+    folder = tmp_path_factory.mktemp("parents")
+    started = WarmParents(environment={}, volumes=VOLUMES, log_dir=folder).start()
     yield started
     started.stop()
 
@@ -53,7 +55,9 @@ class Task:
         return TaskProcess(
             order,
             TaskPlace(self.folder, self.folder / "task.log", result),
-            environment=child_environment(host="http://127.0.0.1:1", token="secret", extra={"SHOP": "open"}),
+            environment=child_environment(
+                host="http://127.0.0.1:1", token="secret", volumes=VOLUMES, extra={"SHOP": "open"}
+            ),
             warm_parent=self.warm_parent,
         )
 

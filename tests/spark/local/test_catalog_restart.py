@@ -36,6 +36,7 @@ for sql in (
     "USE stg.shop",
     "CREATE VIEW cheap (id COMMENT 'same key') COMMENT 'a view' TBLPROPERTIES ('a' = 'b') AS SELECT id FROM orders",
     "ALTER TABLE stg.shop.orders SET TAGS ('owner' = 'sales')",
+    "CREATE VOLUME stg.shop.files COMMENT 'kept'",
 ):
     run(sql)
 number = 0
@@ -53,6 +54,7 @@ rows = lambda sql: [list(row) for row in spark.sql(sql).collect()]
 found = {
     "comment": rows("SELECT comment FROM stg.information_schema.schemata WHERE schema_name = 'shop'"),
     "orders": rows("SELECT id FROM stg.shop.cheap ORDER BY id"),
+    "volumes": rows("SELECT volume_name, comment FROM stg.information_schema.volumes"),
     "history": len(rows("DESCRIBE HISTORY stg.shop.orders")),
     "tables": sorted(row[1] for row in rows("SHOW TABLES IN stg.shop")),
     "types": rows("SELECT table_type FROM stg.information_schema.tables WHERE table_name = 'outside'"),
@@ -104,5 +106,6 @@ def test_killed_workspace_is_found_as_it_was(killed: tuple[Path, int]) -> None:
     assert "COMMENT 'same key'" in found["view"]
     assert "'a' = 'b'" in found["view"]
     assert found["keys"] == [["pk"]]
+    assert found["volumes"] == [["files", "kept"]]
     assert found["tags"] == [["owner", "sales"]]
     assert found["created again"] == [[2]]

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import requests
-from databricks.sdk.errors import AlreadyExists, BadRequest, DatabricksError, NotFound
+from databricks.sdk.errors import AlreadyExists, BadRequest, DatabricksError, NotFound, PermissionDenied
 from local_rest import Workspace
 
 ROOT = "/Volumes/ops/dbt_meta/artifacts"
@@ -121,3 +121,53 @@ def test_symbolic_link_out_of_a_volume_is_refused(workspace: Workspace) -> None:
     (volume / "out").symlink_to("/etc")
     with pytest.raises(DatabricksError, match="leads out"):
         workspace.owner.files.download("/Volumes/ops/dbt_meta/links/out/passwd")
+
+
+@pytest.mark.parametrize("act", ["upload", "create_directory", "download", "delete", "get_directory_metadata"])
+def test_a_volume_that_nobody_created_does_not_appear_by_being_used(workspace: Workspace, act: str) -> None:
+    path = "/Volumes/ops/dbt_meta/elsewhere/x"
+    arguments = [io.BytesIO(b"x")] if act == "upload" else []
+    with pytest.raises(NotFound) as refused:
+        getattr(workspace.owner.files, act)(path, *arguments)
+    if act != "get_directory_metadata":  # a HEAD request, whose answer has no text
+        assert "Volume 'ops.dbt_meta.elsewhere' does not exist." in str(refused.value)
+    assert not (workspace.state / "Volumes/ops/dbt_meta/elsewhere").exists()
+
+
+def test_reading_and_writing_files_take_a_right_each(workspace: Workspace) -> None:
+    """The developer may read, the lent identity may not even do that."""
+    path = f"{ROOT}/rights/file"
+    workspace.owner.files.upload(path, io.BytesIO(b"x"))
+    dev, lent = workspace.dev.files, workspace.server.client("lent-identity").files
+    assert dev.download(path).contents.read() == b"x"
+    assert [entry.name for entry in dev.list_directory_contents(f"{ROOT}/rights")] == ["file"]
+    for change in (
+        lambda: dev.upload(path, io.BytesIO(b"y")),
+        lambda: dev.upload(f"{ROOT}/rights/new", io.BytesIO(b"y"), overwrite=False),
+        lambda: dev.delete(path),
+        lambda: dev.create_directory(f"{ROOT}/rights/folder"),
+        lambda: dev.delete_directory(f"{ROOT}/rights"),
+    ):
+        with pytest.raises(PermissionDenied, match=r"does not have WRITE VOLUME on Volume 'ops\.dbt_meta\.artifacts'"):
+            change()
+    for look in (lambda: lent.download(path), lambda: list(lent.list_directory_contents(f"{ROOT}/rights"))):
+        with pytest.raises(PermissionDenied, match=r"does not have READ VOLUME on Volume 'ops\.dbt_meta\.artifacts'"):
+            look()
+    assert read(workspace, path) == b"x"
+
+
+def test_large_uploads_need_the_right_as_well(workspace: Workspace) -> None:
+    client = workspace.dev
+    client.config.files_ext_multipart_upload_min_stream_size = 1000
+    with pytest.raises(PermissionDenied, match="WRITE VOLUME"):
+        client.files.upload(f"{ROOT}/large-by-dev", io.BytesIO(os.urandom(100_000)))
+
+
+def test_the_name_of_a_volume_is_found_whatever_its_case(workspace: Workspace) -> None:
+    workspace.owner.files.upload("/Volumes/OPS/dbt_Meta/Artifacts/Case", io.BytesIO(b"x"))
+    assert read(workspace, f"{ROOT}/Case") == b"x"
+
+
+def test_a_volume_itself_is_not_removed_as_a_folder(workspace: Workspace) -> None:
+    with pytest.raises(BadRequest, match="DROP VOLUME"):
+        workspace.owner.files.delete_directory(ROOT)

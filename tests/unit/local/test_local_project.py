@@ -9,7 +9,7 @@ from git_repositories import commit, fill
 
 from dbx_cd import ConfigError
 from dbx_cd.cli.main import main
-from dbx_cd.local.run import LocalProject
+from dbx_cd.local.project import LocalProject
 from dbx_cd.release.job import JobDefinition
 
 PROFILES = """
@@ -112,3 +112,12 @@ def test_targets_that_the_profile_has_not_are_named_beside_its_outputs(project: 
     message = r"profile 'shop' has no output 'stg', but dev, qa, uat, production.*targets: {STAGING"
     with pytest.raises(ConfigError, match=message):
         production(project)
+
+
+def test_places_are_those_of_the_settings(project: Path) -> None:
+    (project / "dbx_cd.yml").write_text(
+        SETTINGS + "artifacts_root: /Volumes/Meta/files/artifacts/shop\nrelease_log: meta.log.releases\n"
+    )
+    places = LocalProject.find(project).places
+    assert (places.log_schema, places.artifacts) == (("meta", "log"), ("Meta", "files", "artifacts"))
+    assert (len(places.targets), places.gated) == (2, places.targets[1:])

@@ -32,12 +32,18 @@ class StatementFailed(DbxCdError):
 
 
 class CatalogBridge:
-    """The static methods of `dbxcd.local.Statements` for one session, with their errors translated."""
+    """The static methods of `dbxcd.local.Statements` for one session, with their errors translated.
 
-    def __init__(self, spark: SparkSession) -> None:
+    Args:
+        spark: the session.
+        of: another class of that package.
+    """
+
+    def __init__(self, spark: SparkSession, *, of: str = "Statements") -> None:
         jvm: Any = spark._jvm
         self._session = spark._jsparkSession
-        self._statements = jvm.dbxcd.local.Statements
+        self._statements = getattr(jvm.dbxcd.local, of)
+        self._literals = jvm.dbxcd.local.Statements
 
     def call(self, method: str, *arguments: Any) -> Any:
         """Call a method that takes the session first.
@@ -52,4 +58,4 @@ class CatalogBridge:
 
     def unquote(self, literal: str) -> str:
         """The value of a SQL string literal."""
-        return str(self._statements.unquote(literal))
+        return str(self._literals.unquote(literal))

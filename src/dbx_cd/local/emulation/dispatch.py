@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pyspark.sql import SparkSession
 
-from dbx_cd.local.emulation import alterations, comments, descriptions, rights, session, tags, writes
+from dbx_cd.local.emulation import alterations, comments, descriptions, rights, session, tags, volumes, writes
 from dbx_cd.local.emulation.affected_rows import INSERTING, forget_written_rows
 from dbx_cd.local.emulation.described_relations import with_described_relations
 from dbx_cd.local.emulation.sql_text import bare, first_word
@@ -14,6 +14,7 @@ from dbx_cd.local.emulation.unsupported import refuse_unsupported
 # The first entry that matches runs. A new kind of statement is a module with its own STATEMENTS and one line here.
 EMULATED: tuple[Emulated, ...] = (
     *session.STATEMENTS,
+    *volumes.STATEMENTS,
     *descriptions.STATEMENTS,
     *alterations.STATEMENTS,
     *tags.STATEMENTS,

@@ -1,6 +1,7 @@
 """The Files API over ``/Volumes``: files and directories below one folder of the state directory.
 
-A volume comes into being when something is written to it. As in cloud storage, an upload creates missing parents.
+A volume has to be created by SQL before anything can be written to it, and READ VOLUME or WRITE VOLUME on it is needed.
+As in cloud storage, an upload creates missing folders inside it.
 """
 
 from __future__ import annotations
@@ -12,33 +13,39 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from flask import Blueprint, Response, request, send_file
+from flask import Blueprint, Response, g, request, send_file
 
 from dbx_cd.local.rest.api_error import ApiError, already_exists, invalid_parameter, not_found, not_implemented
+from dbx_cd.local.rest.volume_access import READ, WRITE, VolumeAccess, VolumeName, require_volume
 
 _PAGE = 1000
 _PARTIAL = ".upload-"
 
 
-def files_api(root: Path) -> Blueprint:
-    """The endpoints below ``/api/2.0/fs``; ``/Volumes/...`` is stored at ``root``."""
+def files_api(root: Path, volumes: VolumeAccess) -> Blueprint:
+    """The endpoints below ``/api/2.0/fs``; ``/Volumes/...`` is stored at ``root``, for the volumes that there are."""
     api = Blueprint("files", __name__, url_prefix="/api/2.0/fs")
+
+    def place(path: str, privilege: str) -> Path:
+        file = _local(root, path)
+        require_volume(volumes, g.user, privilege, VolumeName.of(path.strip("/").split("/")[1:4]))
+        return file
 
     @api.get("/files/<path:path>")  # answers HEAD as well
     def download(path: str) -> Response:
-        file = _existing_file(root, path)
+        file = _existing_file(place(path, READ), path)
         response = send_file(file, mimetype="application/octet-stream", conditional=True, etag=False)
         response.headers["Content-Type"] = "application/octet-stream"
         return response
 
     @api.put("/files/<path:path>")
     def upload(path: str) -> tuple[str, int]:
-        _store(_local(root, path), overwrite=_overwrite())
+        _store(place(path, WRITE), overwrite=_overwrite())
         return "", 204
 
     @api.delete("/files/<path:path>")
     def delete_file(path: str) -> tuple[str, int]:
-        _existing_file(root, path).unlink()
+        _existing_file(place(path, WRITE), path).unlink()
         return "", 204
 
     @api.post("/files/<path:path>")
@@ -46,7 +53,7 @@ def files_api(root: Path) -> Blueprint:
         """Large uploads of the SDK begin here; refusing the part URLs makes it send one plain upload instead."""
         if request.args.get("action") != "initiate-upload":
             raise not_implemented("this action on a file")
-        if not _overwrite() and _local(root, path).exists():
+        if place(path, WRITE).exists() and not _overwrite():
             raise already_exists(f"The file {_shown(path)} already exists.")
         return {"multipart_upload": {"session_token": uuid.uuid4().hex}}
 
@@ -61,7 +68,7 @@ def files_api(root: Path) -> Blueprint:
 
     @api.get("/directories/<path:path>")
     def list_directory(path: str) -> dict[str, Any]:
-        entries = sorted(_entries(_existing_directory(root, path)), key=lambda entry: entry.name)
+        entries = sorted(_entries(_existing_directory(place(path, READ), path)), key=lambda entry: entry.name)
         start = request.args.get("page_token", 0, int)
         size = request.args.get("page_size", _PAGE, int) or _PAGE
         view: dict[str, Any] = {"contents": [_entry(path, entry) for entry in entries[start : start + size]]}
@@ -72,15 +79,18 @@ def files_api(root: Path) -> Blueprint:
     @api.put("/directories/<path:path>")
     def create_directory(path: str) -> tuple[str, int]:
         try:
-            _local(root, path).mkdir(parents=True, exist_ok=True)
+            place(path, WRITE).mkdir(parents=True, exist_ok=True)
         except (FileExistsError, NotADirectoryError):
             raise already_exists(f"{_shown(path)}, or a parent of it, is a file.") from None
         return "", 204
 
     @api.delete("/directories/<path:path>")
     def delete_directory(path: str) -> tuple[str, int]:
+        folder = _existing_directory(place(path, WRITE), path)
+        if len(path.strip("/").split("/")) == 4:
+            raise invalid_parameter(f"{_shown(path)} is a volume; DROP VOLUME removes it")
         try:
-            _existing_directory(root, path).rmdir()
+            folder.rmdir()
         except OSError:
             raise ApiError(400, "DIRECTORY_NOT_EMPTY", f"The directory {_shown(path)} is not empty.") from None
         return "", 204
@@ -103,21 +113,19 @@ def _local(root: Path, path: str) -> Path:
         raise invalid_parameter(f"{_shown(path)}: paths must start with /Volumes/<catalog>/<schema>/<volume>")
     if any(part in ("", ".", "..") or "\x00" in part or "\\" in part for part in parts):
         raise invalid_parameter(f"{_shown(path)}: a path must not contain empty, '.' or '..' segments")
-    file = root.joinpath(*parts[1:])
+    file = root.joinpath(*(part.lower() for part in parts[1:4]), *parts[4:])
     if not file.resolve().is_relative_to(root.resolve()):  # a symbolic link inside the volume
         raise invalid_parameter(f"{_shown(path)}: leads out of the volume")
     return file
 
 
-def _existing_file(root: Path, path: str) -> Path:
-    file = _local(root, path)
+def _existing_file(file: Path, path: str) -> Path:
     if not file.is_file():
         raise not_found(f"The file {_shown(path)} does not exist.")
     return file.absolute()
 
 
-def _existing_directory(root: Path, path: str) -> Path:
-    folder = _local(root, path)
+def _existing_directory(folder: Path, path: str) -> Path:
     if not folder.is_dir():
         raise not_found(f"The directory {_shown(path)} does not exist.")
     return folder

@@ -26,8 +26,9 @@ from dbx_cd.local.rest.permissions_api import permissions_api
 from dbx_cd.local.rest.runs_api import runs_api
 from dbx_cd.local.rest.scim_api import scim_api
 from dbx_cd.local.rest.task_access import SparkSide, TaskAccess
-from dbx_cd.local.rest.task_process import GatewayInfo
+from dbx_cd.local.rest.task_process import VOLUMES, GatewayInfo
 from dbx_cd.local.rest.task_runner import TaskRunner, WorkspaceSetup
+from dbx_cd.local.rest.volume_access import FixedVolumes, VolumeAccess
 
 __all__ = ["GatewayInfo", "RestServer", "User"]
 
@@ -53,6 +54,7 @@ class RestServer:
         service_principal_users: who may run something as a service principal, by its name: users or groups.
         spark_gateway: the workspace's JVM for notebook tasks; ``None`` runs notebooks without ``spark``.
         spark_side: what ends the part of a task that runs in the workspace's JVM; ``None`` without one.
+        volumes: which volumes there are, and who may use them; without, there is none.
         repositories: local git repository for each ``git_url``; ``"*"`` serves every other URL.
         packaged_notebooks: folder of notebooks used where a job's source has none of that name.
         environment: variables added to the environment of every task.
@@ -69,6 +71,7 @@ class RestServer:
         service_principal_users: Mapping[str, Sequence[str]] | None = None,
         spark_gateway: GatewayInfo | None = None,
         spark_side: SparkSide | None = None,
+        volumes: VolumeAccess | None = None,
         repositories: Mapping[str, Path] | None = None,
         packaged_notebooks: Path | None = None,
         environment: Mapping[str, str] | None = None,
@@ -106,7 +109,7 @@ class RestServer:
             for version in ("2.1", "2.2"):
                 app.register_blueprint(api, url_prefix=f"/api/{version}/jobs", name=f"{api.name} {version}")
         app.register_blueprint(permissions_api(store, self._directory, rights))
-        app.register_blueprint(files_api(state_dir / "Volumes"))
+        app.register_blueprint(files_api(state_dir / VOLUMES, volumes or FixedVolumes()))
         app.register_blueprint(scim_api(self._directory))
         _add_frame(app, self._directory, self.host)
         self._thread = threading.Thread(

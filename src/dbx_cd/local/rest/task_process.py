@@ -17,7 +17,9 @@ from typing import IO
 
 import dbx_cd
 from dbx_cd.import_path import without_current_directory
+from dbx_cd.local.notebooks import volume_mount
 from dbx_cd.local.notebooks.process import NotebookOrder, NotebookResult
+from dbx_cd.local.notebooks.volume_mount import HOST_VARIABLE, ROOT_VARIABLE, TOKEN_VARIABLE
 from dbx_cd.shell_environment import SHELL, own_of_the_shell
 from dbx_cd.warm.client import NotWarm, Process, WarmProcess
 
@@ -25,7 +27,10 @@ _log = logging.getLogger(__name__)
 
 # A task's token for dbt's profile. Not DATABRICKS_TOKEN, which a person's shell may have; not DBT_ENV_SECRET_..., which
 # dbt reads on import, so that no warm parent without it could stand for a task's own dbt.
-DBT_TOKEN = "DBX_CD_TASK_TOKEN"
+DBT_TOKEN = TOKEN_VARIABLE
+
+VOLUMES = "Volumes"
+"""The folder of the state directory that stands for `/Volumes`."""
 
 _GRACE_SECONDS = 25.0
 """How long a cancelled task may clean up before it is killed: `run_dbt` gives its dbt 20 s to cancel its queries."""
@@ -213,11 +218,19 @@ class TaskProcess:
             return NotebookResult(error=f"The notebook's process ended unexpectedly (exit code {code})")
 
 
-def child_environment(*, host: str, token: str, extra: Mapping[str, str]) -> dict[str, str]:
-    """The environment of a task: the run's identity, and that of whoever started the workspace for dbt's eyes alone."""
+def child_environment(*, host: str, token: str, volumes: Path, extra: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a task: the run's identity, and that of whoever started the workspace for dbt's eyes alone.
+
+    Args:
+        host: the address of the REST server.
+        token: the identity's token.
+        volumes: the folder that its Python processes see as the mount of Volumes.
+        extra: further variables.
+    """
     inherited = {n: v for n, v in without_current_directory(os.environ).items() if not n.startswith("DATABRICKS_")}
     package_root = str(Path(dbx_cd.__file__).parents[1])
-    paths = [package_root, *filter(None, [inherited.get("PYTHONPATH")])]
+    startup = str(Path(volume_mount.__file__).with_name("startup"))
+    paths = [startup, package_root, *filter(None, [inherited.get("PYTHONPATH")])]
     return {
         **inherited,
         "PYTHONPATH": os.pathsep.join(paths),
@@ -226,6 +239,8 @@ def child_environment(*, host: str, token: str, extra: Mapping[str, str]) -> dic
         "PYSPARK_PYTHON": sys.executable,
         SHELL: own_of_the_shell(os.environ),
         **extra,
+        ROOT_VARIABLE: str(volumes),
+        HOST_VARIABLE: host,
         "DATABRICKS_HOST": host,
         "DATABRICKS_TOKEN": token,
         DBT_TOKEN: token,

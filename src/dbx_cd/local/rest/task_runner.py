@@ -24,7 +24,7 @@ from dbx_cd.local.rest.parameters import (
 from dbx_cd.local.rest.run_outcome import Outcome
 from dbx_cd.local.rest.task_access import TaskAccess
 from dbx_cd.local.rest.task_graph import CANCELED, FAILED, SUCCESS, TIMEDOUT
-from dbx_cd.local.rest.task_process import GatewayInfo, TaskPlace, TaskProcess, child_environment
+from dbx_cd.local.rest.task_process import VOLUMES, GatewayInfo, TaskPlace, TaskProcess, child_environment
 from dbx_cd.local.scratch import task_folder
 
 _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
@@ -137,7 +137,9 @@ class TaskRunner:
             process = TaskProcess(
                 order,
                 TaskPlace(cwd, page.with_suffix(".log"), result_file),
-                environment=child_environment(host=setup.host, token=token, extra=extra),
+                environment=child_environment(
+                    host=setup.host, token=token, volumes=setup.state_dir / VOLUMES, extra=extra
+                ),
                 warm_parent=setup.warm_notebooks,
             )
             with self._lock:

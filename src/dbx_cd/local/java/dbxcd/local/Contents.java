@@ -11,12 +11,15 @@ record Contents(
     @JsonProperty("tables") List<StoredTable> tables,
     @JsonProperty("views") List<StoredView> views,
     @JsonProperty("tags") List<Tag> tags,
-    @JsonProperty("keys") List<Key> keys) {
+    @JsonProperty("keys") List<Key> keys,
+    @JsonProperty("volumes") List<StoredVolume> volumes,
+    @JsonProperty("rights") RightsState.Stored rights) {
 
   static final int FORMAT = 1;
 
   static Contents empty() {
-    return new Contents(FORMAT, List.of(), List.of(), List.of(), List.of(), List.of());
+    return new Contents(
+        FORMAT, List.of(), List.of(), List.of(), List.of(), List.of(), List.of(), null);
   }
 
   /** The address of a relation: the physical database in Spark's session catalog, and the name. */
@@ -79,6 +82,15 @@ record Contents(
       return new Key(target, name, columns, references);
     }
   }
+
+  /** A volume. Its files lie where {@link Volumes} says; the owner at first is who created it. */
+  record StoredVolume(
+      @JsonProperty("catalog") String catalog,
+      @JsonProperty("schema") String schema,
+      @JsonProperty("name") String name,
+      @JsonProperty("comment") String comment,
+      @JsonProperty("created") long created,
+      @JsonProperty("createdBy") String createdBy) {}
 
   /** The parent of a foreign key; no columns means the parent's primary key. */
   record Reference(

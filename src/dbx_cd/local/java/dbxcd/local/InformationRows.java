@@ -6,6 +6,7 @@ import dbxcd.local.Contents.Namespace;
 import dbxcd.local.Contents.Reference;
 import dbxcd.local.Contents.StoredTable;
 import dbxcd.local.Contents.StoredView;
+import dbxcd.local.Contents.StoredVolume;
 import dbxcd.local.Contents.Tag;
 import java.io.File;
 import java.net.URI;
@@ -46,6 +47,7 @@ final class InformationRows {
       case "tables", "views", "columns" -> relations(relation);
       case "table_tags", "column_tags" -> tags(relation.equals("column_tags"));
       case "table_constraints", "key_column_usage", "referential_constraints" -> keys(relation);
+      case "volumes" -> volumes();
       default -> {} // column_masks, row_filters, table_privileges: always empty
     }
     return rows;
@@ -61,6 +63,21 @@ final class InformationRows {
         add(catalog, n.schema(), OWNER, n.comment().isEmpty() ? null : n.comment());
       }
       add(catalog, InformationSchema.NAME, OWNER, null);
+    }
+  }
+
+  private void volumes() {
+    SparkSession session = SparkSession.active();
+    for (StoredVolume v : registry.volumes().all()) {
+      if (catalogs.contains(v.catalog()) && VolumeStatements.isSeen(session, v)) {
+        String owner = VolumeStatements.owner(session, v);
+        String by = v.createdBy() == null ? OWNER : v.createdBy();
+        long created = micros(v.created());
+        String location = registry.volumes().folder(v).toUri().toString();
+        add(
+            v.catalog(), v.schema(), v.name(), "MANAGED", owner, v.comment(), location, created, by,
+            created, by);
+      }
     }
   }
 

@@ -68,6 +68,11 @@ final class InformationSchema {
         CONSTRAINT
             + "unique_constraint_catalog string, unique_constraint_schema string, "
             + "unique_constraint_name string");
+    relation(
+        "volumes",
+        "volume_catalog string, volume_schema string, volume_name string, volume_type string, "
+            + "volume_owner string, comment string, storage_location string, created timestamp, "
+            + "created_by string, last_altered timestamp, last_altered_by string");
     // Column masks and row filters do not exist here: dbt-databricks asks, the answer is no rows.
     relation(
         "column_masks",

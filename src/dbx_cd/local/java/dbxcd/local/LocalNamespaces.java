@@ -23,7 +23,7 @@ import org.apache.spark.sql.util.CaseInsensitiveStringMap;
  * catalog, as the table {@code orders} of the database {@code stg__shop}.
  */
 abstract class LocalNamespaces implements SupportsNamespaces {
-  private static final String DEFAULT_SCHEMA = "default";
+  static final String DEFAULT_SCHEMA = "default";
 
   private String name;
 
@@ -187,10 +187,14 @@ abstract class LocalNamespaces implements SupportsNamespaces {
   @Override
   public boolean dropNamespace(String[] namespace, boolean cascade)
       throws NoSuchNamespaceException, NonEmptyNamespaceException {
-    if (!cascade && hasViews(namespace)) {
+    if (!cascade && (hasViews(namespace) || hasVolumes(namespace))) {
       throw new NonEmptyNamespaceException(namespace);
     }
     return databases().dropNamespace(physical(namespace), cascade);
+  }
+
+  private boolean hasVolumes(String[] namespace) {
+    return !registry().volumes().of(name, schema(namespace)).isEmpty();
   }
 
   private boolean hasViews(String[] namespace) {

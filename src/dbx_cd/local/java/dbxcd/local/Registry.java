@@ -48,12 +48,15 @@ final class Registry implements ExternalCatalogEventListener {
   private final Map<Address, StoredView> views = new LinkedHashMap<>();
   private final Tags tags = new Tags(this);
   private final Keys keys = new Keys(this);
+  private final Volumes volumes;
   private final Map<String, String[]> declared = new TreeMap<>();
+  private final RightsState rights = new RightsState(this::saveRights);
   private IOException unsaved;
 
-  private Registry(ExternalCatalogWithListener spark, RegistryFile file) {
+  private Registry(ExternalCatalogWithListener spark, RegistryFile file, Path volumesRoot) {
     this.spark = spark;
     this.file = file;
+    volumes = new Volumes(volumesRoot, this::changed);
   }
 
   /** The registry of the session's application; the first call restores it from its file. */
@@ -72,10 +75,10 @@ final class Registry implements ExternalCatalogEventListener {
 
   private static Registry open(SparkSession session, ExternalCatalogWithListener spark) {
     try {
-      RegistryFile file =
-          new RegistryFile(Path.of(session.sparkContext().getConf().get(FILE_CONF)));
+      Path path = Path.of(session.sparkContext().getConf().get(FILE_CONF));
+      RegistryFile file = new RegistryFile(path);
       session.sparkContext().addSparkListener(new CloseAtEnd(file));
-      Registry registry = new Registry(spark, file);
+      Registry registry = new Registry(spark, file, path.resolveSibling("Volumes"));
       registry.restore();
       spark.addListener(registry);
       return registry;
@@ -115,7 +118,18 @@ final class Registry implements ExternalCatalogEventListener {
     stored.views().forEach(view -> views.put(view.address(), view));
     tags.restore(stored.tags());
     keys.restore(stored.keys());
+    volumes.restore(stored.volumes());
+    rights.restore(stored.rights());
     save();
+  }
+
+  private synchronized void changed() {
+    save();
+  }
+
+  /** The volumes of all catalogs. */
+  Volumes volumes() {
+    return volumes;
   }
 
   // Spark swallows what a listener throws, so a failed write is kept and raised by the next use.
@@ -128,7 +142,9 @@ final class Registry implements ExternalCatalogEventListener {
               List.copyOf(tables.values()),
               List.copyOf(views.values()),
               tags.all(),
-              keys.all()));
+              keys.all(),
+              volumes.all(),
+              rights.stored()));
       unsaved = null;
     } catch (IOException e) {
       unsaved = e;
@@ -151,22 +167,27 @@ final class Registry implements ExternalCatalogEventListener {
   public synchronized void onEvent(ExternalCatalogEvent event) {
     if (event instanceof CreateDatabaseEvent e) {
       recordDatabase(e.database());
+      rights.createdSchema(SecurableNames.schema(this, e.database()));
     } else if (event instanceof AlterDatabaseEvent e) {
       recordDatabase(e.database());
     } else if (event instanceof DropDatabaseEvent e) {
-      namespaces.remove(e.database());
+      rights.ledger().dropped(SecurableNames.schema(this, e.database()));
+      volumes.forgetSchema(namespaces.remove(e.database()));
       forget(address -> address.database().equals(e.database()));
     } else if (event instanceof CreateTableEvent e) {
       recordTable(new Address(e.database(), e.name()));
+      rights.ledger().created(SecurableNames.table(this, new Address(e.database(), e.name())), SessionUser.active());
     } else if (event instanceof AlterTableEvent e) {
       recordTable(new Address(e.database(), e.name()));
     } else if (event instanceof DropTableEvent e) {
       forget(new Address(e.database(), e.name())::equals);
+      rights.ledger().dropped(SecurableNames.table(this, new Address(e.database(), e.name())));
     } else if (event instanceof RenameTableEvent e) {
       Address from = new Address(e.database(), e.name());
       tables.remove(from);
       moveTagsAndKeys(from, new Address(e.database(), e.newName()));
       recordTable(new Address(e.database(), e.newName()));
+      rights.renamed(this, from, new Address(e.database(), e.newName()));
     } else {
       return;
     }
@@ -204,6 +225,16 @@ final class Registry implements ExternalCatalogEventListener {
   private void moveTagsAndKeys(Address from, Address to) {
     tags.move(from, to);
     keys.move(from, to);
+  }
+
+  /** Who owns what and may do what. */
+  RightsState rights() {
+    return rights;
+  }
+
+  private synchronized void saveRights() {
+    save();
+    requireSaved();
   }
 
   // ---------------------------------------------------------------- namespaces and tables
@@ -254,6 +285,7 @@ final class Registry implements ExternalCatalogEventListener {
     }
     long now = System.currentTimeMillis();
     views.put(address, Conversions.toRecord(address, view, now, now));
+    rights.ledger().created(SecurableNames.table(this, address), SessionUser.active());
     save();
     return true;
   }
@@ -276,6 +308,7 @@ final class Registry implements ExternalCatalogEventListener {
       return false;
     }
     forget(address::equals);
+    rights.ledger().dropped(SecurableNames.table(this, address));
     save();
     return true;
   }
@@ -289,6 +322,7 @@ final class Registry implements ExternalCatalogEventListener {
     View view = Conversions.toSpark(old);
     views.put(to, Conversions.toRecord(to, view, old.created(), System.currentTimeMillis()));
     moveTagsAndKeys(from, to);
+    rights.renamed(this, from, to);
     save();
     return true;
   }

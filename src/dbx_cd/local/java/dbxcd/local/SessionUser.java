@@ -34,10 +34,12 @@ public final class SessionUser extends Rule<LogicalPlan> {
   /** The user of the session whose statement runs on this thread; null where it has none. */
   static String active() {
     var session = SparkSession.getActiveSession();
-    if (session.isEmpty()) {
-      return null;
-    }
-    var rules = session.get().sessionState().experimentalMethods().extraOptimizations();
+    return session.isEmpty() ? null : of(session.get());
+  }
+
+  /** The user of a session; null where it has none. */
+  static String of(org.apache.spark.sql.SparkSession session) {
+    var rules = ((SparkSession) session).sessionState().experimentalMethods().extraOptimizations();
     for (Object rule : CollectionConverters.asJava(rules)) {
       if (rule instanceof SessionUser user) {
         return user.name;

@@ -1,0 +1,111 @@
+package dbxcd.local;
+
+import dbxcd.local.Contents.Address;
+import dbxcd.local.Contents.Namespace;
+import dbxcd.local.rights.Securable;
+import dbxcd.local.rights.SecurableKind;
+import java.util.List;
+import java.util.Locale;
+import java.util.Optional;
+import java.util.stream.Stream;
+import org.apache.spark.sql.SparkSession;
+
+/** Between the names of statements and of Spark's session catalog and the objects that rights are granted on. */
+final class SecurableNames {
+  private SecurableNames() {}
+
+  /** The relation at an address of the session catalog; a database of nobody's is a schema of {@code spark_catalog}. */
+  static Securable table(Registry registry, Address address) {
+    Securable schema = schema(registry, address.database());
+    return Securable.table(schema.name().get(0), schema.name().get(1), address.name());
+  }
+
+  static Securable schema(Registry registry, String database) {
+    Namespace known = registry.namespace(database.toLowerCase(Locale.ROOT)).orElse(null);
+    return known == null ? Securable.schema("spark_catalog", database) : Securable.schema(known.catalog(), known.schema());
+  }
+
+  /**
+   * A schema as a statement has it. Whoever finds a table by its name in the session catalog
+   * ({@code spark_catalog.stg__shop.orders}) gets at the same one, and needs the same rights.
+   */
+  static Securable schema(Registry registry, String catalog, String schema) {
+    return catalog.equalsIgnoreCase("spark_catalog") ? schema(registry, schema) : Securable.schema(catalog, schema);
+  }
+
+  static Securable table(Registry registry, String catalog, String schema, String table) {
+    Securable in = schema(registry, catalog, schema);
+    return Securable.table(in.name().get(0), in.name().get(1), table);
+  }
+
+  /** The object that a statement names; the current catalog and schema fill in what is left out. */
+  static Securable named(SparkSession session, SecurableKind kind, List<String> name) {
+    return switch (kind) {
+      case METASTORE -> Securable.METASTORE;
+      case CATALOG ->
+          new Securable(kind, name.isEmpty() ? Statements.qualify(session, List.of("s", "t")).subList(0, 1) : name);
+      case SCHEMA -> {
+        List<String> full = Statements.qualify(session, append(name));
+        Securable known = schema(Registry.of(session), full.get(0), full.get(1));
+        yield full.size() == 3 ? known : new Securable(kind, name);
+      }
+      default -> {
+        List<String> full = Statements.qualify(session, name);
+        Securable in = schema(Registry.of(session), full.get(0), full.get(1));
+        List<String> inSchema = full.subList(2, full.size());
+        yield new Securable(kind, Stream.concat(in.name().stream(), inSchema.stream()).toList());
+      }
+    };
+  }
+
+  private static List<String> append(List<String> schema) {
+    return Stream.concat(schema.stream(), Stream.of("any")).toList();
+  }
+
+  /** Refuses what does not exist, as the platform does. Functions are not looked for. */
+  static Securable requireExisting(SparkSession session, Securable securable) {
+    Registry registry = Registry.of(session);
+    List<String> name = securable.name();
+    switch (securable.kind()) {
+      case CATALOG -> {
+        if (!SystemCatalog.catalogs().contains(name.get(0)) && !name.get(0).equals("spark_catalog")) {
+          throw Denials.error("CATALOG_NOT_FOUND", "The catalog `" + name.get(0) + "` not found.", "42P08");
+        }
+      }
+      case SCHEMA -> {
+        if (!registry.hasDatabase(PhysicalNames.database(name.get(0), name.get(1)))) {
+          throw Denials.error(
+              "SCHEMA_NOT_FOUND", "The schema `" + name.get(0) + "`.`" + name.get(1) + "` cannot be found.", "42704");
+        }
+      }
+      case TABLE -> {
+        Address address = Statements.address(name);
+        if (registry.table(address).isEmpty() && registry.storedView(address).isEmpty()) {
+          throw Denials.error(
+              "TABLE_OR_VIEW_NOT_FOUND",
+              "The table or view `" + String.join("`.`", name) + "` cannot be found.",
+              "42P01");
+        }
+      }
+      case VOLUME -> {
+        if (registry.volumes().find(name).isEmpty()) {
+          throw VolumeStatements.missing(name);
+        }
+      }
+      default -> {}
+    }
+    return securable;
+  }
+
+  /** Whether it is a view, which nothing can be written to. */
+  static boolean isView(SparkSession session, Securable securable) {
+    return securable.kind() == SecurableKind.TABLE
+        && Registry.of(session).storedView(Statements.address(securable.name())).isPresent();
+  }
+
+  static Optional<Securable> existing(Registry registry, Securable table) {
+    Address address = Statements.address(table.name());
+    boolean exists = registry.table(address).isPresent() || registry.storedView(address).isPresent();
+    return exists ? Optional.of(table) : Optional.empty();
+  }
+}
