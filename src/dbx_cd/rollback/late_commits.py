@@ -12,7 +12,6 @@ from dbx_cd.people import same_person
 from dbx_cd.relations import RelationName
 from dbx_cd.rollback.journal import RestoredRelation
 
-_NEXT = "make sure that nothing of the release is at work any more, then plan and restore again"
 _NEWEST = 20
 
 
@@ -63,5 +62,10 @@ def _look(
     own = [c for c in late if c.user is None or any(same_person(c.user, name) for name in writers)]
     if own:
         error = f"it was overwritten after it was proved: {own[0]}"
-        return replace(relation, ok=False, proof="", error=error, next_step=_NEXT), texts
+        # A plan takes what came so late for somebody else's.
+        next_step = (
+            "make sure that nothing of the release is at work any more, then "
+            f"RESTORE TABLE {name.quoted} TO VERSION AS OF {proved}, which was proved, and plan and restore again"
+        )
+        return replace(relation, ok=False, proof="", error=error, next_step=next_step), texts
     return relation, texts
