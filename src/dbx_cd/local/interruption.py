@@ -25,7 +25,8 @@ class Interruption:
         if self.has_come:  # what tasks say while they are ended is in their logs
             return
         try:
-            print(text, flush=True)
+            sys.stdout.write(f"{text}\n")
+            sys.stdout.flush()
         except (OSError, ValueError) as exc:
             self.reason = f"its output cannot be written: {exc}"
             # What is left in the buffer would be tried again at the end of the process (Python, signal: SIGPIPE).

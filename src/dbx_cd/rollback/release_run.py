@@ -16,14 +16,12 @@ from typing import TYPE_CHECKING
 from dbx_cd.enumeration import listed
 from dbx_cd.errors import RestoreRefused, WorkflowError, what_failed
 from dbx_cd.people import same_person
-from dbx_cd.release.job import is_rollback_task
-from dbx_cd.release.jobs import MANAGE_RUN, Jobs
-from dbx_cd.release.run_ending import has_ended
+from dbx_cd.release.jobs import Jobs
+from dbx_cd.release.run_at_work import ended_run, others_at_work
 from dbx_cd.rollback.of_target import points_of
 from dbx_cd.workspace_calls import calling
 
 if TYPE_CHECKING:
-    from databricks.sdk.service.jobs import Run, RunTask
     from databricks.sdk.service.sql import QueryInfo
 
     from dbx_cd.release.context import Cd
@@ -63,14 +61,17 @@ def end_run(cd: Cd, log: LogReading, target: str) -> tuple[str, ...]:
     release = log.release
     jobs = Jobs(cd.workspace)
     try:
-        run = jobs.run(_run_id(release))
+        end = ended_run(jobs, _run_id(release), patience=PATIENCE)
     except WorkflowError as exc:
         unknown = (f"whether the run of {release} has ended is not known: {what_failed(exc)}",)
         return (*unknown, *_end_statements(cd, log, target, until=None))
-    if not has_ended(run):
-        run = _cancelled(jobs, release, run)
-    until = datetime.fromtimestamp(run.end_time / 1000, UTC) if run.end_time else None
-    return _end_statements(cd, log, target, until=until)
+    if end.goes_on is not None:
+        raise RestoreRefused(
+            f"what the run of {release} does would overwrite what is brought back: it {end.goes_on}",
+            where=end.where,
+            next_step=f"{end.next_step}, and restore again",
+        )
+    return _end_statements(cd, log, target, until=end.at)
 
 
 def require_other_tasks_ended(cd: Cd, log: LogReading, target: str) -> tuple[str, ...]:
@@ -82,7 +83,7 @@ def require_other_tasks_ended(cd: Cd, log: LogReading, target: str) -> tuple[str
     release = log.release
     jobs, deadline = Jobs(cd.workspace), time.monotonic() + PATIENCE.total_seconds()
     try:
-        while working := _others_at_work(jobs.run(_run_id(release))):
+        while working := others_at_work(jobs, _run_id(release)):
             if time.monotonic() >= deadline:
                 raise RestoreRefused(
                     f"tasks of {release} are still at work: {', '.join(working)}",
@@ -105,40 +106,6 @@ def _run_id(release: Release) -> int:
     if not release.run_id.isdecimal():
         raise WorkflowError(f"{release.run_id!r} is not the id of a run")
     return int(release.run_id)
-
-
-def _cancelled(jobs: Jobs, release: Release, run: Run) -> Run:
-    run_id, where = _run_id(release), run.run_page_url or f"run {release.run_id}"
-    _log.warning("%s: its run goes on, and is cancelled before it is rolled back", release)
-    try:
-        jobs.cancel(run_id)
-        ended = jobs.ended(run_id, timeout=PATIENCE)
-    except WorkflowError as exc:
-        raise RestoreRefused(
-            f"the run of {release} goes on, and what it does would overwrite what is brought back: {what_failed(exc)}",
-            where=where,
-            next_step=f"have somebody with {MANAGE_RUN} cancel it, wait until it has ended, and restore again",
-        ) from exc
-    if ended is None:
-        raise RestoreRefused(
-            f"the run of {release} was cancelled and has not ended within {PATIENCE.seconds // 60} minutes",
-            where=where,
-            next_step="see on its page what is at work, wait until it has ended, and restore again",
-        )
-    return ended
-
-
-def _others_at_work(run: Run) -> list[str]:
-    """The tasks that have begun and not ended, but for those that roll back."""
-    newest: dict[str, RunTask] = {}
-    for task in sorted(run.tasks or (), key=lambda t: (t.attempt_number or 0, t.start_time or 0)):
-        newest[task.task_key] = task
-    return [key for key, task in newest.items() if _is_at_work(task) and not is_rollback_task(task)]
-
-
-def _is_at_work(task: RunTask) -> bool:
-    state = task.state.life_cycle_state if task.state is not None else None
-    return state is not None and state.value in ("PENDING", "RUNNING", "TERMINATING")
 
 
 def _end_statements(cd: Cd, log: LogReading, target: str, *, until: datetime | None) -> tuple[str, ...]:

@@ -84,7 +84,7 @@ class Begun:
 
     def commits(self) -> dict[str, set[str]]:
         """The commits of each table, as files of its log: to ask Spark for them takes as long as a late commit."""
-        logs = (self.workspace.state_dir / "warehouse").glob(f"*cancelled*/*_{self.number}/_delta_log")
+        logs = (self.workspace.state_dir / "warehouse").glob(f"stg/cancelled/*_{self.number}/_delta_log")
         return {log.parent.name.partition("_")[0]: {file.name for file in log.glob("*.json")} for log in logs}
 
     def rows(self, *ways: str) -> dict[str, list[int]]:
