@@ -159,6 +159,7 @@ class EmbeddedWorkspace:
             self.state_dir,
             users=self._users,
             spark_gateway=_gateway(self.spark),
+            running=self.endpoint.running,
             spark_side=SparkOfTasks(self.spark, self.endpoint),
             packaged_notebooks=Path(str(resources.files("dbx_cd") / "bundle" / "notebooks")),
             environment={**environment, **self._warm.environment},

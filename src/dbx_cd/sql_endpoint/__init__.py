@@ -7,6 +7,7 @@ reaches Spark as it came, unless the `rewrite` handed in says otherwise.
 from dbx_cd.extras import importing_extra
 
 with importing_extra("endpoint", purpose="the SQL endpoint"):
+    from dbx_cd.sql_endpoint.at_work import RunningStatement
     from dbx_cd.sql_endpoint.endpoint import SqlEndpoint
     from dbx_cd.sql_endpoint.executor import StatementRecord
     from dbx_cd.sql_endpoint.profile import ProfileTarget, connection_block, profile_targets, with_connection
@@ -15,6 +16,7 @@ with importing_extra("endpoint", purpose="the SQL endpoint"):
 __all__ = [
     "ProfileTarget",
     "Rewrite",
+    "RunningStatement",
     "SqlEndpoint",
     "StatementRecord",
     "connection_block",
