@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from dbx_cd.rollback.capture import capture_restore_point, record_versions_after
 from dbx_cd.smoke.report import CheckResult
 from memory.dbt import MemoryDbt
 from memory.log_table import MemoryLogTable
+from memory.platform import Platform
 from memory.tables import MemoryTables
 
 APPROVERS = "dbx_cd_approvers"
@@ -43,6 +44,11 @@ class Person:
 
     name: str
     member_of: Sequence[str] = ()
+    jobs: Platform = field(default_factory=Platform)
+
+    @property
+    def query_history(self) -> Platform:
+        return self.jobs
 
     @property
     def current_user(self) -> Person:

@@ -14,7 +14,7 @@ from dbx_cd.release.events import Failed, Release
 from dbx_cd.rollback.capture import record_versions_after
 from dbx_cd.rollback.of_target import afters_of, points_of
 from dbx_cd.rollback.plan import RestorePlan, plan_restore
-from dbx_cd.rollback.restore import RestoreResult, restore
+from dbx_cd.rollback.restore import RestoreResult, restore_inside_its_run
 from dbx_cd.smoke.report import SmokeReport
 
 _log = logging.getLogger(__name__)
@@ -43,7 +43,8 @@ def auto_rollback(cd: Cd, release: Release, *, target: str) -> RestoreResult | N
     Acts only when the log says that this release was deploying to the target, and only as `policies.auto_rollback`
     allows: "any" failure, or "contracts": a failed build, or a smoke test in which a contract failed. What the release
     created is kept. This task runs when the build's own has ended, so a build that never said how it ended was killed:
-    what the release's writers have committed by now is taken for its own. A task with `run_if: AT_LEAST_ONE_FAILED`
+    what the release's writers have committed by now is taken for its own. Other tasks of the run that are still at work
+    are waited for. A task with `run_if: AT_LEAST_ONE_FAILED`
     also runs when an approval is being waited for; then nothing is done.
 
     Args:
@@ -84,7 +85,7 @@ def auto_rollback(cd: Cd, release: Release, *, target: str) -> RestoreResult | N
     why = here.failure or "its deploy was cut off"
     reason = f"policies.auto_rollback is {policy}: {why}"
     _log.warning("%s: rolling %s back: %s", release, target, reason)
-    return restore(cd, plan, seal=plan.seal, reason=reason)
+    return restore_inside_its_run(cd, plan, reason=reason)
 
 
 def _end_killed_build(cd: Cd, release: Release, target: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 import threading
 from collections.abc import Sequence
@@ -19,6 +18,7 @@ from dbx_cd.extras import importing_extra
 
 try:
     with importing_extra("local", purpose="the embedded workspace"):
+        from dbx_cd.local.interruption import Interruption, interruptible
         from dbx_cd.local.project import LocalProject
         from dbx_cd.local.run import LocalWorkflow, follow, results_of, submit_notebook
         from dbx_cd.local.start import Wanted, project_workspace
@@ -43,7 +43,8 @@ def up(options: argparse.Namespace) -> int:
     """Start the workspace and serve until interrupted."""
     refuse_if_in_use(options.state_dir)
     project = LocalProject.find(options.project, profiles_dir=options.profiles_dir)
-    with _workspace(project, options, commit=project.newest_commit()) as workspace:
+    commit = project.newest_commit()
+    with interruptible() as interruption, _workspace(project, options, interruption, commit=commit) as workspace:
         connection = workspace.connection
         print(f"workspace  {connection.host}")
         print(f"SQL        {connection.sql_host}{connection.http_path}")
@@ -51,7 +52,10 @@ def up(options: argparse.Namespace) -> int:
         print(f"users      {', '.join(connection.tokens)} (tokens: {workspace.state_dir / 'connection.json'})")
         LocalWorkflow(workspace, project)
         print("job        dbx_cd. Stop with Ctrl-C.", flush=True)
-        _until_interrupted()
+        try:
+            threading.Event().wait()
+        except KeyboardInterrupt:
+            print(f"stopping the workspace on {workspace.state_dir}", flush=True)
     return 0
 
 
@@ -66,11 +70,15 @@ def run(options: argparse.Namespace) -> int:
     )
     if left_out:
         print(left_out, file=sys.stderr, flush=True)
-    with _workspace(project, options, commit=commit) as workspace:
+    with interruptible() as interruption, _workspace(project, options, interruption, commit=commit) as workspace:
         workflow = LocalWorkflow(workspace, project)
         started = workflow.release(commit, reason=options.reason, full_refresh=options.full_refresh)
-        print(started, flush=True)
-        ended = follow(workflow, started, approve_as=options.approve_as, say=lambda text: print(text, flush=True))
+        interruption.show(str(started))
+        try:
+            ended = follow(workflow, started, approve_as=options.approve_as, say=interruption.show)
+        except KeyboardInterrupt as exc:
+            exc.add_note(f"run {started.run_id} is cancelled; what it has done stays in {workspace.state_dir}")
+            raise
         for task, result in results_of(ended).items():
             print(f"  {task:<14} {result}")
         print(workflow.cd.log.history())
@@ -96,10 +104,10 @@ def approve(options: argparse.Namespace) -> int:
 
 
 def _workspace(
-    project: LocalProject, options: argparse.Namespace, *, commit: str | None
+    project: LocalProject, options: argparse.Namespace, interruption: Interruption, *, commit: str | None
 ) -> AbstractContextManager[EmbeddedWorkspace]:
     def show(_run_id: int, task_key: str, line: str) -> None:
-        print(f"{task_key:<14} | {line}", flush=True)
+        interruption.show(f"{task_key:<14} | {line}")
 
     wanted = Wanted(
         options.state_dir,
@@ -110,13 +118,6 @@ def _workspace(
     return project_workspace(
         project, wanted, commit=commit, say=lambda text: print(text, file=sys.stderr, flush=True), on_output=show
     )
-
-
-def _until_interrupted() -> None:
-    stopped = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stopped.set())
-    stopped.wait()
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterable, Mapping
+import signal
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +109,8 @@ def start_spark(
         conf.set(key, value)
     _silence_query_loggers()
     _launch_quietly(conf, log_file)
-    spark = SparkSession.builder.config(conf=conf).getOrCreate()
+    with _own_interrupts():
+        spark = SparkSession.builder.config(conf=conf).getOrCreate()
     _open_catalogs(spark)
     _log.info("Spark %s on %s, catalogs %s", spark.version, state, ", ".join(names))
     return spark
@@ -204,6 +208,17 @@ def _launch_quietly(conf: SparkConf, log_file: Path) -> None:
         except PySparkRuntimeError as exc:
             raise SetupError("Spark's JVM did not start", where=log_file, next_step="read that file") from exc
     SparkContext._ensure_initialized(gateway=gateway)
+
+
+@contextmanager
+def _own_interrupts() -> Iterator[None]:
+    """Keep what Ctrl-C does here: PySpark's own handler would cancel every job of all tasks, amid a call."""
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, before)
 
 
 def _open_catalogs(spark: SparkSession) -> None:

@@ -79,12 +79,12 @@ class SparkOfTasks:
             token: what `admit` was given.
             task: the name that `name_connections` was given. Its process has ended.
         """
-        begun = told = time.monotonic()
+        begun = logged = time.monotonic()
         self._endpoint.revoke(token, timeout=0)
         while self._threads_of(task) or not self._endpoint.revoke(token, timeout=0):
-            if time.monotonic() - told > _SAY_AGAIN_SECONDS:
-                told = time.monotonic()
-                _log.warning("%s: Spark is still at work for it, %.0f s after it was ended", task, told - begun)
+            if time.monotonic() - logged > _SAY_AGAIN_SECONDS:
+                logged = time.monotonic()
+                _log.warning("%s: Spark is still at work for it, %.0f s after it was ended", task, logged - begun)
             time.sleep(_LOOK_AGAIN_SECONDS)
 
     def _threads_of(self, task: str) -> int:

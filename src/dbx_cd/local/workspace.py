@@ -173,6 +173,7 @@ class EmbeddedWorkspace:
             users=self._users,
             service_principal_users={RELEASE_BOT: (CI,)},
             spark_gateway=_gateway(self.spark),
+            running=self.endpoint.running,
             spark_side=SparkOfTasks(self.spark, self.endpoint),
             volumes=CatalogVolumes(self.spark),
             packaged_notebooks=Path(str(resources.files("dbx_cd") / "bundle" / "notebooks")),

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 GATE_NOTEBOOK = "approval_gate"
 BUILD_NOTEBOOK = "run_dbt"
+ROLLBACK_NOTEBOOK = "auto_rollback"
 SETTLED = ("artifacts_root", "release_log", "approvers", "project_dir", "profiles_dir")
 """The job parameters that nobody may override for one run."""
 _REFERENCE = re.compile(r"\{\{\s*job\.parameters\.(\w+)\s*\}\}")
@@ -210,3 +211,8 @@ def _before(key: str, tasks: Mapping[str, Task]) -> set[str]:
         seen |= more
         waiting += more
     return seen
+
+
+def is_rollback_task(task: Task | RunTask) -> bool:
+    """Whether a task is one that rolls a failed deploy back."""
+    return _notebook(task) == ROLLBACK_NOTEBOOK

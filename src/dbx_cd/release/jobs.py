@@ -175,6 +175,20 @@ class Jobs:
 
         self._ask(once, "it cannot be repaired", where=where, right=MANAGE_RUN)
 
+    def cancel(self, run_id: int) -> None:
+        """Begin to cancel a run; `ended` waits for the end of it. Doing it again changes nothing.
+
+        Raises:
+            WorkflowError: it was refused, or nobody knows whether it has begun.
+        """
+        self._ask(
+            lambda: self._jobs.cancel_run(run_id),
+            "it cannot be cancelled",
+            where=f"run {run_id}",
+            right=MANAGE_RUN,
+            changes=True,
+        )
+
     def output(self, run_id: int) -> RunOutput:
         """What a task's run has left.
 

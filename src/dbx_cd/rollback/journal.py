@@ -107,6 +107,10 @@ class RestoreResult(Record):
     """What became of `latest` of the target, or why it could not be moved and what to do; empty where it stays."""
     target: str = ""
     """The gated target; "" in records of wheels that took a rollback to be of all that a release had changed."""
+    late_commits: tuple[str, ...] = ()
+    """What was committed after the table it is in was proved."""
+    not_known: tuple[str, ...] = ()
+    """What could not be known of what of the release was still at work."""
 
     @property
     def ok(self) -> bool:
@@ -133,7 +137,11 @@ class RestoreResult(Record):
     def text(self) -> str:
         """The result for a terminal: every relation with its proof, what failed first."""
         ordered = (*self.failed, *(r for r in self.relations if r.ok))
-        return "\n".join([str(self), *(f"  {r}" for r in ordered), *self.latest])
+        return "\n".join([str(self), *(f"  {r}" for r in ordered), *self._notes, *self.latest])
+
+    @property
+    def _notes(self) -> list[str]:
+        return [*(f"committed late: {text}" for text in self.late_commits), *self.not_known]
 
     def to_html(self) -> str:
         """Every relation with its proof."""
@@ -146,7 +154,7 @@ class RestoreResult(Record):
             "relation", "", "action", "from", "to", "now at", "proof", "not as it was", "what stood there is now",
             "took",
         )  # fmt: skip
-        latest = [html.paragraph(message) for message in self.latest]
+        latest = [html.paragraph(message) for message in (*self._notes, *self.latest)]
         return str(html.section("Restore", html.paragraph(str(self)), html.table(headers, rows), *latest))
 
 

@@ -26,11 +26,13 @@ from dbx_cd.rollback.journal import (
     ended_with,
     unfinished,
 )
+from dbx_cd.rollback.late_commits import look_again
 from dbx_cd.rollback.of_target import points_of
 from dbx_cd.rollback.plan import RestorePlan, assess, states_before
 from dbx_cd.rollback.plan_item import PlanItem
 from dbx_cd.rollback.progress import OnProgress, silent
 from dbx_cd.rollback.relation_state import RelationState
+from dbx_cd.rollback.release_run import Settle, end_run, require_other_tasks_ended
 from dbx_cd.rollback.statements import RestoreStatements
 
 if TYPE_CHECKING:
@@ -59,6 +61,8 @@ class _Begun:
     """The same as `time.monotonic` had it."""
     discard_later_writes: bool
     """Whether somebody agreed to erase what others wrote."""
+    not_known: tuple[str, ...]
+    """What could not be known of what of the release is still at work."""
 
     @property
     def release(self) -> Release:
@@ -82,6 +86,10 @@ def restore(
     A restore that was killed, or that failed, goes on where it was when it is called again, with the same plan or a
     new one: what is by then what the plan makes of it gets no further commit.
 
+    Nothing of the release may be at work meanwhile: its run is cancelled where it goes on, and waited for, and so are
+    the statements that it has left in a warehouse, as far as this identity may see those. What came all the same after
+    a table was proved is reported, and is a failure where it may be the release's own.
+
     Args:
         cd: the context.
         plan: from `plan_restore`.
@@ -93,13 +101,47 @@ def restore(
 
     Raises:
         RestoreRefused: the seal is not the plan's, the relations have changed since the plan, others wrote after the
-            release, something cannot be brought back, or a release is deploying. Nothing has been changed.
+            release, something cannot be brought back, a release is deploying, or its run cannot be ended. Nothing has
+            been changed.
         RestoreFailed: a relation is not what it should be; `.result` says which. Call again to go on.
     """
+    return _restore(
+        cd,
+        plan,
+        seal=seal,
+        reason=reason,
+        discard_later_writes=discard_later_writes,
+        on_progress=on_progress,
+        threads=threads,
+        settle=end_run,
+    )
+
+
+def restore_inside_its_run(cd: Cd, plan: RestorePlan, *, reason: str) -> RestoreResult:
+    """As `restore`, by a task of the release's own run: that one goes on, and the other tasks of it have to have ended.
+
+    Raises:
+        RestoreRefused, RestoreFailed: as for `restore`.
+    """
+    return _restore(cd, plan, seal=plan.seal, reason=reason, settle=require_other_tasks_ended)
+
+
+def _restore(
+    cd: Cd,
+    plan: RestorePlan,
+    *,
+    seal: str,
+    reason: str | None,
+    settle: Settle,
+    discard_later_writes: bool = False,
+    on_progress: OnProgress = silent,
+    threads: int = THREADS,
+) -> RestoreResult:
     started, clock = datetime.now(UTC), time.monotonic()
     log = cd.log.read(cd.log.release(plan.release_id))
     refuse_while_others_work(log, target=plan.target, gates=cd.config.gates, discard_later_writes=discard_later_writes)
     require_consent(plan, seal=seal, discard_later_writes=discard_later_writes)
+    not_known = settle(cd, log, plan.target)
     items = agreed(plan, _as_it_is_now(cd, log, plan))
     before = _result_of_before(log, items, target=plan.target)
     if before is not None:
@@ -107,9 +149,9 @@ def restore(
         assert log.release is not None
         return replace(before, latest=take_from_latest(cd.store, log, log.release, target=plan.target))
     plan, ends = _begin(cd, log, replace(plan, reason=reason), discard_later_writes=discard_later_writes)
-    begun = _Begun(log, plan, ends, started, clock, discard_later_writes)
+    begun = _Begun(log, plan, ends, started, clock, discard_later_writes, not_known)
     done = _carry_out(cd, begun, items, on_progress=on_progress, threads=threads)
-    result = _conclude(cd, begun, done)
+    result = _conclude(cd, begun, done, threads=threads)
     if not result.ok:
         raise _failure(begun.release, result)
     return result
@@ -209,9 +251,14 @@ def _carry_out(
     return _with_differences(cd, done, attempt.before) if plan.to is None else done
 
 
-def _conclude(cd: Cd, begun: _Begun, done: Sequence[RestoredRelation]) -> RestoreResult:
+def _conclude(cd: Cd, begun: _Begun, done: Sequence[RestoredRelation], *, threads: int) -> RestoreResult:
     """Say in the log how the restore has ended, and let `latest` go back where all is undone in the target."""
     log, plan, release = begun.log, begun.plan, begun.release
+    writers = [name for point in points_of(log, plan.target) for name in point.writers]
+    late = look_again(cd.tables, done, writers=writers, threads=threads)
+    done = late.relations
+    for text in (*late.commits, *begun.not_known):
+        _log.warning("%s: %s", release, text)
     complete = all(r.ok for r in done) and not (plan.only or plan.skip) and plan.to is None
     result = RestoreResult(
         release_id=release.id,
@@ -228,6 +275,8 @@ def _conclude(cd: Cd, begun: _Begun, done: Sequence[RestoredRelation]) -> Restor
         # Before the log says that the restore has ended: no deploy moves `latest` until then.
         latest=take_from_latest(cd.store, log, release, target=plan.target) if complete else (),
         target=plan.target,
+        late_commits=late.commits,
+        not_known=begun.not_known,
     )
     say_what_was_erased(cd, release, begun.ends)
     cd.log.append(release, result)

@@ -9,6 +9,7 @@ from dbx_cd.extras import importing_extra
 
 with importing_extra("endpoint", purpose="the SQL endpoint"):
     from dbx_cd.sql_endpoint.address import ReservedAddress
+    from dbx_cd.sql_endpoint.at_work import RunningStatement
     from dbx_cd.sql_endpoint.endpoint import SqlEndpoint
     from dbx_cd.sql_endpoint.executor import StatementRecord
     from dbx_cd.sql_endpoint.profile import ProfileTarget, connection_block, profile_targets, with_connection
@@ -20,6 +21,7 @@ __all__ = [
     "ReservedAddress",
     "ResultRows",
     "Rewrite",
+    "RunningStatement",
     "SqlEndpoint",
     "StatementRecord",
     "connection_block",

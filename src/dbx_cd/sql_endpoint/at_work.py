@@ -3,9 +3,25 @@
 from __future__ import annotations
 
 import threading
+import time
+from dataclasses import dataclass, field
 
 from dbx_cd.sql_endpoint.operation import Operation
 from dbx_cd.sql_endpoint.session import EndpointSession
+
+
+@dataclass(frozen=True)
+class RunningStatement:
+    """One statement whose thread is at work."""
+
+    id: str
+    """The operation's id, in hexadecimal digits."""
+    sql: str
+    """The statement as the client sent it."""
+    started_ms: int
+    """When it began, in milliseconds since the epoch."""
+    token: str = field(default="", repr=False)
+    """By which token it came."""
 
 
 class AtWork:
@@ -17,10 +33,11 @@ class AtWork:
 
     def __init__(self) -> None:
         self._operations: dict[Operation, EndpointSession] = {}
+        self._statements: dict[Operation, RunningStatement] = {}
         self._changed = threading.Condition()
         self._closed = False
 
-    def begin(self, session: EndpointSession, operation: Operation) -> bool:
+    def begin(self, session: EndpointSession, operation: Operation, *, sql: str | None = None) -> bool:
         """Whether the operation's thread may begin: not one that was cancelled before, and none after `close`."""
         with self._changed:
             if self._closed:
@@ -28,6 +45,9 @@ class AtWork:
             if not operation.begin():
                 return False
             self._operations[operation] = session
+            if sql is not None:
+                now = time.time_ns() // 1_000_000
+                self._statements[operation] = RunningStatement(operation.id.hex(), sql, now)
             return True
 
     def end(self, operation: Operation) -> None:
@@ -35,12 +55,18 @@ class AtWork:
         operation.left.set()
         with self._changed:
             del self._operations[operation]
+            self._statements.pop(operation, None)
             self._changed.notify_all()
 
     def running(self) -> list[tuple[EndpointSession, Operation]]:
         """The operations whose threads are at work, each with its session."""
         with self._changed:
             return [(session, operation) for operation, session in self._operations.items()]
+
+    def statements(self) -> list[RunningStatement]:
+        """The statements among them."""
+        with self._changed:
+            return list(self._statements.values())
 
     def close(self) -> None:
         """Let none begin any more, and cancel those that have."""

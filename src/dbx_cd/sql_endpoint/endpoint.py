@@ -10,6 +10,7 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -18,6 +19,7 @@ from thrift.transport.TTransport import TMemoryBuffer
 
 from dbx_cd.errors import ConfigError, SetupError
 from dbx_cd.sql_endpoint.address import WAREHOUSE_PATH
+from dbx_cd.sql_endpoint.at_work import RunningStatement
 from dbx_cd.sql_endpoint.certificate import serve_loopback, trust_bundle
 from dbx_cd.sql_endpoint.collect import collect
 from dbx_cd.sql_endpoint.executor import StatementRecord
@@ -185,6 +187,11 @@ class SqlEndpoint:
         if has_ended:
             self._services.pop(token, None)
         return has_ended
+
+    def running(self) -> list[RunningStatement]:
+        """The statements that run now, of every token."""
+        services = list(self._services.items())
+        return [replace(statement, token=token) for token, service in services for statement in service.running()]
 
     def client_environment(self, environ: Mapping[str, str] | None = None) -> dict[str, str]:
         """What a client process, such as dbt, needs in its environment on top of `environ` (default: this process's).

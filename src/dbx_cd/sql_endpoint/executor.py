@@ -78,7 +78,7 @@ class StatementExecutor:
         sql: str | None,
         timeout: float | None,
     ) -> None:
-        if not self.at_work.begin(session, operation):
+        if not self.at_work.begin(session, operation, sql=sql):
             return
         started = time.monotonic()
         try:

@@ -13,6 +13,7 @@ import pyarrow as pa
 from dbx_cd.sql_endpoint import metadata
 from dbx_cd.sql_endpoint.answers import answers, not_supported, page_answer, started
 from dbx_cd.sql_endpoint.arrow_types import types_as_text
+from dbx_cd.sql_endpoint.at_work import RunningStatement
 from dbx_cd.sql_endpoint.collect import collect
 from dbx_cd.sql_endpoint.executor import StatementExecutor, StatementRecord
 from dbx_cd.sql_endpoint.liveness import GONE_SECONDS
@@ -74,6 +75,10 @@ class ThriftService:
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until nothing runs; whether that is so within `timeout` seconds (None: however long)."""
         return self._executor.at_work.wait(timeout)
+
+    def running(self) -> list[RunningStatement]:
+        """The statements that run now."""
+        return self._executor.at_work.statements()
 
     def cancel_abandoned(self) -> None:
         """Cancel the operations whose clients are gone; see `liveness`."""

@@ -60,6 +60,7 @@ class WarmParent:
         """End it and every fork, and wait until they have ended."""
         assert self._process.stdin is not None
         self._process.stdin.close()
+        self._process.terminate()  # while it imports it does not see that its input has ended
         try:
             self._process.wait(_END_SECONDS)
         except subprocess.TimeoutExpired:

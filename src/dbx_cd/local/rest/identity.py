@@ -71,6 +71,11 @@ class Directory:
         """Take back a token that was issued; its requests are refused from now on."""
         self._issued.pop(token, None)
 
+    def name_of(self, token: str) -> str | None:
+        """Whose token this is; None for one that is nobody's."""
+        known = {**{user.token: user for user in self.users}, **self._issued}
+        return known[token].user_name if token in known else None
+
     def user(self, user_name: str) -> User:
         """The user of that name."""
         for user in self.users:

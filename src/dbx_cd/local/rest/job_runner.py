@@ -8,11 +8,11 @@ import time
 from collections import defaultdict, deque
 from collections.abc import Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
 from typing import Any
 
 from dbx_cd.local.rest.api_error import invalid_state
-from dbx_cd.local.rest.git_source import Checkout, CheckoutFailed, GitCheckouts
+from dbx_cd.local.rest.execution import Execution
+from dbx_cd.local.rest.git_source import CheckoutFailed, GitCheckouts
 from dbx_cd.local.rest.job_runs import STOPPED, JobRun, Repair, State, TaskRun, WorkspaceStore
 from dbx_cd.local.rest.notifications import Notifications
 from dbx_cd.local.rest.run_outcome import Outcome, close_run
@@ -34,24 +34,6 @@ _CANCELLED = "Run cancelled."
 _SKIP_MESSAGES = {UPSTREAM_FAILED: "An upstream task failed.", "UPSTREAM_CANCELED": "An upstream task was cancelled."}
 
 
-@dataclass
-class _Execution:
-    """One go at a run: the first, or a repair."""
-
-    run: JobRun
-    """The run it belongs to."""
-    tasks: list[dict[str, Any]]
-    """Settings of the tasks to run."""
-    stop: threading.Event = field(default_factory=threading.Event)
-    """Set to start nothing more."""
-    ended_by: Outcome | None = None
-    """The outcome of whoever stopped it early."""
-    checkout: Checkout | None = None
-    """The commit's files, for a job with a git source."""
-    thread: threading.Thread | None = None
-    """The thread that carries it out."""
-
-
 class JobRunner:
     """Starts runs in threads of their own; every change is stored before it can be observed."""
 
@@ -62,8 +44,8 @@ class JobRunner:
         self._tasks = tasks
         self._checkouts = checkouts
         self._notifications = notifications
-        self._executions: dict[int, _Execution] = {}
-        self._queues: dict[int, deque[_Execution]] = defaultdict(deque)
+        self._executions: dict[int, Execution] = {}
+        self._queues: dict[int, deque[Execution]] = defaultdict(deque)
         self._finished = threading.Condition(store.lock)
         self._stopping = False
 
@@ -71,7 +53,7 @@ class JobRunner:
         """Start a new run, or queue it, or skip it, as the job's concurrency allows."""
         with self._store.lock:
             self._block(run, run.settings.get("tasks") or [], repair_id=None)
-            self._admit(_Execution(run, run.settings.get("tasks") or []), queue=queue)
+            self._admit(Execution(run, run.settings.get("tasks") or []), queue=queue)
             self._store.save_run(run)
 
     def repair(self, run: JobRun, *, settings: dict[str, Any], task_keys: Iterable[str], queue: bool) -> int:
@@ -91,7 +73,7 @@ class JobRunner:
             run.state = State(start_time=run.state.start_time)
             tasks = [task for task in settings["tasks"] if task["task_key"] in wanted]
             self._block(run, tasks, repair_id=repair.id)
-            self._admit(_Execution(run, tasks), queue=queue)
+            self._admit(Execution(run, tasks), queue=queue)
             self._store.save_run(run)
             return repair.id
 
@@ -153,7 +135,7 @@ class JobRunner:
         run.attempts.append(attempt)
         return attempt
 
-    def _admit(self, execution: _Execution, *, queue: bool) -> None:
+    def _admit(self, execution: Execution, *, queue: bool) -> None:
         run = execution.run
         if not self._full(run):
             self._launch(execution)
@@ -166,14 +148,14 @@ class JobRunner:
             run.state.end("MAXIMUM_CONCURRENT_RUNS_REACHED", message, life_cycle_state="SKIPPED")
             run.attempts.clear()
 
-    def _launch(self, execution: _Execution) -> None:
+    def _launch(self, execution: Execution) -> None:
         run = execution.run
         run.state.life_cycle_state, run.state.state_message = "PENDING", ""
         self._executions[run.run_id] = execution
         execution.thread = threading.Thread(target=self._work, args=(execution,), name=f"run-{run.run_id}")
         execution.thread.start()
 
-    def _work(self, execution: _Execution) -> None:
+    def _work(self, execution: Execution) -> None:
         run = execution.run
         try:
             failure = self._carry_out(execution)
@@ -193,7 +175,7 @@ class JobRunner:
             if not self._stopping and self._queues[run.job_id or 0]:
                 self._launch(self._queues[run.job_id or 0].popleft())
 
-    def _carry_out(self, execution: _Execution) -> Outcome | None:
+    def _carry_out(self, execution: Execution) -> Outcome | None:
         """Run the tasks; returns why that could not begin."""
         run = execution.run
         with self._store.lock:
@@ -208,7 +190,7 @@ class JobRunner:
             self._run_tasks(execution)
         return failure
 
-    def _check_out(self, execution: _Execution) -> Outcome | None:
+    def _check_out(self, execution: Execution) -> Outcome | None:
         git_source = execution.run.settings.get("git_source")
         if not git_source:
             return None
@@ -221,7 +203,7 @@ class JobRunner:
             self._store.save_run(execution.run)
         return None
 
-    def _run_tasks(self, execution: _Execution) -> None:
+    def _run_tasks(self, execution: Execution) -> None:
         waiting = {task["task_key"]: task for task in execution.tasks}
         running: dict[Future[None], str] = {}
         limit = execution.run.settings.get("timeout_seconds") or 0
@@ -245,14 +227,14 @@ class JobRunner:
                     deadline = None
                     self._end(execution, Outcome(TIMEDOUT, f"Run timed out after {limit} seconds."))
 
-    def _abandon(self, execution: _Execution) -> None:
+    def _abandon(self, execution: Execution) -> None:
         execution.stop.set()
         for attempt in execution.run.attempts:
             if not attempt.state.finished:
                 self._tasks.cancel(attempt.run_id)
 
     def _startable(
-        self, execution: _Execution, waiting: dict[str, dict[str, Any]], running: set[str]
+        self, execution: Execution, waiting: dict[str, dict[str, Any]], running: set[str]
     ) -> list[dict[str, Any]]:
         """Tasks whose dependencies are done and whose ``run_if`` is met; the others that are done are closed here."""
         startable = []
@@ -284,7 +266,7 @@ class JobRunner:
                 self._store.save_run(run)
         return skip
 
-    def _run_task(self, execution: _Execution, task: dict[str, Any]) -> None:
+    def _run_task(self, execution: Execution, task: dict[str, Any]) -> None:
         """All attempts at one task, until one succeeds or the retries are used up."""
         run, retries = execution.run, task.get("max_retries", 0)
         attempt = run.latest()[task["task_key"]]
@@ -299,7 +281,7 @@ class JobRunner:
                 attempt = self._new_attempt(run, task, attempt.repair_id)
                 self._store.save_run(run)
 
-    def _attempt(self, execution: _Execution, attempt: TaskRun) -> None:
+    def _attempt(self, execution: Execution, attempt: TaskRun) -> None:
         run = execution.run
         with self._store.lock:
             if execution.stop.is_set():
@@ -325,7 +307,7 @@ class JobRunner:
         event = "on_success" if outcome.result_state == SUCCESS else "on_failure"
         self._notifications.task_event(event, run, attempt)
 
-    def _end(self, execution: _Execution, outcome: Outcome) -> None:
+    def _end(self, execution: Execution, outcome: Outcome) -> None:
         """Stop an execution early; its own thread closes the run."""
         with self._store.lock:
             execution.ended_by = execution.ended_by or outcome

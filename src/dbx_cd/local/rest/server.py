@@ -23,6 +23,7 @@ from dbx_cd.local.rest.job_runs import WorkspaceStore
 from dbx_cd.local.rest.jobs_api import jobs_api
 from dbx_cd.local.rest.notifications import Notifications
 from dbx_cd.local.rest.permissions_api import permissions_api
+from dbx_cd.local.rest.query_history_api import Running, query_history_api
 from dbx_cd.local.rest.runs_api import runs_api
 from dbx_cd.local.rest.scim_api import scim_api
 from dbx_cd.local.rest.task_access import SparkSide, TaskAccess
@@ -53,6 +54,7 @@ class RestServer:
         users: everybody who may call, each with a token.
         service_principal_users: who may run something as a service principal, by its name: users or groups.
         spark_gateway: the workspace's JVM for notebook tasks; ``None`` runs notebooks without ``spark``.
+        running: what tells the statements that run in the SQL endpoint now, for the query history; ``None`` without.
         spark_side: what ends the part of a task that runs in the workspace's JVM; ``None`` without one.
         volumes: which volumes there are, and who may use them; without, there is none.
         repositories: local git repository for each ``git_url``; ``"*"`` serves every other URL.
@@ -72,6 +74,7 @@ class RestServer:
         spark_gateway: GatewayInfo | None = None,
         spark_side: SparkSide | None = None,
         volumes: VolumeAccess | None = None,
+        running: Running | None = None,
         repositories: Mapping[str, Path] | None = None,
         packaged_notebooks: Path | None = None,
         environment: Mapping[str, str] | None = None,
@@ -111,6 +114,8 @@ class RestServer:
         app.register_blueprint(permissions_api(store, self._directory, rights))
         app.register_blueprint(files_api(state_dir / VOLUMES, volumes or FixedVolumes()))
         app.register_blueprint(scim_api(self._directory))
+        if running is not None:
+            app.register_blueprint(query_history_api(self._directory, running))
         _add_frame(app, self._directory, self.host)
         self._thread = threading.Thread(
             target=self._server.serve_forever, args=(_POLL_SECONDS,), name="rest-server", daemon=True
