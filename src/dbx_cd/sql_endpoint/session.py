@@ -203,6 +203,7 @@ def _isolated(spark: SparkSession) -> SparkSession:
     if not is_connect(spark):
         return spark.newSession()
     connect: Any = spark
+    _ = connect.version  # the server knows a session from its first request on, and clones none before
     clone: SparkSession = connect.cloneSession()  # starts as a copy
     return clone
 

@@ -29,8 +29,6 @@ _SET = re.compile(
 )
 _COMMENT_OR_TEXT = re.compile(r"('[^']*'|\"[^\"]*\")|/\*.*?\*/|--[^\n]*", re.DOTALL)
 _ASSIGNMENT = re.compile(r"(?P<name>`\w+`|\w+)\s*(?:=\s*(?P<value>.*))?", re.DOTALL)
-# SET of Spark SQL's own that begin with a word: SET TIME ZONE, SET VAR x = 1, SET CATALOG, SET PATH.
-_NOT_A_SETTING = re.compile(r"(?:time\s+zone|var|variable|catalog|role)\b(?!\s*=)|path\b|-v\b|\(", re.IGNORECASE)
 
 
 def _boolean(text: str) -> str:
@@ -122,11 +120,9 @@ class SessionSettings:
             return self._reset(rest)
         if not rest:
             return self._all()
-        if _NOT_A_SETTING.match(rest):
-            return None
         assignment = _ASSIGNMENT.fullmatch(rest)
-        if assignment is None:
-            return None  # a name of Spark's, with dots
+        if assignment is None or assignment["name"].upper() == "PATH":
+            return None  # a name of Spark's, with dots; or another statement, such as SET TIME ZONE and SET PATH
         name, value = assignment["name"].strip("`"), assignment["value"]
         if value is not None:
             self._put(name, value.strip())

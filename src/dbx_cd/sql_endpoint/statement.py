@@ -26,6 +26,7 @@ After = Callable[["SparkSession", str], "pa.Table | None"]
 
 _JAVA_NOISE = re.compile(r"\n+(?:JVM stacktrace:|Driver stacktrace:|\s+at [\w.$]+\().*", re.DOTALL)
 
+_WRAPPER = re.compile(r"Exception thrown in awaitResult\b")  # what PySpark's own socket server puts around it
 _TABLE_FUNCTION = re.compile(r"\[MISSING_CATALOG_ABILITY\.TABLE_VALUED_FUNCTIONS\].* line (\d+) pos (\d+)", re.DOTALL)
 
 
@@ -102,7 +103,7 @@ def _messages(java: Any) -> str:
     messages: list[str] = []
     while java is not None:
         message = _JAVA_NOISE.sub("", str(java.getMessage() or "")).strip()
-        if message and not any(message in earlier for earlier in messages):
+        if message and not _WRAPPER.match(message) and not any(message in earlier for earlier in messages):
             messages.append(message)
         java = java.getCause()
     return "\nCaused by: ".join(messages)

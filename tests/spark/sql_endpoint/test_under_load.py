@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import gc
+import logging
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -28,21 +29,19 @@ Connect = Callable[[], Any]
 
 
 @pytest.fixture
-def connect(workspace: EmbeddedWorkspace) -> Iterator[Connect]:
-    opened = []
+def connect(workspace: EmbeddedWorkspace, monkeypatch: pytest.MonkeyPatch) -> Connect:
+    """Opens a connection, which only the test holds; what the connector logs of each is not kept for a report."""
+    monkeypatch.setattr(logging.getLogger("databricks.sql"), "disabled", True)
+    monkeypatch.setattr(logging.getLogger("databricks.sql.unsafe"), "disabled", True)
     endpoint = workspace.endpoint
 
     def open_connection() -> Any:
-        connection = sql.connect(
+        return sql.connect(
             "127.0.0.1", endpoint.http_path, access_token=endpoint.token, catalog="stg", enable_telemetry=False,
             _connection_uri=f"{endpoint.host}{endpoint.http_path}", _retry_stop_after_attempts_count=2,
         )  # fmt: skip
-        opened.append(connection)
-        return connection
 
-    yield open_connection
-    for connection in opened:
-        connection.close()
+    return open_connection
 
 
 def peak_python() -> int:
@@ -74,21 +73,23 @@ def read(cursor: Any, rows: int) -> int:
 
 
 def test_a_result_of_several_pages_that_lies_in_a_file_arrives_in_its_order(connect: Connect) -> None:
-    cursor = connect().cursor()
-    table = cursor.execute(WIDE.format(rows=350_000)).fetchall_arrow()
+    with connect() as connection:
+        table = connection.cursor().execute(WIDE.format(rows=350_000)).fetchall_arrow()
     assert table["id"].to_pylist() == list(range(350_000))
     assert table["e"][349_999].as_py() == "349999"
 
 
 @pytest.mark.deep
 def test_ten_million_rows_are_in_nobody_s_memory_whole(spark: SparkSession, connect: Connect) -> None:
-    cursor, pool = connect().cursor(), old_generation(spark)
-    read(cursor, 500_000)
-    collected(spark)
-    pool.resetPeakUsage()
-    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
-    before, held = peak_python(), int(pool.getUsage().getUsed())
-    assert read(cursor, 10_000_000) == 10_000_000  # 460 MB
+    pool = old_generation(spark)
+    with connect() as connection:
+        cursor = connection.cursor()
+        read(cursor, 500_000)
+        collected(spark)
+        pool.resetPeakUsage()
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+        before, held = peak_python(), int(pool.getUsage().getUsed())
+        assert read(cursor, 10_000_000) == 10_000_000  # 460 MB
     assert peak_python() - before < 250, "MiB, of the endpoint and of its client, which are one process here"
     assert (int(pool.getPeakUsage().getUsed()) - held) // MEBIBYTE < 150
 
@@ -96,14 +97,15 @@ def test_ten_million_rows_are_in_nobody_s_memory_whole(spark: SparkSession, conn
 @pytest.mark.deep
 def test_sixteen_clients_at_once_get_their_own_rows(connect: Connect) -> None:
     def ask(number: int) -> list[int]:
-        cursor = connect().cursor()
-        cursor.execute(f"SET statement_timeout = {600 + number}")
-        cursor.execute(f"CREATE TEMPORARY VIEW mine AS SELECT {number} AS n")
-        answers = []
-        for _ in range(20):
-            rows = cursor.execute("SELECT n * id AS product FROM mine, range(1000) ORDER BY id").fetchall()
-            answers.append(rows[999].product)
-        return [*answers, int(cursor.execute("SET statement_timeout").fetchone()[1])]
+        with connect() as connection:
+            cursor = connection.cursor()
+            cursor.execute(f"SET statement_timeout = {600 + number}")
+            cursor.execute(f"CREATE TEMPORARY VIEW mine AS SELECT {number} AS n")
+            answers = []
+            for _ in range(20):
+                rows = cursor.execute("SELECT n * id AS product FROM mine, range(1000) ORDER BY id").fetchall()
+                answers.append(rows[999].product)
+            return [*answers, int(cursor.execute("SET statement_timeout").fetchone()[1])]
 
     with ThreadPoolExecutor(CLIENTS) as clients:
         assert list(clients.map(ask, range(CLIENTS))) == [[999 * n] * 20 + [600 + n] for n in range(CLIENTS)]
