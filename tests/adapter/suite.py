@@ -18,9 +18,8 @@ ROOT = "dbt.tests.adapter."
 TELLING = [
     "basic.test_base.BaseSimpleMaterializations",
     "basic.test_incremental.BaseIncremental",
-    "basic.test_snapshot_check_cols.BaseSnapshotCheckCols",
 ]
-"""Run as they are, in `make test` too: seeds, views, tables, an incremental model, a snapshot."""
+"""Run as they are, in `make test` too: seeds, views, tables, an incremental model."""
 
 AS_THEY_ARE = [
     "basic.test_adapter_methods.BaseAdapterMethod",
@@ -30,6 +29,7 @@ AS_THEY_ARE = [
     "basic.test_incremental.BaseIncrementalNotSchemaChange",
     "basic.test_singular_tests.BaseSingularTests",
     "basic.test_singular_tests_ephemeral.BaseSingularTestsEphemeral",
+    "basic.test_snapshot_check_cols.BaseSnapshotCheckCols",
     "basic.test_snapshot_timestamp.BaseSnapshotTimestamp",
     "basic.test_table_materialization.BaseTableMaterialization",
     "basic.test_validate_connection.BaseValidateConnection",
