@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -25,29 +24,26 @@ def in_databricks_sql(sql: str) -> str:
     return sql
 
 
-def all_in_databricks_sql(files: Mapping[str, Any]) -> dict[str, Any]:
-    """The same files of a project, those in folders too."""
-    return {
-        name: in_databricks_sql(found) if isinstance(found, str) else all_in_databricks_sql(found)
-        for name, found in files.items()
-    }
-
-
-class DatabricksSql:
-    """For tests that send statements themselves: each is sent in Databricks' words, and nothing else is changed.
+def in_databricks_words(project: TestProjInfo) -> TestProjInfo:
+    """The same project, which sends each statement of a text in Databricks' words, and changes nothing else.
 
     Databricks takes one statement at a time, and `"name"` is a name in Postgres and a string in Databricks.
     """
+    send = project.run_sql
+
+    def run_sql(sql: str, fetch: str | None = None) -> Any:
+        answer = None
+        for statement in filter(str.strip, re.split(r";\s*(?:\n|\Z)", in_databricks_sql(sql))):
+            answer = send(re.sub(r'"(\w+)"', r"`\1`", statement), fetch=fetch)
+        return answer
+
+    project.run_sql = run_sql
+    return project
+
+
+class DatabricksSql:
+    """For tests that send statements themselves."""
 
     @pytest.fixture(scope="class")
     def project(self, project: TestProjInfo) -> TestProjInfo:
-        send = project.run_sql
-
-        def run_sql(sql: str, fetch: str | None = None) -> Any:
-            answer = None
-            for statement in filter(str.strip, re.split(r";\s*(?:\n|\Z)", in_databricks_sql(sql))):
-                answer = send(re.sub(r'"(\w+)"', r"`\1`", statement), fetch=fetch)
-            return answer
-
-        project.run_sql = run_sql
-        return project
+        return in_databricks_words(project)

@@ -6,7 +6,7 @@ import datetime
 from typing import Any
 
 import pytest
-from databricks_sql import DatabricksSql
+from databricks_sql import DatabricksSql, in_databricks_words
 from dbt.tests.adapter.simple_snapshot import fixtures
 from dbt.tests.adapter.simple_snapshot.new_record_check_mode import BaseSnapshotNewRecordCheckMode
 from dbt.tests.adapter.simple_snapshot.new_record_dbt_valid_to_current import BaseSnapshotNewRecordDbtValidToCurrent
@@ -47,11 +47,26 @@ class TestSnapshotCheck(NewStringColumn, BaseSnapshotCheck):
     pass
 
 
-class TestSnapshotNewRecordTimestampMode(DatabricksSql, BaseSnapshotNewRecordTimestampMode):
+class TrueByName(DatabricksSql):
+    """dbt-databricks says by a boolean that a record was deleted; the base compares it with the boolean's name."""
+
+    @pytest.fixture(scope="class")
+    def project(self, project: TestProjInfo) -> TestProjInfo:
+        run_sql = in_databricks_words(project).run_sql
+
+        def named(sql: str, fetch: str | None = None) -> Any:
+            rows = run_sql(sql, fetch)
+            return [[str(v) if isinstance(v, bool) else v for v in row] for row in rows] if fetch == "all" else rows
+
+        project.run_sql = named
+        return project
+
+
+class TestSnapshotNewRecordTimestampMode(TrueByName, BaseSnapshotNewRecordTimestampMode):
     pass
 
 
-class TestSnapshotNewRecordCheckMode(DatabricksSql, BaseSnapshotNewRecordCheckMode):
+class TestSnapshotNewRecordCheckMode(TrueByName, BaseSnapshotNewRecordCheckMode):
     pass
 
 

@@ -67,3 +67,11 @@ def test_no_test_of_a_base_is_replaced_but_the_listed_ones(file: str) -> None:
             if not owner.__module__.startswith("dbt.tests.adapter."):
                 replaced.add(f"{found.__name__}.{test}")
     assert replaced == {name for name in OWN_STEPS if name.split(".")[0] in {cls.__name__ for cls in classes_of(file)}}
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_no_file_or_class_is_skipped_whole(file: str) -> None:
+    module = load(file)
+    marked = [getattr(module, "pytestmark", []), *(vars(found).get("pytestmark", []) for found in classes_of(file))]
+    marks = [mark for found in marked for mark in (found if isinstance(found, list) else [found])]
+    assert {mark.name for mark in marks} <= {"deep"}
