@@ -36,7 +36,7 @@ for sql in (
     "USE stg.shop",
     "CREATE VIEW cheap (id COMMENT 'same key') COMMENT 'a view' TBLPROPERTIES ('a' = 'b') AS SELECT id FROM orders",
     "ALTER TABLE stg.shop.orders SET TAGS ('owner' = 'sales')",
-    "CREATE VOLUME stg.shop.files COMMENT 'kept'",
+    "CREATE VOLUME IF NOT EXISTS stg.shop.files COMMENT 'kept'",
 ):
     run(sql)
 number = 0
