@@ -6,16 +6,21 @@ import re
 
 from pyspark.sql import SparkSession
 
-from dbx_cd.local.emulation import alterations, comments, descriptions, tags, writes
+from dbx_cd.local.emulation import alterations, clones, clustering, comments, descriptions, tags, writes
 from dbx_cd.local.emulation.sql_text import IDENTIFIER, NAME, STRING, bare, first_word
 from dbx_cd.local.emulation.statement import Answer, Emulated, Statement, emulated, nothing
 
 _NAME = rf"(?P<name>{NAME})"
 _COLUMN = rf"(?P<column>{IDENTIFIER})"
 _TEXT = rf"(?P<text>null|{STRING})"
-_DROP_BEHAVIOR = r"(?: (?:cascade|restrict))?"
+_DROP_BEHAVIOR = r"(?: (?P<behavior>cascade|restrict))?"
 _ONE_USER = "there is one local user, who owns everything; rights are not enforced"
-_AUTO_CLUSTERING = "the service chooses clustering columns from the queries it sees; there is no such service here"
+_SHALLOW_CLONE = emulated(
+    rf"(?P<verb>create(?: or replace)?|replace) table(?P<exists> if not exists)? {_NAME} shallow clone "
+    rf"(?P<source>{NAME})(?P<rest>.*)",
+    clones.shallow_clone,
+    "Delta clones in two commits, into empty tables only, and no catalog knows that it is a clone",
+)
 
 EMULATED: dict[str, tuple[Emulated, ...]] = {
     "use": (
@@ -52,12 +57,6 @@ EMULATED: dict[str, tuple[Emulated, ...]] = {
             "Spark has no tags",
         ),
         emulated(
-            rf"(?P<before>alter table {_NAME} add (?:constraint {IDENTIFIER} )?foreign key\s*\([^)]*\)\s*references) "
-            rf"(?P<parent>{NAME})(?P<options>(?: (?:not enforced|rely|norely))*)",
-            alterations.reference_primary_key,
-            "Spark 4.2's parser fails with a NullPointerException when the parent's columns are left out",
-        ),
-        emulated(
             rf"alter table {_NAME} drop constraint(?P<exists> if exists)? (?P<key>{IDENTIFIER}){_DROP_BEHAVIOR}",
             alterations.drop_constraint,
             "Delta's parser takes the statement and knows CHECK constraints only, and no CASCADE",
@@ -68,16 +67,18 @@ EMULATED: dict[str, tuple[Emulated, ...]] = {
             "Spark has no DROP PRIMARY KEY",
         ),
         emulated(
-            rf"alter table {_NAME} drop foreign key(?P<exists> if exists)?\s*\((?P<columns>[^)]*)\){_DROP_BEHAVIOR}",
+            rf"alter table {_NAME} drop foreign key(?P<exists> if exists)?\s*\((?P<columns>[^)]*)\)",
             alterations.drop_foreign_key,
             "Spark has no DROP FOREIGN KEY",
         ),
         emulated(
-            rf"alter table {_NAME} (?:change|alter)(?: column)? {_COLUMN} (?P<verb>set|drop) not null",
-            alterations.not_null,
+            rf"alter table {_NAME} (?:change|alter)(?: column)? {_COLUMN} set not null",
+            alterations.set_not_null,
             "Delta cannot add NOT NULL to an existing column",
         ),
-        emulated(rf"alter table {_NAME} cluster by auto", nothing, _AUTO_CLUSTERING),
+        emulated(
+            rf"alter table {_NAME} cluster by auto", clustering.set_auto_clustering, clustering.NO_AUTO_CLUSTERING
+        ),
         emulated(rf"alter (?:table|view|schema|catalog) {_NAME} (?:set )?owner to .*", nothing, _ONE_USER),
     ),
     "comment": (
@@ -89,15 +90,13 @@ EMULATED: dict[str, tuple[Emulated, ...]] = {
         emulated(rf"comment on view {_NAME} is {_TEXT}", comments.on_view, "Spark comments on tables only"),
         emulated(rf"comment on table {_NAME} is {_TEXT}", comments.on_table, "on Databricks it works for views too"),
     ),
-    "insert": (
+    "create": (
+        _SHALLOW_CLONE,
         emulated(
-            rf"insert into (?:table )?{_NAME} (?:as )?(?P<alias>\w+) replace on\s*\((?P<on>.*?)\)\s*"
-            r"\((?P<query>select .*)\) (?:as )?(?P<source>\w+)",
-            writes.replace_on,
-            "Delta has REPLACE WHERE only",
+            r"create .*\bcluster by auto\b.*", clustering.create_with_auto_clustering, clustering.NO_AUTO_CLUSTERING
         ),
     ),
-    "create": (emulated(r"create .*", writes.create_without_auto_clustering, _AUTO_CLUSTERING),),
+    "replace": (_SHALLOW_CLONE,),
     "grant": (emulated(r"grant .*", nothing, _ONE_USER),),
     "revoke": (emulated(r"revoke .*", nothing, _ONE_USER),),
     "optimize": (
@@ -110,8 +109,7 @@ EMULATED["desc"] = EMULATED["describe"]
 
 # Seeds and models can be megabytes of SQL: these are read only when the phrase in question is somewhere in them.
 _ONLY_WITH = {
-    "insert": re.compile(r"\breplace\s+on\b", re.IGNORECASE),
-    "create": re.compile(r"\bcluster\s+by\s+auto\b", re.IGNORECASE),
+    "create": re.compile(r"\bcluster\s+by\s+auto\b|\bshallow\s+clone\b", re.IGNORECASE),
 }
 
 

@@ -11,12 +11,22 @@ record Contents(
     @JsonProperty("tables") List<StoredTable> tables,
     @JsonProperty("views") List<StoredView> views,
     @JsonProperty("tags") List<Tag> tags,
-    @JsonProperty("keys") List<Key> keys) {
+    @JsonProperty("keys") List<Key> keys,
+    @JsonProperty("unfinished") List<Unfinished> unfinished,
+    @JsonProperty("clones") List<Address> clones) {
 
   static final int FORMAT = 1;
 
+  /** What an older file does not have is read as empty. */
+  Contents {
+    unfinished = unfinished == null ? List.of() : unfinished;
+    clones = clones == null ? List.of() : clones;
+  }
+
   static Contents empty() {
-    return new Contents(FORMAT, List.of(), List.of(), List.of(), List.of(), List.of());
+    List<Address> clones = List.of();
+    return new Contents(
+        FORMAT, List.of(), List.of(), List.of(), List.of(), List.of(), List.of(), clones);
   }
 
   /** The address of a relation: the physical database in Spark's session catalog, and the name. */
@@ -42,6 +52,10 @@ record Contents(
       @JsonProperty("options") Map<String, String> options,
       @JsonProperty("properties") Map<String, String> properties,
       @JsonProperty("createTime") long createTime) {}
+
+  /** The folder of a table that is being made; it was not there before. */
+  record Unfinished(
+      @JsonProperty("address") Address address, @JsonProperty("location") String location) {}
 
   /** A view with all that its text needs to be resolved as on the day it was created. */
   record StoredView(
@@ -78,12 +92,25 @@ record Contents(
     Key at(Address target) {
       return new Key(target, name, columns, references);
     }
+
+    Key over(List<String> others) {
+      return new Key(address, name, others, references);
+    }
+
+    Key referringTo(Reference parent) {
+      return new Key(address, name, columns, parent);
+    }
   }
 
-  /** The parent of a foreign key; no columns means the parent's primary key. */
+  /** The parent of a foreign key, and the columns of its primary key. */
   record Reference(
       @JsonProperty("catalog") String catalog,
       @JsonProperty("schema") String schema,
       @JsonProperty("table") String table,
-      @JsonProperty("columns") List<String> columns) {}
+      @JsonProperty("columns") List<String> columns) {
+
+    Address address() {
+      return new Address(PhysicalNames.database(catalog, schema), table);
+    }
+  }
 }
