@@ -180,7 +180,18 @@ def _catalog(cache: Path, jars: tuple[Path, ...]) -> Path:
 
 def _compile(sources: list[Path], jars: tuple[Path, ...], *, into: Path) -> None:
     class_path = os.pathsep.join([str(spark_jars() / "*"), *map(str, jars)])
-    options: list[str | Path] = ["-proc:none", "-nowarn", "--release", str(MINIMUM_JAVA), "-cp", class_path, "-d", into]
+    options: list[str | Path] = [
+        "-proc:none",
+        "-nowarn",
+        "-encoding",
+        "UTF-8",
+        "--release",
+        str(MINIMUM_JAVA),
+        "-cp",
+        class_path,
+        "-d",
+        into,
+    ]
     answer = subprocess.run([java_command("javac"), *options, *sources], capture_output=True, text=True, check=False)
     if answer.returncode:
         errors = [line for line in answer.stderr.splitlines() if "error:" in line]

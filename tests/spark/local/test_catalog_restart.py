@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,12 +19,19 @@ from dbx_cd.local.emulation import emulate
 from dbx_cd.local.spark_session import start_spark
 
 spark = start_spark(sys.argv[1], catalogs=["stg"], memory="1g")
-run = lambda sql: emulate(spark, sql) if not isinstance(emulate(spark, sql), str) else spark.sql(emulate(spark, sql))
+
+def run(sql):
+    answer = emulate(spark, sql)
+    return spark.sql(answer) if isinstance(answer, str) else answer
 """
 
 BEFORE = (
     START
     + """
+from pathlib import Path
+mine = Path(sys.argv[1], "mine", "notes")
+mine.mkdir(parents=True)
+(mine / "kept.txt").write_text("mine")
 for sql in (
     "CREATE SCHEMA stg.shop COMMENT 'a shop'",
     "CREATE TABLE stg.shop.orders (id BIGINT NOT NULL COMMENT 'key', CONSTRAINT pk PRIMARY KEY (id)) COMMENT 'all'",
@@ -37,8 +45,19 @@ for sql in (
     "CREATE VIEW cheap (id COMMENT 'same key') COMMENT 'a view' TBLPROPERTIES ('a' = 'b') AS SELECT id FROM orders",
     "ALTER TABLE stg.shop.orders SET TAGS ('owner' = 'sales')",
     "CREATE VOLUME IF NOT EXISTS stg.shop.files COMMENT 'kept'",
+    f"CREATE SCHEMA stg.placed LOCATION '{mine.parent}'",
+    "CREATE TABLE stg.placed.t AS SELECT 1 AS id",
+    "CREATE SCHEMA stg.`\u00e4`",
+    "CREATE SCHEMA stg.`\u00f6`",
+    "CREATE TABLE stg.`\u00e4`.t AS SELECT 'a' AS id",
+    "CREATE TABLE stg.`\u00f6`.t AS SELECT 'o' AS id",
+    "CREATE TABLE stg.shop.files USING parquet PARTITIONED BY (day) AS SELECT 1 AS id, 2 AS day",
+    "CREATE TABLE stg.shop.clone SHALLOW CLONE stg.shop.orders",
 ):
     run(sql)
+put = Path(sys.argv[1], "warehouse", "stg", "shop", "put")
+put.mkdir()
+(put / "kept.txt").write_text("mine")
 number = 0
 while True:
     run(f"CREATE TABLE stg.shop.t{number} AS SELECT {number} AS id")
@@ -62,6 +81,10 @@ found = {
     "keys": rows("SELECT constraint_name FROM stg.information_schema.table_constraints"),
     "tags": rows("SELECT tag_name, tag_value FROM stg.information_schema.table_tags"),
 }
+found["schemas"] = rows("SELECT * FROM stg.`\u00e4`.t, stg.`\u00f6`.t")
+found["files"] = rows("SELECT id, day FROM stg.shop.files")
+found["clone"] = rows("SELECT table_type FROM stg.information_schema.tables WHERE table_name = 'clone'")
+spark.sql("DROP SCHEMA stg.placed CASCADE")
 spark.sql("INSERT INTO stg.shop.orders VALUES (3)")
 spark.sql("DROP TABLE stg.shop.renamed")
 spark.sql("CREATE TABLE stg.shop.renamed AS SELECT 2 AS id")
@@ -71,12 +94,16 @@ print(json.dumps(found))
 )
 
 
+ASCII = {**os.environ, "LANG": "C", "LC_ALL": "C"}
+"""What a cron job or a container without a locale has."""
+
+
 @pytest.fixture(scope="module")
 def killed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int]:
     """A state directory whose process was killed while it created tables, and how many of them it had acknowledged."""
     state = tmp_path_factory.mktemp("killed")
     process = subprocess.Popen(
-        [sys.executable, "-c", BEFORE, str(state)], stdout=subprocess.PIPE, text=True, start_new_session=True
+        [sys.executable, "-c", BEFORE, str(state)], stdout=subprocess.PIPE, text=True, start_new_session=True, env=ASCII
     )
     assert process.stdout is not None
     acknowledged = 0
@@ -92,11 +119,14 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int]:
 
 def test_killed_workspace_is_found_as_it_was(killed: tuple[Path, int]) -> None:
     state, acknowledged = killed
-    answer = subprocess.run([sys.executable, "-c", AFTER, str(state)], capture_output=True, text=True, check=True)
+    _leave_unfinished(state)
+    answer = subprocess.run(
+        [sys.executable, "-c", AFTER, str(state)], capture_output=True, text=True, check=True, env=ASCII
+    )
     assert answer.stderr == ""
     found: dict[str, Any] = json.loads(answer.stdout)
     numbered = {f"t{number}" for number in range(acknowledged)}
-    named = {"orders", "outside", "renamed", "cheap"}
+    named = {"orders", "outside", "renamed", "cheap", "files", "clone", "adopted"}
     assert numbered | named <= set(found["tables"])
     assert set(found["tables"]) - numbered - named <= {f"t{acknowledged}", f"t{acknowledged + 1}"}
     assert found["comment"] == [["a shop"]]
@@ -109,3 +139,26 @@ def test_killed_workspace_is_found_as_it_was(killed: tuple[Path, int]) -> None:
     assert found["volumes"] == [["files", "kept"]]
     assert found["tags"] == [["owner", "sales"]]
     assert found["created again"] == [[2]]
+    assert found["schemas"] == [["a", "o"]]
+    assert found["files"] == [[1, 2]]
+    assert found["clone"] == [["MANAGED_SHALLOW_CLONE"]]
+    shop = state / "warehouse" / "stg" / "shop"
+    assert (state / "mine" / "notes" / "kept.txt").read_text() == "mine"
+    assert (shop / "put" / "kept.txt").read_text() == "mine"
+    assert not (shop / "half").exists()
+    assert not (state / "mine" / "t").exists()
+
+
+def _leave_unfinished(state: Path) -> None:
+    """As a kill leaves it: a table whose first commit is there, and one without; the registry names both as begun."""
+    shop = state / "warehouse" / "stg" / "shop"
+    shutil.copytree(shop / "t0", shop / "adopted")
+    (shop / "half").mkdir()
+    (shop / "half" / "part-0.parquet").write_bytes(b"")
+    path = state / "catalog.json"
+    registry = json.loads(path.read_text())
+    registry["unfinished"] += [
+        {"address": {"database": "stg__shop", "name": name}, "location": (shop / name).as_uri()}
+        for name in ("adopted", "half")
+    ]
+    path.write_text(json.dumps(registry))

@@ -8,7 +8,6 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from py4j.protocol import Py4JJavaError
 from pyspark.sql import SparkSession
 
 from dbx_cd.errors import DbxCdError
@@ -123,26 +122,6 @@ def test_keys_are_described_and_dropped(run: Run, table: str) -> None:
         run(f"ALTER TABLE {table}_parent DROP PRIMARY KEY")
 
 
-def test_set_not_null_is_enforced_and_shown(run: Run, table: str) -> None:
-    run(f"ALTER TABLE {table} ALTER COLUMN id SET NOT NULL")
-    assert [column["nullable"] for column in described(run, table)["columns"]] == [False, True, True]
-    with pytest.raises(Py4JJavaError, match="DELTA_VIOLATE_CONSTRAINT_WITH_VALUES"):
-        run(f"INSERT INTO {table} VALUES (NULL, NULL, NULL)")
-    run(f"ALTER TABLE {table} ALTER COLUMN id DROP NOT NULL")
-    run(f"INSERT INTO {table} VALUES (NULL, NULL, NULL)")
-
-
-def test_replace_on_replaces_the_partitions_of_the_source(run: Run, table: str) -> None:
-    run(f"INSERT INTO {table} VALUES (1, date'2026-01-01', 'a'), (2, date'2026-01-02', 'b')")
-    run(
-        f"INSERT INTO TABLE {table} AS t REPLACE ON (t.`day` <=> s.`day`) "
-        "(SELECT 9 AS id, date'2026-01-02' AS day, 'z' AS x) AS s"
-    )
-    assert sorted(run(f"SELECT id FROM {table}")) == [(1,), (9,)]
-    with pytest.raises(DbxCdError, match="partition columns"):
-        run(f"INSERT INTO {table} AS t REPLACE ON (t.id <=> s.id) (SELECT * FROM {table}) AS s")
-
-
 def test_names_shown_are_three_level_names(run: Run, table: str) -> None:
     assert run(f"DESCRIBE DETAIL {table}")[0][2] == table
     assert [row[:2] for row in run(f"SHOW TABLE EXTENDED IN {SCHEMA} LIKE '{table.split('.')[-1]}'")] == [
@@ -154,11 +133,6 @@ def test_names_shown_are_three_level_names(run: Run, table: str) -> None:
 def test_rights_are_accepted_and_forgotten(run: Run, table: str) -> None:
     assert run(f"GRANT SELECT ON TABLE {table} TO `someone@example.org`") == []
     assert run(f"SHOW GRANTS ON TABLE {table}") == []
-
-
-def test_auto_clustering_is_left_out(run: Run) -> None:
-    run(f"CREATE OR REPLACE TABLE {SCHEMA}.auto CLUSTER BY AUTO AS SELECT 'cluster by auto' AS text")
-    assert run(f"SELECT text FROM {SCHEMA}.auto") == [("cluster by auto",)]
 
 
 def test_optimize_gives_its_metrics_as_json(run: Run, table: str) -> None:

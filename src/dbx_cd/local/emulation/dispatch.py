@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from pyspark.sql import SparkSession
 
-from dbx_cd.local.emulation import alterations, comments, descriptions, rights, session, tags, volumes, writes
+from dbx_cd.local.emulation import (
+    alterations,
+    clones,
+    clustering,
+    comments,
+    descriptions,
+    rights,
+    session,
+    tags,
+    volumes,
+    writes,
+)
 from dbx_cd.local.emulation.affected_rows import INSERTING, forget_written_rows
 from dbx_cd.local.emulation.described_relations import with_described_relations
 from dbx_cd.local.emulation.sql_text import bare, first_word
@@ -20,6 +31,8 @@ EMULATED: tuple[Emulated, ...] = (
     *tags.STATEMENTS,
     *comments.STATEMENTS,
     *rights.STATEMENTS,
+    *clones.STATEMENTS,
+    *clustering.STATEMENTS,
     *writes.STATEMENTS,
 )
 

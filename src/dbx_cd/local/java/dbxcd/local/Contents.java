@@ -13,13 +13,30 @@ record Contents(
     @JsonProperty("tags") List<Tag> tags,
     @JsonProperty("keys") List<Key> keys,
     @JsonProperty("volumes") List<StoredVolume> volumes,
-    @JsonProperty("rights") RightsState.Stored rights) {
+    @JsonProperty("rights") RightsState.Stored rights,
+    @JsonProperty("unfinished") List<Unfinished> unfinished,
+    @JsonProperty("clones") List<Address> clones) {
 
   static final int FORMAT = 1;
 
+  /** What an older file does not have is read as empty. */
+  Contents {
+    unfinished = unfinished == null ? List.of() : unfinished;
+    clones = clones == null ? List.of() : clones;
+  }
+
   static Contents empty() {
     return new Contents(
-        FORMAT, List.of(), List.of(), List.of(), List.of(), List.of(), List.of(), null);
+        FORMAT,
+        List.of(),
+        List.of(),
+        List.of(),
+        List.of(),
+        List.of(),
+        List.of(),
+        null,
+        List.of(),
+        List.of());
   }
 
   /** The address of a relation: the physical database in Spark's session catalog, and the name. */
@@ -45,6 +62,10 @@ record Contents(
       @JsonProperty("options") Map<String, String> options,
       @JsonProperty("properties") Map<String, String> properties,
       @JsonProperty("createTime") long createTime) {}
+
+  /** The folder of a table that is being made; it was not there before. */
+  record Unfinished(
+      @JsonProperty("address") Address address, @JsonProperty("location") String location) {}
 
   /** A view with all that its text needs to be resolved as on the day it was created. */
   record StoredView(
@@ -81,6 +102,14 @@ record Contents(
     Key at(Address target) {
       return new Key(target, name, columns, references);
     }
+
+    Key over(List<String> others) {
+      return new Key(address, name, others, references);
+    }
+
+    Key referringTo(Reference parent) {
+      return new Key(address, name, columns, parent);
+    }
   }
 
   /** A volume. Its files lie where {@link Volumes} says; the owner at first is who created it. */
@@ -92,10 +121,15 @@ record Contents(
       @JsonProperty("created") long created,
       @JsonProperty("createdBy") String createdBy) {}
 
-  /** The parent of a foreign key; no columns means the parent's primary key. */
+  /** The parent of a foreign key, and the columns of its primary key. */
   record Reference(
       @JsonProperty("catalog") String catalog,
       @JsonProperty("schema") String schema,
       @JsonProperty("table") String table,
-      @JsonProperty("columns") List<String> columns) {}
+      @JsonProperty("columns") List<String> columns) {
+
+    Address address() {
+      return new Address(PhysicalNames.database(catalog, schema), table);
+    }
+  }
 }

@@ -41,7 +41,7 @@ final class DescribeAsJson {
     Map<String, Object> json = new LinkedHashMap<>();
     json.put("table_name", name.toLowerCase(Locale.ROOT));
     StructType schema = session.table(name).schema();
-    json.put("columns", columns(null, CatalogV2Util.structTypeToV2Columns(schema, false)));
+    json.put("columns", columns(CatalogV2Util.structTypeToV2Columns(schema, false)));
     json.put("type", "VIEW");
     return write(json);
   }
@@ -54,7 +54,7 @@ final class DescribeAsJson {
     json.put("catalog_name", name.get(0));
     json.put("namespace", List.of(name.get(1)));
     json.put("schema_name", name.get(1));
-    json.put("columns", columns(relation, relation.columns()));
+    json.put("columns", columns(DeclaredTypes.of(relation.columns())));
     json.put("owner", InformationRows.OWNER);
     putIfPresent(json, "comment", relation.properties().get(TableCatalog.PROP_COMMENT));
     Address address = Statements.address(name);
@@ -75,7 +75,7 @@ final class DescribeAsJson {
         .table(address)
         .ifPresent(
             table -> {
-              json.put("type", table.type());
+              json.put("type", registry.clones().typeOf(table));
               json.put("provider", table.provider());
               json.put("location", table.location());
             });
@@ -91,7 +91,7 @@ final class DescribeAsJson {
     }
     List<Key> keys = registry.keys().of(address);
     if (!keys.isEmpty()) {
-      json.put("table_constraints", constraints(registry, keys));
+      json.put("table_constraints", constraints(keys));
     }
   }
 
@@ -109,33 +109,23 @@ final class DescribeAsJson {
   }
 
   /** As Databricks writes it: {@code [(name,PRIMARY KEY (`id`)), (name,FOREIGN KEY ...)]}. */
-  private static String constraints(Registry registry, List<Key> keys) {
+  private static String constraints(List<Key> keys) {
     return keys.stream()
-        .map(key -> "(" + key.name() + "," + body(registry, key) + ")")
+        .map(key -> "(" + key.name() + "," + body(key) + ")")
         .collect(Collectors.joining(", ", "[", "]"));
   }
 
-  private static String body(Registry registry, Key key) {
+  private static String body(Key key) {
     if (key.isPrimary()) {
       return "PRIMARY KEY (" + quoted(key.columns(), ", ") + ")";
     }
     Reference to = key.references();
-    List<String> columns = to.columns();
-    if (columns.isEmpty()) {
-      Address parent = Statements.address(List.of(to.catalog(), to.schema(), to.table()));
-      columns =
-          registry.keys().of(parent).stream()
-              .filter(Key::isPrimary)
-              .findFirst()
-              .map(Key::columns)
-              .orElse(key.columns());
-    }
     return "FOREIGN KEY ("
         + quoted(key.columns(), ", ")
         + ") REFERENCES "
         + quoted(List.of(to.catalog(), to.schema(), to.table()), ".")
         + " ("
-        + quoted(columns, ", ")
+        + quoted(to.columns(), ", ")
         + ")";
   }
 
@@ -145,16 +135,14 @@ final class DescribeAsJson {
         .collect(Collectors.joining(separator));
   }
 
-  private static List<Map<String, Object>> columns(Relation relation, Column[] columns) {
+  private static List<Map<String, Object>> columns(Column[] columns) {
     List<Map<String, Object>> list = new ArrayList<>();
     for (Column column : columns) {
       Map<String, Object> json = new LinkedHashMap<>();
       json.put("name", column.name());
       json.put("type", type(column.dataType()));
       putIfPresent(json, "comment", column.comment());
-      json.put(
-          "nullable",
-          relation == null ? column.nullable() : InformationRows.isNullable(relation, column));
+      json.put("nullable", column.nullable());
       if (column.defaultValue() != null) {
         json.put("default", column.defaultValue().getSql());
       }
@@ -167,7 +155,7 @@ final class DescribeAsJson {
     Map<String, Object> json = new LinkedHashMap<>();
     if (type instanceof StructType struct) {
       json.put("name", "struct");
-      json.put("fields", columns(null, CatalogV2Util.structTypeToV2Columns(struct, false)));
+      json.put("fields", columns(CatalogV2Util.structTypeToV2Columns(struct, false)));
     } else if (type instanceof ArrayType array) {
       json.put("name", "array");
       json.put("element_type", type(array.elementType()));

@@ -3,7 +3,6 @@ package dbxcd.local;
 import dbxcd.local.Contents.Address;
 import dbxcd.local.Contents.Key;
 import dbxcd.local.Contents.Namespace;
-import dbxcd.local.Contents.Reference;
 import dbxcd.local.Contents.StoredTable;
 import dbxcd.local.Contents.StoredView;
 import dbxcd.local.Contents.StoredVolume;
@@ -23,6 +22,7 @@ import org.apache.spark.sql.connector.catalog.Identifier;
 import org.apache.spark.sql.connector.catalog.Relation;
 import org.apache.spark.sql.connector.catalog.TableCatalog;
 import org.apache.spark.sql.connector.catalog.View;
+import org.apache.spark.sql.types.DataType;
 
 /** Computes the rows of the information_schema relations from the registry and Delta's logs. */
 final class InformationRows {
@@ -124,7 +124,7 @@ final class InformationRows {
       }
       switch (relation) {
         case "views" -> addView(namespace, ident.name(), (View) loaded);
-        case "columns" -> addColumns(namespace, ident.name(), loaded, columns);
+        case "columns" -> addColumns(namespace, ident.name(), columns);
         default -> addTable(namespace, ident.name(), loaded);
       }
     }
@@ -146,10 +146,11 @@ final class InformationRows {
     add(n.catalog(), n.schema(), name, view.queryText(), "NONE", "NO", "NO", null);
   }
 
-  private void addColumns(Namespace n, String name, Relation relation, Column[] columns) {
+  private void addColumns(Namespace n, String name, Column[] columns) {
+    Column[] declared = DeclaredTypes.of(columns);
     for (int position = 0; position < columns.length; position++) {
       Column column = columns[position];
-      String type = column.dataType().sql();
+      DataType type = declared[position].dataType();
       add(
           n.catalog(),
           n.schema(),
@@ -157,18 +158,11 @@ final class InformationRows {
           column.name(),
           position,
           column.defaultValue() == null ? null : column.defaultValue().getSql(),
-          isNullable(relation, column) ? "YES" : "NO",
-          type.toLowerCase(Locale.ROOT),
-          type.replaceAll("[(<].*", ""),
+          column.nullable() ? "YES" : "NO",
+          type.catalogString(),
+          type.sql().replaceAll("[(<].*", ""),
           column.comment());
     }
-  }
-
-  /** Delta cannot add NOT NULL to an existing column: SET NOT NULL is emulated by a CHECK. */
-  static boolean isNullable(Relation relation, Column column) {
-    String check =
-        Statements.NOT_NULL_CHECK_PROPERTY + column.name().toLowerCase(Locale.ROOT);
-    return column.nullable() && !relation.properties().containsKey(check);
   }
 
   private void addTable(Namespace n, String name, Relation relation) {
@@ -187,7 +181,7 @@ final class InformationRows {
             addTableRow(
                 n,
                 name,
-                table.type(),
+                registry.clones().typeOf(table),
                 comment,
                 table.createTime(),
                 lastAltered(table),
@@ -286,8 +280,6 @@ final class InformationRows {
     if (key.isPrimary()) {
       return Optional.empty();
     }
-    Reference to = key.references();
-    Address parent = new Address(PhysicalNames.database(to.catalog(), to.schema()), to.table());
-    return registry.keys().of(parent).stream().filter(Key::isPrimary).findFirst();
+    return registry.keys().primary(key.references().address());
   }
 }

@@ -1,5 +1,7 @@
 package dbxcd.local;
 
+import dbxcd.local.Contents.Address;
+import dbxcd.local.Contents.Key;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
@@ -7,6 +9,7 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import org.apache.spark.sql.SparkSession;
 import org.apache.spark.sql.catalyst.analysis.NoSuchNamespaceException;
 import org.apache.spark.sql.catalyst.analysis.NoSuchTableException;
 import org.apache.spark.sql.catalyst.analysis.NoSuchViewException;
@@ -19,6 +22,7 @@ import org.apache.spark.sql.connector.catalog.RelationCatalog;
 import org.apache.spark.sql.connector.catalog.StagedTable;
 import org.apache.spark.sql.connector.catalog.StagingTableCatalog;
 import org.apache.spark.sql.connector.catalog.Table;
+import org.apache.spark.sql.connector.catalog.TableCatalog;
 import org.apache.spark.sql.connector.catalog.TableCatalogCapability;
 import org.apache.spark.sql.connector.catalog.TableChange;
 import org.apache.spark.sql.connector.catalog.TableInfo;
@@ -63,7 +67,11 @@ public final class LocalCatalog extends LocalNamespaces
       return InformationSchema.table(name(), List.of(name()), ident);
     }
     View view = registry().view(address(ident)).orElse(null);
-    return view != null ? view : tables().loadTable(physical(ident));
+    return view != null ? view : FilesTable.of(shown(ident), tables().loadTable(physical(ident)));
+  }
+
+  private String shown(Identifier ident) {
+    return String.join(".", qualified(ident.namespace())) + "." + ident.name();
   }
 
   @Override
@@ -104,14 +112,33 @@ public final class LocalCatalog extends LocalNamespaces
       Identifier ident, Column[] columns, Transform[] partitions, Map<String, String> properties)
       throws TableAlreadyExistsException, NoSuchNamespaceException {
     refuseExistingView(ident);
-    return tables().createTable(requireNamespace(ident), columns, partitions, properties);
+    Identifier physical = requireNamespace(ident);
+    TableProperties.check(properties);
+    registry().unfinished().begin(address(ident));
+    Column[] ordered =
+        FileTables.isFormat(properties.get(TableCatalog.PROP_PROVIDER))
+            ? StagedFiles.partitionsLast(columns, partitions)
+            : columns;
+    try {
+      return tables().createTable(physical, ordered, partitions, properties);
+    } finally {
+      registry().unfinished().end(address(ident));
+    }
   }
 
+  /** Keys that are refused, and a CHECK that is, leave no table. */
   @Override
   public Table createTable(Identifier ident, TableInfo info)
       throws TableAlreadyExistsException, NoSuchNamespaceException {
+    List<Key> keys = keys(ident, info, false);
     Table table = createTable(ident, info.columns(), info.partitions(), info.properties());
-    addConstraints(ident, info.constraints());
+    try {
+      TableConstraints.addChecks(tables(), physical(ident), info.constraints());
+    } catch (RuntimeException e) {
+      dropTable(ident);
+      throw e;
+    }
+    registry().keys().add(keys);
     return table;
   }
 
@@ -126,18 +153,28 @@ public final class LocalCatalog extends LocalNamespaces
   @Override
   public Table alterTable(Identifier ident, TableChange... changes) throws NoSuchTableException {
     List<TableChange> forDelta = new ArrayList<>();
-    List<Constraint> constraints = new ArrayList<>();
+    List<Constraint> added = new ArrayList<>();
     for (TableChange change : changes) {
       if (change instanceof TableChange.AddConstraint add) {
-        constraints.add(add.constraint());
+        added.add(add.constraint());
       } else {
         forDelta.add(change);
       }
     }
+    TableProperties.check(changes);
+    TableProperties.withoutAutoClustering(changes, loadTable(ident)).ifPresent(forDelta::add);
+    Constraint[] constraints = added.toArray(Constraint[]::new);
+    Address address = address(ident);
+    List<Key> keys = List.of();
+    if (constraints.length > 0) {
+      keys = new KeyRules(registry(), address, loadTable(ident).columns(), false).accept(constraints);
+    }
     if (!forDelta.isEmpty()) {
       tables().alterTable(physical(ident), forDelta.toArray(TableChange[]::new));
+      registry().columnsChanged(address, forDelta);
     }
-    addConstraints(ident, constraints.toArray(Constraint[]::new));
+    TableConstraints.addChecks(tables(), physical(ident), constraints);
+    registry().keys().add(keys);
     return loadTable(ident);
   }
 
@@ -156,7 +193,12 @@ public final class LocalCatalog extends LocalNamespaces
       throws NoSuchTableException, TableAlreadyExistsException {
     Identifier target = sameSchemaUnlessGiven(from, to);
     refuseExistingView(target);
-    tables().renameTable(physical(from), physical(target));
+    registry().unfinished().begin(address(target));
+    try {
+      tables().renameTable(physical(from), physical(target));
+    } finally {
+      registry().unfinished().end(address(target));
+    }
   }
 
   private static Identifier sameSchemaUnlessGiven(Identifier from, Identifier to) {
@@ -169,67 +211,184 @@ public final class LocalCatalog extends LocalNamespaces
     }
   }
 
-  private void addConstraints(Identifier ident, Constraint[] constraints) {
-    TableConstraints.add(this, tables(), physical(ident), ident, constraints);
+  private List<Key> keys(Identifier ident, TableInfo info, boolean replaced)
+      throws NoSuchNamespaceException {
+    requireNamespace(ident);
+    return info.constraints().length == 0
+        ? List.of()
+        : new KeyRules(registry(), address(ident), info.columns(), replaced)
+            .accept(info.constraints());
   }
 
   // ---------------------------------------------------------------- CREATE and REPLACE ... AS
+
+  /** How Delta stages a table: the arguments are those of the three methods below. */
+  private interface Staging {
+    StagedTable stage(Identifier physical)
+        throws TableAlreadyExistsException, NoSuchNamespaceException, NoSuchTableException;
+  }
+
+  private StagedTable staged(
+      Identifier ident, Map<String, String> properties, Runnable afterCommit, Staging staging)
+      throws NoSuchNamespaceException {
+    Identifier physical = requireNamespace(ident);
+    TableProperties.check(properties);
+    Address address = address(ident);
+    registry().unfinished().begin(address);
+    try {
+      return new StagedRelation(
+          staging.stage(physical), afterCommit, () -> registry().unfinished().end(address));
+    } catch (Exception e) {
+      registry().unfinished().end(address);
+      throw Exceptions.unchecked(e);
+    }
+  }
 
   @Override
   public StagedTable stageCreate(
       Identifier ident, Column[] columns, Transform[] partitions, Map<String, String> properties)
       throws TableAlreadyExistsException, NoSuchNamespaceException {
+    return stageCreate(ident, columns, partitions, properties, () -> {});
+  }
+
+  private StagedTable stageCreate(
+      Identifier ident,
+      Column[] columns,
+      Transform[] partitions,
+      Map<String, String> properties,
+      Runnable afterCommit)
+      throws TableAlreadyExistsException, NoSuchNamespaceException {
     refuseExistingView(ident);
-    return tables().stageCreate(requireNamespace(ident), columns, partitions, properties);
+    return staged(
+        ident,
+        properties,
+        afterCommit,
+        physical ->
+            FileTables.isFormat(properties.get(TableCatalog.PROP_PROVIDER))
+                ? stagedFiles(ident, physical, columns, partitions, properties)
+                : tables().stageCreate(physical, columns, partitions, properties));
+  }
+
+  private StagedTable stagedFiles(
+      Identifier ident,
+      Identifier physical,
+      Column[] columns,
+      Transform[] partitions,
+      Map<String, String> properties)
+      throws TableAlreadyExistsException {
+    if (tables().tableExists(physical)) {
+      throw new TableAlreadyExistsException(ident);
+    }
+    return new StagedFiles(SparkSession.active(), physical, columns, partitions, properties);
+  }
+
+  /** Unity Catalog replaces Delta tables only. */
+  private static void refuseToReplaceFiles(Identifier ident, Map<String, String> properties) {
+    if (FileTables.isFormat(properties.get(TableCatalog.PROP_PROVIDER))) {
+      throw ErrorConditions.error(
+          "UNSUPPORTED_FEATURE.TABLE_OPERATION",
+          "tableName", KeyRules.quoted(ident.name()),
+          "operation", "REPLACE TABLE, because it is not a Delta table");
+    }
   }
 
   @Override
   public StagedTable stageCreate(Identifier ident, TableInfo info)
       throws TableAlreadyExistsException, NoSuchNamespaceException {
-    StagedTable staged =
-        stageCreate(ident, info.columns(), info.partitions(), info.properties());
-    return new StagedRelation(staged, () -> addConstraints(ident, info.constraints()));
+    List<Key> keys = keys(ident, info, false);
+    return stageCreate(
+        ident,
+        info.columns(),
+        info.partitions(),
+        info.properties(),
+        () -> {
+          registry().keys().add(keys);
+          TableConstraints.addChecks(tables(), physical(ident), info.constraints());
+        });
   }
 
   @Override
   public StagedTable stageReplace(
       Identifier ident, Column[] columns, Transform[] partitions, Map<String, String> properties)
       throws NoSuchNamespaceException, NoSuchTableException {
-    return tables().stageReplace(requireNamespace(ident), columns, partitions, properties);
+    return staged(
+        ident,
+        properties,
+        () -> registry().replaced(address(ident), columns, List.of()),
+        physical -> {
+          registry().clones().refuseOtherType(address(ident), false);
+          refuseToReplaceFiles(ident, properties);
+          return tables().stageReplace(physical, columns, partitions, properties);
+        });
   }
 
   @Override
   public StagedTable stageReplace(Identifier ident, TableInfo info)
       throws NoSuchNamespaceException, NoSuchTableException {
-    StagedTable staged =
-        stageReplace(ident, info.columns(), info.partitions(), info.properties());
-    return new StagedRelation(staged, () -> replaceConstraints(ident, info.constraints()));
+    List<Key> keys = keys(ident, info, true);
+    return staged(
+        ident,
+        info.properties(),
+        () -> replaced(ident, info, keys),
+        physical -> {
+          registry().clones().refuseOtherType(address(ident), false);
+          refuseToReplaceFiles(ident, info.properties());
+          return tables()
+              .stageReplace(physical, info.columns(), info.partitions(), info.properties());
+        });
   }
 
   @Override
   public StagedTable stageCreateOrReplace(
       Identifier ident, Column[] columns, Transform[] partitions, Map<String, String> properties)
       throws NoSuchNamespaceException {
+    return stageCreateOrReplace(
+        ident,
+        columns,
+        partitions,
+        properties,
+        () -> registry().replaced(address(ident), columns, List.of()));
+  }
+
+  private StagedTable stageCreateOrReplace(
+      Identifier ident,
+      Column[] columns,
+      Transform[] partitions,
+      Map<String, String> properties,
+      Runnable afterCommit)
+      throws NoSuchNamespaceException {
     try {
       refuseExistingView(ident);
     } catch (TableAlreadyExistsException e) {
       throw Exceptions.unchecked(e);
     }
-    return tables().stageCreateOrReplace(requireNamespace(ident), columns, partitions, properties);
+    return staged(
+        ident,
+        properties,
+        afterCommit,
+        physical -> {
+          registry().clones().refuseOtherType(address(ident), false);
+          refuseToReplaceFiles(ident, properties);
+          return tables().stageCreateOrReplace(physical, columns, partitions, properties);
+        });
   }
 
   @Override
   public StagedTable stageCreateOrReplace(Identifier ident, TableInfo info)
       throws NoSuchNamespaceException {
-    StagedTable staged =
-        stageCreateOrReplace(ident, info.columns(), info.partitions(), info.properties());
-    return new StagedRelation(staged, () -> replaceConstraints(ident, info.constraints()));
+    List<Key> keys = keys(ident, info, true);
+    return stageCreateOrReplace(
+        ident,
+        info.columns(),
+        info.partitions(),
+        info.properties(),
+        () -> replaced(ident, info, keys));
   }
 
-  /** A replaced table is a new definition: the keys of the old one are gone, its tags stay. */
-  private void replaceConstraints(Identifier ident, Constraint[] constraints) {
-    registry().keys().drop(address(ident), key -> true);
-    addConstraints(ident, constraints);
+  /** A replaced table is a new definition: it has these keys and no others; its tags stay. */
+  private void replaced(Identifier ident, TableInfo info, List<Key> keys) {
+    registry().replaced(address(ident), info.columns(), keys);
+    TableConstraints.addChecks(tables(), physical(ident), info.constraints());
   }
 
   // ---------------------------------------------------------------- views

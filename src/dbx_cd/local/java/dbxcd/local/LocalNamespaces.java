@@ -187,10 +187,24 @@ abstract class LocalNamespaces implements SupportsNamespaces {
   @Override
   public boolean dropNamespace(String[] namespace, boolean cascade)
       throws NoSuchNamespaceException, NonEmptyNamespaceException {
-    if (!cascade && (hasViews(namespace) || hasVolumes(namespace))) {
+    if (!namespaceExists(namespace)) {
+      throw new NoSuchNamespaceException(qualified(namespace));
+    }
+    String[] physical = physical(namespace);
+    Identifier[] inside =
+        Arrays.stream(tables().listTables(physical))
+            .filter(ident -> ident.namespace().length == 1) // the others are temporary views
+            .toArray(Identifier[]::new);
+    if (!cascade && (inside.length > 0 || hasViews(namespace) || hasVolumes(namespace))) {
       throw new NonEmptyNamespaceException(namespace);
     }
-    return databases().dropNamespace(physical(namespace), cascade);
+    for (Identifier table : inside) {
+      tables().dropTable(table);
+    }
+    String folder = registry().leaveFolder(physical[0]);
+    boolean dropped = databases().dropNamespace(physical, true);
+    registry().removeIfEmpty(folder);
+    return dropped;
   }
 
   private boolean hasVolumes(String[] namespace) {

@@ -24,13 +24,15 @@ public final class ParameterParser extends AbstractFunction1<SparkSessionExtensi
   @Override
   public Object apply(SparkSessionExtensions extensions) {
     extensions.injectParser((session, parser) -> new Parser(parser));
+    extensions.injectResolutionRule(FileTables::new);
+    extensions.injectPostHocResolutionRule(session -> new DeclaredTypes());
     return null;
   }
 
   private record Parser(ParserInterface next) implements ParserInterface {
     @Override
     public LogicalPlan parsePlanWithParameters(String sql, ParameterContext parameters) {
-      return call(() -> next.parsePlan(substituted(sql, parameters)));
+      return call(() -> parsePlan(substituted(sql, parameters)));
     }
 
     /** Statements of Delta's own grammar, such as OPTIMIZE, cannot have parameters. */
@@ -47,7 +49,7 @@ public final class ParameterParser extends AbstractFunction1<SparkSessionExtensi
 
     @Override
     public LogicalPlan parsePlan(String sql) {
-      return call(() -> next.parsePlan(sql));
+      return call(() -> ReplaceCriteria.asWriterOptions(next.parsePlan(ReferencedKeys.written(sql)), sql));
     }
 
     @Override

@@ -1,5 +1,6 @@
 package dbxcd.local;
 
+import java.nio.charset.StandardCharsets;
 import java.util.Locale;
 import java.util.UUID;
 import java.util.regex.Pattern;
@@ -23,7 +24,7 @@ final class PhysicalNames {
     if (PLAIN.matcher(c).matches() && PLAIN.matcher(s).matches()) {
       return c + "__" + s;
     }
-    UUID hash = UUID.nameUUIDFromBytes((c + "\0" + s).getBytes());
+    UUID hash = UUID.nameUUIDFromBytes((c + "\0" + s).getBytes(StandardCharsets.UTF_8));
     return word(c) + "__" + word(s) + "___" + hash.toString().substring(0, 8);
   }
 

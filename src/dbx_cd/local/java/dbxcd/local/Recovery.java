@@ -1,8 +1,8 @@
 package dbxcd.local;
 
 import dbxcd.local.Contents.Address;
-import dbxcd.local.Contents.Namespace;
 import dbxcd.local.Contents.StoredTable;
+import dbxcd.local.Contents.Unfinished;
 import java.io.IOException;
 import java.net.URI;
 import java.nio.file.Files;
@@ -18,48 +18,57 @@ import org.apache.spark.sql.types.StructType;
 
 /**
  * Brings the registry file and the tables' folders together after the process was killed between
- * a change on disk and the writing of the registry: a committed Delta table that is not registered
- * is adopted, a registered one whose folder is gone is forgotten, an uncommitted folder is removed.
+ * a change on disk and the writing of the registry. It touches what the file says this workspace
+ * made, and nothing else: a schema's folder may hold whatever people put there. A table that was
+ * being made is adopted if its first commit is there, else its folder is removed; a registered
+ * table without a commit was being dropped: it is forgotten, and what is left of it removed.
  */
 final class Recovery {
   private Recovery() {}
 
   static Contents reconcile(Contents stored) throws IOException {
     List<StoredTable> tables = new ArrayList<>();
-    Set<Path> registered = new HashSet<>();
+    Set<Address> registered = new HashSet<>();
     for (StoredTable table : stored.tables()) {
       boolean managedDelta = "delta".equals(table.provider()) && "MANAGED".equals(table.type());
-      if (!managedDelta || isCommitted(localPath(table.location()))) {
+      Path folder = localPath(table.location());
+      if (!managedDelta || isCommitted(folder)) {
         tables.add(table);
-        registered.add(localPath(table.location()));
+        registered.add(table.address());
+      } else {
+        FileUtil.fullyDelete(folder.toFile());
       }
     }
-    for (Namespace namespace : stored.namespaces()) {
-      for (Path folder : subfolders(localPath(namespace.location()))) {
-        if (registered.contains(folder) || namespace.catalog().equals("spark_catalog")) {
-          continue;
-        }
-        if (isCommitted(folder)) {
-          tables.add(adopted(namespace, folder));
-        } else {
-          FileUtil.fullyDelete(folder.toFile());
-        }
+    for (Unfinished made : stored.unfinished()) {
+      Path folder = localPath(made.location());
+      if (registered.contains(made.address())) {
+        continue;
+      }
+      if (isCommitted(folder)) {
+        tables.add(adopted(made.address(), folder));
+      } else {
+        FileUtil.fullyDelete(folder.toFile());
       }
     }
+    Set<Address> there = new HashSet<>();
+    tables.forEach(table -> there.add(table.address()));
+    stored.views().forEach(view -> there.add(view.address()));
     return new Contents(
         stored.format(),
         stored.namespaces(),
         tables,
         stored.views(),
-        stored.tags(),
-        stored.keys(),
+        stored.tags().stream().filter(tag -> there.contains(tag.address())).toList(),
+        stored.keys().stream().filter(key -> there.contains(key.address())).toList(),
         stored.volumes(),
-        stored.rights());
+        stored.rights(),
+        List.of(),
+        stored.clones().stream().filter(there::contains).toList());
   }
 
-  private static StoredTable adopted(Namespace namespace, Path folder) throws IOException {
+  private static StoredTable adopted(Address address, Path folder) throws IOException {
     return new StoredTable(
-        new Address(namespace.database(), folder.getFileName().toString()),
+        address,
         "MANAGED",
         folder.toUri().toString(),
         "delta",
@@ -70,7 +79,7 @@ final class Recovery {
         Files.getLastModifiedTime(folder).toMillis());
   }
 
-  private static boolean isCommitted(Path folder) throws IOException {
+  static boolean isCommitted(Path folder) throws IOException {
     Path log = folder.resolve("_delta_log");
     if (!Files.isDirectory(log)) {
       return false;
@@ -80,16 +89,7 @@ final class Recovery {
     }
   }
 
-  private static List<Path> subfolders(Path folder) throws IOException {
-    if (!Files.isDirectory(folder)) {
-      return List.of();
-    }
-    try (Stream<Path> entries = Files.list(folder)) {
-      return entries.filter(Files::isDirectory).sorted().toList();
-    }
-  }
-
-  private static Path localPath(String location) {
+  static Path localPath(String location) {
     return Path.of(URI.create(location).getPath()).normalize();
   }
 }

@@ -1,16 +1,22 @@
 package dbxcd.local;
 
 import dbxcd.local.Contents.Address;
+import dbxcd.local.Contents.Key;
 import dbxcd.local.Contents.Namespace;
 import dbxcd.local.Contents.StoredTable;
 import dbxcd.local.Contents.StoredView;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.net.URI;
 import java.nio.file.Path;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
+import java.util.UUID;
 import java.util.TreeMap;
 import java.util.WeakHashMap;
 import java.util.function.Predicate;
@@ -19,6 +25,7 @@ import org.apache.spark.scheduler.SparkListenerApplicationEnd;
 import org.apache.spark.sql.SparkSession;
 import org.apache.spark.sql.catalyst.catalog.AlterDatabaseEvent;
 import org.apache.spark.sql.catalyst.catalog.AlterTableEvent;
+import org.apache.spark.sql.catalyst.catalog.CatalogDatabase;
 import org.apache.spark.sql.catalyst.catalog.CreateDatabaseEvent;
 import org.apache.spark.sql.catalyst.catalog.CreateTableEvent;
 import org.apache.spark.sql.catalyst.catalog.DropDatabaseEvent;
@@ -27,6 +34,8 @@ import org.apache.spark.sql.catalyst.catalog.ExternalCatalogEvent;
 import org.apache.spark.sql.catalyst.catalog.ExternalCatalogEventListener;
 import org.apache.spark.sql.catalyst.catalog.ExternalCatalogWithListener;
 import org.apache.spark.sql.catalyst.catalog.RenameTableEvent;
+import org.apache.spark.sql.connector.catalog.Column;
+import org.apache.spark.sql.connector.catalog.TableChange;
 import org.apache.spark.sql.connector.catalog.View;
 
 /**
@@ -49,6 +58,8 @@ final class Registry implements ExternalCatalogEventListener {
   private final Tags tags = new Tags(this);
   private final Keys keys = new Keys(this);
   private final Volumes volumes;
+  private final UnfinishedTables unfinished = new UnfinishedTables(this);
+  private final ShallowClones clones = new ShallowClones(this);
   private final Map<String, String[]> declared = new TreeMap<>();
   private final RightsState rights = new RightsState(this::saveRights);
   private IOException unsaved;
@@ -75,6 +86,7 @@ final class Registry implements ExternalCatalogEventListener {
 
   private static Registry open(SparkSession session, ExternalCatalogWithListener spark) {
     try {
+      ErrorConditions.complete();
       Path path = Path.of(session.sparkContext().getConf().get(FILE_CONF));
       RegistryFile file = new RegistryFile(path);
       session.sparkContext().addSparkListener(new CloseAtEnd(file));
@@ -120,6 +132,7 @@ final class Registry implements ExternalCatalogEventListener {
     keys.restore(stored.keys());
     volumes.restore(stored.volumes());
     rights.restore(stored.rights());
+    clones.restore(stored.clones());
     save();
   }
 
@@ -144,7 +157,9 @@ final class Registry implements ExternalCatalogEventListener {
               tags.all(),
               keys.all(),
               volumes.all(),
-              rights.stored()));
+              rights.stored(),
+              unfinished.all(),
+              clones.all()));
       unsaved = null;
     } catch (IOException e) {
       unsaved = e;
@@ -220,11 +235,13 @@ final class Registry implements ExternalCatalogEventListener {
     views.keySet().removeIf(dropped);
     tags.forget(dropped);
     keys.forget(dropped);
+    clones.forget(dropped);
   }
 
   private void moveTagsAndKeys(Address from, Address to) {
     tags.move(from, to);
     keys.move(from, to);
+    clones.move(from, to);
   }
 
   /** Who owns what and may do what. */
@@ -242,6 +259,28 @@ final class Registry implements ExternalCatalogEventListener {
   /** Says which catalog and schema a database that is about to be created belongs to. */
   synchronized void declare(String database, String catalog, String schema) {
     declared.put(database, new String[] {catalog, schema});
+  }
+
+  /**
+   * Gives a database, which is about to be dropped, another folder, and tells which one it had:
+   * Spark's catalog deletes a dropped database's folder with all that people put there.
+   */
+  synchronized String leaveFolder(String database) {
+    CatalogDatabase known = spark.getDatabase(database);
+    URI nowhere = spark.getDatabase("default").locationUri().resolve("dropped-" + UUID.randomUUID());
+    spark.alterDatabase(
+        new CatalogDatabase(known.name(), known.description(), nowhere, known.properties()));
+    return known.locationUri().toString();
+  }
+
+  /** The folder of a schema that is gone; one that was given by LOCATION stays in any case. */
+  void removeIfEmpty(String folder) {
+    Path path = Recovery.localPath(folder);
+    Path warehouse = Recovery.localPath(spark.getDatabase("default").locationUri().toString());
+    String[] left = path.toFile().list();
+    if (path.startsWith(warehouse) && left != null && left.length == 0) {
+      path.toFile().delete();
+    }
   }
 
   synchronized List<Namespace> namespaces(String catalog) {
@@ -298,6 +337,11 @@ final class Registry implements ExternalCatalogEventListener {
     }
     long now = System.currentTimeMillis();
     views.put(address, Conversions.toRecord(address, view, old.created(), now));
+    Set<String> names = new HashSet<>();
+    for (String column : view.schema().fieldNames()) {
+      names.add(column.toLowerCase(Locale.ROOT));
+    }
+    tags.dropColumns(address, column -> !names.contains(column.toLowerCase(Locale.ROOT)));
     save();
     return true;
   }
@@ -329,11 +373,50 @@ final class Registry implements ExternalCatalogEventListener {
 
   // ---------------------------------------------------------------- tags and keys
 
+  /** The columns of a table were changed: its keys and tags follow. */
+  synchronized void columnsChanged(Address address, List<TableChange> changes) {
+    Set<String> dropped = new HashSet<>();
+    for (TableChange change : changes) {
+      if (change instanceof TableChange.RenameColumn rename && rename.fieldNames().length == 1) {
+        tags.renameColumn(address, rename.fieldNames()[0], rename.newName());
+        keys.renameColumn(address, rename.fieldNames()[0], rename.newName());
+      } else if (change instanceof TableChange.DeleteColumn delete
+          && delete.fieldNames().length == 1) {
+        dropped.add(delete.fieldNames()[0].toLowerCase(Locale.ROOT));
+      } else if (change instanceof TableChange.AddColumn add && add.fieldNames().length == 1) {
+        dropped.remove(add.fieldNames()[0].toLowerCase(Locale.ROOT)); // REPLACE COLUMNS keeps it
+      }
+    }
+    Predicate<String> gone = column -> dropped.contains(column.toLowerCase(Locale.ROOT));
+    tags.dropColumns(address, gone);
+    keys.dropColumns(address, gone);
+    save();
+  }
+
+  /** A table was defined anew, with these columns and keys. */
+  synchronized void replaced(Address address, Column[] columns, List<Key> accepted) {
+    Set<String> names = new HashSet<>();
+    for (Column column : columns) {
+      names.add(column.name().toLowerCase(Locale.ROOT));
+    }
+    tags.dropColumns(address, column -> !names.contains(column.toLowerCase(Locale.ROOT)));
+    keys.replace(address, accepted);
+  }
+
   Tags tags() {
     return tags;
   }
 
   Keys keys() {
     return keys;
+  }
+
+  ShallowClones clones() {
+    return clones;
+  }
+
+  /** The tables that are being made. */
+  UnfinishedTables unfinished() {
+    return unfinished;
   }
 }

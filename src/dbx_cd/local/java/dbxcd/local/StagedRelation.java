@@ -11,25 +11,38 @@ import org.apache.spark.sql.connector.metric.CustomTaskMetric;
 import org.apache.spark.sql.connector.write.LogicalWriteInfo;
 import org.apache.spark.sql.connector.write.WriteBuilder;
 
-/** A staged table that does one more thing once it is committed, and only then. */
+/** A staged table that does one more thing once it is committed, and another once it is over. */
 final class StagedRelation implements StagedTable, SupportsWrite {
   private final StagedTable staged;
   private final Runnable afterCommit;
+  private final Runnable atTheEnd;
 
-  StagedRelation(StagedTable staged, Runnable afterCommit) {
+  /**
+   * @param atTheEnd done after the commit, failed or not, and after an abort.
+   */
+  StagedRelation(StagedTable staged, Runnable afterCommit, Runnable atTheEnd) {
     this.staged = staged;
     this.afterCommit = afterCommit;
+    this.atTheEnd = atTheEnd;
   }
 
   @Override
   public void commitStagedChanges() {
-    staged.commitStagedChanges();
-    afterCommit.run();
+    try {
+      staged.commitStagedChanges();
+      afterCommit.run();
+    } finally {
+      atTheEnd.run();
+    }
   }
 
   @Override
   public void abortStagedChanges() {
-    staged.abortStagedChanges();
+    try {
+      staged.abortStagedChanges();
+    } finally {
+      atTheEnd.run();
+    }
   }
 
   @Override

@@ -9,8 +9,9 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.NoSuchElementException;
-import java.util.Set;
 import java.util.stream.Collectors;
+import org.apache.spark.sql.Dataset;
+import org.apache.spark.sql.Row;
 import org.apache.spark.sql.SparkSession;
 import org.apache.spark.sql.catalyst.analysis.NoSuchTableException;
 import org.apache.spark.sql.catalyst.util.SparkParserUtils$;
@@ -21,6 +22,7 @@ import org.apache.spark.sql.connector.catalog.Relation;
 import org.apache.spark.sql.connector.catalog.RelationCatalog;
 import org.apache.spark.sql.connector.catalog.TableCatalog;
 import org.apache.spark.sql.connector.catalog.View;
+import org.apache.spark.sql.delta.catalog.DeltaTableV2;
 import org.apache.spark.sql.types.StructField;
 import org.apache.spark.sql.types.StructType;
 
@@ -29,9 +31,6 @@ import org.apache.spark.sql.types.StructType;
  * three parts; the current catalog and schema of the session fill in the others.
  */
 public final class Statements {
-  /** Delta keeps CHECK constraints as table properties; this prefix is for emulated NOT NULL. */
-  static final String NOT_NULL_CHECK_PROPERTY = "delta.constraints.__nn_";
-
   private Statements() {}
 
   /** Restores the catalogs from the registry file, if this application has not done so yet. */
@@ -63,6 +62,10 @@ public final class Statements {
     return Registry.of(session).storedView(address(qualify(session, name))).isPresent();
   }
 
+  public static boolean isTable(SparkSession session, List<String> name) {
+    return Registry.of(session).table(address(qualify(session, name))).isPresent();
+  }
+
   /** DESCRIBE TABLE EXTENDED ... AS JSON. */
   public static String describeAsJson(SparkSession session, List<String> name) {
     SparkSession.setActiveSession(session);
@@ -90,40 +93,100 @@ public final class Statements {
             address(qualify(session, name)), declaredColumn(name, relation, column), tags);
   }
 
-  /** The columns of the primary key; empty when there is none. */
-  public static List<String> primaryKey(SparkSession session, List<String> name) {
-    return Registry.of(session).keys().of(address(qualify(session, name))).stream()
-        .filter(Key::isPrimary)
-        .findFirst()
-        .map(Key::columns)
-        .orElse(List.of());
-  }
-
-  /** Drops a primary or foreign key by its name; false when it is not one of them. */
+  /**
+   * Drops a primary or foreign key by its name; false when it is not one of them. A primary key
+   * that foreign keys refer to is dropped with them by CASCADE only.
+   */
   public static boolean dropConstraint(
-      SparkSession session, List<String> name, String constraint) {
-    return Registry.of(session)
-        .keys()
-        .drop(
-            address(qualify(session, name)), key -> key.name().equalsIgnoreCase(constraint));
+      SparkSession session, List<String> name, String constraint, boolean cascade) {
+    Address address = address(qualify(session, name));
+    Keys keys = Registry.of(session).keys();
+    boolean isKey = keys.of(address).stream().anyMatch(key -> key.name().equalsIgnoreCase(constraint));
+    String check = "delta.constraints." + constraint.toLowerCase(Locale.ROOT);
+    if (isKey && load(session, name).properties().containsKey(check)) {
+      throw ErrorConditions.error(
+          "CANNOT_DROP_AMBIGUOUS_CONSTRAINT", "constraintName", KeyRules.quoted(constraint));
+    }
+    return keys.drop(address, key -> key.name().equalsIgnoreCase(constraint), cascade);
   }
 
   /** Drops the primary key; false when there is none. */
-  public static boolean dropPrimaryKey(SparkSession session, List<String> name) {
+  public static boolean dropPrimaryKey(SparkSession session, List<String> name, boolean cascade) {
+    load(session, name);
     return Registry.of(session)
         .keys()
-        .drop(address(qualify(session, name)), Key::isPrimary);
+        .drop(address(qualify(session, name)), Key::isPrimary, cascade);
   }
 
-  /** Drops the foreign keys over these columns; false when there is none. */
+  /** Drops the foreign key over these columns, in this order; false when there is none. */
   public static boolean dropForeignKey(
       SparkSession session, List<String> name, List<String> columns) {
-    Set<String> wanted = lower(columns);
+    load(session, name);
+    List<String> wanted = lower(columns);
     return Registry.of(session)
         .keys()
         .drop(
             address(qualify(session, name)),
-            key -> !key.isPrimary() && lower(key.columns()).equals(wanted));
+            key -> !key.isPrimary() && lower(key.columns()).equals(wanted),
+            false);
+  }
+
+  /**
+   * CREATE TABLE, CREATE OR REPLACE TABLE and REPLACE TABLE ... SHALLOW CLONE; returns what Delta
+   * reports.
+   *
+   * @param verb {@code create}, {@code replace} or {@code create or replace}.
+   * @param options what follows the source's name, but LOCATION.
+   * @param location of an external table, else null.
+   */
+  public static Dataset<Row> shallowClone(
+      SparkSession session,
+      String verb,
+      List<String> name,
+      List<String> source,
+      String options,
+      String location) {
+    SparkSession.setActiveSession(session);
+    List<String> target = qualify(session, name);
+    Address address = address(target);
+    Registry registry = Registry.of(session);
+    String shown = target.stream().map(KeyRules::quoted).collect(Collectors.joining("."));
+    if (registry.namespace(address.database()).isEmpty()) {
+      throw ErrorConditions.error(
+          "SCHEMA_NOT_FOUND",
+          "schemaName", KeyRules.quoted(target.get(0)) + "." + KeyRules.quoted(target.get(1)));
+    }
+    boolean exists = registry.table(address).isPresent();
+    if (registry.storedView(address).isPresent() || (exists && verb.equals("create"))) {
+      throw ErrorConditions.error("TABLE_OR_VIEW_ALREADY_EXISTS", "relationName", shown);
+    }
+    if (!exists && verb.equals("replace")) {
+      throw ErrorConditions.error(
+          "TABLE_OR_VIEW_NOT_FOUND", "relationName", shown, "searchPath", "[]");
+    }
+    ShallowClones clones = registry.clones();
+    clones.refuseOtherType(address, true);
+    if (clones.contains(address(qualify(session, source)))) {
+      throw ErrorConditions.error(
+          "CANNOT_SHALLOW_CLONE_NESTED", "table", KeyRules.quoted(String.join(".", source)));
+    }
+    List<String> from = source.get(source.size() - 1).contains("/") ? source : qualify(session, source);
+    String cloned = from.stream().map(KeyRules::quoted).collect(Collectors.joining(".")) + options;
+    return exists
+        ? clones.replace(session, address, cloned)
+        : clones.create(session, address, cloned, location);
+  }
+
+  /** ALTER TABLE ... ALTER COLUMN ... SET NOT NULL. */
+  public static void setNotNull(SparkSession session, List<String> name, String column) {
+    Relation relation = load(session, name);
+    if (!(relation instanceof DeltaTableV2 table)) {
+      throw ErrorConditions.error(
+          "UNSUPPORTED_FEATURE.TABLE_OPERATION",
+          "tableName", String.join(".", name),
+          "operation", "SET NOT NULL");
+    }
+    NotNull.set(session, qualify(session, name), table, declaredColumn(name, relation, column));
   }
 
   /** Sets the comment of a view's column. */
@@ -213,7 +276,7 @@ public final class Statements {
                     "[UNRESOLVED_COLUMN] " + String.join(".", name) + " has no column " + column));
   }
 
-  private static Set<String> lower(List<String> names) {
-    return names.stream().map(n -> n.toLowerCase(Locale.ROOT)).collect(Collectors.toSet());
+  private static List<String> lower(List<String> names) {
+    return names.stream().map(name -> name.toLowerCase(Locale.ROOT)).toList();
   }
 }

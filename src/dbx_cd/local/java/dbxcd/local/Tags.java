@@ -67,4 +67,20 @@ final class Tags {
                 ? new Tag(to, tag.column(), tag.name(), tag.value())
                 : tag);
   }
+
+  /** Without saving: part of a change of the registry. */
+  void renameColumn(Address address, String from, String to) {
+    tags.replaceAll(
+        tag ->
+            tag.address().equals(address) && from.equalsIgnoreCase(tag.column())
+                ? new Tag(address, to, tag.name(), tag.value())
+                : tag);
+  }
+
+  /** Without saving: part of a change of the registry. */
+  void dropColumns(Address address, Predicate<String> gone) {
+    tags.removeIf(
+        tag ->
+            tag.address().equals(address) && tag.column() != null && gone.test(tag.column()));
+  }
 }
