@@ -192,9 +192,9 @@ def test_statements_that_write_answer_how_many_rows(cursor: Any) -> None:
     assert affected(f"DELETE FROM {target} WHERE id = 9") == {"num_affected_rows": 1}
 
 
-def test_insert_into_a_table_that_is_not_delta_s_answers_nothing_of_an_earlier_one(cursor: Any, table: str) -> None:
+def test_insert_into_a_table_that_is_not_delta_s_answers_nothing_of_an_earlier_one(cursor: Any) -> None:
     cursor.execute(f"CREATE TABLE {SCHEMA}.other_format (id INT) USING parquet")
-    cursor.execute(f"UPDATE {table} SET v = v")
+    cursor.execute(f"CREATE TABLE {SCHEMA}.earlier AS SELECT 1 AS id")
     assert cursor.execute(f"INSERT INTO {SCHEMA}.other_format VALUES (1)").fetchall() == []
     assert cursor.rowcount == -1
 
