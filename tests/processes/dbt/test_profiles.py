@@ -64,7 +64,7 @@ CASES = {
     "case", [pytest.param(c, marks=[pytest.mark.deep] if c != "of the user" else []) for c in CASES]
 )
 def test_run_dbt_reads_the_profiles_that_dbt_reads(
-    case: str, project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    case: str, project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, warm_dbt: None
 ) -> None:
     variables, has_own = CASES[case]
     for name, place in variables.items():
