@@ -41,6 +41,8 @@ def cancel_jobs(spark: SparkSession, job_group: str) -> None:
 def attach(port: int, secret: str, *, job_group: str, user: str) -> SparkSession:
     """A new session of the Spark that runs in another process' JVM, reached by its py4j gateway.
 
+    From then on every session of this process runs statements as the SQL endpoint does.
+
     Args:
         port: loopback port of the gateway.
         secret: its authentication token.
@@ -50,6 +52,7 @@ def attach(port: int, secret: str, *, job_group: str, user: str) -> SparkSession
     from pyspark import SparkConf, SparkContext
     from pyspark.java_gateway import launch_gateway
 
+    from dbx_cd.local.notebooks.emulated_sql import emulate_in_this_process
     from dbx_cd.local.session_user import UserSession
 
     # Spark's own way to hand a running JVM to a Python process; the variables must not reach dbt's subprocesses.
@@ -67,4 +70,5 @@ def attach(port: int, secret: str, *, job_group: str, user: str) -> SparkSession
     for name in ("SQLQueryContextLogger", "DataFrameQueryContextLogger"):  # repeat every raised error as JSON on stderr
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     context.setJobGroup(job_group, job_group, interruptOnCancel=True)
+    emulate_in_this_process()
     return session
