@@ -119,7 +119,8 @@ def catalog_names(catalogs: Iterable[str]) -> tuple[str, ...]:
 def _session_settings(state: Path, *, names: tuple[str, ...]) -> dict[str, str]:
     return {
         # Delta's parser must come first: ParameterParser wraps it (see its comment).
-        "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension,dbxcd.local.ParameterParser",
+        "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension,dbxcd.local.ParameterParser"
+        ",dbxcd.local.FunctionNames",
         "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
         "spark.sql.catalog.system": "dbxcd.local.SystemCatalog",
         **{f"spark.sql.catalog.{alias}": "dbxcd.local.LocalCatalog" for name in names for alias in _aliases(name)},

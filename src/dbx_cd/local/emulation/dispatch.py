@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from pyspark.sql import SparkSession
 
-from dbx_cd.local.emulation import alterations, comments, descriptions, rights, session, tags, writes
+from dbx_cd.local.emulation import (
+    alterations,
+    catalogs,
+    comments,
+    copies,
+    descriptions,
+    functions,
+    rights,
+    session,
+    statistics,
+    tags,
+    writes,
+)
 from dbx_cd.local.emulation.sql_text import bare, first_word
 from dbx_cd.local.emulation.statement import Answer, Emulated, Statement
 from dbx_cd.local.emulation.unsupported import refuse_unsupported
@@ -12,15 +24,19 @@ from dbx_cd.local.emulation.unsupported import refuse_unsupported
 # The first entry that matches runs. A new kind of statement is a module with its own STATEMENTS and one line here.
 EMULATED: tuple[Emulated, ...] = (
     *session.STATEMENTS,
+    *catalogs.STATEMENTS,
+    *functions.STATEMENTS,
     *descriptions.STATEMENTS,
     *alterations.STATEMENTS,
     *tags.STATEMENTS,
     *comments.STATEMENTS,
     *rights.STATEMENTS,
+    *statistics.STATEMENTS,
+    *copies.STATEMENTS,
     *writes.STATEMENTS,
 )
 
-_SHORT = {"desc": "describe"}
+_SAME = {"desc": "describe", "replace": "create"}
 _BY_WORD: dict[str, list[Emulated]] = {}
 for _entry in EMULATED:
     _BY_WORD.setdefault(_entry.first_word, []).append(_entry)
@@ -38,7 +54,7 @@ def emulate(spark: SparkSession, sql: str) -> Answer:
     """
     refuse_unsupported(sql)
     word = first_word(sql)
-    entries = _BY_WORD.get(_SHORT.get(word, word), [])
+    entries = _BY_WORD.get(_SAME.get(word, word), [])
     possible = [entry for entry in entries if entry.only_with is None or entry.only_with.search(sql)]
     if not possible:
         return sql

@@ -11,12 +11,20 @@ record Contents(
     @JsonProperty("tables") List<StoredTable> tables,
     @JsonProperty("views") List<StoredView> views,
     @JsonProperty("tags") List<Tag> tags,
-    @JsonProperty("keys") List<Key> keys) {
+    @JsonProperty("keys") List<Key> keys,
+    @JsonProperty("functions") List<StoredFunctions.StoredFunction> functions,
+    @JsonProperty("catalogs") List<LocalCatalogs.StoredCatalog> catalogs) {
+
+  /** A list that an older file lacks is empty. */
+  Contents {
+    functions = functions == null ? List.of() : functions;
+    catalogs = catalogs == null ? List.of() : catalogs;
+  }
 
   static final int FORMAT = 1;
 
   static Contents empty() {
-    return new Contents(FORMAT, List.of(), List.of(), List.of(), List.of(), List.of());
+    return new Contents(FORMAT, List.of(), List.of(), List.of(), List.of(), List.of(), null, null);
   }
 
   /** The address of a relation: the physical database in Spark's session catalog, and the name. */

@@ -1,5 +1,7 @@
 package dbxcd.local;
 
+import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
@@ -7,6 +9,7 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import org.apache.spark.sql.SparkSession;
 import org.apache.spark.sql.catalyst.analysis.NoSuchNamespaceException;
 import org.apache.spark.sql.catalyst.analysis.NoSuchTableException;
 import org.apache.spark.sql.catalyst.analysis.NoSuchViewException;
@@ -156,7 +159,42 @@ public final class LocalCatalog extends LocalNamespaces
       throws NoSuchTableException, TableAlreadyExistsException {
     Identifier target = sameSchemaUnlessGiven(from, to);
     refuseExistingView(target);
-    tables().renameTable(physical(from), physical(target));
+    Identifier old = physical(from);
+    Identifier renamed = requireNamespaceToRename(target);
+    if (old.namespace()[0].equals(renamed.namespace()[0])) {
+      tables().renameTable(old, renamed);
+    } else {
+      moveTable(from, target);
+    }
+  }
+
+  private void moveTable(Identifier from, Identifier to)
+      throws NoSuchTableException, TableAlreadyExistsException {
+    if (!tables().tableExists(physical(from))) {
+      throw new NoSuchTableException(from);
+    }
+    if (tables().tableExists(physical(to))) {
+      throw new TableAlreadyExistsException(to);
+    }
+    try {
+      TableMove.move(SparkSession.active(), address(from), address(to));
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+    tables().invalidateTable(physical(from));
+  }
+
+  /** Unity Catalog renames to another schema of the same catalog, and no further. */
+  private Identifier requireNamespaceToRename(Identifier target) {
+    try {
+      if (physical(target.namespace()) == target.namespace()) {
+        throw new UnsupportedOperationException(
+            "[UNSUPPORTED_FEATURE] A relation cannot be renamed from the catalog " + name() + " to " + target);
+      }
+      return requireNamespace(target);
+    } catch (NoSuchNamespaceException e) {
+      throw Exceptions.unchecked(e);
+    }
   }
 
   private static Identifier sameSchemaUnlessGiven(Identifier from, Identifier to) {
@@ -271,6 +309,7 @@ public final class LocalCatalog extends LocalNamespaces
   public void renameView(Identifier from, Identifier to)
       throws NoSuchViewException, ViewAlreadyExistsException {
     Identifier target = sameSchemaUnlessGiven(from, to);
+    requireNamespaceToRename(target);
     if (viewExists(target) || tables().tableExists(physical(target))) {
       throw new ViewAlreadyExistsException(target);
     }

@@ -52,7 +52,9 @@ final class Recovery {
         tables,
         stored.views(),
         stored.tags(),
-        stored.keys());
+        stored.keys(),
+        stored.functions(),
+        stored.catalogs());
   }
 
   private static StoredTable adopted(Namespace namespace, Path folder) throws IOException {

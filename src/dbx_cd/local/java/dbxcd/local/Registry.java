@@ -17,8 +17,10 @@ import java.util.Objects;
 import java.util.Optional;
 import java.util.TreeMap;
 import java.util.WeakHashMap;
+import java.util.function.Consumer;
 import java.util.function.Predicate;
 import java.util.function.UnaryOperator;
+import java.util.stream.Stream;
 import org.apache.spark.scheduler.SparkListener;
 import org.apache.spark.scheduler.SparkListenerApplicationEnd;
 import org.apache.spark.sql.SparkSession;
@@ -31,6 +33,7 @@ import org.apache.spark.sql.catalyst.catalog.DropTableEvent;
 import org.apache.spark.sql.catalyst.catalog.ExternalCatalogEvent;
 import org.apache.spark.sql.catalyst.catalog.ExternalCatalogEventListener;
 import org.apache.spark.sql.catalyst.catalog.ExternalCatalogWithListener;
+import org.apache.spark.sql.catalyst.catalog.FunctionEvent;
 import org.apache.spark.sql.catalyst.catalog.RenameTableEvent;
 import org.apache.spark.sql.connector.catalog.View;
 
@@ -53,6 +56,8 @@ final class Registry implements ExternalCatalogEventListener {
   private final Map<Address, StoredView> views = new LinkedHashMap<>();
   private final List<Tag> tags = new ArrayList<>();
   private final List<Key> keys = new ArrayList<>();
+  private final StoredFunctions functions = new StoredFunctions();
+  private final LocalCatalogs catalogs = new LocalCatalogs();
   private final Map<String, String[]> declared = new TreeMap<>();
   private IOException unsaved;
 
@@ -120,6 +125,8 @@ final class Registry implements ExternalCatalogEventListener {
     stored.views().forEach(view -> views.put(view.address(), view));
     tags.addAll(stored.tags());
     keys.addAll(stored.keys());
+    functions.restore(stored.functions(), spark);
+    catalogs.restore(stored.catalogs());
     save();
   }
 
@@ -133,7 +140,9 @@ final class Registry implements ExternalCatalogEventListener {
               List.copyOf(tables.values()),
               List.copyOf(views.values()),
               List.copyOf(tags),
-              List.copyOf(keys)));
+              List.copyOf(keys),
+              functions.all(),
+              catalogs.stored()));
       unsaved = null;
     } catch (IOException e) {
       unsaved = e;
@@ -161,6 +170,7 @@ final class Registry implements ExternalCatalogEventListener {
     } else if (event instanceof DropDatabaseEvent e) {
       namespaces.remove(e.database());
       forget(address -> address.database().equals(e.database()));
+      functions.databaseDropped(e.database());
     } else if (event instanceof CreateTableEvent e) {
       recordTable(new Address(e.database(), e.name()));
     } else if (event instanceof AlterTableEvent e) {
@@ -172,6 +182,8 @@ final class Registry implements ExternalCatalogEventListener {
       tables.remove(from);
       moveTagsAndKeys(from, new Address(e.database(), e.newName()));
       recordTable(new Address(e.database(), e.newName()));
+    } else if (event instanceof FunctionEvent e) {
+      functions.changed(e.database(), e.name(), spark);
     } else {
       return;
     }
@@ -233,6 +245,34 @@ final class Registry implements ExternalCatalogEventListener {
 
   synchronized Optional<StoredTable> table(Address address) {
     return Optional.ofNullable(tables.get(address));
+  }
+
+  /** The tags and keys of a table that has moved. */
+  synchronized void follow(Address from, Address to) {
+    moveTagsAndKeys(from, to);
+    save();
+  }
+
+  /** Whether there is a relation or a function in the database. */
+  synchronized boolean isUsed(String database) {
+    return Stream.concat(tables.keySet().stream(), views.keySet().stream())
+            .anyMatch(address -> address.database().equals(database))
+        || functions.all().stream().anyMatch(function -> function.database().equals(database));
+  }
+
+  // ---------------------------------------------------------------- functions and catalogs
+
+  StoredFunctions functions() {
+    return functions;
+  }
+
+  LocalCatalogs catalogs() {
+    return catalogs;
+  }
+
+  synchronized void changeCatalogs(Consumer<LocalCatalogs> change) {
+    change.accept(catalogs);
+    save();
   }
 
   // ---------------------------------------------------------------- views
