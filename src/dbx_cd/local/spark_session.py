@@ -54,6 +54,7 @@ EXTENSIONS = (
     "io.delta.sql.DeltaSparkSessionExtension",
     "dbxcd.local.ParameterParser",
     "dbxcd.local.UnknownCatalog",
+    "dbxcd.local.FunctionNames",
 )
 
 LOG4J = """\

@@ -133,6 +133,15 @@ def test_tags_are_set(dbt: Dbt, spark: SparkSession) -> None:
     assert rows(spark, tags.format("column_tags")) == [("class", "name of a person")]
 
 
+def test_functions_of_dbt_are_built_and_called_by_models_and_by_each_other(dbt: Dbt, spark: SparkSession) -> None:
+    built = {result["unique_id"] for result in dbt.artifact("second", "run_results.json")["results"]}
+    assert {"function.catalog_project.with_tax", "function.catalog_project.with_tip"} <= built
+    prices = rows(spark, f"SELECT p.price, o.amount FROM {SCHEMA}.priced p JOIN {SCHEMA}.stg_orders o USING (id)")
+    assert prices
+    for price, amount in prices:
+        assert price == pytest.approx(float(amount) * 1.19 + 1)
+
+
 def test_freshness_is_known_from_a_column_and_from_the_catalog(dbt: Dbt) -> None:
     statuses = {result["status"] for result in dbt.artifact("fresh", "sources.json")["results"]}
     assert statuses == {"pass"}

@@ -19,7 +19,6 @@ from dbx_cd.local.emulation import emulate
 from dbx_cd.local.spark_session import start_spark
 
 spark = start_spark(sys.argv[1], catalogs=["stg"], memory="1g")
-
 def run(sql):
     answer = emulate(spark, sql)
     return spark.sql(answer) if isinstance(answer, str) else answer
@@ -53,6 +52,13 @@ for sql in (
     "CREATE TABLE stg.`\u00f6`.t AS SELECT 'o' AS id",
     "CREATE TABLE stg.shop.files USING parquet PARTITIONED BY (day) AS SELECT 1 AS id, 2 AS day",
     "CREATE TABLE stg.shop.clone SHALLOW CLONE stg.shop.orders",
+    "CREATE FUNCTION twice(x BIGINT) RETURNS BIGINT RETURN x * 2",
+    "CREATE FUNCTION few(n INT) RETURNS TABLE(id BIGINT) RETURN SELECT twice(id) FROM orders WHERE id < n",
+    "CREATE CATALOG later COMMENT 'made later'",
+    "CREATE TABLE later.default.t AS SELECT 7 AS id",
+    "CREATE SCHEMA stg.elsewhere",
+    "CREATE TABLE stg.shop.moving AS SELECT 8 AS id",
+    "ALTER TABLE stg.shop.moving RENAME TO stg.elsewhere.moved",
 ):
     run(sql)
 put = Path(sys.argv[1], "warehouse", "stg", "shop", "put")
@@ -80,6 +86,10 @@ found = {
     "view": rows("SHOW CREATE TABLE stg.shop.cheap")[0][0],
     "keys": rows("SELECT constraint_name FROM stg.information_schema.table_constraints"),
     "tags": rows("SELECT tag_name, tag_value FROM stg.information_schema.table_tags"),
+    "functions": rows("SELECT stg.shop.twice(id) FROM stg.shop.few(2)"),
+    "later": rows("SELECT id FROM later.default.t"),
+    "moved": rows("SELECT id FROM stg.elsewhere.moved"),
+    "moved from": rows("SHOW TABLES IN stg.shop LIKE 'mov*'"),
 }
 found["schemas"] = rows("SELECT * FROM stg.`\u00e4`.t, stg.`\u00f6`.t")
 found["files"] = rows("SELECT id, day FROM stg.shop.files")
@@ -117,14 +127,31 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int]:
     return state, acknowledged
 
 
-def test_killed_workspace_is_found_as_it_was(killed: tuple[Path, int]) -> None:
-    state, acknowledged = killed
+@pytest.fixture(scope="module")
+def found(killed: tuple[Path, int]) -> dict[str, Any]:
+    """What the next start finds."""
+    state, _ = killed
     _leave_unfinished(state)
     answer = subprocess.run(
         [sys.executable, "-c", AFTER, str(state)], capture_output=True, text=True, check=True, env=ASCII
     )
     assert answer.stderr == ""
-    found: dict[str, Any] = json.loads(answer.stdout)
+    contents: dict[str, Any] = json.loads(answer.stdout)
+    return contents
+
+
+def test_functions_and_catalogs_survive_a_restart(found: dict[str, Any]) -> None:
+    assert found["functions"] == [[4]]
+    assert found["later"] == [[7]]
+
+
+def test_table_renamed_to_another_schema_is_found_there_alone(found: dict[str, Any]) -> None:
+    assert found["moved"] == [[8]]
+    assert found["moved from"] == []
+
+
+def test_killed_workspace_is_found_as_it_was(killed: tuple[Path, int], found: dict[str, Any]) -> None:
+    state, acknowledged = killed
     numbered = {f"t{number}" for number in range(acknowledged)}
     named = {"orders", "outside", "renamed", "cheap", "files", "clone", "adopted"}
     assert numbered | named <= set(found["tables"])

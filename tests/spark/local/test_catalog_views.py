@@ -72,8 +72,8 @@ def test_information_schema_lists_tables_and_columns(spark: SparkSession) -> Non
         "prod.information_schema.columns WHERE table_name = 'orders' ORDER BY ordinal_position"
     ).collect()
     assert [tuple(row) for row in columns] == [
-        ("id", 0, "bigint", "NO", "key"),
-        ("amount", 1, "decimal(10,2)", "YES", None),
+        ("id", 1, "bigint", "NO", "key"),
+        ("amount", 2, "decimal(10,2)", "YES", None),
     ]
 
 

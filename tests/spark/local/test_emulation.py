@@ -130,6 +130,33 @@ def test_names_shown_are_three_level_names(run: Run, table: str) -> None:
     assert [name for (name,) in run("SHOW CATALOGS")] == ["dev_anna", "ops", "prod", "stg", "system"]
 
 
+def test_a_broken_view_is_listed_with_the_others(run: Run, table: str) -> None:
+    run("CREATE SCHEMA IF NOT EXISTS dev_anna.broken")
+    run(f"CREATE TABLE dev_anna.broken.base AS SELECT * FROM {table}")
+    run("CREATE VIEW dev_anna.broken.v AS SELECT id, day FROM dev_anna.broken.base")
+    run("CREATE VIEW dev_anna.broken.w AS SELECT id FROM dev_anna.broken.v")
+    run("CREATE TABLE dev_anna.broken.whole AS SELECT 1 AS id")
+    run("DROP TABLE dev_anna.broken.base")
+    shown = {row[1]: row[3] for row in run("SHOW TABLE EXTENDED IN dev_anna.broken LIKE '*'")}
+    assert shown["v"].endswith("Schema: root\n |-- id: bigint (nullable = true)\n |-- day: date (nullable = true)\n")
+    assert set(shown) == {"v", "w", "whole"}
+    assert {row[1] for row in run("SHOW VIEWS IN dev_anna.broken")} == {"v", "w"}
+    listed = run(
+        "SELECT table_name, column_name FROM dev_anna.information_schema.columns WHERE table_schema = 'broken'"
+    )
+    assert set(listed) == {("v", "id"), ("v", "day"), ("w", "id"), ("whole", "id")}
+    run("DROP SCHEMA dev_anna.broken CASCADE")
+
+
+def test_columns_are_numbered_from_one(run: Run, table: str) -> None:
+    name = table.split(".")[-1]
+    columns = run(
+        "SELECT column_name, ordinal_position FROM system.information_schema.columns "
+        f"WHERE table_name = '{name}' ORDER BY ordinal_position"
+    )
+    assert columns == [("id", 1), ("day", 2), ("odd.name`s", 3)]
+
+
 def test_rights_are_accepted_and_forgotten(run: Run, table: str) -> None:
     assert run(f"GRANT SELECT ON TABLE {table} TO `someone@example.org`") == []
     assert run(f"SHOW GRANTS ON TABLE {table}") == []

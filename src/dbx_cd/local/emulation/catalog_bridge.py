@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pyarrow as pa
 from py4j.protocol import Py4JJavaError
 from pyspark.sql import SparkSession
 
@@ -32,30 +33,42 @@ class StatementFailed(DbxCdError):
 
 
 class CatalogBridge:
-    """The static methods of `dbxcd.local.Statements` for one session, with their errors translated.
+    """The static methods of `dbxcd.local.Statements` and its like for one session, with their errors translated.
 
     Args:
         spark: the session.
-        of: another class of that package.
+        of: the class whose methods `call` takes where it names none.
     """
 
     def __init__(self, spark: SparkSession, *, of: str = "Statements") -> None:
         jvm: Any = spark._jvm
+        self._spark = spark
         self._session = spark._jsparkSession
-        self._statements = getattr(jvm.dbxcd.local, of)
-        self._literals = jvm.dbxcd.local.Statements
+        self._of = of
+        self._java = jvm.dbxcd.local
 
-    def call(self, method: str, *arguments: Any) -> Any:
-        """Call a method that takes the session first.
+    def call(self, method: str, *arguments: Any, of: str | None = None) -> Any:
+        """Call a static method that takes the session first.
+
+        Args:
+            method: its name.
+            arguments: what it takes besides the session.
+            of: its class, if not the bridge's.
 
         Raises:
             StatementFailed: the catalog refuses.
         """
         try:
-            return getattr(self._statements, method)(self._session, *arguments)
+            return getattr(getattr(self._java, of or self._of), method)(self._session, *arguments)
         except Py4JJavaError as exc:
             raise StatementFailed(str(exc.java_exception.getMessage())) from exc
 
+    def frame(self, method: str, *arguments: Any, of: str) -> pa.Table:
+        """Call a method that gives a DataFrame, and collect it."""
+        from pyspark.sql.classic.dataframe import DataFrame
+
+        return DataFrame(self.call(method, *arguments, of=of), self._spark).toArrow()
+
     def unquote(self, literal: str) -> str:
         """The value of a SQL string literal."""
-        return str(self._literals.unquote(literal))
+        return str(self._java.Statements.unquote(literal))

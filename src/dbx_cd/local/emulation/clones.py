@@ -10,6 +10,7 @@ from pyspark.sql import DataFrame
 from dbx_cd.local.emulation.sql_text import NAME, NAMED, STRING
 from dbx_cd.local.emulation.statement import Answer, Emulated, Statement, emulated
 
+_TESTS = "tests/spark/local/test_shallow_clones.py"
 _LOCATION = re.compile(rf"\blocation\s+({STRING})\s*\Z", re.IGNORECASE)
 
 
@@ -31,28 +32,18 @@ def shallow_clone(statement: Statement) -> Answer:
     return DataFrame(report, statement.spark).toArrow()
 
 
-def _clone(verb: str, *, statement: str) -> Emulated:
-    return emulated(
-        rf"(?P<verb>{verb}) table(?P<exists> if not exists)? {NAMED} shallow clone (?P<source>{NAME})(?P<rest>.*)",
+STATEMENTS: tuple[Emulated, ...] = (
+    emulated(
+        rf"(?P<verb>create(?: or replace)?|replace) table(?P<exists> if not exists)? {NAMED} shallow clone "
+        rf"(?P<source>{NAME})(?P<rest>.*)",
         shallow_clone,
         "Delta clones in two commits, into empty tables only, and no catalog knows that it is a clone",
-        statement=statement,
+        statement="CREATE [OR REPLACE] TABLE [IF NOT EXISTS] name SHALLOW CLONE source [VERSION AS OF version]",
         does="makes a MANAGED_SHALLOW_CLONE in one commit; a clone that replaces a clone keeps its history",
-        tests=tuple(
-            f"tests/spark/local/test_shallow_clones.py::{test}"
-            for test in (
-                "test_a_clone_is_a_table_of_its_own_type_made_in_one_commit",
-                "test_a_clone_replaced_by_a_clone_keeps_its_history",
-            )
+        tests=(
+            f"{_TESTS}::test_a_clone_is_a_table_of_its_own_type_made_in_one_commit",
+            f"{_TESTS}::test_a_clone_replaced_by_a_clone_keeps_its_history",
         ),
         only_with=r"\bshallow clone\b",
-    )
-
-
-STATEMENTS: tuple[Emulated, ...] = (
-    _clone(
-        "create(?: or replace)?",
-        statement="CREATE [OR REPLACE] TABLE [IF NOT EXISTS] name SHALLOW CLONE source [VERSION AS OF version]",
     ),
-    _clone("replace", statement="REPLACE TABLE name SHALLOW CLONE source"),
 )

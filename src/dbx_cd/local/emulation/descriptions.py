@@ -5,12 +5,12 @@ from __future__ import annotations
 import fnmatch
 
 import pyarrow as pa
-from pyspark.sql import DataFrame
 
 from dbx_cd.local.emulation.sql_text import NAMED, STRING
 from dbx_cd.local.emulation.statement import Answer, Emulated, Statement, emulated, text_table
-from dbx_cd.relations import RelationName, string_literal
+from dbx_cd.relations import string_literal
 
+_NO_COLUMNS = "Schema: root\n"
 _TESTS = "tests/spark/local/test_emulation.py"
 
 
@@ -38,15 +38,12 @@ def show_catalogs(statement: Statement) -> Answer:
 def show_table_extended(statement: Statement) -> Answer:
     """SHOW TABLE EXTENDED IN a schema, in the form that dbt-spark reads."""
     catalog, schema = statement.bridge.call("qualify", [*statement.parts("name"), "any"])[:2]
-    tables = statement.spark.sql(
-        "SELECT * FROM system.information_schema.tables "
-        f"WHERE table_catalog = {string_literal(catalog)} AND table_schema = {string_literal(schema)} "
-        "ORDER BY table_name"
-    )
+    of_schema = f"WHERE table_catalog = {string_literal(catalog)} AND table_schema = {string_literal(schema)}"
+    trees = _schema_trees(statement, of_schema)
     rows: list[list[str | None]] = []
+    tables = statement.spark.sql(f"SELECT * FROM system.information_schema.tables {of_schema} ORDER BY table_name")
     for table in tables.collect():
         if any(fnmatch.fnmatch(table.table_name, pattern) for pattern in _pattern(statement).split("|")):
-            relation = RelationName(catalog, schema, table.table_name)
             details = {
                 "Catalog": catalog,
                 "Database": schema,
@@ -57,18 +54,22 @@ def show_table_extended(statement: Statement) -> Answer:
                 "Provider": table.data_source_format and table.data_source_format.lower(),
             }
             text = "".join(f"{key}: {value}\n" for key, value in details.items() if value)
-            rows.append(
-                [schema, table.table_name, "false", text + _schema_tree(statement.spark.table(relation.quoted))]
-            )
+            rows.append([schema, table.table_name, "false", text + trees.get(table.table_name, _NO_COLUMNS)])
     return text_table(("database", "tableName", "isTemporary", "information"), rows)
 
 
-def _schema_tree(frame: DataFrame) -> str:
-    columns = "".join(
-        f" |-- {field.name}: {field.dataType.simpleString()} (nullable = {str(field.nullable).lower()})\n"
-        for field in frame.schema.fields
+def _schema_trees(statement: Statement, of_schema: str) -> dict[str, str]:
+    """The columns of each relation as the catalog knows them: what a view reads may be gone."""
+    columns = statement.spark.sql(
+        "SELECT table_name, column_name, full_data_type, is_nullable FROM system.information_schema.columns "
+        f"{of_schema} ORDER BY table_name, ordinal_position"
     )
-    return f"Schema: root\n{columns}"
+    trees: dict[str, str] = {}
+    for row in columns.collect():
+        nullable = str(row.is_nullable == "YES").lower()
+        line = f" |-- {row.column_name}: {row.full_data_type} (nullable = {nullable})\n"
+        trees[row.table_name] = trees.get(row.table_name, _NO_COLUMNS) + line
+    return trees
 
 
 def _pattern(statement: Statement) -> str:

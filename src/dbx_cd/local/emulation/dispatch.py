@@ -6,12 +6,16 @@ from pyspark.sql import SparkSession
 
 from dbx_cd.local.emulation import (
     alterations,
+    catalogs,
     clones,
     clustering,
     comments,
+    copies,
     descriptions,
+    functions,
     rights,
     session,
+    statistics,
     tags,
     volumes,
     writes,
@@ -26,6 +30,8 @@ from dbx_cd.local.emulation.unsupported import refuse_unsupported
 EMULATED: tuple[Emulated, ...] = (
     *session.STATEMENTS,
     *volumes.STATEMENTS,
+    *catalogs.STATEMENTS,
+    *functions.STATEMENTS,
     *descriptions.STATEMENTS,
     *alterations.STATEMENTS,
     *tags.STATEMENTS,
@@ -33,10 +39,12 @@ EMULATED: tuple[Emulated, ...] = (
     *rights.STATEMENTS,
     *clones.STATEMENTS,
     *clustering.STATEMENTS,
+    *statistics.STATEMENTS,
+    *copies.STATEMENTS,
     *writes.STATEMENTS,
 )
 
-_SHORT = {"desc": "describe"}
+_SAME = {"desc": "describe", "replace": "create"}
 _BY_WORD: dict[str, list[Emulated]] = {}
 for _entry in EMULATED:
     _BY_WORD.setdefault(_entry.first_word, []).append(_entry)
@@ -57,7 +65,7 @@ def emulate(spark: SparkSession, sql: str) -> Answer:
     word = first_word(sql)
     if word in INSERTING:
         forget_written_rows(spark)
-    entries = _BY_WORD.get(_SHORT.get(word, word), [])
+    entries = _BY_WORD.get(_SAME.get(word, word), [])
     possible = [entry for entry in entries if entry.only_with is None or entry.only_with.search(sql)]
     if not possible:
         return sql

@@ -16,7 +16,15 @@ _HEAD = """\
 
 Statements run on open-source Spark 4.2 and Delta 4.4. This page lists what those lack: the statements that the embedded
 workspace does itself, and those that it refuses. They are the same through the SQL endpoint, in a notebook's
-`spark.sql` and in its `%sql` cells. What is not on this page goes to Spark as it is.
+`spark.sql` and in its `%sql` cells; inside of `EXECUTE IMMEDIATE` and of `BEGIN ... END` they are not. What is not on
+this page goes to Spark as it is.
+
+Functions written in SQL (CREATE, DROP and calls by one to three names, in views and in each other) need no statement of
+their own: Spark does them, with names that its catalog finds them by
+(`tests/spark/local/test_functions.py::test_functions_are_called_by_one_to_three_names_and_in_views`). Their text is
+kept with full names, and is shown so. ALTER TABLE and ALTER VIEW ... RENAME TO another schema of the same catalog are
+the catalog plugin's
+(`tests/spark/local/test_table_statements.py::test_a_table_is_renamed_to_another_schema_with_all_it_has`).
 
 This file is generated: `python -m dbx_cd.local.emulation.fidelity > docs/fidelity.md`.
 

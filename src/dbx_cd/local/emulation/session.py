@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dbx_cd.local.emulation.catalogs import require_catalog
 from dbx_cd.local.emulation.sql_text import IDENTIFIER, STRING
 from dbx_cd.local.emulation.statement import Answer, Emulated, Statement, emulated
 from dbx_cd.relations import quote
@@ -13,6 +14,7 @@ def use_catalog(statement: Statement) -> Answer:
     """USE CATALOG, by name or by string literal."""
     literal = statement["name"][0] in "'\""
     name = statement.bridge.unquote(statement["name"]) if literal else statement.identifier("name")
+    require_catalog(statement, name.lower())
     return f"SET CATALOG {quote(name.lower())}"
 
 

@@ -21,9 +21,19 @@ _FIRST_WORD = re.compile(r"\w+")
 
 def first_word(sql: str) -> str:
     """The statement's first keyword in lower case, found without reading the rest (a seed can be megabytes)."""
-    start = _LEADING_COMMENTS.match(sql)
-    word = _FIRST_WORD.match(sql, start.end() if start else 0)
+    word = _FIRST_WORD.match(sql, _start(sql))
     return word[0].lower() if word else ""
+
+
+def beginning(sql: str, characters: int = 2000) -> str:
+    """The statement's first characters, without comments."""
+    start = _start(sql)
+    return bare(sql[start : start + characters])
+
+
+def _start(sql: str) -> int:
+    comments = _LEADING_COMMENTS.match(sql)
+    return comments.end() if comments else 0
 
 
 def bare(sql: str) -> str:

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 
 from dbx_cd.local.emulation.catalog_bridge import StatementFailed
-from dbx_cd.local.emulation.sql_text import IDENTIFIER, NAME, STRING, bare, first_word
+from dbx_cd.local.emulation.sql_text import IDENTIFIER, NAME, STRING, bare, beginning, first_word
 
 SQL_STATE = "0A000"  # "feature not supported" of the SQL standard, as Databricks' UNSUPPORTED_FEATURE has it
 
@@ -143,8 +143,8 @@ _AI_FUNCTION = re.compile(
 )
 AI_FUNCTIONS = "functions that call a service: ai_query and the other ai_ functions, vector_search, remote_query"
 
-_WORDS = frozenset(("create", "alter", "drop", "undrop", "refresh", "desc", "describe", "show"))
-_RARE_WORDS = frozenset(("apply", "auto", "begin", "copy", "fsck"))
+_VERBS = ("create", "alter", "drop", "undrop", "refresh", "desc", "describe", "show")
+_WORDS = frozenset((*_VERBS, "apply", "auto", "begin", "copy", "fsck"))
 _TEXT = re.compile(STRING, re.DOTALL)
 
 
@@ -157,12 +157,12 @@ def refuse_unsupported(sql: str) -> None:
     Raises:
         StatementFailed: it is in the table; the SQLSTATE is 0A000.
     """
-    lower = sql.lower()
-    text = bare(sql) if first_word(sql) in _WORDS | _RARE_WORDS else None
-    for entry in UNSUPPORTED if text else ():
-        if entry.word in lower and entry.pattern.match(text or ""):
-            raise _refusal(entry.feature, entry.reason, entry.next_step)
-    if _AI_FUNCTION.search(sql) and (called := _AI_FUNCTION.search(_TEXT.sub("''", text or bare(sql)))):
+    if first_word(sql) in _WORDS:
+        lower, head = sql.lower(), beginning(sql)
+        for entry in UNSUPPORTED:
+            if entry.word in lower and entry.pattern.match(bare(sql) if entry.word else head):
+                raise _refusal(entry.feature, entry.reason, entry.next_step)
+    if _AI_FUNCTION.search(sql) and (called := _AI_FUNCTION.search(_TEXT.sub("''", bare(sql)))):
         raise _refusal(f"the function {called[1].lower()}", _SERVICE, _ON_DATABRICKS)
 
 

@@ -27,6 +27,8 @@ class NoSpark:
 def attach(port: int, secret: str, *, job_group: str, user: str) -> SparkSession:
     """A new session of the Spark that runs in another process' JVM, reached by its py4j gateway.
 
+    From then on every session of this process runs statements as the SQL endpoint does.
+
     Args:
         port: loopback port of the gateway.
         secret: its authentication token.
@@ -37,6 +39,7 @@ def attach(port: int, secret: str, *, job_group: str, user: str) -> SparkSession
     from pyspark import SparkConf, SparkContext
     from pyspark.java_gateway import launch_gateway
 
+    from dbx_cd.local.notebooks.emulated_sql import emulate_in_this_process
     from dbx_cd.local.session_user import UserSession
     from dbx_cd.local.task_threads import name_connections
 
@@ -55,4 +58,5 @@ def attach(port: int, secret: str, *, job_group: str, user: str) -> SparkSession
     session = UserSession(context, default.newSession(), user=user)
     for name in ("SQLQueryContextLogger", "DataFrameQueryContextLogger"):  # repeat every raised error as JSON on stderr
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+    emulate_in_this_process()
     return session

@@ -30,10 +30,11 @@ public final class CommitLog extends HDFSLogStore {
   public void write(Path path, Iterator<String> actions, Boolean overwrite, Configuration configuration)
       throws IOException {
     String user = SessionUser.active();
-    super.write(path, new Signed(actions, user), overwrite, configuration);
+    java.nio.file.Path log = java.nio.file.Path.of(path.getParent().toUri().getPath());
+    super.write(path, new Signed(actions, user, log), overwrite, configuration);
   }
 
-  private record Signed(Iterator<String> actions, String user) implements Iterator<String> {
+  private record Signed(Iterator<String> actions, String user, java.nio.file.Path log) implements Iterator<String> {
     @Override
     public boolean hasNext() {
       return actions.hasNext();
@@ -41,7 +42,7 @@ public final class CommitLog extends HDFSLogStore {
 
     @Override
     public String next() {
-      String action = actions.next();
+      String action = DeepClone.action(actions.next(), log);
       return action.startsWith(COMMIT_INFO) ? signed(action) : action;
     }
 

@@ -15,7 +15,9 @@ record Contents(
     @JsonProperty("volumes") List<StoredVolume> volumes,
     @JsonProperty("rights") RightsState.Stored rights,
     @JsonProperty("unfinished") List<Unfinished> unfinished,
-    @JsonProperty("clones") List<Address> clones) {
+    @JsonProperty("clones") List<Address> clones,
+    @JsonProperty("functions") List<StoredFunctions.StoredFunction> functions,
+    @JsonProperty("catalogs") List<LocalCatalogs.StoredCatalog> catalogs) {
 
   static final int FORMAT = 1;
 
@@ -23,6 +25,8 @@ record Contents(
   Contents {
     unfinished = unfinished == null ? List.of() : unfinished;
     clones = clones == null ? List.of() : clones;
+    functions = functions == null ? List.of() : functions;
+    catalogs = catalogs == null ? List.of() : catalogs;
   }
 
   static Contents empty() {
@@ -35,6 +39,8 @@ record Contents(
         List.of(),
         List.of(),
         null,
+        List.of(),
+        List.of(),
         List.of(),
         List.of());
   }

@@ -115,7 +115,7 @@ final class DescribeAsJson {
         .collect(Collectors.joining(", ", "[", "]"));
   }
 
-  private static String body(Key key) {
+  static String body(Key key) {
     if (key.isPrimary()) {
       return "PRIMARY KEY (" + quoted(key.columns(), ", ") + ")";
     }

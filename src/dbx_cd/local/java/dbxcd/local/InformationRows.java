@@ -42,12 +42,14 @@ final class InformationRows {
 
   List<Object[]> of(String relation) {
     switch (relation) {
-      case "catalogs" -> catalogs.forEach(catalog -> add(catalog, OWNER, null));
+      case "catalogs" -> catalogs.forEach(c -> add(c, OWNER, registry.catalogs().comment(c)));
       case "schemata" -> schemas();
       case "tables", "views", "columns" -> relations(relation);
       case "table_tags", "column_tags" -> tags(relation.equals("column_tags"));
       case "table_constraints", "key_column_usage", "referential_constraints" -> keys(relation);
       case "volumes" -> volumes();
+      case "routines", "parameters", "routine_columns" ->
+          new RoutineRows(SparkSession.active(), catalogs, rows::add).add(relation);
       default -> {} // column_masks, row_filters, table_privileges: always empty
     }
     return rows;
@@ -120,7 +122,11 @@ final class InformationRows {
         loaded = catalog.loadRelation(ident);
         columns = loaded.columns();
       } catch (Exception e) {
-        continue; // another session is creating or dropping it at this moment
+        // Its files are gone, or another session is dropping it at this moment.
+        if (relation.equals("tables")) {
+          addStoredTable(namespace, ident.name(), null);
+        }
+        continue;
       }
       switch (relation) {
         case "views" -> addView(namespace, ident.name(), (View) loaded);
@@ -156,7 +162,7 @@ final class InformationRows {
           n.schema(),
           name,
           column.name(),
-          position,
+          position + 1,
           column.defaultValue() == null ? null : column.defaultValue().getSql(),
           column.nullable() ? "YES" : "NO",
           type.catalogString(),
@@ -175,7 +181,11 @@ final class InformationRows {
       }
       return;
     }
-    Optional<StoredTable> stored = registry.table(address);
+    addStoredTable(n, name, comment);
+  }
+
+  private void addStoredTable(Namespace n, String name, String comment) {
+    Optional<StoredTable> stored = registry.table(new Address(n.database(), name));
     stored.ifPresent(
         table ->
             addTableRow(

@@ -78,6 +78,7 @@ final class InformationSchema {
         "column_masks",
         IN_TABLE + "column_name string, mask_name string, using_columns string");
     relation("row_filters", IN_TABLE + "filter_name string, target_columns string");
+    RoutineRows.RELATIONS.forEach(InformationSchema::relation);
     // No rights are enforced here, so nothing is granted.
     relation(
         "table_privileges",

@@ -2,6 +2,8 @@ package dbxcd.local;
 
 import dbxcd.local.Contents.Address;
 import dbxcd.local.Contents.Key;
+import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
@@ -193,11 +195,46 @@ public final class LocalCatalog extends LocalNamespaces
       throws NoSuchTableException, TableAlreadyExistsException {
     Identifier target = sameSchemaUnlessGiven(from, to);
     refuseExistingView(target);
+    Identifier old = physical(from);
+    Identifier renamed = requireNamespaceToRename(target);
     registry().unfinished().begin(address(target));
     try {
-      tables().renameTable(physical(from), physical(target));
+      if (old.namespace()[0].equals(renamed.namespace()[0])) {
+        tables().renameTable(old, renamed);
+      } else {
+        moveTable(from, target);
+      }
     } finally {
       registry().unfinished().end(address(target));
+    }
+  }
+
+  private void moveTable(Identifier from, Identifier to)
+      throws NoSuchTableException, TableAlreadyExistsException {
+    if (!tables().tableExists(physical(from))) {
+      throw new NoSuchTableException(from);
+    }
+    if (tables().tableExists(physical(to))) {
+      throw new TableAlreadyExistsException(to);
+    }
+    try {
+      TableMove.move(SparkSession.active(), address(from), address(to));
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+    tables().invalidateTable(physical(from));
+  }
+
+  /** Unity Catalog renames to another schema of the same catalog, and no further. */
+  private Identifier requireNamespaceToRename(Identifier target) {
+    try {
+      if (physical(target.namespace()) == target.namespace()) {
+        throw new UnsupportedOperationException(
+            "[UNSUPPORTED_FEATURE] A relation cannot be renamed from the catalog " + name() + " to " + target);
+      }
+      return requireNamespace(target);
+    } catch (NoSuchNamespaceException e) {
+      throw Exceptions.unchecked(e);
     }
   }
 
@@ -430,6 +467,7 @@ public final class LocalCatalog extends LocalNamespaces
   public void renameView(Identifier from, Identifier to)
       throws NoSuchViewException, ViewAlreadyExistsException {
     Identifier target = sameSchemaUnlessGiven(from, to);
+    requireNamespaceToRename(target);
     if (viewExists(target) || tables().tableExists(physical(target))) {
       throw new ViewAlreadyExistsException(target);
     }

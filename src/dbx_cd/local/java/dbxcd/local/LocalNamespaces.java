@@ -30,6 +30,11 @@ abstract class LocalNamespaces implements SupportsNamespaces {
   @Override
   public void initialize(String name, CaseInsensitiveStringMap options) {
     this.name = name.toLowerCase(Locale.ROOT);
+    requireDefaultSchema();
+  }
+
+  /** Creates the schema that every catalog has, where it is missing. */
+  void requireDefaultSchema() {
     String[] namespace = {DEFAULT_SCHEMA};
     try {
       if (!namespaceExists(namespace)) {
@@ -112,6 +117,9 @@ abstract class LocalNamespaces implements SupportsNamespaces {
   }
 
   String[] qualified(String[] namespace) {
+    if (namespace.length == 2 && namespace[0].equalsIgnoreCase(name)) {
+      return namespace;
+    }
     return Stream.concat(Stream.of(name), Arrays.stream(namespace)).toArray(String[]::new);
   }
 

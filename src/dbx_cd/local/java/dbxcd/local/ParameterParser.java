@@ -1,6 +1,7 @@
 package dbxcd.local;
 
 import java.util.concurrent.Callable;
+import org.apache.spark.sql.SparkSession;
 import org.apache.spark.sql.SparkSessionExtensions;
 import org.apache.spark.sql.catalyst.FunctionIdentifier;
 import org.apache.spark.sql.catalyst.TableIdentifier;
@@ -23,16 +24,21 @@ import scala.runtime.AbstractFunction1;
 public final class ParameterParser extends AbstractFunction1<SparkSessionExtensions, Object> {
   @Override
   public Object apply(SparkSessionExtensions extensions) {
-    extensions.injectParser((session, parser) -> new Parser(parser));
+    extensions.injectParser(Parser::new);
     extensions.injectResolutionRule(FileTables::new);
     extensions.injectPostHocResolutionRule(session -> new DeclaredTypes());
     return null;
   }
 
-  private record Parser(ParserInterface next) implements ParserInterface {
+  private record Parser(SparkSession session, ParserInterface next) implements ParserInterface {
     @Override
     public LogicalPlan parsePlanWithParameters(String sql, ParameterContext parameters) {
       return call(() -> parsePlan(substituted(sql, parameters)));
+    }
+
+    /** Catalogs can be created while sessions are open: each session learns of them where it reads names. */
+    private void offerCatalogs() {
+      Registry.of(session).catalogs().offer(session);
     }
 
     /** Statements of Delta's own grammar, such as OPTIMIZE, cannot have parameters. */
@@ -49,6 +55,7 @@ public final class ParameterParser extends AbstractFunction1<SparkSessionExtensi
 
     @Override
     public LogicalPlan parsePlan(String sql) {
+      offerCatalogs();
       return call(() -> ReplaceCriteria.asWriterOptions(next.parsePlan(ReferencedKeys.written(sql)), sql));
     }
 
@@ -74,6 +81,7 @@ public final class ParameterParser extends AbstractFunction1<SparkSessionExtensi
 
     @Override
     public Seq<String> parseMultipartIdentifier(String sql) {
+      offerCatalogs();
       return call(() -> next.parseMultipartIdentifier(sql));
     }
 

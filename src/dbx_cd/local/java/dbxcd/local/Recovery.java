@@ -63,7 +63,9 @@ final class Recovery {
         stored.volumes(),
         stored.rights(),
         List.of(),
-        stored.clones().stream().filter(there::contains).toList());
+        stored.clones().stream().filter(there::contains).toList(),
+        stored.functions(),
+        stored.catalogs());
   }
 
   private static StoredTable adopted(Address address, Path folder) throws IOException {

@@ -19,7 +19,9 @@ import java.util.Set;
 import java.util.UUID;
 import java.util.TreeMap;
 import java.util.WeakHashMap;
+import java.util.function.Consumer;
 import java.util.function.Predicate;
+import java.util.stream.Stream;
 import org.apache.spark.scheduler.SparkListener;
 import org.apache.spark.scheduler.SparkListenerApplicationEnd;
 import org.apache.spark.sql.SparkSession;
@@ -33,6 +35,7 @@ import org.apache.spark.sql.catalyst.catalog.DropTableEvent;
 import org.apache.spark.sql.catalyst.catalog.ExternalCatalogEvent;
 import org.apache.spark.sql.catalyst.catalog.ExternalCatalogEventListener;
 import org.apache.spark.sql.catalyst.catalog.ExternalCatalogWithListener;
+import org.apache.spark.sql.catalyst.catalog.FunctionEvent;
 import org.apache.spark.sql.catalyst.catalog.RenameTableEvent;
 import org.apache.spark.sql.connector.catalog.Column;
 import org.apache.spark.sql.connector.catalog.TableChange;
@@ -60,6 +63,8 @@ final class Registry implements ExternalCatalogEventListener {
   private final Volumes volumes;
   private final UnfinishedTables unfinished = new UnfinishedTables(this);
   private final ShallowClones clones = new ShallowClones(this);
+  private final StoredFunctions functions = new StoredFunctions();
+  private final LocalCatalogs catalogs = new LocalCatalogs();
   private final Map<String, String[]> declared = new TreeMap<>();
   private final RightsState rights = new RightsState(this::saveRights);
   private IOException unsaved;
@@ -133,6 +138,8 @@ final class Registry implements ExternalCatalogEventListener {
     volumes.restore(stored.volumes());
     rights.restore(stored.rights());
     clones.restore(stored.clones());
+    functions.restore(stored.functions(), spark);
+    catalogs.restore(stored.catalogs());
     save();
   }
 
@@ -159,7 +166,9 @@ final class Registry implements ExternalCatalogEventListener {
               volumes.all(),
               rights.stored(),
               unfinished.all(),
-              clones.all()));
+              clones.all(),
+              functions.all(),
+              catalogs.stored()));
       unsaved = null;
     } catch (IOException e) {
       unsaved = e;
@@ -189,6 +198,7 @@ final class Registry implements ExternalCatalogEventListener {
       rights.ledger().dropped(SecurableNames.schema(this, e.database()));
       volumes.forgetSchema(namespaces.remove(e.database()));
       forget(address -> address.database().equals(e.database()));
+      functions.databaseDropped(e.database());
     } else if (event instanceof CreateTableEvent e) {
       recordTable(new Address(e.database(), e.name()));
       rights.ledger().created(SecurableNames.table(this, new Address(e.database(), e.name())), SessionUser.active());
@@ -203,6 +213,8 @@ final class Registry implements ExternalCatalogEventListener {
       moveTagsAndKeys(from, new Address(e.database(), e.newName()));
       recordTable(new Address(e.database(), e.newName()));
       rights.renamed(this, from, new Address(e.database(), e.newName()));
+    } else if (event instanceof FunctionEvent e) {
+      functions.changed(e.database(), e.name(), spark);
     } else {
       return;
     }
@@ -297,6 +309,35 @@ final class Registry implements ExternalCatalogEventListener {
 
   synchronized Optional<StoredTable> table(Address address) {
     return Optional.ofNullable(tables.get(address));
+  }
+
+  /** The tags, keys and rights of a table that has moved. */
+  synchronized void follow(Address from, Address to) {
+    moveTagsAndKeys(from, to);
+    rights.renamed(this, from, to);
+    save();
+  }
+
+  /** Whether there is a relation or a function in the database. */
+  synchronized boolean isUsed(String database) {
+    return Stream.concat(tables.keySet().stream(), views.keySet().stream())
+            .anyMatch(address -> address.database().equals(database))
+        || functions.all().stream().anyMatch(function -> function.database().equals(database));
+  }
+
+  // ---------------------------------------------------------------- functions and catalogs
+
+  StoredFunctions functions() {
+    return functions;
+  }
+
+  LocalCatalogs catalogs() {
+    return catalogs;
+  }
+
+  synchronized void changeCatalogs(Consumer<LocalCatalogs> change) {
+    change.accept(catalogs);
+    save();
   }
 
   // ---------------------------------------------------------------- views

@@ -66,6 +66,14 @@ public final class Statements {
     return Registry.of(session).table(address(qualify(session, name))).isPresent();
   }
 
+  /** Catalog, schema, name and the session catalog's schema of a function that is stored; null of others. */
+  public static List<String> storedFunction(SparkSession session, List<String> name) {
+    return FunctionName.of(session, name, List.of())
+        .filter(function -> !FunctionNames.isSparks(session, name) && function.exists(session))
+        .map(f -> List.of(f.catalog(), f.schema(), f.name(), f.database()))
+        .orElse(null);
+  }
+
   /** DESCRIBE TABLE EXTENDED ... AS JSON. */
   public static String describeAsJson(SparkSession session, List<String> name) {
     SparkSession.setActiveSession(session);

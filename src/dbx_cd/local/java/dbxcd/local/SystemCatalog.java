@@ -16,14 +16,10 @@ import org.apache.spark.sql.util.CaseInsensitiveStringMap;
 
 /** The catalog {@code system}: read-only, with information_schema over all catalogs. */
 public final class SystemCatalog implements TableCatalog, SupportsNamespaces {
-  /** The configuration that lists the names of all local catalogs, separated by commas. */
-  static final String CATALOGS_CONF = "spark.dbxcd.catalogs";
-
   private String name;
 
   static List<String> catalogs() {
-    String names = SparkSession.active().sparkContext().getConf().get(CATALOGS_CONF);
-    return List.of(names.split(","));
+    return CatalogStatements.names(SparkSession.active());
   }
 
   @Override

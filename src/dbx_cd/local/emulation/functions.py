@@ -1,0 +1,88 @@
+"""Statements about functions; CREATE and DROP FUNCTION go to Spark, with names that its catalog finds them by."""
+
+from __future__ import annotations
+
+import fnmatch
+
+from pyspark.errors import AnalysisException
+
+from dbx_cd.local.emulation.catalog_bridge import StatementFailed
+from dbx_cd.local.emulation.sql_text import NAME, NAMED, STRING
+from dbx_cd.local.emulation.statement import Answer, Emulated, Statement, emulated, text_table
+from dbx_cd.relations import quote, string_literal
+
+_TESTS = "tests/spark/local/test_functions.py"
+
+
+def show_functions(statement: Statement) -> Answer:
+    """SHOW FUNCTIONS: Spark's own, and those of one schema by their three-level names."""
+    kind = statement["kind"].lower() or "all"
+    found: list[str] = []
+    if kind != "user":
+        found += [row[0] for row in statement.spark.sql("SHOW SYSTEM FUNCTIONS IN spark_catalog.default").collect()]
+    if kind != "system":
+        catalog, schema = statement.bridge.call("qualify", [*statement.parts("name"), "any"])[:2]
+        rows = statement.spark.sql(
+            "SELECT routine_name FROM system.information_schema.routines "
+            f"WHERE routine_catalog = {string_literal(catalog)} AND routine_schema = {string_literal(schema)}"
+        )
+        found += [f"{catalog}.{schema}.{row[0]}" for row in rows.collect()]
+    patterns = _patterns(statement)
+    shown = [name for name in sorted(found) if any(fnmatch.fnmatchcase(name.split(".")[-1], p) for p in patterns)]
+    return text_table(("function",), [[name] for name in shown])
+
+
+def _patterns(statement: Statement) -> list[str]:
+    like = statement["like"]
+    if not like:
+        return ["*"]
+    text = statement.bridge.unquote(like) if like[0] in "'\"" else statement.parts("like")[-1]
+    return text.lower().split("|")
+
+
+def describe_function(statement: Statement) -> Answer:
+    """DESCRIBE FUNCTION: Spark's answer with the three-level name in it."""
+    stored = statement.bridge.call("storedFunction", statement.parts("name"))
+    if stored is None:
+        return _built_in(statement)
+    catalog, schema, name, database = stored
+    described = statement.spark.sql(
+        f"DESCRIBE FUNCTION {statement['extended']} spark_catalog.{quote(database)}.{quote(name)}"
+    )
+    own = f"{catalog}.{schema}.{name}"
+    rows: list[list[str | None]] = [
+        [row[0].replace(f"spark_catalog.{database}.{name}", own)] for row in described.collect()
+    ]
+    return text_table(("function_desc",), rows)
+
+
+def _built_in(statement: Statement) -> Answer:
+    try:
+        return statement.spark.sql(statement.match[0]).toArrow()
+    except AnalysisException as exc:
+        if exc.getCondition() != "MISSING_CATALOG_ABILITY.FUNCTIONS":
+            raise
+        raise StatementFailed(
+            f"[ROUTINE_NOT_FOUND] The routine {statement['name']} cannot be found", sql_state="42883"
+        ) from exc
+
+
+STATEMENTS: tuple[Emulated, ...] = (
+    emulated(
+        rf"show(?: (?P<kind>user|system|all))? functions(?: (?:in|from) {NAMED})?"
+        rf"(?: (?:like )?(?P<like>{STRING}|{NAME}))?",
+        show_functions,
+        "Spark lists the functions of its session catalog only",
+        statement="SHOW [SYSTEM | USER | ALL] FUNCTIONS [IN schema] [LIKE pattern]",
+        does="lists built-in functions and those of the schema",
+        tests=(f"{_TESTS}::test_functions_are_shown_and_described_by_three_level_names",),
+    ),
+    emulated(
+        rf"desc(?:ribe)? function (?P<extended>extended )?{NAMED}",
+        describe_function,
+        "Spark describes the functions of its session catalog only",
+        statement="DESCRIBE FUNCTION [EXTENDED] name",
+        does="describes a function as Spark does, by its three-level name",
+        tests=(f"{_TESTS}::test_functions_are_shown_and_described_by_three_level_names",),
+    ),
+)

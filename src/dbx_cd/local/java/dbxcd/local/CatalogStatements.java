@@ -1,0 +1,54 @@
+package dbxcd.local;
+
+import dbxcd.local.Contents.Namespace;
+import java.util.List;
+import java.util.Locale;
+import org.apache.spark.sql.SparkSession;
+
+/** What the emulation of statements about catalogs calls from Python. */
+public final class CatalogStatements {
+  private CatalogStatements() {}
+
+  /** All catalogs but {@code system}. */
+  public static List<String> names(SparkSession session) {
+    return Registry.of(session).catalogs().names(session);
+  }
+
+  /** What was said of a catalog when it was created, or null. */
+  public static String comment(SparkSession session, String name) {
+    return Registry.of(session).catalogs().comment(lower(name));
+  }
+
+  /** Creates a catalog with its schema {@code default}. */
+  public static void create(SparkSession session, String name, String comment) {
+    SparkSession.setActiveSession(session);
+    Registry registry = Registry.of(session);
+    registry.changeCatalogs(catalogs -> catalogs.add(lower(name), comment));
+    registry.catalogs().offer(session);
+    LocalCatalog catalog = (LocalCatalog) session.sessionState().catalogManager().catalog(lower(name));
+    catalog.requireDefaultSchema(); // a session that has had a catalog of this name keeps its object
+  }
+
+  /** The schemas that RESTRICT protects: all but a {@code default} without relations and functions. */
+  public static List<String> schemasInUse(SparkSession session, String name) {
+    SparkSession.setActiveSession(session);
+    Registry registry = Registry.of(session);
+    return registry.namespaces(lower(name)).stream()
+        .filter(namespace -> !namespace.schema().equals("default") || registry.isUsed(namespace.database()))
+        .map(Namespace::schema)
+        .toList();
+  }
+
+  /** Drops a catalog with all that is in it. */
+  public static void drop(SparkSession session, String name) {
+    SparkSession.setActiveSession(session);
+    Registry registry = Registry.of(session);
+    LocalCatalogs.empty(session, lower(name));
+    registry.changeCatalogs(catalogs -> catalogs.remove(lower(name)));
+    registry.catalogs().offer(session);
+  }
+
+  private static String lower(String name) {
+    return name.toLowerCase(Locale.ROOT);
+  }
+}

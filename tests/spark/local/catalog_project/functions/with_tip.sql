@@ -1,0 +1,1 @@
+{{ function('with_tax') }}(amount) + 1
