@@ -8,11 +8,29 @@ import pytest
 from pyspark.sql import SparkSession
 from shop_story import Observed, tell
 
+from dbx_cd.config import CdConfig
+from dbx_cd.local import rights
 from dbx_cd.local.standard_grants import grant_everything, take_everything
-from dbx_cd.local.workspace import EmbeddedWorkspace
+from dbx_cd.local.workspace import RELEASE_BOT, EmbeddedWorkspace
 
 CATALOGS = ("stg", "prod", "dev_anna")
 EVERY_CATALOG = (*CATALOGS, "ops")
+
+
+def let_everybody(workspace: EmbeddedWorkspace) -> None:
+    """Let the workspace's users do everything, and people what only an owner of the job's views may."""
+    for user in workspace.connection.tokens:
+        grant_everything(workspace.spark, user, catalogs=EVERY_CATALOG)
+    for owner in workspace.owners:
+        rights.put_user(workspace.spark, owner, groups=(CdConfig.approvers, RELEASE_BOT))
+
+
+def let_nobody(workspace: EmbeddedWorkspace) -> None:
+    """Take that back; what else they were granted stays."""
+    for user in workspace.connection.tokens:
+        take_everything(workspace.spark, user, catalogs=EVERY_CATALOG)
+    for owner in workspace.owners:
+        rights.put_user(workspace.spark, owner, groups=(CdConfig.approvers,))
 
 
 @pytest.fixture(scope="session")
@@ -22,8 +40,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedWork
     Its users may do everything with them; the story is told with the standard grants alone.
     """
     with EmbeddedWorkspace(tmp_path_factory.mktemp("embedded"), catalogs=CATALOGS) as embedded:
-        for user in embedded.connection.tokens:
-            grant_everything(embedded.spark, user, catalogs=EVERY_CATALOG)
+        let_everybody(embedded)
         yield embedded
 
 
@@ -36,11 +53,8 @@ def spark(workspace: EmbeddedWorkspace) -> SparkSession:
 @pytest.fixture(scope="session")
 def story(workspace: EmbeddedWorkspace, tmp_path_factory: pytest.TempPathFactory) -> Observed:
     """What was seen in the releases of the shop, in which users have the standard grants alone."""
-    users = list(workspace.connection.tokens)
-    for user in users:
-        take_everything(workspace.spark, user, catalogs=EVERY_CATALOG)
+    let_nobody(workspace)
     try:
         return tell(workspace, tmp_path_factory.mktemp("story"))
     finally:
-        for user in users:
-            grant_everything(workspace.spark, user, catalogs=EVERY_CATALOG)
+        let_everybody(workspace)
