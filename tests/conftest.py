@@ -66,12 +66,11 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedWork
     One for all tests of a process: starting one takes longer than most tests. Its users may do everything with these
     catalogs; the story is told with the standard grants alone.
     """
-    from dbx_cd.local.standard_grants import grant_everything
     from dbx_cd.local.workspace import EmbeddedWorkspace
+    from wide_rights import let_everybody
 
     with EmbeddedWorkspace(tmp_path_factory.mktemp("embedded"), catalogs=CATALOGS) as embedded:
-        for user in embedded.connection.tokens:
-            grant_everything(embedded.spark, user, catalogs=embedded.catalogs)
+        let_everybody(embedded)
         yield embedded
 
 

@@ -73,7 +73,7 @@ final class InformationRows {
     for (StoredVolume v : registry.volumes().all()) {
       if (catalogs.contains(v.catalog()) && VolumeStatements.isSeen(session, v)) {
         String owner = VolumeStatements.owner(session, v);
-        String by = v.createdBy() == null ? OWNER : v.createdBy();
+        String by = v.createdBy() == null ? VolumeStatements.WORKSPACE : v.createdBy();
         long created = micros(v.created());
         String location = registry.volumes().folder(v).toUri().toString();
         add(

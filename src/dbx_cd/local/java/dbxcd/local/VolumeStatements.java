@@ -8,6 +8,9 @@ import org.apache.spark.sql.SparkSession;
 
 /** What the emulation of the statements about volumes calls from Python, like {@link Statements}. */
 public final class VolumeStatements {
+  /** Who owns what the workspace itself has made. */
+  static final String WORKSPACE = "local";
+
   private static final String KIND = "VOLUME";
 
   private VolumeStatements() {}
@@ -109,7 +112,7 @@ public final class VolumeStatements {
 
   static String owner(SparkSession session, StoredVolume volume) {
     String owner = Rights.ownerOf(session, KIND, Volumes.name(volume));
-    return owner == null ? InformationRows.OWNER : owner;
+    return owner == null ? WORKSPACE : owner;
   }
 
   private static List<String> append(List<String> parts, String last) {
