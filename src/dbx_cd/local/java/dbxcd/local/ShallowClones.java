@@ -5,6 +5,7 @@ import dbxcd.local.Contents.Namespace;
 import dbxcd.local.Contents.StoredTable;
 import java.io.File;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
@@ -180,9 +181,14 @@ final class ShallowClones {
             metadata.configuration(),
             old.createdTime()));
     List<Action> actions = new ArrayList<>();
-    CollectionConverters.asJava(transaction.filterFiles())
-        .forEach(file -> actions.add(file.remove()));
-    cloned.allFiles().collectAsList().forEach(file -> actions.add(asNew(file)));
+    Map<String, AddFile> wanted = new LinkedHashMap<>();
+    cloned.allFiles().collectAsList().forEach(file -> wanted.put(identity(file), file));
+    for (AddFile file : CollectionConverters.asJava(transaction.filterFiles())) {
+      if (wanted.remove(identity(file)) == null) { // else it stays, and a commit may name it once
+        actions.add(file.remove());
+      }
+    }
+    wanted.values().forEach(file -> actions.add(asNew(file)));
     CollectionConverters.asJava(cloned.domainMetadata()).stream()
         .filter(domain -> domain.domain().equals("delta.clustering"))
         .forEach(actions::add);
@@ -190,6 +196,10 @@ final class ShallowClones {
     transaction.commit(
         CollectionConverters.asScala(actions).toSeq(),
         new DeltaOperations.Clone(made.getString(0), made.getLong(1)));
+  }
+
+  private static String identity(AddFile file) {
+    return file.path() + "#" + file.getDeletionVectorUniqueId();
   }
 
   /** A snapshot's files say of themselves that they change nothing. */

@@ -5,6 +5,7 @@ import java.util.Map;
 import java.util.Optional;
 import org.apache.spark.sql.connector.catalog.Table;
 import org.apache.spark.sql.connector.catalog.TableChange;
+import org.apache.spark.sql.delta.skipping.clustering.temp.ClusterBy;
 
 /** Table properties with a meaning on Databricks that open-source Delta does not give them. */
 final class TableProperties {
@@ -40,7 +41,7 @@ final class TableProperties {
 
   /** Clustering by given columns, or by none, ends the automatic one, which CLUSTER BY AUTO left as a property. */
   static Optional<TableChange> withoutAutoClustering(TableChange[] changes, Table table) {
-    boolean clusters = Arrays.stream(changes).anyMatch(TableChange.ClusterBy.class::isInstance);
+    boolean clusters = Arrays.stream(changes).anyMatch(ClusterBy.class::isInstance);
     return clusters && table.properties().containsKey(AUTO_CLUSTERING)
         ? Optional.of(TableChange.removeProperty(AUTO_CLUSTERING))
         : Optional.empty();
