@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+import pyarrow as pa
+
 from dbx_cd.local.emulation.sql_text import STRING
 from dbx_cd.local.emulation.statement import Answer, Statement
 
@@ -45,3 +47,12 @@ def _first(pattern: re.Pattern[str], sql: str) -> re.Match[str] | None:
 def set_auto_clustering(statement: Statement) -> Answer:
     """ALTER TABLE ... CLUSTER BY AUTO."""
     return f"ALTER TABLE {statement['name']} SET TBLPROPERTIES ({_PROPERTY})"
+
+
+def end_auto_clustering(statement: Statement) -> Answer:
+    """ALTER TABLE ... CLUSTER BY (columns) or NONE: the property of the automatic one goes."""
+    statement.spark.sql(statement.match[0])
+    properties = {row["key"] for row in statement.spark.sql(f"SHOW TBLPROPERTIES {statement['name']}").collect()}
+    if "clusterByAuto" not in properties:
+        return pa.table({})
+    return f"ALTER TABLE {statement['name']} UNSET TBLPROPERTIES ('clusterByAuto')"

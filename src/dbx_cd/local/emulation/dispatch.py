@@ -79,6 +79,11 @@ EMULATED: dict[str, tuple[Emulated, ...]] = {
         emulated(
             rf"alter table {_NAME} cluster by auto", clustering.set_auto_clustering, clustering.NO_AUTO_CLUSTERING
         ),
+        emulated(
+            rf"alter table {_NAME} cluster by\s*(?:\(.*\)| none)",
+            clustering.end_auto_clustering,
+            "Delta knows no property of automatic clustering",
+        ),
         emulated(rf"alter (?:table|view|schema|catalog) {_NAME} (?:set )?owner to .*", nothing, _ONE_USER),
     ),
     "comment": (

@@ -162,7 +162,6 @@ public final class LocalCatalog extends LocalNamespaces
       }
     }
     TableProperties.check(changes);
-    TableProperties.withoutAutoClustering(changes, loadTable(ident)).ifPresent(forDelta::add);
     Constraint[] constraints = added.toArray(Constraint[]::new);
     Address address = address(ident);
     List<Key> keys = List.of();
