@@ -71,6 +71,7 @@ def test_a_clone_replaced_by_a_clone_keeps_its_history(run: Run) -> None:
     assert sorted(run(f"SELECT id FROM {other}")) == [(5,), (7,)]
 
 
+@pytest.mark.deep
 def test_a_table_and_a_clone_do_not_replace_each_other(run: Run) -> None:
     run(f"CREATE TABLE {SCHEMA}.fixed SHALLOW CLONE {SCHEMA}.source")
     for statement in (
@@ -91,6 +92,7 @@ def test_a_clone_of_nothing_leaves_nothing(run: Run) -> None:
     assert table_type(run, "nothing") == "MANAGED"
 
 
+@pytest.mark.deep
 def test_automatic_clustering_leaves_the_property_that_dbt_reads(run: Run) -> None:
     table = f"{SCHEMA}.auto"
     run(f"CREATE TABLE {table} TBLPROPERTIES ('a' = 'b') CLUSTER BY AUTO AS SELECT 'cluster by auto' AS text")

@@ -132,11 +132,14 @@ public final class LocalCatalog extends LocalNamespaces
       throws TableAlreadyExistsException, NoSuchNamespaceException {
     List<Key> keys = keys(ident, info, false);
     Table table = createTable(ident, info.columns(), info.partitions(), info.properties());
+    boolean complete = false;
     try {
       TableConstraints.addChecks(tables(), physical(ident), info.constraints());
-    } catch (RuntimeException e) {
-      dropTable(ident);
-      throw e;
+      complete = true;
+    } finally { // Spark's errors are checked exceptions, which nothing declares
+      if (!complete) {
+        dropTable(ident);
+      }
     }
     registry().keys().add(keys);
     return table;

@@ -90,6 +90,7 @@ final class ShallowClones {
       clones.add(address); // before it is there: a start after a kill finds a clone, or nothing
     }
     registry.unfinished().begin(address);
+    boolean made = false;
     try {
       Namespace namespace = registry.namespace(address.database()).orElseThrow();
       String folder = external ? location : namespace.location() + "/" + address.name();
@@ -106,13 +107,14 @@ final class ShallowClones {
               Map.of(),
               System.currentTimeMillis());
       session.sharedState().externalCatalog().createTable(Conversions.toSpark(table), false);
+      made = true;
       return report;
-    } catch (RuntimeException e) {
-      synchronized (registry) {
-        clones.remove(address);
+    } finally { // Spark's errors are checked exceptions, which nothing declares
+      if (!made) {
+        synchronized (registry) {
+          clones.remove(address);
+        }
       }
-      throw e;
-    } finally {
       registry.unfinished().end(address);
     }
   }
