@@ -23,7 +23,9 @@ def values(session: SparkSession, query: str) -> list[tuple[object, ...]]:
     return sorted(tuple(row) for row in session.sql(query).collect())
 
 
-@pytest.mark.parametrize("provider", ["parquet", "csv", pytest.param("json", marks=pytest.mark.deep)])
+@pytest.mark.parametrize(
+    "provider", ["parquet", *(pytest.param(name, marks=pytest.mark.deep) for name in ("csv", "json"))]
+)
 def test_what_was_written_is_read(session: SparkSession, provider: str) -> None:
     table = f"{SCHEMA}.made_by_{provider}"
     session.sql(f"CREATE TABLE {table} USING {provider} PARTITIONED BY (day) AS SELECT 1 AS day, 1 AS id, 'a' AS x")
@@ -48,6 +50,7 @@ def test_columns_types_and_lengths_are_those_of_create_table(session: SparkSessi
     assert [row["data_type"] for row in session.sql(f"DESCRIBE TABLE {table}").collect()] == ["int", "varchar(3)"]
 
 
+@pytest.mark.deep
 def test_another_session_s_rows_are_seen_and_writers_of_frames_append(
     session: SparkSession, spark: SparkSession
 ) -> None:
@@ -60,6 +63,7 @@ def test_another_session_s_rows_are_seen_and_writers_of_frames_append(
     assert values(session, f"SELECT id FROM {table}") == [(1,), (2,), (3,)]
 
 
+@pytest.mark.deep
 def test_a_table_whose_query_failed_is_not_there_and_can_be_made(session: SparkSession) -> None:
     table = f"{SCHEMA}.second_try"
     with pytest.raises(PySparkException, match="USER_RAISED_EXCEPTION"):

@@ -55,6 +55,7 @@ def test_replace_using_goes_by_equality_and_by_name(session: SparkSession, table
     assert (1, "a") not in rows(session, table)
 
 
+@pytest.mark.deep
 def test_replace_where_replaces_what_the_condition_says(session: SparkSession, table: str) -> None:
     session.sql(f"INSERT INTO {table} REPLACE WHERE id = 2 SELECT 2 AS id, 'new' AS x")
     assert rows(session, table) == {(1, "a"), (2, "new"), (None, "n")}
@@ -67,7 +68,7 @@ def test_a_column_that_is_not_there_is_named_and_nothing_is_written(session: Spa
     assert versions(session, table) == before
 
 
-@pytest.mark.parametrize("mode", ["DYNAMIC", "STATIC"])
+@pytest.mark.parametrize("mode", ["DYNAMIC", pytest.param("STATIC", marks=pytest.mark.deep)])
 def test_other_statements_of_the_session_overwrite_as_before(session: SparkSession, table: str, mode: str) -> None:
     session.conf.set(MODE, mode)
     days = f"{table}_{mode}"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+import pyarrow as pa
+
 from dbx_cd.local.emulation.sql_text import NAMED, STRING
 from dbx_cd.local.emulation.statement import Answer, Emulated, Statement, emulated
 
@@ -47,6 +49,15 @@ def set_auto_clustering(statement: Statement) -> Answer:
     return f"ALTER TABLE {statement['name']} SET TBLPROPERTIES ({_PROPERTY})"
 
 
+def end_auto_clustering(statement: Statement) -> Answer:
+    """ALTER TABLE ... CLUSTER BY (columns) or NONE: the property of the automatic one goes."""
+    statement.spark.sql(statement.match[0])
+    properties = {row["key"] for row in statement.spark.sql(f"SHOW TBLPROPERTIES {statement['name']}").collect()}
+    if "clusterByAuto" not in properties:
+        return pa.table({})
+    return f"ALTER TABLE {statement['name']} UNSET TBLPROPERTIES ('clusterByAuto')"
+
+
 _TESTS = (
     "tests/spark/local/test_shallow_clones.py::test_automatic_clustering_leaves_the_property_that_dbt_reads",
     "tests/unit/local/test_auto_clustering.py",
@@ -70,5 +81,13 @@ STATEMENTS: tuple[Emulated, ...] = (
         does="sets the property clusterByAuto",
         lacks="clusters nothing",
         tests=_TESTS,
+    ),
+    emulated(
+        rf"alter table {NAMED} cluster by (?:none|\(.*\))",
+        end_auto_clustering,
+        "Spark leaves the property of the automatic clustering",
+        statement="ALTER TABLE name CLUSTER BY { (columns) | NONE }",
+        does="is Delta's own, and removes the property clusterByAuto",
+        tests=_TESTS[:1],
     ),
 )

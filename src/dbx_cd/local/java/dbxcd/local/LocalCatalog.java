@@ -134,11 +134,14 @@ public final class LocalCatalog extends LocalNamespaces
       throws TableAlreadyExistsException, NoSuchNamespaceException {
     List<Key> keys = keys(ident, info, false);
     Table table = createTable(ident, info.columns(), info.partitions(), info.properties());
+    boolean complete = false;
     try {
       TableConstraints.addChecks(tables(), physical(ident), info.constraints());
-    } catch (RuntimeException e) {
-      dropTable(ident);
-      throw e;
+      complete = true;
+    } finally { // Spark's errors are checked exceptions, which nothing declares
+      if (!complete) {
+        dropTable(ident);
+      }
     }
     registry().keys().add(keys);
     return table;
@@ -164,7 +167,6 @@ public final class LocalCatalog extends LocalNamespaces
       }
     }
     TableProperties.check(changes);
-    TableProperties.withoutAutoClustering(changes, loadTable(ident)).ifPresent(forDelta::add);
     Constraint[] constraints = added.toArray(Constraint[]::new);
     Address address = address(ident);
     List<Key> keys = List.of();

@@ -63,7 +63,7 @@ final class ReplaceCriteria {
               ((InsertReplaceUsing) insert.replaceCriteriaOpt().get()).cols());
       if (!insert.byName()) {
         return overwrite(
-            insert, insert.query(), Map.of("replaceUsing", joined(columns, ", ", c -> quoted(c))));
+            insert, insert.query(), Map.of("replaceUsing", joined(columns, ",", c -> c.matches("\\w+") ? c : quoted(c))));
       }
       // Delta takes replaceUsing by position only. By name it is this condition.
       String condition =

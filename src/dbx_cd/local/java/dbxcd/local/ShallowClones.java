@@ -5,6 +5,7 @@ import dbxcd.local.Contents.Namespace;
 import dbxcd.local.Contents.StoredTable;
 import java.io.File;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
@@ -89,6 +90,7 @@ final class ShallowClones {
       clones.add(address); // before it is there: a start after a kill finds a clone, or nothing
     }
     registry.unfinished().begin(address);
+    boolean made = false;
     try {
       Namespace namespace = registry.namespace(address.database()).orElseThrow();
       String folder = external ? location : namespace.location() + "/" + address.name();
@@ -105,13 +107,14 @@ final class ShallowClones {
               Map.of(),
               System.currentTimeMillis());
       session.sharedState().externalCatalog().createTable(Conversions.toSpark(table), false);
+      made = true;
       return report;
-    } catch (RuntimeException e) {
-      synchronized (registry) {
-        clones.remove(address);
+    } finally { // Spark's errors are checked exceptions, which nothing declares
+      if (!made) {
+        synchronized (registry) {
+          clones.remove(address);
+        }
       }
-      throw e;
-    } finally {
       registry.unfinished().end(address);
     }
   }
@@ -180,9 +183,14 @@ final class ShallowClones {
             metadata.configuration(),
             old.createdTime()));
     List<Action> actions = new ArrayList<>();
-    CollectionConverters.asJava(transaction.filterFiles())
-        .forEach(file -> actions.add(file.remove()));
-    cloned.allFiles().collectAsList().forEach(file -> actions.add(asNew(file)));
+    Map<String, AddFile> wanted = new LinkedHashMap<>();
+    cloned.allFiles().collectAsList().forEach(file -> wanted.put(identity(file), file));
+    for (AddFile file : CollectionConverters.asJava(transaction.filterFiles())) {
+      if (wanted.remove(identity(file)) == null) { // else it stays, and a commit may name it once
+        actions.add(file.remove());
+      }
+    }
+    wanted.values().forEach(file -> actions.add(asNew(file)));
     CollectionConverters.asJava(cloned.domainMetadata()).stream()
         .filter(domain -> domain.domain().equals("delta.clustering"))
         .forEach(actions::add);
@@ -190,6 +198,10 @@ final class ShallowClones {
     transaction.commit(
         CollectionConverters.asScala(actions).toSeq(),
         new DeltaOperations.Clone(made.getString(0), made.getLong(1)));
+  }
+
+  private static String identity(AddFile file) {
+    return file.path() + "#" + file.getDeletionVectorUniqueId();
   }
 
   /** A snapshot's files say of themselves that they change nothing. */
