@@ -126,6 +126,7 @@ def _run_process(
                 _log.debug("an event of dbt cannot be shown: %r", exc)
 
         try:
+            output.begin()
             for line in output.lines_of(process):
                 take(line)
             return reader.outcome(process.wait())
@@ -150,7 +151,11 @@ class _Output:
 
     def __init__(self, stream: IO[str]) -> None:
         self._read: SimpleQueue[str | None] = SimpleQueue()
-        threading.Thread(target=self._copy, args=(stream,), name="dbt-output", daemon=True).start()
+        self._reader = threading.Thread(target=self._copy, args=(stream,), name="dbt-output", daemon=True)
+
+    def begin(self) -> None:
+        """Begin to read. An interrupt meanwhile comes as a rule when the thread runs: `Thread.start` waits for that."""
+        self._reader.start()
 
     def _copy(self, stream: IO[str]) -> None:
         try:

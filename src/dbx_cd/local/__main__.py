@@ -26,6 +26,9 @@ try:
         from dbx_cd.local.workspace import OWNER, Connection, EmbeddedWorkspace
 except SetupError as exc:
     sys.exit(f"{type(exc).__name__}: {exc}")
+except KeyboardInterrupt:  # most of the time before Spark starts is spent here
+    sys.stderr.write("interrupted\n")
+    sys.exit(130)
 
 DEFAULT_STATE = Path(".dbx_cd")
 

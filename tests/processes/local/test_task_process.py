@@ -17,9 +17,12 @@ from typing import Any
 import pytest
 from local_rest import source
 
+from dbx_cd.config import WARM_DBT
 from dbx_cd.local.notebooks.process import NotebookOrder, NotebookResult
 from dbx_cd.local.rest.task_process import TaskPlace, TaskProcess, child_environment
 from dbx_cd.local.warm_parents import WarmParents
+from dbx_cd.shell_environment import as_in_the_shell
+from dbx_cd.warm.parent import WarmParent
 
 VOLUMES = Path("/of/no/task/Volumes")
 SET_BY_IMPORTS = {"GX_ANALYTICS_ENABLED": "false"}
@@ -227,10 +230,11 @@ def test_task_ends_when_its_workspace_dies(task: Task) -> None:
 
 
 STAND_IN = """
-import os, pathlib, time
+import os, pathlib, sys, time
 
 def cli():
     try:
+        pathlib.Path("warm" if "dbx_cd.warm.likeness" in sys.modules else "cold").touch()
         pathlib.Path("dbt_pid").write_text(str(os.getpid()))
         time.sleep(60)
     except KeyboardInterrupt:
@@ -244,13 +248,40 @@ BY_ITSELF = "import subprocess, sys\nsubprocess.run([sys.executable, '-c', 'from
 
 @pytest.mark.parametrize("starting_dbt", [BY_RUN_DBT, BY_ITSELF], ids=["run_dbt", "by itself"])
 def test_dbt_of_a_cancelled_task_cancels_its_queries_before_the_task_has_ended(task: Task, starting_dbt: str) -> None:
+    path = f"os.environ['PYTHONPATH'] = {str(stand_in(task))!r} + os.pathsep + os.environ['PYTHONPATH']"
+    process = task.process(f"import os\nfrom pathlib import Path\n{path}\n{starting_dbt}")
+    cancel_when_dbt_runs(task, process)
+    pid = task.folder / "dbt_pid"
+    assert process.run(timeout_seconds=None, on_line=task.hear).error == "Cancelled"
+    assert (task.folder / "cancelled").exists(), "\n".join(task.lines)
+    assert ended([int(pid.read_text())], within=0)
+
+
+def test_dbt_that_was_forked_cancels_its_queries_before_the_task_has_ended(task: Task) -> None:
+    """It is no child of the notebook's process, which has to wait for it all the same."""
+    modules = stand_in(task)
+    variables = child_environment(host="", token="", extra={"SHOP": "open"})
+    variables |= {"PYTHONPATH": os.pathsep.join([str(modules), variables["PYTHONPATH"]])}
+    with WarmParent("dbx_cd.dbt.warm", environment=as_in_the_shell(variables)) as parent:
+        paths = f"os.environ |= {{{WARM_DBT!r}: {str(parent.address)!r}, 'PYTHONPATH': {variables['PYTHONPATH']!r}}}"
+        process = task.process(f"import os\nfrom pathlib import Path\n{paths}\n{BY_RUN_DBT}")
+        cancel_when_dbt_runs(task, process)
+        assert process.run(timeout_seconds=None, on_line=task.hear).error == "Cancelled"
+        assert (task.folder / "warm").exists(), "it was not forked"
+        assert (task.folder / "cancelled").exists(), "\n".join(task.lines)
+
+
+def stand_in(task: Task) -> Path:
+    """Where a dbt is that shows what becomes of it."""
     package = task.folder / "modules" / "dbt" / "cli"
     package.mkdir(parents=True)
     (package.parent / "__init__.py").touch()
     (package / "__init__.py").touch()
     (package / "main.py").write_text(STAND_IN)
-    path = f"os.environ['PYTHONPATH'] = {str(task.folder / 'modules')!r} + os.pathsep + os.environ['PYTHONPATH']"
-    process = task.process(f"import os\nfrom pathlib import Path\n{path}\n{starting_dbt}")
+    return task.folder / "modules"
+
+
+def cancel_when_dbt_runs(task: Task, process: TaskProcess) -> None:
     pid = task.folder / "dbt_pid"
 
     def cancel() -> None:
@@ -259,9 +290,6 @@ def test_dbt_of_a_cancelled_task_cancels_its_queries_before_the_task_has_ended(t
         process.cancel()
 
     threading.Thread(target=cancel, daemon=True).start()
-    assert process.run(timeout_seconds=None, on_line=task.hear).error == "Cancelled"
-    assert (task.folder / "cancelled").exists(), "\n".join(task.lines)
-    assert ended([int(pid.read_text())], within=0)
 
 
 SHOWS_VARIABLES = """
