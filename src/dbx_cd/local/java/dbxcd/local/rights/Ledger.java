@@ -90,7 +90,10 @@ public final class Ledger {
 
   /** Takes a privilege back; taking back what was not granted changes nothing, as on the platform. */
   public synchronized void revoke(String principal, Privilege privilege, Securable on) {
-    grants.getOrDefault(on, Map.of()).getOrDefault(principal, Map.of()).remove(privilege);
+    Map<Privilege, String> held = grants.getOrDefault(on, Map.of()).get(principal);
+    if (held != null) {
+      held.remove(privilege);
+    }
   }
 
   /** It is gone, with all that lay in it. */
