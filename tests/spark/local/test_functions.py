@@ -10,8 +10,6 @@ from emulated_statements import Run, runner
 from pyspark.errors import AnalysisException
 from pyspark.sql import SparkSession
 
-from dbx_cd.errors import DbxCdError
-
 SCHEMA = "dev_anna.functions"
 
 
@@ -107,8 +105,17 @@ def test_functions_are_shown_and_described_by_three_level_names(run: Run) -> Non
     assert any("x * 2" in line for line in lines)
     assert any("two of it" in line for line in lines)
     assert run("DESCRIBE FUNCTION abs")[0] == ("Function: abs",)
-    with pytest.raises(DbxCdError, match="ROUTINE_NOT_FOUND"):
+    with pytest.raises(AnalysisException, match=r"UNRESOLVED_ROUTINE.*nothing"):
         run(f"DESCRIBE FUNCTION {SCHEMA}.nothing")
+
+
+def test_a_schema_with_a_function_is_not_empty(run: Run) -> None:
+    run("CREATE SCHEMA dev_anna.functions_alone")
+    run("CREATE FUNCTION dev_anna.functions_alone.one() RETURNS INT RETURN 1")
+    with pytest.raises(AnalysisException, match="SCHEMA_NOT_EMPTY"):
+        run("DROP SCHEMA dev_anna.functions_alone")
+    assert run("SELECT dev_anna.functions_alone.one()") == [(1,)]
+    run("DROP SCHEMA dev_anna.functions_alone CASCADE")
 
 
 def test_information_schema_has_routines_and_their_parameters(run: Run) -> None:

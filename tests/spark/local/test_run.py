@@ -134,6 +134,7 @@ def test_up_says_where_everything_is(ran: Ran, up: Up) -> None:
         "catalogs   ops, acme_qa, acme",
         f"users      ci, dbx-cd-release, owner@example.org, dev@example.org (tokens: {ran.state}/connection.json)",
         "job        dbx_cd. Stop with Ctrl-C.",
+        f"stopping the workspace on {ran.state}",
     ]
 
 

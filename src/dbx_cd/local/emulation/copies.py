@@ -32,7 +32,8 @@ def deep_clone(statement: Statement) -> Answer:
         statement.parts("name"),
         bool(statement["exists"]),
         "replace" in statement["verb"].lower(),
-        f"{statement['source']}{statement['rest']}",
+        source,
+        statement["rest"],
         location,
         of="DeepClone",
     )
@@ -60,7 +61,7 @@ STATEMENTS: tuple[Emulated, ...] = (
         "open-source Delta has shallow clones only",
         statement="CREATE [OR REPLACE] TABLE [IF NOT EXISTS] name [DEEP] CLONE source [VERSION AS OF n]",
         does="copies the source's files into the new table, whose history stays where it replaces one",
-        lacks="a table that it replaces is emptied by a commit before; cloning again copies all files again",
+        lacks="cloning again copies all files again",
         tests=(f"{_TESTS}::test_a_deep_clone_stands_alone",),
         only_with=r"\bclone\b",
     ),

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import fnmatch
 
-from pyspark.errors import AnalysisException
-
-from dbx_cd.local.emulation.catalog_bridge import StatementFailed
 from dbx_cd.local.emulation.sql_text import NAME, NAMED, STRING
 from dbx_cd.local.emulation.statement import Answer, Emulated, Statement, emulated, text_table
 from dbx_cd.relations import quote, string_literal
@@ -44,7 +41,7 @@ def describe_function(statement: Statement) -> Answer:
     """DESCRIBE FUNCTION: Spark's answer with the three-level name in it."""
     stored = statement.bridge.call("storedFunction", statement.parts("name"))
     if stored is None:
-        return _built_in(statement)
+        return statement.match[0]
     catalog, schema, name, database = stored
     described = statement.spark.sql(
         f"DESCRIBE FUNCTION {statement['extended']} spark_catalog.{quote(database)}.{quote(name)}"
@@ -54,17 +51,6 @@ def describe_function(statement: Statement) -> Answer:
         [row[0].replace(f"spark_catalog.{database}.{name}", own)] for row in described.collect()
     ]
     return text_table(("function_desc",), rows)
-
-
-def _built_in(statement: Statement) -> Answer:
-    try:
-        return statement.spark.sql(statement.match[0]).toArrow()
-    except AnalysisException as exc:
-        if exc.getCondition() != "MISSING_CATALOG_ABILITY.FUNCTIONS":
-            raise
-        raise StatementFailed(
-            f"[ROUTINE_NOT_FOUND] The routine {statement['name']} cannot be found", sql_state="42883"
-        ) from exc
 
 
 STATEMENTS: tuple[Emulated, ...] = (

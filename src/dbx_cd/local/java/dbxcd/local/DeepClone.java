@@ -14,6 +14,7 @@ import java.nio.file.StandardCopyOption;
 import java.util.List;
 import java.util.Map;
 import java.util.UUID;
+import java.util.function.Supplier;
 import org.apache.hadoop.fs.FileUtil;
 import org.apache.spark.sql.Dataset;
 import org.apache.spark.sql.Row;
@@ -41,14 +42,22 @@ public final class DeepClone {
   /**
    * Makes the table, or its next version where it is to be replaced.
    *
-   * @param source the source's name and what follows it.
+   * @param source the source's name.
+   * @param options what follows it.
    * @param location where an external table lies; null for a managed one.
    * @return what Delta reports; no rows where the table is there already and may be.
    */
   public static Dataset<Row> run(
-      SparkSession session, List<String> target, boolean mayBeThere, boolean replace, String source, String location)
+      SparkSession session,
+      List<String> target,
+      boolean mayBeThere,
+      boolean replace,
+      List<String> source,
+      String options,
+      String location)
       throws Exception {
     SparkSession.setActiveSession(session);
+    String cloned = ShallowClones.named(session, source) + options;
     List<String> name = Statements.qualify(session, target);
     Registry registry = Registry.of(session);
     Address address = Statements.address(name);
@@ -60,13 +69,13 @@ public final class DeepClone {
       throw new TableAlreadyExistsException(Identifier.of(new String[] {name.get(0), name.get(1)}, name.get(2)));
     }
     if (old == null) {
-      return created(session, registry, address, source, location);
+      return created(session, registry, address, cloned, location);
     }
     if (!replace) {
       return session.emptyDataFrame();
     }
-    session.sql("DELETE FROM " + path(old.location())).collectAsList(); // Delta clones into empty tables only
-    Dataset<Row> report = cloned(session, "CREATE OR REPLACE TABLE", old.location(), source);
+    registry.clones().refuseOtherType(address, false);
+    Dataset<Row> report = registry.clones().replace(session, address, cloned, true);
     registry.keys().replace(address, List.of()); // it is another table now
     return report;
   }
@@ -81,7 +90,7 @@ public final class DeepClone {
     String place = location == null ? managed.toUri().toString() : location;
     Dataset<Row> report;
     try {
-      report = cloned(session, "CREATE TABLE", place, source);
+      report = copying(() -> session.sql("CREATE TABLE " + path(place) + " SHALLOW CLONE " + source));
     } catch (Exception e) {
       if (location == null) {
         FileUtil.fullyDelete(managed.toFile());
@@ -104,10 +113,11 @@ public final class DeepClone {
     return report;
   }
 
-  private static Dataset<Row> cloned(SparkSession session, String statement, String place, String source) {
+  /** Files that are committed meanwhile, on this thread, are copied. */
+  static <T> T copying(Supplier<T> commit) {
     ACTIVE.set(true);
     try {
-      return session.sql(statement + " " + path(place) + " SHALLOW CLONE " + source);
+      return commit.get();
     } finally {
       ACTIVE.remove();
     }

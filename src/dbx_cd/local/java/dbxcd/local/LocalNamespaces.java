@@ -203,7 +203,8 @@ abstract class LocalNamespaces implements SupportsNamespaces {
         Arrays.stream(tables().listTables(physical))
             .filter(ident -> ident.namespace().length == 1) // the others are temporary views
             .toArray(Identifier[]::new);
-    if (!cascade && (inside.length > 0 || hasViews(namespace) || hasVolumes(namespace))) {
+    boolean used = inside.length > 0 || registry().isUsed(physical[0]) || hasVolumes(namespace);
+    if (used && !cascade) {
       throw new NonEmptyNamespaceException(namespace);
     }
     for (Identifier table : inside) {
@@ -217,9 +218,5 @@ abstract class LocalNamespaces implements SupportsNamespaces {
 
   private boolean hasVolumes(String[] namespace) {
     return !registry().volumes().of(name, schema(namespace)).isEmpty();
-  }
-
-  private boolean hasViews(String[] namespace) {
-    return !registry().viewNames(physical(namespace)[0]).isEmpty();
   }
 }

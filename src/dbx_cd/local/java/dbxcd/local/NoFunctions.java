@@ -6,8 +6,8 @@ import org.apache.spark.sql.connector.catalog.Identifier;
 import org.apache.spark.sql.connector.catalog.functions.UnboundFunction;
 
 /**
- * A catalog that has no functions, and says so: of one that cannot have any, Spark reports only that, and not which
- * function was called, and where.
+ * A catalog whose functions Spark does not find by itself: those that there are {@link FunctionNames} has found before.
+ * Of a catalog that cannot have any, Spark reports only that, and not which function was named, and where.
  */
 interface NoFunctions extends FunctionCatalog {
   @Override

@@ -12,6 +12,7 @@ import java.util.Map;
 import java.util.Set;
 import java.util.UUID;
 import java.util.function.Predicate;
+import java.util.stream.Collectors;
 import org.apache.hadoop.fs.FileUtil;
 import org.apache.spark.sql.Dataset;
 import org.apache.spark.sql.Row;
@@ -119,6 +120,13 @@ final class ShallowClones {
     }
   }
 
+  /** What is cloned, as SQL writes it in any catalog: a table, or a folder as {@code delta.`/folder`}. */
+  static String named(SparkSession session, List<String> source) {
+    boolean folder = source.get(source.size() - 1).contains("/");
+    List<String> parts = folder ? source : Statements.qualify(session, source);
+    return parts.stream().map(KeyRules::quoted).collect(Collectors.joining("."));
+  }
+
   private static Dataset<Row> cloneInto(SparkSession session, String folder, String source) {
     return apart(session, "CREATE TABLE " + named(folder) + " SHALLOW CLONE " + source);
   }
@@ -139,8 +147,12 @@ final class ShallowClones {
     return "delta.`" + Recovery.localPath(folder).toString().replace("`", "``") + "`";
   }
 
-  /** The next version of a clone. */
-  Dataset<Row> replace(SparkSession session, Address address, String source) {
+  /**
+   * The next version of a table, in one commit.
+   *
+   * @param deep whether the files are copied in that commit.
+   */
+  Dataset<Row> replace(SparkSession session, Address address, String source, boolean deep) {
     StoredTable table = registry.table(address).orElseThrow();
     File folder =
         new File(System.getProperty("java.io.tmpdir"), "dbx_cd-clone-" + UUID.randomUUID());
@@ -150,7 +162,15 @@ final class ShallowClones {
           DeltaLog$.MODULE$
               .forTable(session, new org.apache.hadoop.fs.Path(folder.toURI()))
               .unsafeVolatileSnapshot();
-      commit(session, table, cloned);
+      if (deep) {
+        DeepClone.copying(
+            () -> {
+              commit(session, table, cloned);
+              return null;
+            });
+      } else {
+        commit(session, table, cloned);
+      }
       return report;
     } finally {
       FileUtil.fullyDelete(folder);

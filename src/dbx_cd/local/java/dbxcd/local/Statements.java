@@ -178,10 +178,9 @@ public final class Statements {
       throw ErrorConditions.error(
           "CANNOT_SHALLOW_CLONE_NESTED", "table", KeyRules.quoted(String.join(".", source)));
     }
-    List<String> from = source.get(source.size() - 1).contains("/") ? source : qualify(session, source);
-    String cloned = from.stream().map(KeyRules::quoted).collect(Collectors.joining(".")) + options;
+    String cloned = ShallowClones.named(session, source) + options;
     return exists
-        ? clones.replace(session, address, cloned)
+        ? clones.replace(session, address, cloned, false)
         : clones.create(session, address, cloned, location);
   }
 
