@@ -40,7 +40,7 @@ def drop(statement: Statement) -> Answer:
     if name not in _names(statement):
         if statement["exists"]:
             return pa.table({})
-        raise _not_found(name)
+        require_catalog(statement, name)
     in_use = list(statement.bridge.call("schemasInUse", name, of=_JAVA))
     if in_use and statement["behavior"].lower() != "cascade":
         raise StatementFailed(
@@ -55,29 +55,23 @@ def drop(statement: Statement) -> Answer:
 def describe(statement: Statement) -> Answer:
     """DESCRIBE CATALOG, in the rows that the Databricks SQL reference shows."""
     name = statement.identifier("name").lower()
-    if name not in _names(statement):
-        raise _not_found(name)
+    require_catalog(statement, name)
     comment = statement.bridge.call("comment", name, of=_JAVA)
     rows: list[list[str | None]] = [["Catalog Name", name], ["Comment", comment or ""], ["Owner", "local"]]
     return text_table(("info_name", "info_value"), rows)
 
 
 def require_catalog(statement: Statement, name: str) -> None:
-    """Check that there is such a catalog: a session may still know one that was dropped.
+    """Check that there is such a catalog.
 
     Raises:
-        StatementFailed: there is none.
+        AnalysisException: there is none.
     """
-    if name not in (*_names(statement), "system", "spark_catalog"):
-        raise _not_found(name)
+    statement.bridge.call("require", name, of="UnknownCatalog")
 
 
 def _names(statement: Statement) -> list[str]:
     return list(statement.bridge.call("names", of=_JAVA))
-
-
-def _not_found(name: str) -> StatementFailed:
-    return StatementFailed(f"[CATALOG_NOT_FOUND] The catalog `{name}` not found", sql_state="42P08")
 
 
 STATEMENTS: tuple[Emulated, ...] = (

@@ -47,6 +47,10 @@ final class LocalCatalogs {
     return names;
   }
 
+  synchronized boolean isDropped(String name) {
+    return dropped.contains(name);
+  }
+
   synchronized String comment(String name) {
     StoredCatalog catalog = created.get(name);
     return catalog == null ? null : catalog.comment();

@@ -1,6 +1,7 @@
 package dbxcd.local;
 
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import org.apache.spark.QueryContext;
 import org.apache.spark.sql.AnalysisException;
@@ -94,9 +95,11 @@ public final class UnknownCatalog extends AbstractFunction1<SparkSessionExtensio
     }
   }
 
-  /** Refuses a catalog that does not exist. */
-  static void require(SparkSession session, String catalog) {
-    if (!session.sessionState().catalogManager().isCatalogRegistered(catalog)) {
+  /** Refuses a catalog that does not exist; a session may still know one that was dropped. */
+  public static void require(SparkSession session, String catalog) {
+    String name = catalog.toLowerCase(Locale.ROOT);
+    boolean dropped = Registry.of(session).catalogs().isDropped(name);
+    if (dropped || !session.sessionState().catalogManager().isCatalogRegistered(catalog)) {
       throw Exceptions.unchecked(notFound(catalog, SystemCatalog.catalogs()));
     }
   }
