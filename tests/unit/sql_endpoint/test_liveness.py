@@ -20,7 +20,9 @@ from dbx_cd.sql_endpoint.at_work import AtWork
 from dbx_cd.sql_endpoint.operation import Operation
 from dbx_cd.sql_endpoint.session import EndpointSession
 
-GONE_SECONDS = 1.0
+GONE_SECONDS = 3.0
+ONE_LOOK_SECONDS = 1.2
+"""In which it is looked once at least whether clients are there."""
 
 
 class Statements:
@@ -84,14 +86,18 @@ def state(cursor: Any) -> CommandState:
     return cursor.get_query_state()
 
 
-def test_statement_of_a_client_that_is_gone_is_cancelled(endpoint: SqlEndpoint, statements: Statements) -> None:
+def test_statement_of_a_client_that_is_gone_is_cancelled(
+    endpoint: SqlEndpoint, statements: Statements, caplog: pytest.LogCaptureFixture
+) -> None:
     with BreakablePath(endpoint.port) as path:
-        gone, back = (begin(endpoint, statements, name, host=path.host) for name in ("gone", "back"))
         silent = begin(endpoint, statements, "silent")
+        gone, back = (begin(endpoint, statements, name, host=path.host) for name in ("gone", "back"))
         path.break_all()
+        time.sleep(ONE_LOOK_SECONDS)
         # As a client does whose connection broke on its way: it asks over a new one, and then need not ask.
         assert state(back) == CommandState.RUNNING
-        time.sleep(2.5 * GONE_SECONDS)
+        until(lambda: "its client is gone" in caplog.text)
+        time.sleep(ONE_LOOK_SECONDS)
         statements.may_end.set()
         until(lambda: len(statements.errors) == 3)
         assert gone.connection.open, "its client has not closed it, which would cancel as well"
