@@ -8,6 +8,7 @@ it is doing has ended, such as a commit.
 from __future__ import annotations
 
 import logging
+import socket
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,7 @@ _log = logging.getLogger(__name__)
 _ENTER = f"{CALL_COMMAND_NAME}{STATIC_PREFIX}dbxcd.local.TaskThreads\nenter\n"
 _LOOK_AGAIN_SECONDS = 0.1
 _SAY_AGAIN_SECONDS = 30.0
+_CONNECT_SECONDS = 5.0
 
 
 def name_connections(context: SparkContext, task: str) -> None:
@@ -78,7 +80,18 @@ class SparkOfTasks:
         Args:
             token: what `admit` was given.
             task: the name that `name_connections` was given. Its process has ended.
+
+        Raises:
+            Exception: it could not be ended in a JVM that is there. In one that is gone, nothing runs any more.
         """
+        try:
+            self._end(token, task)
+        except Exception:
+            if _answers(self._spark):
+                raise
+            _log.warning("%s: the JVM of the workspace is gone, and all that it left there", task, exc_info=True)
+
+    def _end(self, token: str, task: str) -> None:
         begun = logged = time.monotonic()
         self._endpoint.revoke(token, timeout=0)
         while self._threads_of(task) or not self._endpoint.revoke(token, timeout=0):
@@ -90,3 +103,15 @@ class SparkOfTasks:
     def _threads_of(self, task: str) -> int:
         """How many threads still work for a task; the Spark jobs of those were cancelled."""
         return int(self._jvm.dbxcd.local.TaskThreads.end(self._context, task))
+
+
+def _answers(spark: SparkSession) -> bool:
+    """Whether something listens where the JVM does: py4j's errors do not say it."""
+    at: Any = spark.sparkContext._gateway.gateway_parameters  # type: ignore[union-attr]
+    try:
+        with socket.create_connection((at.address, at.port), timeout=_CONNECT_SECONDS):
+            return True
+    except ConnectionError:
+        return False
+    except OSError:  # too slow to answer, say, or no more sockets here
+        return True

@@ -133,6 +133,7 @@ class EmbeddedWorkspace:
         self._written = tuple(catalogs)
         self.catalogs = catalog_names(self._written)
         self.owners = tuple(dict.fromkeys([OWNER, *owners]))
+        self._approvers = approvers
         self._users = _users(approvers, self.owners)
         self._environment = dict(environment or {})
         self._on_output = on_output
@@ -174,6 +175,7 @@ class EmbeddedWorkspace:
             service_principal_users={RELEASE_BOT: (CI,)},
             spark_gateway=_gateway(self.spark),
             running=self.endpoint.running,
+            monitors=(self._approvers,),
             spark_side=SparkOfTasks(self.spark, self.endpoint),
             volumes=CatalogVolumes(self.spark),
             packaged_notebooks=Path(str(resources.files("dbx_cd") / "bundle" / "notebooks")),

@@ -128,7 +128,7 @@ def run_facts(workspace: WorkspaceClient, run_id: str) -> RunFacts:
     Raises:
         WorkflowError: the platform knows no such run, or this user may not see it.
     """
-    if not run_id.isdigit():
+    if not run_id.isdecimal():
         raise WorkflowError(
             f"not the id of a run: {run_id!r}", next_step="let the job hand over run_id itself, as {{job.run_id}}"
         )

@@ -23,6 +23,11 @@ def afters_of(log: LogReading, target: str) -> list[VersionsAfter]:
     return list(_recorded(log, VersionsAfter, target))
 
 
+def writers_of(log: LogReading, target: str) -> tuple[str, ...]:
+    """As whom the reading's release writes in one gated target, each once; in all where "" is given."""
+    return tuple(dict.fromkeys(name for point in points_of(log, target) for name in point.writers))
+
+
 def target_to_restore(log: LogReading, target: str | None) -> str:
     """The gated target that a rollback of the reading's release is about.
 

@@ -18,7 +18,7 @@ from dbx_cd.errors import RestoreRefused, WorkflowError, what_failed
 from dbx_cd.people import same_person
 from dbx_cd.release.jobs import Jobs
 from dbx_cd.release.run_at_work import ended_run, others_at_work
-from dbx_cd.rollback.of_target import points_of
+from dbx_cd.rollback.of_target import writers_of
 from dbx_cd.workspace_calls import calling
 
 if TYPE_CHECKING:
@@ -34,8 +34,9 @@ PATIENCE = timedelta(minutes=10)
 """How long a run that was cancelled, and statements of a run that has ended, are waited for."""
 _LOOK_AGAIN_SECONDS = 5.0
 _KEPT = timedelta(days=29)  # the Query History API takes ranges of 30 days at most
-# One call each: filtering by several at once is not recommended (Query History API).
-_UNDER_WAY = ("RUNNING", "QUEUED", "STARTED", "COMPILING", "COMPILED")
+# One call each: filtering by several at once is not recommended (Query History API). In the order in which a statement
+# goes on: one that is past a status when that is asked for is found in a later one, or has ended.
+_UNDER_WAY = ("QUEUED", "STARTED", "COMPILING", "COMPILED", "RUNNING")
 _ONLY_READ = ("SELECT", "SHOW", "DESCRIBE", "EXPLAIN", "SET", "USE")
 _NAMED = 3
 
@@ -75,9 +76,18 @@ def end_run(cd: Cd, log: LogReading, target: str) -> tuple[str, ...]:
 
 
 def require_other_tasks_ended(cd: Cd, log: LogReading, target: str) -> tuple[str, ...]:
-    """The same from inside of the release's run, by its task that rolls back: the other tasks have to have ended.
+    """Make sure, from a task of the release's own run, that nothing else of it is at work: its other tasks have ended.
 
-    Args, Returns, Raises: as for `end_run`.
+    Args:
+        cd: the context.
+        log: a reading of the release.
+        target: the gated target that is rolled back; "" where the log does not say.
+
+    Returns:
+        What is not known, for people: the run or the query history may not be there for this identity to read.
+
+    Raises:
+        RestoreRefused: another task or a statement of the release goes on. Nothing has been changed.
     """
     assert log.release is not None
     release = log.release
@@ -113,7 +123,7 @@ def _end_statements(cd: Cd, log: LogReading, target: str, *, until: datetime | N
     assert log.release is not None
     release = log.release
     # As whom it writes is recorded before it does: where nothing is, it has written nothing.
-    writers = tuple(dict.fromkeys(name for point in points_of(log, target) for name in point.writers))
+    writers = writers_of(log, target)
     deadline = time.monotonic() + PATIENCE.total_seconds()
     while writers:
         try:

@@ -27,7 +27,7 @@ from dbx_cd.rollback.journal import (
     unfinished,
 )
 from dbx_cd.rollback.late_commits import look_again
-from dbx_cd.rollback.of_target import points_of
+from dbx_cd.rollback.of_target import points_of, writers_of
 from dbx_cd.rollback.plan import RestorePlan, assess, states_before
 from dbx_cd.rollback.plan_item import PlanItem
 from dbx_cd.rollback.progress import OnProgress, silent
@@ -254,10 +254,10 @@ def _carry_out(
 def _conclude(cd: Cd, begun: _Begun, done: Sequence[RestoredRelation], *, threads: int) -> RestoreResult:
     """Say in the log how the restore has ended, and let `latest` go back where all is undone in the target."""
     log, plan, release = begun.log, begun.plan, begun.release
-    writers = [name for point in points_of(log, plan.target) for name in point.writers]
-    late = look_again(cd.tables, done, writers=writers, threads=threads)
+    late = look_again(cd.tables, done, writers=writers_of(log, plan.target), threads=threads)
     done = late.relations
-    for text in (*late.commits, *begun.not_known):
+    not_known = (*begun.not_known, *late.not_known)
+    for text in (*late.commits, *not_known):
         _log.warning("%s: %s", release, text)
     complete = all(r.ok for r in done) and not (plan.only or plan.skip) and plan.to is None
     result = RestoreResult(
@@ -276,7 +276,7 @@ def _conclude(cd: Cd, begun: _Begun, done: Sequence[RestoredRelation], *, thread
         latest=take_from_latest(cd.store, log, release, target=plan.target) if complete else (),
         target=plan.target,
         late_commits=late.commits,
-        not_known=begun.not_known,
+        not_known=not_known,
     )
     say_what_was_erased(cd, release, begun.ends)
     cd.log.append(release, result)

@@ -24,7 +24,7 @@ from dbx_cd.sql_endpoint.certificate import serve_loopback, trust_bundle
 from dbx_cd.sql_endpoint.collect import collect
 from dbx_cd.sql_endpoint.executor import StatementRecord
 from dbx_cd.sql_endpoint.http_server import LOOPBACK, LoopbackServer
-from dbx_cd.sql_endpoint.liveness import LivenessWatch
+from dbx_cd.sql_endpoint.liveness import GONE_SECONDS, LivenessWatch
 from dbx_cd.sql_endpoint.rows import Collect
 from dbx_cd.sql_endpoint.service import ThriftService
 from dbx_cd.sql_endpoint.session import require_sessions
@@ -56,6 +56,8 @@ class SqlEndpoint:
         spark_of: asked once for each token; returns the session of which this token's clients get new ones. None:
             `spark`, for all of them.
         temporary: the folder for its certificate; by default the system's for temporary files.
+        gone_after: how many seconds a client whose connection has ended may ask for nothing before what it runs is
+            cancelled.
 
     Example:
         >>> with SqlEndpoint(spark) as endpoint:
@@ -75,6 +77,7 @@ class SqlEndpoint:
         on_statement: Callable[[StatementRecord], None] | None = None,
         spark_of: Callable[[str], SparkSession] | None = None,
         temporary: Path | None = None,
+        gone_after: float = GONE_SECONDS,
     ) -> None:
         if not re.fullmatch(r"/sql/(1\.0/warehouses/[\w.-]+|protocolv1/o/\d+/[\w.-]+)", http_path):
             raise ConfigError(
@@ -94,6 +97,7 @@ class SqlEndpoint:
         self._spark_of = spark_of
         self._asked_port = port
         self._temporary = temporary
+        self._gone_after = gone_after
         self._server: LoopbackServer | None = None
         self._services: dict[str, ThriftService] = {}
 
@@ -123,7 +127,7 @@ class SqlEndpoint:
         require_sessions(self._spark)
         self._directory = Path(tempfile.mkdtemp(prefix="dbx-cd-endpoint-", dir=self._temporary))
         tls, self._certificate = serve_loopback(self._directory)
-        self._services = {token: self._service(token) for token in self._tokens}
+        self._services = {token: self._service(self._session_of(token)) for token in self._tokens}
         answers = {token: _answer_of(service) for token, service in self._services.items()}
         try:
             self._server = LoopbackServer(answers, port=self._asked_port, path=self.http_path, tls=tls)
@@ -163,7 +167,7 @@ class SqlEndpoint:
             spark: the session of which its clients get new ones; by default the endpoint's own.
         """
         server = self._running()
-        service = ThriftService(spark or self._spark, rewrite=self._rewrite, on_statement=self._on_statement)
+        service = self._service(spark or self._spark)
         self._services[token] = service
         server.accept(token, _answer_of(service))
 
@@ -216,11 +220,14 @@ class SqlEndpoint:
             "DATABRICKS_AUTH_TYPE": "pat",
         }
 
-    def _service(self, token: str) -> ThriftService:
-        spark = self._spark if self._spark_of is None else self._spark_of(token)
+    def _session_of(self, token: str) -> SparkSession:
+        return self._spark if self._spark_of is None else self._spark_of(token)
+
+    def _service(self, spark: SparkSession) -> ThriftService:
         return ThriftService(
-            spark, rewrite=self._rewrite, after=self._after, collect=self._collect, on_statement=self._on_statement
-        )
+            spark, rewrite=self._rewrite, after=self._after, collect=self._collect, on_statement=self._on_statement,
+            gone_after=self._gone_after,
+        )  # fmt: skip
 
     def _running(self) -> LoopbackServer:
         if self._server is None:

@@ -31,8 +31,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-# The connector locks itself during a call, so that a cancellation waits as long: keep it short.
-POLL_SECONDS = 1.0
+POLL_SECONDS = 1.0  # short for the reason that `DIRECT_RESULT_SECONDS` is
 
 
 class ThriftService:
@@ -46,6 +45,7 @@ class ThriftService:
         on_statement: see `SqlEndpoint`.
         clock: seconds that only ever grow; by them a session is idle.
         look_every: see `OpenSessions`.
+        gone_after: see `SqlEndpoint`.
     """
 
     def __init__(
@@ -58,12 +58,14 @@ class ThriftService:
         on_statement: Callable[[StatementRecord], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
         look_every: float = LOOK_FOR_IDLE_SECONDS,
+        gone_after: float = GONE_SECONDS,
     ) -> None:
         self._spark = spark
         self._rewrite = rewrite
         self._after = after
         self._collect = collect
         self._clock = clock
+        self._gone_after = gone_after
         self._sessions = OpenSessions(clock, look_every=look_every)
         self._executor = StatementExecutor(on_statement)
 
@@ -84,7 +86,7 @@ class ThriftService:
         """Cancel the operations whose clients are gone; see `liveness`."""
         for session, operation in self._executor.at_work.running():
             is_lost = session.connection is not None and session.connection.is_lost
-            if is_lost and not operation.done.is_set() and self._clock() - session.last_used >= GONE_SECONDS:
+            if is_lost and not operation.done.is_set() and self._clock() - session.last_used >= self._gone_after:
                 _log.warning("session %s: its client is gone, and what it ran is cancelled", session)
                 session.cancel(operation)
 

@@ -50,8 +50,8 @@ def run_statement(
         rewrite: see `SqlEndpoint`.
         as_text: Spark type names that the client wants as text.
         after: see `SqlEndpoint`.
-        collect: see `SqlEndpoint`.
         row_limit: how many rows the client wants at most; None for all of them.
+        collect: see `SqlEndpoint`.
     """
     answer = sql if rewrite is None else rewrite(spark, sql)
     if isinstance(answer, pa.Table):

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 from databricks.sdk import WorkspaceClient
-from databricks.sdk.errors import PermissionDenied
-from databricks.sdk.service.jobs import RunLifeCycleState, RunResultState
+from databricks.sdk.errors import DatabricksError, PermissionDenied
+from databricks.sdk.service.jobs import JobRunAs, JobSettings, RunLifeCycleState, RunResultState
 from local_rest import USERS, Repository, Workspace, latest, results, source, task
 
 from dbx_cd.local.rest import job_runs
@@ -301,6 +301,22 @@ def test_run_over_the_limit_is_skipped_without_a_queue(slow: Slow) -> None:
     assert second.state.life_cycle_state == RunLifeCycleState.SKIPPED
     assert second.state.result_state == RunResultState.MAXIMUM_CONCURRENT_RUNS_REACHED
     assert slow.workspace.finished(first).state.result_state == RunResultState.SUCCESS
+
+
+def test_repair_that_is_refused_for_want_of_room_changes_nothing_of_the_run(slow: Slow) -> None:
+    owner = slow.workspace.owner
+    parameters = [{"name": "day", "default": "today"}]
+    job = slow.workspace.job(task("slow"), parameters=parameters, run_as={"user_name": "owner@example.org"})
+    stopped = slow.begin(job)
+    owner.jobs.cancel_run(stopped)
+    slow.workspace.finished(stopped)
+    before = owner.api_client.do("GET", "/api/2.2/jobs/runs/get", query={"run_id": stopped})
+    owner.jobs.update(job, new_settings=JobSettings(run_as=JobRunAs(service_principal_name="job-identity")))
+    slow.started.clear()
+    slow.begin(job)
+    with pytest.raises(DatabricksError, match="has reached max_concurrent_runs"):
+        owner.jobs.repair_run(stopped, rerun_all_failed_tasks=True, job_parameters={"day": "another"})
+    assert owner.api_client.do("GET", "/api/2.2/jobs/runs/get", query={"run_id": stopped}) == before
 
 
 def test_queued_run_starts_when_the_first_ends(slow: Slow) -> None:

@@ -21,6 +21,7 @@ from dbx_cd.release.state import Event
 from dbx_cd.rollback.journal import RestoredRelation
 from dbx_cd.rollback.plan import RestorePlan
 from dbx_cd.rollback.restore import restore
+from memory.releases import Person
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ def main(order: Order) -> None:
     log = DeadlyLog(spark, order.log_table, actor="tester@example.org")
     log.at, log.after = order.at, order.after
     plan = RestorePlan.from_dict(json.loads(Path(order.plan).read_text()))
-    cd = Cd(spark, CdConfig(), ArtifactStore("unused"), log, None)  # type: ignore[arg-type]
+    cd = Cd(spark, CdConfig(), ArtifactStore("unused"), log, Person("tester@example.org"))  # type: ignore[arg-type]
     restore(cd, plan, seal=plan.seal, threads=1)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -47,8 +48,9 @@ def test_restore_killed_at_every_journal_step_restores_every_table_exactly_once(
             "after": steps % 2 == 1,
         }
         ended = subprocess.run(
-            [sys.executable, restore_killed.__file__, json.dumps(order)], capture_output=True, text=True, check=False
-        )
+            [sys.executable, restore_killed.__file__, json.dumps(order)], capture_output=True, text=True, check=False,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        )  # fmt: skip
         assert ended.returncode == -signal.SIGKILL, ended.stderr
         steps += 1
     assert steps >= 2, "killed before and after an entry at least"

@@ -99,6 +99,23 @@ def test_repair_needs_can_manage_run(workspace: Workspace, level: str, may: bool
             workspace.dev.jobs.repair_run(run, rerun_tasks=["a"])
 
 
+@pytest.mark.parametrize(
+    ("path", "query"),
+    [
+        ("permissions/jobs/²", {}),
+        ("permissions/jobs/1x", {}),
+        ("jobs/runs/list", {"job_id": "²"}),
+        ("jobs/runs/list", {"page_token": "²"}),
+        ("jobs/list", {"offset": "x"}),
+    ],
+)
+def test_what_is_no_number_is_refused_as_a_wrong_parameter(workspace: Workspace, path: str, query: Json) -> None:
+    ran(workspace, condition_job(workspace))  # lists are not empty
+    version = "2.0" if path.startswith("permissions") else "2.2"
+    with pytest.raises(BadRequest, match=r"not a valid|must be an integer"):
+        workspace.owner.api_client.do("GET", f"/api/{version}/{path}", query=query)
+
+
 def test_lists_leave_out_what_one_may_not_see(workspace: Workspace) -> None:
     hidden, seen = condition_job(workspace, name="listed"), condition_job(workspace, name="listed")
     grant(workspace, seen, VIEW)

@@ -13,8 +13,10 @@ from failing_api import Api, Json, PassingTime, Refusal, in_turn, serving
 
 from dbx_cd import Cd, Release, RestoreFailed, RestoreRefused, RestoreResult, plan_restore, restore
 from dbx_cd.config import Policies
+from dbx_cd.delta.history import History
 from dbx_cd.delta.tables import Fingerprint
 from dbx_cd.deploy.auto_rollback import auto_rollback
+from dbx_cd.errors import SqlFailed
 from dbx_cd.relations import RelationName
 from dbx_cd.release.events import Failed
 from dbx_cd.rollback import release_run
@@ -140,6 +142,24 @@ def test_a_statement_that_outlived_the_run_is_waited_for(releases: Releases) -> 
     assert len(api.named("sql_history_queries")) == 2 * len(release_run._UNDER_WAY)
 
 
+STATUSES = ("QUEUED", "STARTED", "COMPILING", "COMPILED", "RUNNING")
+
+
+@pytest.mark.parametrize("begin", STATUSES)
+def test_a_statement_that_goes_on_to_its_next_status_with_each_look_is_found(releases: Releases, begin: str) -> None:
+    on_its_way = list(STATUSES[STATUSES.index(begin) :])
+
+    def asked(given: Json) -> Json:
+        now = on_its_way[0]
+        if len(on_its_way) > 1:
+            on_its_way.pop(0)
+        return {"res": [{**MERGE, "status": now}]} if given["filter_by.statuses"] == now else NO_QUERIES
+
+    with pytest.raises(RestoreRefused, match="01ef-merge"):
+        rolled_back(releases, Api(jobs_runs_get=lambda _: ENDED, sql_history_queries=asked))
+    assert releases.tables.rows(ORDERS) == [2]
+
+
 def test_a_statement_that_does_not_end_refuses_and_is_named(releases: Releases) -> None:
     api = Api(jobs_runs_get=lambda _: ENDED, sql_history_queries=lambda _: {"res": [MERGE]})
     with pytest.raises(RestoreRefused, match=r"01ef-merge \(MERGE by bot, since ") as raised:
@@ -215,6 +235,10 @@ class Overwritten(MemoryTables):
     """Tables of which one is written to in the moment after it was proved: after the proof's look at its files."""
 
     late_by: str | None = None
+    late_of_others = 0
+    """How many commits of somebody else come after that."""
+    history_fails = False
+    replaced = False
     restored = False
 
     def restore(self, table: RelationName, version: int) -> None:
@@ -229,8 +253,19 @@ class Overwritten(MemoryTables):
             self.user, mine = self.late_by, self.user
             self.late_by = None
             self.insert(table, 99)
+            self.user = OTHER_OWNER
+            for row in range(self.late_of_others):
+                self.insert(table, row)
             self.user = mine
+            if self.replaced:
+                self.drop(table, kind="table")
+                self.create(table, 3)
         return found
+
+    def history(self, table: RelationName, *, limit: int | None = None) -> History:
+        if self.restored and self.late_by is None and self.history_fails:
+            raise SqlFailed("[INSUFFICIENT_PERMISSIONS] you may not", condition="INSUFFICIENT_PERMISSIONS")
+        return super().history(table, limit=limit)
 
     def signed(self, user_metadata: str) -> MemoryTables:
         return self
@@ -275,3 +310,43 @@ def test_a_late_commit_of_somebody_else_is_reported_and_the_rollback_stands(tmp_
     (late,) = result.late_commits
     assert OTHER_OWNER in late
     assert late in result.text
+
+
+def late(tables: MemoryTables) -> Overwritten:
+    assert isinstance(tables, Overwritten)
+    return tables
+
+
+def failed(releases: Releases, release: Release) -> tuple[RestoreResult, str]:
+    """What a rollback that has failed says."""
+    cd = releases.cd()
+    plan = plan_restore(cd, release)
+    with pytest.raises(RestoreFailed) as raised:
+        restore(cd, plan, seal=plan.seal)
+    assert cd.log.state(release).phase != "rolled_back"
+    return raised.value.result, str(raised.value)
+
+
+def test_a_late_commit_of_the_release_is_found_behind_many_of_others(tmp_path: Path) -> None:
+    releases, release = overwritten(tmp_path, by=BOT)
+    late(releases.tables).late_of_others = 30
+    result, text = failed(releases, release)
+    assert "it was overwritten after it was proved" in text
+    assert len(result.late_commits) == 31
+
+
+def test_a_table_whose_late_commits_cannot_be_read_is_not_said_to_be_back(tmp_path: Path) -> None:
+    releases, release = overwritten(tmp_path, by=OTHER_OWNER)
+    late(releases.tables).history_fails = True
+    result, text = failed(releases, release)
+    (unknown,) = result.not_known
+    assert unknown.startswith(f"{ORDERS}: what came after version 2 cannot be read: [INSUFFICIENT_PERMISSIONS]")
+    assert result.late_commits == ()
+    assert f"read DESCRIBE HISTORY {ORDERS.quoted} as somebody who may" in text
+
+
+def test_a_table_that_was_put_in_the_place_of_a_proved_one_is_not_said_to_be_back(tmp_path: Path) -> None:
+    releases, release = overwritten(tmp_path, by=BOT)
+    late(releases.tables).replaced = True
+    result, _ = failed(releases, release)
+    assert result.not_known == (f"{ORDERS}: its history has no version 2, which was proved",)

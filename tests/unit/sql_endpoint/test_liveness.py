@@ -9,17 +9,20 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from breakable_path import BreakablePath
 from databricks import sql
 from databricks.sql import exc as sql_errors
 from databricks.sql.backend.types import CommandState
 from fake_spark import FakeSpark
 
-from dbx_cd.sql_endpoint import SqlEndpoint, connection_block, service
+from dbx_cd.sql_endpoint import SqlEndpoint
 from dbx_cd.sql_endpoint.at_work import AtWork
 from dbx_cd.sql_endpoint.operation import Operation
 from dbx_cd.sql_endpoint.session import EndpointSession
 
-GONE_SECONDS = 1.0
+GONE_SECONDS = 3.0
+ONE_LOOK_SECONDS = 1.2
+"""In which it is looked once at least whether clients are there."""
 
 
 class Statements:
@@ -52,21 +55,23 @@ def statements() -> Iterator[Statements]:
 
 
 @pytest.fixture
-def endpoint(statements: Statements, monkeypatch: pytest.MonkeyPatch) -> Iterator[SqlEndpoint]:
-    monkeypatch.setattr(service, "GONE_SECONDS", GONE_SECONDS)
+def endpoint(statements: Statements) -> Iterator[SqlEndpoint]:
     with SqlEndpoint(
         FakeSpark(),  # type: ignore[arg-type]
         rewrite=statements.answer,
         tokens=["first"],
+        gone_after=GONE_SECONDS,
         on_statement=lambda record: statements.errors.update({record.sql: record.error}),
     ) as running:
         yield running
         statements.may_end.set()
 
 
-def begin(endpoint: SqlEndpoint, statements: Statements, statement: str, *, token: str = "first") -> Any:
+def begin(
+    endpoint: SqlEndpoint, statements: Statements, statement: str, *, token: str = "first", host: str | None = None
+) -> Any:
     """The cursor of a client that has begun a statement and does not ask for its end."""
-    uri = connection_block(endpoint)["connection_parameters"]["_connection_uri"]
+    uri = (host or endpoint.host) + endpoint.http_path
     connection = sql.connect(
         "127.0.0.1", endpoint.http_path, access_token=token, _connection_uri=uri, enable_telemetry=False,
         _retry_stop_after_attempts_count=1,
@@ -77,27 +82,25 @@ def begin(endpoint: SqlEndpoint, statements: Statements, statement: str, *, toke
     return cursor
 
 
-def break_connection(cursor: Any) -> None:
-    """What the system does to the connection of a process that is killed."""
-    pool = cursor.connection.session.backend._transport._THttpClient__pool.pool
-    connection = pool.get_nowait()
-    connection.close()
-    pool.put(connection)
-
-
 def state(cursor: Any) -> CommandState:
     return cursor.get_query_state()
 
 
-def test_statement_of_a_client_that_is_gone_is_cancelled(endpoint: SqlEndpoint, statements: Statements) -> None:
-    gone, silent, back = (begin(endpoint, statements, name) for name in ("gone", "silent", "back"))
-    for cursor in (gone, back):
-        break_connection(cursor)
-    # As a client does whose connection broke on its way: it asks over a new one, and then need not ask.
-    assert state(back) == CommandState.RUNNING
-    time.sleep(2.5 * GONE_SECONDS)
-    statements.may_end.set()
-    until(lambda: len(statements.errors) == 3)
+def test_statement_of_a_client_that_is_gone_is_cancelled(
+    endpoint: SqlEndpoint, statements: Statements, caplog: pytest.LogCaptureFixture
+) -> None:
+    with BreakablePath(endpoint.port) as path:
+        silent = begin(endpoint, statements, "silent")
+        gone, back = (begin(endpoint, statements, name, host=path.host) for name in ("gone", "back"))
+        path.break_all()
+        time.sleep(ONE_LOOK_SECONDS)
+        # As a client does whose connection broke on its way: it asks over a new one, and then need not ask.
+        assert state(back) == CommandState.RUNNING
+        until(lambda: "its client is gone" in caplog.text)
+        time.sleep(ONE_LOOK_SECONDS)
+        statements.may_end.set()
+        until(lambda: len(statements.errors) == 3)
+        assert gone.connection.open, "its client has not closed it, which would cancel as well"
     assert statements.errors == {"gone": "cancelled", "silent": None, "back": None}
     assert state(silent) == CommandState.SUCCEEDED
 

@@ -47,6 +47,20 @@ def connect(endpoint: SqlEndpoint, token: str = "first", **options: Any) -> Any:
     )  # fmt: skip
 
 
+def test_statement_by_an_accepted_token_is_answered_as_one_by_any_other() -> None:
+    def nothing(_spark: Any, _statement: str) -> pa.Table:
+        return pa.table({})
+
+    def written(_spark: Any, _statement: str) -> pa.Table:
+        return pa.table({"num_affected_rows": [7]})
+
+    with SqlEndpoint(FakeSpark(), rewrite=nothing, after=written, tokens=["first"]) as running:  # type: ignore[arg-type]
+        running.accept("of a task")
+        for token in ("first", "of a task"):
+            with connect(running, token) as connection:
+                assert connection.cursor().execute("insert").fetchall() == [(7,)]
+
+
 def post(endpoint: SqlEndpoint, *, path: str | None = None, **headers: str) -> requests.Response:
     return requests.post(f"{endpoint.host}{path or endpoint.http_path}", data=b"x", headers=headers, timeout=5)
 

@@ -56,15 +56,18 @@ class JobRunner:
             self._admit(Execution(run, run.settings.get("tasks") or []), queue=queue)
             self._store.save_run(run)
 
+    def require_room(self, run: JobRun, *, queue: bool) -> None:
+        """Refuse to begin a run anew, while the store is locked, where it could neither start nor wait."""
+        if self._full(run) and not queue:
+            raise invalid_state(f"job {run.job_id} has reached max_concurrent_runs, and its queue is not enabled")
+
     def repair(self, run: JobRun, *, settings: dict[str, Any], task_keys: Iterable[str], queue: bool) -> int:
-        """Run tasks of a finished run again, with the job's current settings.
+        """Run tasks of a finished run again, with the job's current settings; `require_room` comes before.
 
         Returns:
             The id of the repair.
         """
         with self._store.lock:
-            if self._full(run) and not queue:
-                raise invalid_state(f"job {run.job_id} has reached max_concurrent_runs, and its queue is not enabled")
             wanted = set(task_keys)
             repair = Repair(self._store.next_id())
             run.original_state = run.original_state or State(**vars(run.state))
@@ -298,8 +301,9 @@ class JobRunner:
             _log.exception("run %d, task %s", run.run_id, attempt.task_key)
             attempt.error = f"Internal error of the embedded workspace: {type(exc).__name__}: {exc}"
             outcome = Outcome(FAILED, attempt.error)
-        if execution.ended_by is not None and outcome.result_state != SUCCESS:
-            outcome = execution.ended_by
+        else:
+            if execution.ended_by is not None and outcome.result_state != SUCCESS:
+                outcome = execution.ended_by
         with self._store.lock:
             attempt.state.end(outcome.result_state, outcome.message)
             self._store.save_run(run)

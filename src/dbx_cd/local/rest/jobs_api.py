@@ -154,7 +154,10 @@ def required_id(given: Any, name: str) -> int:
 
 def paged(items: list[Json], name: str) -> Json:
     """One page of a list; the page token is the offset of the next page."""
-    start = int(request.args.get("page_token") or request.args.get("offset") or 0)
+    given = request.args.get("page_token") or request.args.get("offset") or "0"
+    if not given.isdecimal():
+        raise invalid_parameter(f"{given} is not a valid page token or offset")
+    start = int(given)
     limit = request.args.get("limit", _PAGE, int)
     view: Json = {name: items[start : start + limit], "has_more": start + limit < len(items)}
     if view["has_more"]:

@@ -31,7 +31,7 @@ def permissions_api(store: WorkspaceStore, directory: Directory, rights: JobRigh
     def found(kind: str, object_id: str, level: str) -> Job:
         if kind != "jobs":
             raise not_implemented(f"permissions of {kind}; it has those of jobs")
-        if not object_id.isdigit():
+        if not object_id.isdecimal():
             raise invalid_parameter(f"{object_id} is not a valid id of a job")
         job = find_job(store, int(object_id))
         rights.require(g.user, level, job)

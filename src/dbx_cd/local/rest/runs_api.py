@@ -171,10 +171,13 @@ def _repair(store: WorkspaceStore, runner: JobRunner, run: JobRun, given: Json, 
     job = find_job(store, run.job_id)
     settings = job.settings
     wanted = _tasks_to_repair(run, settings, given)
-    _set_parameters(run, given, settings)
+    queue = _queued({}, settings)
+    runner.require_room(run, queue=queue)
     # The job's current settings count, `run_as` among them: nobody's changed tasks run as who ran before.
-    run.run_as = directory.run_as(settings.get("run_as"), job.creator)
-    return runner.repair(run, settings=settings, task_keys=wanted, queue=_queued({}, settings))
+    run_as = directory.run_as(settings.get("run_as"), job.creator)
+    _set_parameters(run, given, settings)  # refuses before it sets any: what is refused changes nothing
+    run.run_as = run_as
+    return runner.repair(run, settings=settings, task_keys=wanted, queue=queue)
 
 
 def _tasks_to_repair(run: JobRun, settings: Json, given: Json) -> set[str]:
@@ -236,7 +239,7 @@ def _same_token(store: WorkspaceStore, job_id: int | None, token: str | None) ->
 
 def _matches(run: JobRun) -> bool:
     args = request.args
-    if args.get("job_id") and run.job_id != int(args["job_id"]):
+    if args.get("job_id") and run.job_id != required_id(args, "job_id"):
         return False
     if args.get("run_type") and args["run_type"] != ("SUBMIT_RUN" if run.job_id is None else "JOB_RUN"):
         return False

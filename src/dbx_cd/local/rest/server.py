@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +55,7 @@ class RestServer:
         service_principal_users: who may run something as a service principal, by its name: users or groups.
         spark_gateway: the workspace's JVM for notebook tasks; ``None`` runs notebooks without ``spark``.
         running: what tells the statements that run in the SQL endpoint now, for the query history; ``None`` without.
+        monitors: users and groups who may see the statements of others there (CAN MONITOR on the warehouse).
         spark_side: what ends the part of a task that runs in the workspace's JVM; ``None`` without one.
         volumes: which volumes there are, and who may use them; without, there is none.
         repositories: local git repository for each ``git_url``; ``"*"`` serves every other URL.
@@ -75,6 +76,7 @@ class RestServer:
         spark_side: SparkSide | None = None,
         volumes: VolumeAccess | None = None,
         running: Running | None = None,
+        monitors: Collection[str] = (),
         repositories: Mapping[str, Path] | None = None,
         packaged_notebooks: Path | None = None,
         environment: Mapping[str, str] | None = None,
@@ -115,7 +117,7 @@ class RestServer:
         app.register_blueprint(files_api(state_dir / VOLUMES, volumes or FixedVolumes()))
         app.register_blueprint(scim_api(self._directory))
         if running is not None:
-            app.register_blueprint(query_history_api(self._directory, running))
+            app.register_blueprint(query_history_api(self._directory, running, monitors=monitors))
         _add_frame(app, self._directory, self.host)
         self._thread = threading.Thread(
             target=self._server.serve_forever, args=(_POLL_SECONDS,), name="rest-server", daemon=True

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 from collections.abc import Iterator
 from typing import Protocol
 
 from dbx_cd.local.rest.identity import Directory
-
-_log = logging.getLogger(__name__)
 
 
 class SparkSide(Protocol):
@@ -19,7 +16,10 @@ class SparkSide(Protocol):
         """Let the SQL endpoint accept a token as that of a user."""
 
     def end(self, token: str, *, task: str) -> None:
-        """Take the token back, cancel all that runs by it or for the task, and return when nothing of it runs."""
+        """Take the token back, cancel all that runs by it or for the task, and return when nothing of it runs.
+
+        What it raises means that something may still run: the attempt fails by it, whatever its own outcome.
+        """
 
 
 class TaskAccess:
@@ -53,7 +53,4 @@ class TaskAccess:
         finally:
             self._directory.revoke(token)
             if self._spark is not None:
-                try:
-                    self._spark.end(token, task=task)
-                except Exception:  # the JVM is gone, and all that ran in it
-                    _log.exception("%s: what it has left in Spark could not be ended", task)
+                self._spark.end(token, task=task)

@@ -56,11 +56,11 @@ class FixedVolumes:
         self._denied = dict(denied or {})
 
     def exists(self, name: VolumeName) -> bool:
-        """As the protocol says."""
+        """Whether it is one of the names."""
         return name in self._names
 
     def denial(self, user: User, privilege: str, name: VolumeName) -> str | None:
-        """As the protocol says."""
+        """That the user is denied it; None where they are not."""
         if privilege in self._denied.get(user.user_name, ()):
             return f"User does not have {privilege} on Volume '{name}'."
         return None
