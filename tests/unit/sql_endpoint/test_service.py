@@ -241,7 +241,7 @@ def test_a_token_is_served_alike_whether_it_is_there_from_the_start_or_comes_lat
     with SqlEndpoint(
         Asked(),  # type: ignore[arg-type]
         rewrite=lambda _, statement: pa.table({}) if statement == "insert" else statement,
-        after=lambda _, statement: pa.table({"num_affected_rows": [3], "num_inserted_rows": [3]}),  # noqa: ARG005
+        after=lambda _, statement: pa.table({"num_affected_rows": [3], "num_inserted_rows": [3]}),
         collect=collected,  # type: ignore[arg-type]
         tokens=["from the start"],
         temporary=tmp_path,
