@@ -41,7 +41,7 @@ def workspace(
     return EmbeddedWorkspace(state, catalogs=["stg"], address=address)
 
 
-def assert_nothing_is_left(state: Path, spark: Spark, address: ReservedAddress, threads: int) -> None:
+def assert_nothing_is_left(state: Path, spark: Spark, address: ReservedAddress, threads: set[threading.Thread]) -> None:
     spark.stop.assert_called_once()
     assert holder_of(state) is None
     assert list((state / "tmp").iterdir()) == []
@@ -49,7 +49,7 @@ def assert_nothing_is_left(state: Path, spark: Spark, address: ReservedAddress, 
     with socket.socket() as taken:  # nobody listens, and nobody has the address any more
         taken.bind(("127.0.0.1", address.port))
     deadline = time.monotonic() + 10
-    while threading.active_count() > threads:
+    while not set(threading.enumerate()) <= threads:
         assert time.monotonic() < deadline, threading.enumerate()
         time.sleep(0.01)
 
@@ -58,7 +58,7 @@ def assert_nothing_is_left(state: Path, spark: Spark, address: ReservedAddress, 
 def test_a_workspace_that_cannot_start_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: str
 ) -> None:
-    spark, address, threads = Spark(), ReservedAddress(), threading.active_count()
+    spark, address, threads = Spark(), ReservedAddress(), set(threading.enumerate())
     broken = workspace(tmp_path, spark, address, monkeypatch)
     if fails == "who there is":
         spark._jvm.dbxcd.local.Rights.putUser.side_effect = RuntimeError("it failed")
@@ -72,7 +72,7 @@ def test_a_workspace_that_cannot_start_leaves_nothing(
 
 
 def test_what_cannot_be_stopped_keeps_nothing_else_from_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    spark, address, threads = Spark(), ReservedAddress(), threading.active_count()
+    spark, address, threads = Spark(), ReservedAddress(), set(threading.enumerate())
     running = workspace(tmp_path, spark, address, monkeypatch).start()
     assert holder_of(tmp_path) is not None
     spark.stop.side_effect = ConnectionError("the JVM is gone")

@@ -260,16 +260,17 @@ def test_an_endpoint_that_cannot_start_leaves_nothing(tmp_path: Path) -> None:
             raise ValueError("no such user")
         return FakeSpark()
 
-    threads, at = threading.active_count(), free_port()
+    before, at = set(threading.enumerate()), free_port()
     endpoint = SqlEndpoint(
         FakeSpark(), tokens=["first", "second"], spark_of=spark_of, port=at, temporary=tmp_path  # type: ignore[arg-type]
     )  # fmt: skip
-    with pytest.raises(ValueError, match="no such user"):
+    with pytest.raises(ValueError, match="no such user") as failed:  # keeps alive what the failure refers to
         endpoint.start()
-    until(lambda: threading.active_count() <= threads)
+    until(lambda: set(threading.enumerate()) <= before)
     assert list(tmp_path.iterdir()) == []
     with SqlEndpoint(FakeSpark(), port=at), pytest.raises(SetupError, match="not running"):  # type: ignore[arg-type]
         _ = endpoint.port
+    assert failed.traceback
 
 
 def test_an_endpoint_that_cannot_listen_leaves_no_folder(endpoint: SqlEndpoint, tmp_path: Path) -> None:
