@@ -23,6 +23,7 @@ try:
         from dbx_cd.local.run import LocalWorkflow, follow, results_of, submit_notebook
         from dbx_cd.local.start import Wanted, project_workspace
         from dbx_cd.local.state_lock import refuse_if_in_use
+        from dbx_cd.local.volume_path import volume_path
         from dbx_cd.local.workspace import OWNER, Connection, EmbeddedWorkspace
 except SetupError as exc:
     sys.exit(f"{type(exc).__name__}: {exc}")
@@ -93,7 +94,7 @@ def approve(options: argparse.Namespace) -> int:
     """Decide about a release as a user of the running workspace."""
     connection = Connection.read(options.state_dir)
     project = LocalProject.find(options.project)
-    root = Path(options.state_dir).resolve() / project.config.artifacts_root.lstrip("/")
+    root = volume_path(options.state_dir.resolve(), project.config.artifacts_root)
     parameters = {
         "release_id": options.release_id,
         "seal": options.seal or "",

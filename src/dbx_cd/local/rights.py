@@ -32,6 +32,17 @@ class UnknownRight(DbxCdError):
     """No such privilege, or none that can be had on that object; or no such object."""
 
 
+_CONDITION = re.compile(r"\[([A-Z_]+)\]")
+# The conditions of `java/dbxcd/local/Rights.java` and `SecurableNames.java`.
+_REFUSALS: dict[str, type[DbxCdError]] = {
+    "INSUFFICIENT_PERMISSIONS": InsufficientPermissions,
+    "INVALID_PARAMETER_VALUE": UnknownRight,
+    "CATALOG_NOT_FOUND": UnknownRight,
+    "SCHEMA_NOT_FOUND": UnknownRight,
+    "TABLE_OR_VIEW_NOT_FOUND": UnknownRight,
+}
+
+
 def put_user(spark: SparkSession, user: str, *, groups: Iterable[str] = ()) -> None:
     """Make a user known, with the groups that he is a member of: `admins` administers the metastore.
 
@@ -123,12 +134,18 @@ def _call(spark: SparkSession, method: str, *arguments: Any) -> Any:
     jvm: Any = spark._jvm
     try:
         return getattr(jvm.dbxcd.local.Rights, method)(spark._jsparkSession, *arguments)
-    except Py4JJavaError as exc:
-        raise _translated(exc.java_exception) from exc
-    except Exception as exc:  # PySpark has its own class for what is one of Spark's analysis errors
-        raise _translated(getattr(exc, "_origin", exc)) from exc
+    except Exception as exc:
+        refusal = _refusal(exc)
+        if refusal is None:
+            raise
+        raise refusal from exc
 
 
-def _translated(error: Any) -> DbxCdError:
-    text = str(error.getMessage() if hasattr(error, "getMessage") else error)
-    return InsufficientPermissions(text) if text.startswith("[INSUFFICIENT_PERMISSIONS]") else UnknownRight(text)
+def _refusal(exc: Exception) -> DbxCdError | None:
+    """What the ledger refuses; None for whatever else goes wrong, such as a JVM that is gone."""
+    # PySpark has its own class for what is one of Spark's analysis errors, and keeps Java's in it.
+    java: Any = exc.java_exception if isinstance(exc, Py4JJavaError) else getattr(exc, "_origin", None)
+    text = "" if java is None else str(java.getMessage())
+    found = _CONDITION.match(text)
+    refusal = None if found is None else _REFUSALS.get(found[1])
+    return None if refusal is None else refusal(text)

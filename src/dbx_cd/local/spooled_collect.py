@@ -25,11 +25,12 @@ def spooled_collect(frame: DataFrame, rows: ResultRows) -> pa.Schema:
 
     Args:
         frame: a query of the embedded workspace's Spark, which runs on this machine.
-        rows: what takes the rows.
+        rows: what takes the rows; the files are made in its folder, of which the workspace's next start removes what a
+            kill has left.
     """
     java: Any = frame._jdf
     jvm: Any = frame.sparkSession._jvm
-    with tempfile.TemporaryDirectory(prefix="dbx-cd-result-") as folder:
+    with tempfile.TemporaryDirectory(prefix="dbx-cd-result-", dir=rows.folder) as folder:
         schema, *parts = jvm.dbxcd.local.ResultSpool.collect(java, folder, INLINE_BYTES)
         arrow = pa.ipc.read_schema(pa.py_buffer(schema))
         for start in range(0, len(parts), 3):

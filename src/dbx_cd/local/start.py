@@ -11,6 +11,7 @@ from pathlib import Path
 from dbx_cd.enumeration import listed
 from dbx_cd.local.parsed_project import ParsedProject, parse_commit
 from dbx_cd.local.project import LocalProject
+from dbx_cd.local.scratch import Scratch
 from dbx_cd.local.sources.loading import load_sources, missing_sources
 from dbx_cd.local.sources.tables import source_tables, with_files
 from dbx_cd.local.spark_session import catalog_names
@@ -77,7 +78,10 @@ def project_workspace(
     )
     with workspace:
         if wanted.sources is not None:
-            load_sources(workspace.spark, tables, user=RELEASE_BOT, project_dir=parsed.project_dir, say=say)
+            load_sources(
+                workspace.spark, tables, user=RELEASE_BOT, project_dir=parsed.project_dir, say=say,
+                temporary=Scratch(workspace.state_dir).folder,
+            )  # fmt: skip
         elif missing := missing_sources(workspace.spark, tables):
             names = listed([table.short for table in missing], most=_SHOWN)
             say(f"sources without a table here, so that what reads them fails: {names}. Next: give --sources DIR")

@@ -40,7 +40,11 @@ class WarmParents:
     def start(self) -> Self:
         """Start both."""
         self._dbt.start()
-        self._notebooks.start()
+        try:
+            self._notebooks.start()
+        except BaseException:
+            self._dbt.stop()
+            raise
         return self
 
     def warm_up(self) -> None:
@@ -50,8 +54,10 @@ class WarmParents:
 
     def stop(self) -> None:
         """End both, and what they have forked."""
-        self._notebooks.stop()
-        self._dbt.stop()
+        try:
+            self._notebooks.stop()
+        finally:
+            self._dbt.stop()
 
     @property
     def notebooks(self) -> Path:

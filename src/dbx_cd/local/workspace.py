@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import secrets
@@ -17,13 +18,14 @@ from dbx_cd.local import standard_grants
 from dbx_cd.local.catalog_volumes import CatalogVolumes
 from dbx_cd.local.emulation import affected_rows, emulate
 from dbx_cd.local.rest.server import GatewayInfo, RestServer, User
-from dbx_cd.local.rest.task_process import DBT_TOKEN, VOLUMES
+from dbx_cd.local.rest.task_process import DBT_TOKEN
 from dbx_cd.local.scratch import Scratch
 from dbx_cd.local.session_user import act_as
 from dbx_cd.local.spark_session import catalog_names, start_spark
 from dbx_cd.local.spooled_collect import spooled_collect
 from dbx_cd.local.state_lock import StateLock, holder_of
 from dbx_cd.local.task_threads import SparkOfTasks
+from dbx_cd.local.volume_path import VOLUMES, volume_path
 from dbx_cd.local.warm_parents import WarmParents
 from dbx_cd.sql_endpoint import ReservedAddress, SqlEndpoint, connection_block
 
@@ -141,6 +143,7 @@ class EmbeddedWorkspace:
         self._lock = StateLock(self.state_dir)
         self._scratch = Scratch(self.state_dir)
         self._address = address or ReservedAddress()
+        self._undo = contextlib.ExitStack()
 
     def start(self) -> Self:
         """Start everything; takes about ten seconds, most of them Spark's.
@@ -149,26 +152,33 @@ class EmbeddedWorkspace:
             SetupError: Java is missing, or another process uses the state directory.
         """
         self._lock.take()
-        try:
+        with contextlib.ExitStack() as undo:
+            undo.callback(self._lock.release)
             self._scratch.clear()
-            return self._started()
-        except BaseException:
-            self._lock.release()
-            raise
+            undo.callback(self._scratch.clear)
+            self._start(undo)
+            self._undo = undo.pop_all()
+        _log.info("workspace on %s at %s", self.state_dir, self.rest.host)
+        return self
 
-    def _started(self) -> Self:
+    def _start(self, undo: contextlib.ExitStack) -> None:
+        """Start everything; `undo` gets how each thing that has started is ended, also where the next one fails."""
+        undo.callback(self._address.release)
         self.spark: SparkSession = start_spark(self.state_dir, catalogs=self._written, memory=self._memory)
+        undo.callback(self.spark.stop)
         standard_grants.introduce(self.spark, self._users)
         tokens = [self._address.token, *(user.token for user in self._users)]
         self.endpoint = SqlEndpoint(
             self.spark, rewrite=emulate, after=affected_rows, collect=spooled_collect, tokens=tokens,
             port=self._address.port, spark_of=self._spark_of, temporary=self._scratch.folder,
         ).start()  # fmt: skip
+        undo.callback(self.endpoint.stop)
         self._address.release()
         environment = {**self.endpoint.client_environment(), **self._environment}
         self._warm = WarmParents(
             environment=environment, volumes=self.state_dir / VOLUMES, log_dir=self.state_dir / "logs"
         ).start()
+        undo.callback(self._warm.stop)
         self.rest = RestServer(
             self.state_dir,
             users=self._users,
@@ -183,23 +193,17 @@ class EmbeddedWorkspace:
             warm_notebooks=self._warm.notebooks,
             on_output=self._on_output,
         ).start()
+        undo.callback(self.rest.stop)
+        undo.callback((self.state_dir / CONNECTION_FILE).unlink, missing_ok=True)
         self.connection.write(self.state_dir)
-        _log.info("workspace on %s at %s", self.state_dir, self.rest.host)
-        return self
 
     def warm_up(self) -> None:
         """Say that a release is about to begin: what its tasks import is imported now."""
         self._warm.warm_up()
 
     def stop(self) -> None:
-        """Stop everything; the state directory stays."""
-        (self.state_dir / CONNECTION_FILE).unlink(missing_ok=True)
-        self.rest.stop()
-        self._warm.stop()
-        self.endpoint.stop()
-        self.spark.stop()
-        self._scratch.clear()
-        self._lock.release()
+        """Stop everything; the state directory stays. What cannot be stopped keeps nothing else from it."""
+        self._undo.close()
         _log.info("workspace on %s stopped", self.state_dir)
 
     def _spark_of(self, token: str) -> SparkSession:
@@ -238,9 +242,7 @@ class EmbeddedWorkspace:
 
     def volume_path(self, path: str) -> Path:
         """Where a path below `/Volumes` lies on this machine; names of Unity Catalog are in lower case."""
-        parts = path.lstrip("/").split("/")
-        names = 4 if parts[0] == VOLUMES else 0  # Volumes, catalog, schema, volume
-        return self.state_dir.joinpath(*parts[:1], *(part.lower() for part in parts[1:names]), *parts[max(1, names) :])
+        return volume_path(self.state_dir, path)
 
     def client(self, user_name: str) -> WorkspaceClient:
         """An SDK client that acts as a user."""

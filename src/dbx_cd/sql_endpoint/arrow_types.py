@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -113,7 +114,9 @@ def types_as_text(native: Any) -> frozenset[str]:
     return frozenset(name for names, as_arrow in wanted.items() if not as_arrow for name in names)
 
 
-def to_rows(frame: DataFrame, *, collect: Collect, as_text: frozenset[str] = frozenset()) -> Result:
+def to_rows(
+    frame: DataFrame, *, collect: Collect, as_text: frozenset[str] = frozenset(), temporary: Path | None = None
+) -> Result:
     """The rows of `frame`, in types the connector reads.
 
     Intervals become Hive-style text and a VARIANT becomes JSON: the connector asks for intervals as text, and
@@ -121,7 +124,7 @@ def to_rows(frame: DataFrame, *, collect: Collect, as_text: frozenset[str] = fro
     """
     from pyspark.sql import functions as F  # noqa: N812
 
-    fields, rows = frame.schema.fields, ResultRows()
+    fields, rows = frame.schema.fields, ResultRows(temporary)
     if not fields:
         return Result(pa.schema([]), rows)  # a command, which has run
     text = {at: c for at, f in enumerate(fields) if (c := _text_column(f"c{at}", f.dataType, as_text)) is not None}
@@ -152,14 +155,12 @@ def _labelled(arrow: pa.Field, spark_field: Any, is_text: bool, frame: DataFrame
 def _text_column(name: str, spark_type: DataType, as_text: frozenset[str]) -> Column | None:
     from pyspark.sql import functions as F  # noqa: N812
 
-    column, kind = F.col(name), spark_type.typeName().partition("(")[0]
-    if kind == "variant":
-        return F.to_json(column)
+    kind = spark_type.typeName().partition("(")[0]
     if "interval" in kind:
-        return _interval_text(column, spark_type.simpleString())
-    if kind not in as_text:
-        return None
-    return F.to_json(column) if kind in _COMPLEX else column.cast("string")
+        return _interval_text(F.col(name), spark_type.simpleString())
+    if kind != "variant" and kind not in as_text:
+        return None  # most are: a column of Spark is asked for only where one is needed
+    return F.to_json(F.col(name)) if kind == "variant" or kind in _COMPLEX else F.col(name).cast("string")
 
 
 def _interval_text(column: Column, sql_name: str) -> Column:

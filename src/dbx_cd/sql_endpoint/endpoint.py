@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import re
@@ -55,7 +56,7 @@ class SqlEndpoint:
         on_statement: called after each statement, on the thread that ran it.
         spark_of: asked once for each token; returns the session of which this token's clients get new ones. None:
             `spark`, for all of them.
-        temporary: the folder for its certificate; by default the system's for temporary files.
+        temporary: the folder for its certificate and for results; by default the system's for temporary files.
         gone_after: how many seconds a client whose connection has ended may ask for nothing before what it runs is
             cancelled.
 
@@ -125,39 +126,51 @@ class SqlEndpoint:
         if self._server is not None:
             return self
         require_sessions(self._spark)
+        with contextlib.ExitStack() as undo:
+            server = self._serve(undo)
+            self._server, self._closing = server, undo.pop_all()
+        _log.info("SQL endpoint at %s%s", self.host, self.http_path)
+        return self
+
+    def _serve(self, undo: contextlib.ExitStack) -> LoopbackServer:
+        """Start everything; `undo` gets how each thing that has started is ended, also where the next one fails."""
         self._directory = Path(tempfile.mkdtemp(prefix="dbx-cd-endpoint-", dir=self._temporary))
+        undo.callback(shutil.rmtree, self._directory, ignore_errors=True)
         tls, self._certificate = serve_loopback(self._directory)
-        self._services = {token: self._service(self._session_of(token)) for token in self._tokens}
-        answers = {token: _answer_of(service) for token, service in self._services.items()}
         try:
-            self._server = LoopbackServer(answers, port=self._asked_port, path=self.http_path, tls=tls)
+            server = LoopbackServer({}, port=self._asked_port, path=self.http_path, tls=tls)
         except OSError as exc:
-            shutil.rmtree(self._directory, ignore_errors=True)
             raise SetupError(
                 f"the SQL endpoint cannot listen: {exc.strerror}",
                 where=f"{LOOPBACK}:{self._asked_port}",
                 next_step="choose another port, or 0 for any free one",
             ) from exc
-        serve = threading.Thread(target=self._server.serve_forever, args=(0.1,), name="sql-endpoint-http", daemon=True)
+        undo.callback(server.disconnect_all)
+        undo.callback(server.server_close)
+        self._services = {}
+        undo.callback(self._close_services)  # before the connections: clients are still told of the cancellation
+        for token in self._tokens:
+            self._serve_token(server, token, self._spark if self._spark_of is None else self._spark_of(token))
+        serve = threading.Thread(target=server.serve_forever, args=(0.1,), name="sql-endpoint-http", daemon=True)
         serve.start()
-        self._watch = LivenessWatch(lambda: list(self._services.values()))
-        self._watch.start()
-        _log.info("SQL endpoint at %s%s", self.host, self.http_path)
-        return self
+        undo.callback(server.shutdown)
+        watch = LivenessWatch(lambda: list(self._services.values()))
+        watch.start()
+        undo.callback(watch.stop)
+        return server
 
     def stop(self) -> None:
         """Cancel what runs, close every session and connection, and free the port; the Spark session stays."""
         server, self._server = self._server, None
         if server is None:
             return
-        server.shutdown()
-        server.server_close()
-        self._watch.stop()
-        for service in self._services.values():
-            service.close()
-        server.disconnect_all()
-        shutil.rmtree(self._directory, ignore_errors=True)
+        self._closing.close()
         _log.info("SQL endpoint stopped")
+
+    def _close_services(self) -> None:
+        with contextlib.ExitStack() as every:  # goes on with the others where one of them fails
+            for service in self._services.values():
+                every.callback(service.close)
 
     def accept(self, token: str, *, spark: SparkSession | None = None) -> None:
         """Accept one more token, until `revoke`.
@@ -166,10 +179,7 @@ class SqlEndpoint:
             token: the token.
             spark: the session of which its clients get new ones; by default the endpoint's own.
         """
-        server = self._running()
-        service = self._service(spark or self._spark)
-        self._services[token] = service
-        server.accept(token, _answer_of(service))
+        self._serve_token(self._running(), token, spark or self._spark)
 
     def revoke(self, token: str, *, timeout: float | None = None) -> bool:
         """Take a token back: its requests are refused, what they run is cancelled, and their sessions are closed.
@@ -220,14 +230,13 @@ class SqlEndpoint:
             "DATABRICKS_AUTH_TYPE": "pat",
         }
 
-    def _session_of(self, token: str) -> SparkSession:
-        return self._spark if self._spark_of is None else self._spark_of(token)
-
-    def _service(self, spark: SparkSession) -> ThriftService:
-        return ThriftService(
-            spark, rewrite=self._rewrite, after=self._after, collect=self._collect, on_statement=self._on_statement,
-            gone_after=self._gone_after,
+    def _serve_token(self, server: LoopbackServer, token: str, spark: SparkSession) -> None:
+        """The one way in which a token is served, whether it is there from the start or comes later."""
+        service = self._services[token] = ThriftService(
+            spark, rewrite=self._rewrite, after=self._after, collect=self._collect, temporary=self._temporary,
+            on_statement=self._on_statement, gone_after=self._gone_after,
         )  # fmt: skip
+        server.accept(token, _answer_of(service))
 
     def _running(self) -> LoopbackServer:
         if self._server is None:

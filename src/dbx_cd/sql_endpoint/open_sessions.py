@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from dbx_cd.sql_endpoint.liveness import asking_connection
@@ -37,30 +38,44 @@ class OpenSessions:
         self._most = most
         self._stopped = threading.Event()
         self._sessions: dict[bytes, EndpointSession] = {}
+        self._being_opened = 0
         self._lock = threading.Lock()
         threading.Thread(target=self._expire, args=(look_every,), name="sql-endpoint-idle", daemon=True).start()
 
     def _expire(self, every: float) -> None:
         while not self._stopped.wait(every):
-            self.close_idle()
+            try:
+                self.close_idle()
+            except Exception:
+                _log.exception("idle sessions were not looked for")
 
-    def require_room(self) -> None:
-        """Refuse one session more than there may be.
+    @contextlib.contextmanager
+    def place(self) -> Iterator[Callable[[EndpointSession], None]]:
+        """A place for one more session, which is taken before the session is made: many clients may come at a time.
+
+        Yields:
+            Keeps the session in this place, until it is closed or idle for too long. Without that the place is free
+            again afterwards.
 
         Raises:
             ThriftFault: there are too many.
         """
-        if len(self._sessions) >= self._most:
-            raise ThriftFault(
-                f"[TOO_MANY_SESSIONS] there are {self._most} open sessions already: close connections that are not "
-                f"used; one that nobody uses is closed after {IDLE_SESSION_SECONDS / 3600:.0f} hours. SQLSTATE: 53300",
-                sql_state="53300",
-            )
-
-    def add(self, session: EndpointSession) -> None:
-        """Keep a session until it is closed, or idle for too long."""
         with self._lock:
-            self._sessions[session.id] = session
+            if len(self._sessions) + self._being_opened >= self._most:
+                raise ThriftFault(
+                    f"[TOO_MANY_SESSIONS] there are {self._most} open sessions already: close connections that are not "
+                    f"used; one that nobody uses is closed after {IDLE_SESSION_SECONDS / 3600:.0f} hours. "
+                    "SQLSTATE: 53300",
+                    sql_state="53300",
+                )
+            self._being_opened += 1
+        made: list[EndpointSession] = []
+        try:
+            yield made.append
+        finally:
+            with self._lock:
+                self._being_opened -= 1
+                self._sessions.update({session.id: session for session in made})
 
     def session(self, request: Any) -> EndpointSession:
         """The session that a request names, which is in use from now on.
@@ -104,7 +119,7 @@ class OpenSessions:
             for session in idle:
                 del self._sessions[session.id]
         for session in idle:
-            session.close()
+            _close(session)
             _log.info("session %s closed: idle for %.0f h", session, IDLE_SESSION_SECONDS / 3600)
 
     def close_all(self) -> None:
@@ -114,7 +129,15 @@ class OpenSessions:
             sessions = list(self._sessions.values())
             self._sessions.clear()
         for session in sessions:
-            session.close()
+            _close(session)
+
+
+def _close(session: EndpointSession) -> None:
+    """Free one of several: whatever keeps it from that is no matter of the others."""
+    try:
+        session.close()
+    except Exception:
+        _log.exception("session %s was not closed as a whole", session)
 
 
 def _guid(identifier: Any) -> bytes:

@@ -7,6 +7,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 import pyarrow as pa
@@ -28,9 +29,15 @@ class _Stored:
 
 
 class ResultRows:
-    """Batches that are put in one after the other, and then taken out in the same order, each once."""
+    """Batches that are put in one after the other, and then taken out in the same order, each once.
 
-    def __init__(self) -> None:
+    Args:
+        folder: where a file of them is made; None makes it where the system has temporary files.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder = folder
+        """Where files of them are made."""
         self._batches: deque[pa.RecordBatch | _Stored] = deque()
         self._in_memory = 0
         self._file: IO[bytes] | None = None
@@ -50,7 +57,7 @@ class ResultRows:
             self._batches.append(batch)
             return
         if self._file is None:
-            self._file = tempfile.TemporaryFile(prefix="dbx-cd-result-")  # noqa: SIM115  (closed by `free`)
+            self._file = tempfile.TemporaryFile(prefix="dbx-cd-result-", dir=self.folder)  # noqa: SIM115  (closed by `free`)
         data = batch.serialize()
         self._batches.append(_Stored(self._file, self._file.tell(), data.size))
         self._file.write(data)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -42,6 +43,7 @@ class ThriftService:
         rewrite: see `SqlEndpoint`.
         after: see `SqlEndpoint`.
         collect: see `SqlEndpoint`.
+        temporary: see `SqlEndpoint`.
         on_statement: see `SqlEndpoint`.
         clock: seconds that only ever grow; by them a session is idle.
         look_every: see `OpenSessions`.
@@ -55,6 +57,7 @@ class ThriftService:
         rewrite: Rewrite | None = None,
         after: After | None = None,
         collect: Collect = collect,
+        temporary: Path | None = None,
         on_statement: Callable[[StatementRecord], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
         look_every: float = LOOK_FOR_IDLE_SECONDS,
@@ -64,6 +67,7 @@ class ThriftService:
         self._rewrite = rewrite
         self._after = after
         self._collect = collect
+        self._temporary = temporary
         self._clock = clock
         self._gone_after = gone_after
         self._sessions = OpenSessions(clock, look_every=look_every)
@@ -96,14 +100,14 @@ class ThriftService:
     def OpenSession(self, request: Any) -> Any:
         """Open a session in the client's namespace, with its configuration."""
         self._sessions.close_idle()
-        self._sessions.require_room()
-        session = EndpointSession(
-            self._spark,
-            configuration=request.configuration or {},
-            namespace=request.initialNamespace,
-            now=self._clock(),
-        )
-        self._sessions.add(session)
+        with self._sessions.place() as add:
+            session = EndpointSession(
+                self._spark,
+                configuration=request.configuration or {},
+                namespace=request.initialNamespace,
+                now=self._clock(),
+            )
+            add(session)
         _log.info("session %s opened", session)
         return T.TOpenSessionResp(
             status=success(),
@@ -148,7 +152,7 @@ class ThriftService:
                 return Result.of(answered)
             return run_statement(
                 session.spark, request.statement, arguments=arguments, rewrite=self._rewrite, as_text=as_text,
-                after=self._after, row_limit=request.resultRowLimit, collect=self._collect,
+                after=self._after, row_limit=request.resultRowLimit, collect=self._collect, temporary=self._temporary,
             )  # fmt: skip
 
         operation = Operation(T.TOperationType.EXECUTE_STATEMENT)

@@ -47,9 +47,11 @@ class EndpointSession:
         try:
             self.settings.configure(configuration)
             self._use(namespace)
-        except ThriftFault:
-            raise
         except Exception as exc:
+            with contextlib.suppress(Exception):  # what kept it from being set up is what the client has to know
+                self.close()
+            if isinstance(exc, ThriftFault):
+                raise
             failure = failure_of(exc)
             raise ThriftFault(failure.message, sql_state=failure.sql_state) from exc
 

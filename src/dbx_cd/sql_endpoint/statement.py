@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -40,6 +41,7 @@ def run_statement(
     after: After | None = None,
     row_limit: int | None = None,
     collect: Collect = collect,
+    temporary: Path | None = None,
 ) -> Result:
     """Run `sql`, or what `rewrite` makes of it, and return its rows; a command without rows gives an empty table.
 
@@ -52,6 +54,7 @@ def run_statement(
         after: see `SqlEndpoint`.
         row_limit: how many rows the client wants at most; None for all of them.
         collect: see `SqlEndpoint`.
+        temporary: see `SqlEndpoint`.
     """
     answer = sql if rewrite is None else rewrite(spark, sql)
     if isinstance(answer, pa.Table):
@@ -69,7 +72,8 @@ def run_statement(
     if not frame.columns and after is not None and (rows := after(spark, answer)) is not None:
         return Result.of(rows)
     # Of a command, which has run by now, this takes some of the rows that it left.
-    return to_rows(frame if row_limit is None else frame.limit(row_limit), collect=collect, as_text=as_text)
+    frame = frame if row_limit is None else frame.limit(row_limit)
+    return to_rows(frame, collect=collect, as_text=as_text, temporary=temporary)
 
 
 def _unknown_table_function(message: str, sql: str) -> ThriftFault | None:

@@ -40,10 +40,14 @@ class WarmParent:
         """Start it; its address can be used at once."""
         self._folder = Path(tempfile.mkdtemp(prefix="dbx_cd-"))
         self.address = self._folder / "socket"
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
-            listener.bind(str(self.address))
-            listener.listen(64)
-            self._process = self._spawn(listener)
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+                listener.bind(str(self.address))
+                listener.listen(64)
+                self._process = self._spawn(listener)
+        except BaseException:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            raise
         return self
 
     def warm_up(self) -> None:

@@ -68,6 +68,20 @@ def test_a_table_with_a_key_that_is_refused_is_not_made(run: Run, case: str) -> 
     assert "refused" not in relations(run)
 
 
+def test_a_check_that_delta_refuses_leaves_neither_a_new_table_nor_keys(run: Run) -> None:
+    table, name = f"{SCHEMA}.checked", "__CHAR_VARCHAR_STRING_LENGTH_CHECK__"  # a name that Delta keeps for itself
+    definition = f"(id INT, CONSTRAINT other_key PRIMARY KEY (id), CONSTRAINT {name} CHECK (id > 0))"
+    for create in ("CREATE TABLE", "CREATE OR REPLACE TABLE"):
+        with pytest.raises(AnalysisException, match=name):
+            run(f"{create} {table} {definition}")
+        assert "checked" not in relations(run)
+    run(f"CREATE TABLE {table} (gone INT, CONSTRAINT checked_key PRIMARY KEY (gone))")
+    with pytest.raises(AnalysisException, match=name):
+        run(f"CREATE OR REPLACE TABLE {table} {definition}")
+    assert keys(run, "checked") == []
+    run(f"DROP TABLE {table}")
+
+
 def test_a_second_primary_key_and_one_over_a_nullable_column_are_refused(run: Run) -> None:
     with pytest.raises(AnalysisException, match="MULTIPLE_PRIMARY_KEYS"):
         run(f"ALTER TABLE {SCHEMA}.parent ADD CONSTRAINT another PRIMARY KEY (other)")

@@ -13,6 +13,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from artifact_folders import manifest, node
 from git_repositories import fill
 from pyspark.sql import SparkSession
 
@@ -214,7 +215,7 @@ def test_text_becomes_what_is_declared(spark: SparkSession, tmp_path: Path) -> N
         *(column("c", "struct<x: double>"), column("d", "double"), column("e", None)),
     ]
     for kind, undeclared in (("json", "array<bigint>"), ("csv", "string")):
-        frame = read(spark, tmp_path / f"s.t.{kind}", declared)
+        frame = read(spark, tmp_path / f"s.t.{kind}", declared, temporary=tmp_path)
         assert [t for _, t in frame.dtypes] == ["decimal(12,2)", "date", "struct<x:double>", "double", undeclared]
         row = frame.collect()[0]
         assert (row["a"], row["b"], row["c"]["x"]) == (Decimal("1.00"), date(2026, 1, 2), 1.5)
@@ -235,11 +236,19 @@ def test_a_file_that_contradicts_the_project_is_refused_with_both_places(
     spark: SparkSession, tmp_path: Path, text: str, declared: DeclaredColumn, message: str
 ) -> None:
     with pytest.raises(ConfigError, match=message):
-        read(spark, fill(tmp_path, {"s.t.csv": text}) / "s.t.csv", [declared])
+        read(spark, fill(tmp_path, {"s.t.csv": text}) / "s.t.csv", [declared], temporary=tmp_path)
 
 
-def test_nanoseconds_as_pandas_writes_them_are_read(spark: SparkSession, tmp_path: Path) -> None:
+def test_nanoseconds_as_pandas_writes_them_are_loaded_and_leave_no_file(spark: SparkSession, tmp_path: Path) -> None:
     import pandas as pd
 
-    pd.DataFrame({"at": pd.to_datetime(["2026-01-02 03:04:05.123456789"])}).to_parquet(tmp_path / "s.t.parquet")
-    assert read(spark, tmp_path / "s.t.parquet", []).dtypes == [("at", "timestamp_ntz")]
+    file, temporary = tmp_path / "s.t.parquet", tmp_path / "temporary"
+    temporary.mkdir()
+    pd.DataFrame({"at": pd.to_datetime(["2026-01-02 03:04:05.123456789"])}).to_parquet(file)
+    found = {"prod": Manifest.from_json(manifest(sources=[node("source.p.s.t", relation="prod.nanoseconds.t")]))}
+    tables = [replace(table, file=file) for table in source_tables(found)]
+    load_sources(spark, tables, user=RELEASE_BOT, project_dir=tmp_path, say=print, temporary=temporary)
+    assert spark.table("prod.nanoseconds.t").dtypes == [("at", "timestamp_ntz")]
+    assert [row["at"].microsecond for row in spark.table("prod.nanoseconds.t").collect()] == [123456]
+    assert list(temporary.iterdir()) == []
+    spark.sql("DROP SCHEMA prod.nanoseconds CASCADE")

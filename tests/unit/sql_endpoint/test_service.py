@@ -5,7 +5,8 @@ import http.client
 import logging
 import socket
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -17,12 +18,13 @@ from databricks import sql
 from databricks.sql import exc as sql_errors
 from databricks.sql.thrift_api.TCLIService import ttypes
 from fake_spark import FakeSpark
+from pyspark.sql.types import LongType, StructField, StructType
 
 from dbx_cd.errors import ConfigError, SetupError
 from dbx_cd.sql_endpoint import SqlEndpoint, connection_block
 from dbx_cd.sql_endpoint.arrow_types import SQL_NAME, distinct, table_schema, types_as_text
 from dbx_cd.sql_endpoint.results import ResultPages
-from dbx_cd.sql_endpoint.rows import Result
+from dbx_cd.sql_endpoint.rows import Result, ResultRows
 
 
 def answer(_spark: Any, statement: str) -> pa.Table:
@@ -224,6 +226,83 @@ def test_sessions_of_a_token_come_from_the_session_that_is_named_for_it() -> Non
         for token in ("a", "b", "a"):
             with connect(endpoint, token) as connection:
                 assert connection.cursor().execute("who").fetchone()[0] == f"new of {token}"
+
+
+class Query:
+    """As much of a DataFrame as is asked before its rows are collected."""
+
+    columns = ("n",)
+    schema = StructType([StructField("n", LongType())])
+
+
+class Asked(FakeSpark):
+    def newSession(self) -> Asked:  # noqa: N802
+        return Asked()
+
+    def sql(self, _statement: str) -> Query:
+        return Query()
+
+
+@pytest.mark.parametrize("token", ["from the start", "accepted later"])
+def test_a_token_is_served_alike_whether_it_is_there_from_the_start_or_comes_later(token: str, tmp_path: Path) -> None:
+    places = []
+
+    def collected(_frame: Any, rows: ResultRows) -> pa.Schema:
+        places.append(rows.folder)
+        rows.put(pa.RecordBatch.from_pydict({"n": [5]}))
+        return pa.schema([("n", pa.int64())])
+
+    with SqlEndpoint(
+        Asked(),  # type: ignore[arg-type]
+        rewrite=lambda _, statement: pa.table({}) if statement == "insert" else statement,
+        after=lambda _, statement: pa.table({"num_affected_rows": [3], "num_inserted_rows": [3]}),
+        collect=collected,  # type: ignore[arg-type]
+        tokens=["from the start"],
+        temporary=tmp_path,
+    ) as endpoint:
+        endpoint.accept("accepted later")
+        with connect(endpoint, token) as connection:
+            cursor = connection.cursor()
+            assert cursor.execute("insert").rowcount == 3
+            assert cursor.execute("select").fetchall() == [(5,)]
+    assert places == [tmp_path]
+
+
+def test_an_endpoint_that_cannot_start_leaves_nothing(tmp_path: Path) -> None:
+    def spark_of(token: str) -> FakeSpark:
+        if token == "second":
+            raise ValueError("no such user")
+        return FakeSpark()
+
+    before, at = set(threading.enumerate()), free_port()
+    endpoint = SqlEndpoint(
+        FakeSpark(), tokens=["first", "second"], spark_of=spark_of, port=at, temporary=tmp_path  # type: ignore[arg-type]
+    )  # fmt: skip
+    with pytest.raises(ValueError, match="no such user") as failed:  # keeps alive what the failure refers to
+        endpoint.start()
+    until(lambda: set(threading.enumerate()) <= before)
+    assert list(tmp_path.iterdir()) == []
+    with SqlEndpoint(FakeSpark(), port=at), pytest.raises(SetupError, match="not running"):  # type: ignore[arg-type]
+        _ = endpoint.port
+    assert failed.traceback
+
+
+def test_an_endpoint_that_cannot_listen_leaves_no_folder(endpoint: SqlEndpoint, tmp_path: Path) -> None:
+    with pytest.raises(SetupError, match="cannot listen"):
+        SqlEndpoint(FakeSpark(), port=endpoint.port, temporary=tmp_path).start()  # type: ignore[arg-type]
+    assert list(tmp_path.iterdir()) == []
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return int(free.getsockname()[1])
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline, "it does not come to that"
+        time.sleep(0.01)
 
 
 def test_session_that_cannot_be_set_up_says_why(endpoint: SqlEndpoint) -> None:

@@ -7,6 +7,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pyarrow as pa
@@ -14,10 +15,10 @@ import pytest
 from fake_spark import FakeSpark
 
 from dbx_cd.sql_endpoint.executor import StatementRecord
-from dbx_cd.sql_endpoint.open_sessions import IDLE_SESSION_SECONDS, MAX_SESSIONS
+from dbx_cd.sql_endpoint.open_sessions import IDLE_SESSION_SECONDS, MAX_SESSIONS, OpenSessions
 from dbx_cd.sql_endpoint.service import ThriftService
-from dbx_cd.sql_endpoint.session import KEPT_FAILURES
-from dbx_cd.sql_endpoint.thrift_api import T
+from dbx_cd.sql_endpoint.session import KEPT_FAILURES, EndpointSession
+from dbx_cd.sql_endpoint.thrift_api import T, ThriftFault
 
 ROWS = 1000
 
@@ -205,11 +206,11 @@ def test_an_idle_session_is_closed_though_nobody_asks_for_anything() -> None:
 
 
 def test_nobody_looks_for_idle_sessions_of_a_stopped_service() -> None:
-    before = threading.active_count()
+    before = set(threading.enumerate())
     client = Client(look_every=0.01)
-    assert threading.active_count() > before
+    assert set(threading.enumerate()) - before
     client.service.close()
-    until(lambda: threading.active_count() <= before)
+    until(lambda: set(threading.enumerate()) <= before)
 
 
 def test_a_failed_statement_is_let_go_of_with_its_answer(client: Client) -> None:
@@ -234,3 +235,74 @@ def test_one_session_too_many_is_refused_with_what_to_do(client: Client) -> None
     assert refused.errorMessage.startswith(f"[TOO_MANY_SESSIONS] there are {MAX_SESSIONS} open sessions already: close")
     client.service.CloseSession(T.TCloseSessionReq(sessions[0]))
     assert client.is_open(client.open())
+
+
+def test_clients_that_come_at_a_time_are_no_more_than_there_may_be() -> None:
+    all_are_here = threading.Barrier(4)
+    sessions = OpenSessions(lambda: 0.0, most=3)
+
+    def open_one() -> str:
+        try:
+            with sessions.place() as keep:
+                all_are_here.wait(10)
+                keep(EndpointSession(FakeSpark(), configuration={}))  # type: ignore[arg-type]
+            return "opened"
+        except ThriftFault as refused:
+            all_are_here.wait(10)
+            return refused.message.partition(" ")[0]
+
+    with ThreadPoolExecutor(4) as clients:
+        answers = [clients.submit(open_one) for _ in range(4)]
+        assert sorted(answer.result() for answer in answers) == ["[TOO_MANY_SESSIONS]", *["opened"] * 3]
+    sessions.close_all()
+
+
+def test_a_session_that_was_not_made_takes_no_place() -> None:
+    sessions = OpenSessions(lambda: 0.0, most=1)
+    for _ in range(2):
+        with pytest.raises(ValueError, match="it failed"), sessions.place():
+            raise ValueError("it failed")
+    sessions.close_all()
+
+
+class Connect(FakeSpark):
+    """A session of Spark Connect, which has to be ended; its server may be gone."""
+
+    __module__ = "pyspark.sql.connect.session"
+
+    def __init__(self, ended: list[str], *, is_gone: bool = False) -> None:
+        self.ended, self.is_gone = ended, is_gone
+
+    def cloneSession(self) -> Connect:  # noqa: N802
+        return self
+
+    def stop(self) -> None:
+        self.ended.append("stopped")
+        if self.is_gone:
+            raise ConnectionError("the server is gone")
+
+
+def test_a_session_that_cannot_be_closed_keeps_no_other_open() -> None:
+    ended: list[str] = []
+    now = 0.0
+    sessions = OpenSessions(lambda: now, look_every=0.01)
+
+    def open_one(*, is_gone: bool) -> None:
+        with sessions.place() as keep:
+            keep(EndpointSession(Connect(ended, is_gone=is_gone), configuration={}, now=now))  # type: ignore[arg-type]
+
+    open_one(is_gone=True)
+    open_one(is_gone=False)
+    now += IDLE_SESSION_SECONDS + 1
+    until(lambda: len(ended) == 2)
+    open_one(is_gone=False)
+    now += IDLE_SESSION_SECONDS + 1
+    until(lambda: len(ended) == 3)  # idle sessions are still looked for
+    sessions.close_all()
+
+
+def test_a_session_of_connect_that_cannot_be_set_up_is_stopped() -> None:
+    ended: list[str] = []
+    with pytest.raises(ThriftFault, match=r"spark\.not\.there"):
+        EndpointSession(Connect(ended), configuration={"spark.not.there": "1"})  # type: ignore[arg-type]
+    assert ended == ["stopped"]

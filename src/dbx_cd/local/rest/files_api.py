@@ -17,17 +17,18 @@ from flask import Blueprint, Response, g, request, send_file
 
 from dbx_cd.local.rest.api_error import ApiError, already_exists, invalid_parameter, not_found, not_implemented
 from dbx_cd.local.rest.volume_access import READ, WRITE, VolumeAccess, VolumeName, require_volume
+from dbx_cd.local.volume_path import VOLUMES, volume_path
 
 _PAGE = 1000
 _PARTIAL = ".upload-"
 
 
-def files_api(root: Path, volumes: VolumeAccess) -> Blueprint:
-    """The endpoints below ``/api/2.0/fs``; ``/Volumes/...`` is stored at ``root``, for the volumes that there are."""
+def files_api(state_dir: Path, volumes: VolumeAccess) -> Blueprint:
+    """The endpoints below ``/api/2.0/fs``, for the volumes that there are; their files lie in the state folder."""
     api = Blueprint("files", __name__, url_prefix="/api/2.0/fs")
 
     def place(path: str, privilege: str) -> Path:
-        file = _local(root, path)
+        file = _local(state_dir, path)
         require_volume(volumes, g.user, privilege, VolumeName.of(path.strip("/").split("/")[1:4]))
         return file
 
@@ -106,15 +107,15 @@ def _shown(path: str) -> str:
     return "/" + path.strip("/")
 
 
-def _local(root: Path, path: str) -> Path:
+def _local(state_dir: Path, path: str) -> Path:
     """The file behind a ``/Volumes`` path; refuses whatever would lead out of a volume."""
     parts = path.strip("/").split("/")
     if parts[0] != "Volumes" or len(parts) < 4:
         raise invalid_parameter(f"{_shown(path)}: paths must start with /Volumes/<catalog>/<schema>/<volume>")
     if any(part in ("", ".", "..") or "\x00" in part or "\\" in part for part in parts):
         raise invalid_parameter(f"{_shown(path)}: a path must not contain empty, '.' or '..' segments")
-    file = root.joinpath(*(part.lower() for part in parts[1:4]), *parts[4:])
-    if not file.resolve().is_relative_to(root.resolve()):  # a symbolic link inside the volume
+    file = volume_path(state_dir, path)
+    if not file.resolve().is_relative_to((state_dir / VOLUMES).resolve()):  # a symbolic link inside the volume
         raise invalid_parameter(f"{_shown(path)}: leads out of the volume")
     return file
 

@@ -1,37 +1,26 @@
-"""Carries out runs: order of the tasks, ``run_if``, retries, repair, queue, cancellation, time limits."""
+"""Carries out runs: queue, repair, cancellation, checkout. What their tasks do is in `task_scheduler`."""
 
 from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections import defaultdict, deque
 from collections.abc import Iterable
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Any
 
 from dbx_cd.local.rest.api_error import invalid_state
 from dbx_cd.local.rest.execution import Execution
 from dbx_cd.local.rest.git_source import CheckoutFailed, GitCheckouts
-from dbx_cd.local.rest.job_runs import STOPPED, JobRun, Repair, State, TaskRun, WorkspaceStore
+from dbx_cd.local.rest.job_runs import STOPPED, JobRun, Repair, State, WorkspaceStore
 from dbx_cd.local.rest.notifications import Notifications
 from dbx_cd.local.rest.run_outcome import Outcome, close_run
-from dbx_cd.local.rest.task_graph import (
-    CANCELED,
-    FAILED,
-    SUCCESS,
-    TIMEDOUT,
-    UPSTREAM_FAILED,
-    as_seen_by,
-    dependencies,
-    skip_reason,
-)
+from dbx_cd.local.rest.task_graph import CANCELED, FAILED, SUCCESS
 from dbx_cd.local.rest.task_runner import TaskRunner
+from dbx_cd.local.rest.task_scheduler import TaskScheduler
 
 _log = logging.getLogger(__name__)
 
 _CANCELLED = "Run cancelled."
-_SKIP_MESSAGES = {UPSTREAM_FAILED: "An upstream task failed.", "UPSTREAM_CANCELED": "An upstream task was cancelled."}
 
 
 class JobRunner:
@@ -41,7 +30,7 @@ class JobRunner:
         self, store: WorkspaceStore, *, tasks: TaskRunner, checkouts: GitCheckouts, notifications: Notifications
     ) -> None:
         self._store = store
-        self._tasks = tasks
+        self._scheduler = TaskScheduler(store, tasks=tasks, notifications=notifications)
         self._checkouts = checkouts
         self._notifications = notifications
         self._executions: dict[int, Execution] = {}
@@ -52,7 +41,7 @@ class JobRunner:
     def start(self, run: JobRun, *, queue: bool) -> None:
         """Start a new run, or queue it, or skip it, as the job's concurrency allows."""
         with self._store.lock:
-            self._block(run, run.settings.get("tasks") or [], repair_id=None)
+            self._scheduler.add_attempts(run, run.settings.get("tasks") or [], repair_id=None)
             self._admit(Execution(run, run.settings.get("tasks") or []), queue=queue)
             self._store.save_run(run)
 
@@ -75,7 +64,7 @@ class JobRunner:
             run.settings = settings
             run.state = State(start_time=run.state.start_time)
             tasks = [task for task in settings["tasks"] if task["task_key"] in wanted]
-            self._block(run, tasks, repair_id=repair.id)
+            self._scheduler.add_attempts(run, tasks, repair_id=repair.id)
             self._admit(Execution(run, tasks), queue=queue)
             self._store.save_run(run)
             return repair.id
@@ -95,7 +84,7 @@ class JobRunner:
                 run.state.life_cycle_state = "TERMINATING"
                 self._store.save_run(run)
         if execution is not None:
-            self._end(execution, Outcome(CANCELED, _CANCELLED))
+            self._scheduler.end(execution, Outcome(CANCELED, _CANCELLED))
 
     def wait(self, run_id: int, *, timeout_seconds: float | None = None) -> bool:
         """Block until a run is finished; returns whether it is."""
@@ -110,7 +99,7 @@ class JobRunner:
             queued = [execution for queue in self._queues.values() for execution in queue]
             self._queues.clear()
         for execution in executions:
-            self._end(execution, Outcome(FAILED, STOPPED))
+            self._scheduler.end(execution, Outcome(FAILED, STOPPED))
         for execution in executions:
             if execution.thread is not None:
                 execution.thread.join()
@@ -125,18 +114,6 @@ class JobRunner:
         active = sum(other.active for other in self._store.runs_of(run.job_id) if other is not run)
         limit: int = run.settings.get("max_concurrent_runs", 1)
         return active >= limit
-
-    def _block(self, run: JobRun, tasks: list[dict[str, Any]], *, repair_id: int | None) -> None:
-        """A waiting attempt for every task, so that all of them are visible from the start."""
-        for task in tasks:
-            self._new_attempt(run, task, repair_id)
-
-    def _new_attempt(self, run: JobRun, task: dict[str, Any], repair_id: int | None) -> TaskRun:
-        earlier = run.latest().get(task["task_key"])
-        number = earlier.attempt_number + 1 if earlier else 0
-        attempt = TaskRun(self._store.next_id(), task["task_key"], number, task, repair_id)
-        run.attempts.append(attempt)
-        return attempt
 
     def _admit(self, execution: Execution, *, queue: bool) -> None:
         run = execution.run
@@ -190,7 +167,7 @@ class JobRunner:
         self._notifications.run_event("on_start", run)
         failure = self._check_out(execution)
         if failure is None:
-            self._run_tasks(execution)
+            self._scheduler.run(execution)
         return failure
 
     def _check_out(self, execution: Execution) -> Outcome | None:
@@ -205,123 +182,3 @@ class JobRunner:
             execution.run.used_commit = execution.checkout.commit
             self._store.save_run(execution.run)
         return None
-
-    def _run_tasks(self, execution: Execution) -> None:
-        waiting = {task["task_key"]: task for task in execution.tasks}
-        running: dict[Future[None], str] = {}
-        limit = execution.run.settings.get("timeout_seconds") or 0
-        deadline = time.monotonic() + limit if limit else None
-        with ThreadPoolExecutor(max_workers=max(1, len(waiting)), thread_name_prefix="task") as pool:
-            while waiting or running:
-                if not execution.stop.is_set():
-                    for task in self._startable(execution, waiting, set(running.values())):
-                        del waiting[task["task_key"]]
-                        running[pool.submit(self._run_task, execution, task)] = task["task_key"]
-                if not running:
-                    break
-                left = None if deadline is None else max(0.0, deadline - time.monotonic())
-                finished, _ = wait(running, timeout=left, return_when=FIRST_COMPLETED)
-                for future in finished:
-                    del running[future]
-                    if future.exception() is not None:
-                        self._abandon(execution)  # the others have to end, or nobody would get to say so
-                    future.result()
-                if not finished:
-                    deadline = None
-                    self._end(execution, Outcome(TIMEDOUT, f"Run timed out after {limit} seconds."))
-
-    def _abandon(self, execution: Execution) -> None:
-        execution.stop.set()
-        for attempt in execution.run.attempts:
-            if not attempt.state.finished:
-                self._tasks.cancel(attempt.run_id)
-
-    def _startable(
-        self, execution: Execution, waiting: dict[str, dict[str, Any]], running: set[str]
-    ) -> list[dict[str, Any]]:
-        """Tasks whose dependencies are done and whose ``run_if`` is met; the others that are done are closed here."""
-        startable = []
-        changed = True
-        while changed:
-            changed = False
-            for key, task in list(waiting.items()):
-                if task in startable or any(d.task_key in waiting or d.task_key in running for d in dependencies(task)):
-                    continue
-                skip = self._skip(execution.run, task)
-                if skip is None:
-                    startable.append(task)
-                else:
-                    del waiting[key]
-                    changed = True
-        return startable
-
-    def _skip(self, run: JobRun, task: dict[str, Any]) -> str | None:
-        with self._store.lock:
-            latest = run.latest()
-            upstream = [
-                as_seen_by(dependency, latest[dependency.task_key].state.result_state or FAILED, other.outcome)
-                for dependency in dependencies(task)
-                if (other := latest.get(dependency.task_key)) is not None
-            ]
-            skip = skip_reason(task.get("run_if", "ALL_SUCCESS"), upstream)
-            if skip is not None:
-                latest[task["task_key"]].state.end(skip, _SKIP_MESSAGES.get(skip, "The run_if condition is not met."))
-                self._store.save_run(run)
-        return skip
-
-    def _run_task(self, execution: Execution, task: dict[str, Any]) -> None:
-        """All attempts at one task, until one succeeds or the retries are used up."""
-        run, retries = execution.run, task.get("max_retries", 0)
-        attempt = run.latest()[task["task_key"]]
-        while True:
-            self._attempt(execution, attempt)
-            result = attempt.state.result_state
-            retry = result == FAILED or (result == TIMEDOUT and task.get("retry_on_timeout", False))
-            if not retry or retries == 0 or execution.stop.wait(task.get("min_retry_interval_millis", 0) / 1000):
-                return
-            retries -= 1
-            with self._store.lock:
-                attempt = self._new_attempt(run, task, attempt.repair_id)
-                self._store.save_run(run)
-
-    def _attempt(self, execution: Execution, attempt: TaskRun) -> None:
-        run = execution.run
-        with self._store.lock:
-            if execution.stop.is_set():
-                return  # closed together with the run
-            attempt.state.begin()
-            self._store.save_run(run)
-        _log.info("run %d, task %s begins: attempt %d", run.run_id, attempt.task_key, attempt.attempt_number)
-        self._notifications.task_event("on_start", run, attempt)
-        try:
-            outcome = self._tasks.run(
-                run, attempt, checkout=execution.checkout, run_dir=self._store.run_dir(run.run_id)
-            )
-        except Exception as exc:  # a defect of the workspace must end the task, not hang the run
-            _log.exception("run %d, task %s", run.run_id, attempt.task_key)
-            attempt.error = f"Internal error of the embedded workspace: {type(exc).__name__}: {exc}"
-            outcome = Outcome(FAILED, attempt.error)
-        else:
-            if execution.ended_by is not None and outcome.result_state != SUCCESS:
-                outcome = execution.ended_by
-        with self._store.lock:
-            attempt.state.end(outcome.result_state, outcome.message)
-            self._store.save_run(run)
-        _log.info("run %d, task %s ends: %s", run.run_id, attempt.task_key, outcome.result_state)
-        event = "on_success" if outcome.result_state == SUCCESS else "on_failure"
-        self._notifications.task_event(event, run, attempt)
-
-    def _end(self, execution: Execution, outcome: Outcome) -> None:
-        """Stop an execution early; its own thread closes the run."""
-        with self._store.lock:
-            execution.ended_by = execution.ended_by or outcome
-            execution.stop.set()
-            begun = [attempt for attempt in execution.run.attempts if not attempt.state.finished]
-            # Not over before nothing of it runs: its own thread says so then.
-            repair = [repair.state for repair in execution.run.repairs[-1:]]
-            for state in (execution.run.state, *repair, *(attempt.state for attempt in begun)):
-                if state.life_cycle_state == "RUNNING":
-                    state.life_cycle_state = "TERMINATING"
-            self._store.save_run(execution.run)
-        for attempt in begun:
-            self._tasks.cancel(attempt.run_id)

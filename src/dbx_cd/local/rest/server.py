@@ -27,7 +27,7 @@ from dbx_cd.local.rest.query_history_api import Running, query_history_api
 from dbx_cd.local.rest.runs_api import runs_api
 from dbx_cd.local.rest.scim_api import scim_api
 from dbx_cd.local.rest.task_access import SparkSide, TaskAccess
-from dbx_cd.local.rest.task_process import VOLUMES, GatewayInfo
+from dbx_cd.local.rest.task_process import GatewayInfo
 from dbx_cd.local.rest.task_runner import TaskRunner, WorkspaceSetup
 from dbx_cd.local.rest.volume_access import FixedVolumes, VolumeAccess
 
@@ -114,7 +114,7 @@ class RestServer:
             for version in ("2.1", "2.2"):
                 app.register_blueprint(api, url_prefix=f"/api/{version}/jobs", name=f"{api.name} {version}")
         app.register_blueprint(permissions_api(store, self._directory, rights))
-        app.register_blueprint(files_api(state_dir / VOLUMES, volumes or FixedVolumes()))
+        app.register_blueprint(files_api(state_dir, volumes or FixedVolumes()))
         app.register_blueprint(scim_api(self._directory))
         if running is not None:
             app.register_blueprint(query_history_api(self._directory, running, monitors=monitors))
@@ -130,11 +130,13 @@ class RestServer:
 
     def stop(self) -> None:
         """Kill running tasks, close their runs as interrupted, and stop serving."""
-        self._runner.stop()
-        if self._thread.is_alive():
-            self._server.shutdown()
-            self._thread.join()
-        self._server.server_close()
+        try:
+            self._runner.stop()
+        finally:
+            if self._thread.is_alive():
+                self._server.shutdown()
+                self._thread.join()
+            self._server.server_close()
 
     def wait(self, run_id: int, *, timeout_seconds: float | None = None) -> bool:
         """Block until a run is finished, without polling; returns whether it is."""

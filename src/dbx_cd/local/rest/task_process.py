@@ -29,9 +29,6 @@ _log = logging.getLogger(__name__)
 # dbt reads on import, so that no warm parent without it could stand for a task's own dbt.
 DBT_TOKEN = TOKEN_VARIABLE
 
-VOLUMES = "Volumes"
-"""The folder of the state directory that stands for `/Volumes`."""
-
 _GRACE_SECONDS = 25.0
 """How long a cancelled task may clean up before it is killed: `run_dbt` gives its dbt 20 s to cancel its queries."""
 

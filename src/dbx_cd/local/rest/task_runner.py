@@ -24,8 +24,9 @@ from dbx_cd.local.rest.parameters import (
 from dbx_cd.local.rest.run_outcome import Outcome
 from dbx_cd.local.rest.task_access import TaskAccess
 from dbx_cd.local.rest.task_graph import CANCELED, FAILED, SUCCESS, TIMEDOUT
-from dbx_cd.local.rest.task_process import VOLUMES, GatewayInfo, TaskPlace, TaskProcess, child_environment
+from dbx_cd.local.rest.task_process import GatewayInfo, TaskPlace, TaskProcess, child_environment
 from dbx_cd.local.scratch import task_folder
+from dbx_cd.local.volume_path import VOLUMES
 
 _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     "EQUAL_TO": operator.eq,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -33,7 +34,13 @@ _SHOWN = 20
 
 
 def load_sources(
-    spark: SparkSession, tables: Iterable[SourceTable], *, user: str, project_dir: Path, say: Callable[[str], None]
+    spark: SparkSession,
+    tables: Iterable[SourceTable],
+    *,
+    user: str,
+    project_dir: Path,
+    say: Callable[[str], None],
+    temporary: Path | None = None,
 ) -> None:
     """Make the tables of a project's sources.
 
@@ -47,6 +54,7 @@ def load_sources(
         user: who loads them.
         project_dir: the project's folder, for the lines of its files.
         say: takes what a person should read.
+        temporary: the folder for temporary files, which are gone afterwards; None for the system's.
 
     Raises:
         ConfigError: a file contradicts what the project declares, or cannot be read.
@@ -55,7 +63,9 @@ def load_sources(
     lines_of: dict[str, list[str]] = defaultdict(list)
     unchanged = 0
     for table in tables:
-        kind, text = _load(session, table, declared_columns(table.node, project_dir))
+        declared = declared_columns(table.node, project_dir)
+        with tempfile.TemporaryDirectory(prefix="dbx_cd-", dir=temporary, ignore_cleanup_errors=True) as folder:
+            kind, text = _load(session, table, declared, Path(folder))
         if text:
             lines_of[kind].append(f"{table.relation} {text}")
         else:
@@ -80,7 +90,9 @@ def missing_sources(spark: SparkSession, tables: Iterable[SourceTable]) -> list[
     return [table for table in asked if not _exists(spark, table.relation)]
 
 
-def _load(session: SparkSession, table: SourceTable, declared: Sequence[DeclaredColumn]) -> tuple[str, str]:
+def _load(
+    session: SparkSession, table: SourceTable, declared: Sequence[DeclaredColumn], temporary: Path
+) -> tuple[str, str]:
     """Load one table; returns what kind of thing there is to say, and what, "" where all is as before."""
     name, file = table.relation, table.file
     if table.built_by is not None:
@@ -102,7 +114,7 @@ def _load(session: SparkSession, table: SourceTable, declared: Sequence[Declared
     if before is None:
         why = f"{file.name} is not loaded" if file else "it is not made empty"
         return "other", f"is left as it is, {why}: something else has written it. Next: drop it to have it loaded"
-    frame = read(session, file, declared) if file is not None else empty(session, declared)
+    frame = empty(session, declared) if file is None else read(session, file, declared, temporary=temporary)
     rows = _write(session, name, frame, digest)
     again = " again" if before else ""
     if file is None:

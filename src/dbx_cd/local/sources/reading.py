@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import re
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -46,11 +45,17 @@ def empty(spark: SparkSession, declared: Sequence[DeclaredColumn]) -> DataFrame:
     return spark.sql(f"SELECT {columns} WHERE false")
 
 
-def read(spark: SparkSession, path: Path, declared: Sequence[DeclaredColumn]) -> DataFrame:
+def read(spark: SparkSession, path: Path, declared: Sequence[DeclaredColumn], *, temporary: Path) -> DataFrame:
     """The rows of a file.
 
     Columns whose type is declared have that type, the others the one that Spark finds. Of csv an empty value that is
     not in quotes is null.
+
+    Args:
+        spark: a session of the embedded workspace.
+        path: the file.
+        declared: the columns that the project declares.
+        temporary: a folder for a copy of what Spark cannot read as it is; to be kept for as long as the rows are read.
 
     Raises:
         ConfigError: the file cannot be read, lacks a declared column, or holds a value that the declared type cannot;
@@ -58,7 +63,7 @@ def read(spark: SparkSession, path: Path, declared: Sequence[DeclaredColumn]) ->
     """
     kind = FORMATS[path.suffix.lstrip(".").lower()]
     if kind == "parquet":
-        frame = _parquet(spark, path)
+        frame = _parquet(spark, in_microseconds(path, temporary))
     else:
         check_text(path, kind)
         frame = _text(spark, path, kind)
@@ -88,13 +93,21 @@ def read(spark: SparkSession, path: Path, declared: Sequence[DeclaredColumn]) ->
 
 def _parquet(spark: SparkSession, path: Path) -> DataFrame:
     try:
-        return spark.read.parquet(_escaped(_without_nanoseconds(path)))
+        return spark.read.parquet(_escaped(path))
     except PySparkException as exc:
         raise ConfigError(f"not Parquet: {str(exc).splitlines()[0]}", where=path, next_step="correct the file") from exc
 
 
-def _without_nanoseconds(path: Path) -> Path:
-    """The file; or a copy in microseconds where it has nanoseconds, as pandas writes and Spark refuses."""
+def in_microseconds(path: Path, temporary: Path) -> Path:
+    """The file; or a copy in microseconds where it has nanoseconds, as pandas writes and Spark refuses.
+
+    Args:
+        path: a Parquet file, or a folder of them, which is taken as it is.
+        temporary: the folder for the copy.
+
+    Raises:
+        ConfigError: it is no Parquet file.
+    """
     if path.is_dir():
         return path
     import pyarrow as pa
@@ -104,8 +117,7 @@ def _without_nanoseconds(path: Path) -> Path:
         schema = pq.read_schema(path)
         if not any(pa.types.is_timestamp(column.type) and column.type.unit == "ns" for column in schema):
             return path
-        folder = Path(tempfile.mkdtemp(prefix="dbx_cd-"))
-        copy = folder / "microseconds.parquet"
+        copy = temporary / "microseconds.parquet"
         pq.write_table(pq.read_table(path), copy, coerce_timestamps="us", allow_truncated_timestamps=True)
         return copy
     except (OSError, pa.ArrowException) as exc:

@@ -134,6 +134,12 @@ public final class LocalCatalog extends LocalNamespaces
       throws TableAlreadyExistsException, NoSuchNamespaceException {
     List<Key> keys = keys(ident, info, false);
     Table table = createTable(ident, info.columns(), info.partitions(), info.properties());
+    created(ident, info, keys);
+    return table;
+  }
+
+  /** A table was made anew: its CHECKs, then its keys; without the former it is not left. */
+  private void created(Identifier ident, TableInfo info, List<Key> keys) {
     boolean complete = false;
     try {
       TableConstraints.addChecks(tables(), physical(ident), info.constraints());
@@ -144,7 +150,6 @@ public final class LocalCatalog extends LocalNamespaces
       }
     }
     registry().keys().add(keys);
-    return table;
   }
 
   @Override
@@ -340,10 +345,7 @@ public final class LocalCatalog extends LocalNamespaces
         info.columns(),
         info.partitions(),
         info.properties(),
-        () -> {
-          registry().keys().add(keys);
-          TableConstraints.addChecks(tables(), physical(ident), info.constraints());
-        });
+        () -> created(ident, info, keys));
   }
 
   @Override
@@ -416,18 +418,30 @@ public final class LocalCatalog extends LocalNamespaces
   public StagedTable stageCreateOrReplace(Identifier ident, TableInfo info)
       throws NoSuchNamespaceException {
     List<Key> keys = keys(ident, info, true);
+    boolean isNew = !tables().tableExists(physical(ident));
     return stageCreateOrReplace(
         ident,
         info.columns(),
         info.partitions(),
         info.properties(),
-        () -> replaced(ident, info, keys));
+        () -> {
+          if (isNew) {
+            created(ident, info, keys);
+          } else {
+            replaced(ident, info, keys);
+          }
+        });
   }
 
   /** A replaced table is a new definition: it has these keys and no others; its tags stay. */
   private void replaced(Identifier ident, TableInfo info, List<Key> keys) {
-    registry().replaced(address(ident), info.columns(), keys);
-    TableConstraints.addChecks(tables(), physical(ident), info.constraints());
+    List<Key> accepted = List.of();
+    try {
+      TableConstraints.addChecks(tables(), physical(ident), info.constraints());
+      accepted = keys;
+    } finally { // the table it was is gone, and so are its keys
+      registry().replaced(address(ident), info.columns(), accepted);
+    }
   }
 
   // ---------------------------------------------------------------- views

@@ -9,7 +9,9 @@ import org.apache.spark.sql.delta.constraints.AddConstraint;
 
 /**
  * CHECK constraints of CREATE TABLE and ALTER TABLE go to Delta, which enforces them; primary and
- * foreign keys are informational, as on Unity Catalog: see {@link KeyRules} and {@link Keys}.
+ * foreign keys are informational, as on Unity Catalog: see {@link KeyRules} and {@link Keys}. What
+ * Spark can say of either it has said before a table is made; then come the CHECKs, of which Delta
+ * refuses some more, and last the keys.
  */
 final class TableConstraints {
   private TableConstraints() {}
