@@ -1,7 +1,6 @@
 """What the users of the embedded workspace may do with data: exactly what docs/deploy.md has an administrator grant.
 
-The statements there and this table are compared by a test, so that a release here runs with the rights that are listed
-there, and would fail here, too, for one that is not.
+The statements there and this table are compared by a test. Volumes ask for these rights; SQL does not yet.
 """
 
 from __future__ import annotations

@@ -9,6 +9,9 @@ GENERAL_ERROR = "HY000"
 
 # Databricks' error classes that open-source Spark and Delta do not know (documentation, "Error classes in Databricks").
 _DATABRICKS_ONLY = {
+    "CATALOG_ALREADY_EXISTS": "42710",
+    "CATALOG_NOT_EMPTY": "2BP01",
+    "DELTA_CLONE_UNSUPPORTED_SOURCE": "0AKDC",
     "CONFIG_NOT_AVAILABLE": "42K0I",
     "FOREIGN_KEY_MISMATCH": "42830",
     "INSUFFICIENT_PERMISSIONS": "42501",
