@@ -100,7 +100,7 @@ def until(run: int, kind: str, *, nth: int = 1) -> list[dict[str, Any]]:
 
 
 def context(log: ReleaseLog, tables: MemoryTables) -> Cd:
-    return Cd(None, CdConfig(), ArtifactStore("unused"), log, None, tables)  # type: ignore[arg-type]
+    return Cd(None, CdConfig(), ArtifactStore("unused"), log, Person("tester@example.org"), tables)  # type: ignore[arg-type]
 
 
 def what_is_lost(old: Any, new: Any, where: str = "") -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -45,6 +46,8 @@ def test_task_whose_work_in_spark_could_not_be_ended_has_failed_and_says_so(
         body = {"tasks": [{"task_key": "ok", "notebook_task": notebook}]}
         run_id = client.api_client.do("POST", "/api/2.2/jobs/runs/submit", body=body)["run_id"]  # type: ignore[index,call-overload]
         if is_cancelled:
+            while not stuck.tokens:  # a task that has not begun is closed with its run
+                time.sleep(0.02)
             client.jobs.cancel_run(run_id)
         assert server.wait(run_id, timeout_seconds=60)
         (attempt,) = client.jobs.get_run(run_id).tasks or ()

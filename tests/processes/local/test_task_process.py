@@ -260,7 +260,7 @@ def test_dbt_of_a_cancelled_task_cancels_its_queries_before_the_task_has_ended(t
 def test_dbt_that_was_forked_cancels_its_queries_before_the_task_has_ended(task: Task) -> None:
     """It is no child of the notebook's process, which has to wait for it all the same."""
     modules = stand_in(task)
-    variables = child_environment(host="", token="", extra={"SHOP": "open"})
+    variables = child_environment(host="", token="", volumes=VOLUMES, extra={"SHOP": "open"})
     variables |= {"PYTHONPATH": os.pathsep.join([str(modules), variables["PYTHONPATH"]])}
     with WarmParent("dbx_cd.dbt.warm", environment=as_in_the_shell(variables)) as parent:
         paths = f"os.environ |= {{{WARM_DBT!r}: {str(parent.address)!r}, 'PYTHONPATH': {variables['PYTHONPATH']!r}}}"
