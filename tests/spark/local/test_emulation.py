@@ -3,33 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
-import pyarrow as pa
 import pytest
+from emulated_statements import Run, runner
 from pyspark.sql import SparkSession
 
 from dbx_cd.errors import DbxCdError
 from dbx_cd.local.emulation import emulate
 
 SCHEMA = "dev_anna.emulation"
-Run = Callable[[str], list[tuple[Any, ...]]]
 
 
 @pytest.fixture(scope="module")
 def run(spark: SparkSession) -> Iterator[Run]:
-    session = spark.newSession()
-    session.sql(f"CREATE SCHEMA {SCHEMA}")
-
-    def run_emulated(sql: str) -> list[tuple[Any, ...]]:
-        answer = emulate(session, sql)
-        if isinstance(answer, pa.Table):
-            return [tuple(row.values()) for row in answer.to_pylist()]
-        return [tuple(row) for row in session.sql(answer).collect()]
-
+    run_emulated = runner(spark)
+    run_emulated(f"CREATE SCHEMA {SCHEMA}")
     yield run_emulated
-    session.sql(f"DROP SCHEMA {SCHEMA} CASCADE")
+    run_emulated(f"DROP SCHEMA {SCHEMA} CASCADE")
 
 
 @pytest.fixture
