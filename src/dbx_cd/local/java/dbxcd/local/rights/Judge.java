@@ -34,10 +34,25 @@ public final class Judge {
     if (user == null || (need.privilege() == Privilege.MANAGE && isAdmin(user))) {
       return Optional.empty();
     }
-    return Stream.concat(usage(need.on()), Stream.of(need)).filter(one -> !holds(user, one)).findFirst();
+    if (need.orAny() && sees(user, need.on())) {
+      return Optional.empty();
+    }
+    return Stream.concat(usage(need), Stream.of(need)).filter(one -> !holds(user, one)).findFirst();
   }
 
-  /** What has to be passed on the way to an object, from above. */
+  /** What has to be passed on the way to an object, from above; whoever makes something goes into what it is made in. */
+  private static Stream<Need> usage(Need need) {
+    Securable on = need.on();
+    if (need.privilege() == null || !need.privilege().isToCreate()) {
+      return usage(on);
+    }
+    return switch (on.kind()) {
+      case CATALOG -> Stream.of(Need.of(Privilege.USE_CATALOG, on));
+      case SCHEMA -> Stream.concat(usage(on), Stream.of(Need.of(Privilege.USE_SCHEMA, on)));
+      default -> usage(on);
+    };
+  }
+
   private static Stream<Need> usage(Securable on) {
     return switch (on.name().size()) {
       case 2 -> Stream.of(Need.of(Privilege.USE_CATALOG, Securable.catalog(on.name().get(0))));
