@@ -1,6 +1,6 @@
 """What the users of the embedded workspace may do with data: exactly what docs/deploy.md has an administrator grant.
 
-The statements there and this table are compared by a test. Volumes ask for these rights; SQL does not yet.
+The statements there and this table are compared by a test.
 """
 
 from __future__ import annotations
@@ -30,7 +30,11 @@ class StandardGrant:
     privileges: tuple[str, ...]
     """The privileges."""
     on: str
-    """Kind and name of the object; `{target}` is the catalog of each target, `{gated}` that of each with a gate."""
+    """Kind and name of the object.
+
+    `{target}` is the catalog of each target, `{gated}` that of each with a gate, `{source_catalog}` and
+    `{source_schema}` what each source is in.
+    """
 
 
 STANDARD_GRANTS: tuple[StandardGrant, ...] = (
@@ -40,6 +44,8 @@ STANDARD_GRANTS: tuple[StandardGrant, ...] = (
     # It owns what it makes: schemas, tables and views of both targets. `CREATE SCHEMA IF NOT EXISTS`, which dbt runs
     # for each schema, takes CREATE SCHEMA also where the schema is there.
     StandardGrant(JOB, ("USE CATALOG", "CREATE SCHEMA"), "CATALOG {target}"),
+    StandardGrant(JOB, ("USE CATALOG",), "CATALOG {source_catalog}"),
+    StandardGrant(JOB, ("USE SCHEMA", "SELECT"), "SCHEMA {source_schema}"),
     # On the schema, and not on the table: that is made by the first run.
     StandardGrant(APPROVERS, ("USE CATALOG",), "CATALOG {log_catalog}"),
     StandardGrant(APPROVERS, ("USE SCHEMA", "SELECT", "MODIFY"), "SCHEMA {log_schema}"),
@@ -64,15 +70,16 @@ class Places:
     """The catalogs of the targets."""
     gated: tuple[str, ...]
     """The catalogs of those with a gate."""
+    sources: tuple[tuple[str, str], ...] = ()
+    """Catalog and schema of the tables that the project reads and does not build."""
 
     def objects(self, grant: StandardGrant) -> list[str]:
         """What a statement grants on, for these places."""
-        if "{target}" in grant.on:
-            return [grant.on.format(target=quote(catalog)) for catalog in dict.fromkeys(self.targets)]
-        if "{gated}" in grant.on:
-            return [grant.on.format(gated=quote(catalog)) for catalog in dict.fromkeys(self.gated)]
         if "{artifacts}" in grant.on and self.artifacts is None:
             return []
+        for place, names in self._several().items():
+            if place in grant.on:
+                return [grant.on.replace(place, name) for name in dict.fromkeys(names)]
         return [
             grant.on.format(
                 log_catalog=quote(self.log_schema[0]),
@@ -80,6 +87,15 @@ class Places:
                 artifacts=_dotted(self.artifacts or ()),
             )
         ]
+
+    def _several(self) -> dict[str, list[str]]:
+        """The objects of which there may be several, by the text that stands for each."""
+        return {
+            "{target}": [quote(catalog) for catalog in self.targets],
+            "{gated}": [quote(catalog) for catalog in self.gated],
+            "{source_catalog}": [quote(catalog) for catalog, _schema in self.sources],
+            "{source_schema}": [_dotted(source) for source in self.sources],
+        }
 
 
 def introduce(spark: SparkSession, users: Iterable[User]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dbx_cd.enumeration import listed
@@ -13,8 +13,9 @@ from dbx_cd.local.parsed_project import ParsedProject, parse_commit
 from dbx_cd.local.project import LocalProject
 from dbx_cd.local.scratch import Scratch
 from dbx_cd.local.sources.loading import load_sources, missing_sources
-from dbx_cd.local.sources.tables import source_tables, with_files
+from dbx_cd.local.sources.tables import schemas_of, source_tables, with_files
 from dbx_cd.local.spark_session import catalog_names
+from dbx_cd.local.standard_grants import JOB, grant_standard
 from dbx_cd.local.workspace import RELEASE_BOT, EmbeddedWorkspace, task_connection
 from dbx_cd.sql_endpoint import ReservedAddress, with_connection
 
@@ -79,12 +80,15 @@ def project_workspace(
     with workspace:
         if wanted.sources is not None:
             load_sources(
-                workspace.spark, tables, user=RELEASE_BOT, project_dir=parsed.project_dir, say=say,
+                workspace.spark, tables, project_dir=parsed.project_dir, say=say,
                 temporary=Scratch(workspace.state_dir).folder,
             )  # fmt: skip
         elif missing := missing_sources(workspace.spark, tables):
             names = listed([table.short for table in missing], most=_SHOWN)
             say(f"sources without a table here, so that what reads them fails: {names}. Next: give --sources DIR")
+        grant_standard(
+            workspace.spark, replace(project.places, sources=schemas_of(tables)), principals={JOB: [RELEASE_BOT]}
+        )
         yield workspace
 
 

@@ -26,7 +26,7 @@ from dbx_cd.local.sources.declared import DeclaredColumn
 from dbx_cd.local.sources.loading import load_sources
 from dbx_cd.local.sources.reading import read
 from dbx_cd.local.sources.tables import SourceTable, source_tables, with_files
-from dbx_cd.local.workspace import OWNER, RELEASE_BOT, EmbeddedWorkspace
+from dbx_cd.local.workspace import OWNER, EmbeddedWorkspace
 from dbx_cd.warm.parent import WarmParent
 
 PROJECT = {
@@ -141,7 +141,7 @@ def test_sources_that_cannot_be_read_are_told_by_the_exit_code(sampled: Sampled)
 def said(sampled: Sampled, spark: SparkSession) -> Iterator[list[str]]:
     """What the first load says."""
     lines: list[str] = []
-    load_sources(spark, sampled.tables(), user=RELEASE_BOT, project_dir=sampled.project, say=lines.append)
+    load_sources(spark, sampled.tables(), project_dir=sampled.project, say=lines.append)
     yield lines
     spark.sql("DROP SCHEMA prod.sampled CASCADE")
 
@@ -175,7 +175,7 @@ def test_loading_again_changes_nothing(said: list[str], sampled: Sampled, spark:
         return [spark.sql(f"DESCRIBE HISTORY prod.sampled.{t}").count() for t in ("people", "mails", "only_declared")]
 
     before, lines = versions(), []
-    load_sources(spark, sampled.tables(), user=RELEASE_BOT, project_dir=sampled.project, say=lines.append)
+    load_sources(spark, sampled.tables(), project_dir=sampled.project, say=lines.append)
     assert versions() == before
     assert lines[-1] == "sources: 4 as an earlier start has loaded them"
     assert len(lines) == 2  # and the one that nothing is known of
@@ -190,7 +190,7 @@ def test_a_table_that_somebody_has_written_stays_and_a_changed_file_is_loaded_an
     changed = [replace(by_name[f"crm.{name}"], file=files / f"crm.{name}.{kind}") for name, kind in
                (("mails", "csv"), ("nothing", "json"))]  # fmt: skip
     lines: list[str] = []
-    load_sources(spark, changed, user=RELEASE_BOT, project_dir=sampled.project, say=lines.append)
+    load_sources(spark, changed, project_dir=sampled.project, say=lines.append)
     assert lines == [
         "source prod.sampled.mails is left as it is, crm.mails.csv is not loaded: something else has written it. "
         "Next: drop it to have it loaded",
@@ -247,7 +247,7 @@ def test_nanoseconds_as_pandas_writes_them_are_loaded_and_leave_no_file(spark: S
     pd.DataFrame({"at": pd.to_datetime(["2026-01-02 03:04:05.123456789"])}).to_parquet(file)
     found = {"prod": Manifest.from_json(manifest(sources=[node("source.p.s.t", relation="prod.nanoseconds.t")]))}
     tables = [replace(table, file=file) for table in source_tables(found)]
-    load_sources(spark, tables, user=RELEASE_BOT, project_dir=tmp_path, say=print, temporary=temporary)
+    load_sources(spark, tables, project_dir=tmp_path, say=print, temporary=temporary)
     assert spark.table("prod.nanoseconds.t").dtypes == [("at", "timestamp_ntz")]
     assert [row["at"].microsecond for row in spark.table("prod.nanoseconds.t").collect()] == [123456]
     assert list(temporary.iterdir()) == []

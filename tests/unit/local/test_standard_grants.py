@@ -8,7 +8,9 @@ from pathlib import Path
 from dbx_cd.local.standard_grants import APPROVERS, JOB, READERS, SRE, STANDARD_GRANTS, Places
 
 DEPLOY = (Path(__file__).parents[3] / "docs" / "deploy.md").read_text(encoding="utf-8")
-PLACES = Places(("ops", "dbt_meta"), ("ops", "dbt_meta", "artifacts"), ("stg", "prod"), ("prod",))
+PLACES = Places(
+    ("ops", "dbt_meta"), ("ops", "dbt_meta", "artifacts"), ("stg", "prod"), ("prod",), (("raw", "shop"),)
+)
 _GRANT = re.compile(r"^GRANT (?P<privileges>[A-Z, ]+) ON (?P<on>\w+ [\w.]+) TO `(?P<who>\w+)`;$", re.M)
 
 Granted = set[tuple[str, str, str]]
@@ -45,6 +47,8 @@ def test_only_the_job_makes_anything_and_nobody_may_do_everything() -> None:
 
 
 def test_names_are_the_project_s_own_and_quoted() -> None:
-    places = Places(("meta", "a-log"), None, ("qa", "qa", "live"), ("live",))
+    read = (("lake", "sales-eu"), ("lake", "web"))
+    places = Places(("meta", "a-log"), None, ("qa", "qa", "live"), ("live",), read)
     on = [one for grant in STANDARD_GRANTS if grant.who == JOB for one in places.objects(grant)]
-    assert on == ["CATALOG `meta`", "SCHEMA `meta`.`a-log`", "CATALOG `qa`", "CATALOG `live`"]
+    assert on[:4] == ["CATALOG `meta`", "SCHEMA `meta`.`a-log`", "CATALOG `qa`", "CATALOG `live`"]
+    assert on[4:] == ["CATALOG `lake`", "SCHEMA `lake`.`sales-eu`", "SCHEMA `lake`.`web`"]

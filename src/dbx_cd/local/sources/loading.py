@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dbx_cd.delta.operations import MAINTENANCE
-from dbx_cd.local.session_user import act_as
 from dbx_cd.local.sources.declared import DeclaredColumn, declared_columns
 from dbx_cd.local.sources.reading import empty, read
 from dbx_cd.local.sources.tables import SourceTable
@@ -37,12 +36,11 @@ def load_sources(
     spark: SparkSession,
     tables: Iterable[SourceTable],
     *,
-    user: str,
     project_dir: Path,
     say: Callable[[str], None],
     temporary: Path | None = None,
 ) -> None:
-    """Make the tables of a project's sources.
+    """Make the tables of a project's sources, as the workspace itself: somebody else than the job writes them.
 
     A table with a file has its rows; one without has none, and the columns that the project declares. A table that
     somebody else has written since, that the project itself builds, or that is there by other means stays as it is. All
@@ -51,7 +49,6 @@ def load_sources(
     Args:
         spark: a session of the embedded workspace.
         tables: the tables.
-        user: who loads them.
         project_dir: the project's folder, for the lines of its files.
         say: takes what a person should read.
         temporary: the folder for temporary files, which are gone afterwards; None for the system's.
@@ -59,7 +56,7 @@ def load_sources(
     Raises:
         ConfigError: a file contradicts what the project declares, or cannot be read.
     """
-    session = act_as(spark, user)
+    session = spark.newSession()
     lines_of: dict[str, list[str]] = defaultdict(list)
     unchanged = 0
     for table in tables:

@@ -80,9 +80,9 @@ final class CommandTargets {
               "DropVariable", "ExplainCommand", "FetchCursor", "InsertIntoDataSourceDirCommand",
               "ListArchivesCommand", "ListFilesCommand", "ListJarsCommand", "NoopCommand", "OpenCursor",
               "RefreshFunctionCommand", "RefreshResource", "ResetCommand", "SetCatalogCommand", "SetCommand",
-              "SetVariable", "ShowCatalogsCommand", "ShowCollationsCommand", "ShowCurrentNamespaceCommand",
-              "ShowFunctions", "ShowFunctionsCommand", "ShowNamespacesCommand", "ShowTables", "ShowTablesExtended",
-              "ShowViews", "StreamingExplainCommand", "UncacheTable"));
+              "SetNamespaceCommand", "SetVariable", "ShowCatalogsCommand", "ShowCollationsCommand",
+              "ShowCurrentNamespaceCommand", "ShowFunctions", "ShowFunctionsCommand", "ShowNamespacesCommand",
+              "ShowTables", "ShowTablesExtended", "ShowViews", "StreamingExplainCommand", "UncacheTable"));
 
   private static final Map<String, Rule> RULES = new HashMap<>();
 
