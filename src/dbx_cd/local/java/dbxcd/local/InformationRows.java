@@ -7,6 +7,8 @@ import dbxcd.local.Contents.StoredTable;
 import dbxcd.local.Contents.StoredView;
 import dbxcd.local.Contents.StoredVolume;
 import dbxcd.local.Contents.Tag;
+import dbxcd.local.rights.Securable;
+import dbxcd.local.rights.SecurableKind;
 import java.io.File;
 import java.net.URI;
 import java.util.ArrayList;
@@ -24,25 +26,27 @@ import org.apache.spark.sql.connector.catalog.TableCatalog;
 import org.apache.spark.sql.connector.catalog.View;
 import org.apache.spark.sql.types.DataType;
 
-/** Computes the rows of the information_schema relations from the registry and Delta's logs. */
+/**
+ * Computes the rows of the information_schema relations from the registry and Delta's logs: of what the session's user
+ * sees, and no other.
+ */
 final class InformationRows {
-  /** There is one local user who owns everything; no rights are enforced. */
-  static final String OWNER = "local";
-
   private final List<String> catalogs;
   private final RelationFilter filter;
   private final Registry registry;
+  private final SeenObjects seen;
   private final List<Object[]> rows = new ArrayList<>();
 
   InformationRows(List<String> catalogs, RelationFilter filter) {
     this.catalogs = catalogs;
     this.filter = filter;
     this.registry = Registry.of(SparkSession.active());
+    this.seen = SeenObjects.of(SparkSession.active());
   }
 
   List<Object[]> of(String relation) {
     switch (relation) {
-      case "catalogs" -> catalogs.forEach(c -> add(c, OWNER, registry.catalogs().comment(c)));
+      case "catalogs" -> catalogs();
       case "schemata" -> schemas();
       case "tables", "views", "columns" -> relations(relation);
       case "table_tags", "column_tags" -> tags(relation.equals("column_tags"));
@@ -50,7 +54,9 @@ final class InformationRows {
       case "volumes" -> volumes();
       case "routines", "parameters", "routine_columns" ->
           new RoutineRows(SparkSession.active(), catalogs, rows::add).add(relation);
-      default -> {} // column_masks, row_filters, table_privileges: always empty
+      case "catalog_privileges", "schema_privileges", "table_privileges", "routine_privileges", "volume_privileges" ->
+          new PrivilegeRows(registry, seen, rows::add).add(relation, catalogs);
+      default -> {} // column_masks, row_filters: always empty
     }
     return rows;
   }
@@ -59,20 +65,31 @@ final class InformationRows {
     rows.add(row);
   }
 
+  private void catalogs() {
+    catalogs.stream()
+        .filter(seen::seesCatalog)
+        .forEach(c -> add(c, seen.owner(Securable.catalog(c)), registry.catalogs().comment(c)));
+  }
+
   private void schemas() {
     for (String catalog : catalogs) {
       for (Namespace n : registry.namespaces(catalog)) {
-        add(catalog, n.schema(), OWNER, n.comment().isEmpty() ? null : n.comment());
+        if (seen.seesSchema(n)) {
+          String owner = seen.owner(Securable.schema(catalog, n.schema()));
+          add(catalog, n.schema(), owner, n.comment().isEmpty() ? null : n.comment());
+        }
       }
-      add(catalog, InformationSchema.NAME, OWNER, null);
+      if (seen.seesCatalog(catalog)) {
+        add(catalog, InformationSchema.NAME, VolumeStatements.WORKSPACE, null);
+      }
     }
   }
 
   private void volumes() {
-    SparkSession session = SparkSession.active();
     for (StoredVolume v : registry.volumes().all()) {
-      if (catalogs.contains(v.catalog()) && VolumeStatements.isSeen(session, v)) {
-        String owner = VolumeStatements.owner(session, v);
+      Securable volume = new Securable(SecurableKind.VOLUME, Volumes.name(v));
+      if (catalogs.contains(v.catalog()) && seen.sees(volume)) {
+        String owner = seen.owner(volume);
         String by = v.createdBy() == null ? VolumeStatements.WORKSPACE : v.createdBy();
         long created = micros(v.created());
         String location = registry.volumes().folder(v).toUri().toString();
@@ -148,8 +165,10 @@ final class InformationRows {
     }
   }
 
+  /** The text is for whoever owns the view (documentation, "VIEWS"). */
   private void addView(Namespace n, String name, View view) {
-    add(n.catalog(), n.schema(), name, view.queryText(), "NONE", "NO", "NO", null);
+    String text = seen.owns(Securable.table(n.catalog(), n.schema(), name)) ? view.queryText() : null;
+    add(n.catalog(), n.schema(), name, text, "NONE", "NO", "NO", null);
   }
 
   private void addColumns(Namespace n, String name, Column[] columns) {
@@ -208,18 +227,19 @@ final class InformationRows {
       long altered,
       String format,
       String path) {
+    String owner = seen.owner(Securable.table(n.catalog(), n.schema(), name));
     add(
         n.catalog(),
         n.schema(),
         name,
         type,
         type.equals("VIEW") ? "NO" : "YES",
-        OWNER,
+        owner,
         comment,
         micros(created),
-        OWNER,
+        owner,
         micros(altered),
-        OWNER,
+        owner,
         format,
         path);
   }
@@ -236,8 +256,11 @@ final class InformationRows {
 
   // ---------------------------------------------------------------- tags and keys
 
+  /** The schema of a relation that the user sees; empty for others. */
   private Optional<Namespace> namespaceOf(Address address) {
-    return registry.namespace(address.database()).filter(n -> catalogs.contains(n.catalog()));
+    return registry
+        .namespace(address.database())
+        .filter(n -> catalogs.contains(n.catalog()) && seen.seesRelation(address));
   }
 
   private void tags(boolean ofColumns) {

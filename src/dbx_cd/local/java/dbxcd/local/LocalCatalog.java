@@ -5,7 +5,6 @@ import dbxcd.local.Contents.Key;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
@@ -57,9 +56,16 @@ public final class LocalCatalog extends LocalNamespaces
     if (!namespaceExists(namespace)) {
       throw new NoSuchNamespaceException(qualified(namespace));
     }
-    return Arrays.stream(tables().listTables(physical(namespace)))
-        .filter(ident -> ident.namespace().length == 1) // the others are temporary views
-        .map(ident -> Identifier.of(namespace, ident.name()))
+    return seen(namespace, registry().tableNames(physical(namespace)[0]));
+  }
+
+  /** Those of the relations of a schema that the session's user sees. */
+  private Identifier[] seen(String[] namespace, List<String> relations) {
+    SeenObjects seen = SeenObjects.of(SparkSession.active());
+    String database = physical(namespace)[0];
+    return relations.stream()
+        .filter(relation -> seen.seesRelation(new Address(database, relation)))
+        .map(relation -> Identifier.of(namespace, relation))
         .toArray(Identifier[]::new);
   }
 
@@ -451,9 +457,7 @@ public final class LocalCatalog extends LocalNamespaces
     if (isInformationSchema(namespace)) {
       return new Identifier[0];
     }
-    return registry().viewNames(physical(namespace)[0]).stream()
-        .map(view -> Identifier.of(namespace, view))
-        .toArray(Identifier[]::new);
+    return seen(namespace, registry().viewNames(physical(namespace)[0]));
   }
 
   @Override

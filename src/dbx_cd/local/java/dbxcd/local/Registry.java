@@ -215,6 +215,7 @@ final class Registry implements ExternalCatalogEventListener {
       rights.renamed(this, from, new Address(e.database(), e.newName()));
     } else if (event instanceof FunctionEvent e) {
       functions.changed(e.database(), e.name(), spark);
+      rights.functionChanged(SecurableNames.function(this, e.database(), e.name()), e);
     } else {
       return;
     }
@@ -309,6 +310,15 @@ final class Registry implements ExternalCatalogEventListener {
 
   synchronized Optional<StoredTable> table(Address address) {
     return Optional.ofNullable(tables.get(address));
+  }
+
+  /** The tables of a database, whoever may see them. */
+  synchronized List<String> tableNames(String database) {
+    return tables.keySet().stream()
+        .filter(address -> address.database().equals(database))
+        .map(Address::name)
+        .sorted()
+        .toList();
   }
 
   /** The tags, keys and rights of a table that has moved. */

@@ -9,6 +9,9 @@ import dbxcd.local.rights.Privilege;
 import dbxcd.local.rights.Securable;
 import dbxcd.local.rights.SecurableKind;
 import java.util.List;
+import org.apache.spark.sql.catalyst.catalog.CreateFunctionEvent;
+import org.apache.spark.sql.catalyst.catalog.DropFunctionEvent;
+import org.apache.spark.sql.catalyst.catalog.FunctionEvent;
 
 /** The rights of one application: who owns what and what was granted, kept with the registry; and who there is. */
 final class RightsState {
@@ -60,6 +63,15 @@ final class RightsState {
   void createdSchema(Securable schema) {
     if (!schema.name().get(1).equals(LocalNamespaces.DEFAULT_SCHEMA)) {
       ledger.created(schema, SessionUser.active());
+    }
+  }
+
+  /** A function was created or dropped; the registry saves it. */
+  void functionChanged(Securable function, FunctionEvent event) {
+    if (event instanceof CreateFunctionEvent) {
+      ledger.created(function, SessionUser.active());
+    } else if (event instanceof DropFunctionEvent) {
+      ledger.dropped(function);
     }
   }
 

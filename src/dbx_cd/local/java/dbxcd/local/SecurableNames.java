@@ -20,6 +20,12 @@ final class SecurableNames {
     return Securable.table(schema.name().get(0), schema.name().get(1), address.name());
   }
 
+  /** A function of a database of the session catalog. */
+  static Securable function(Registry registry, String database, String name) {
+    List<String> schema = schema(registry, database).name();
+    return new Securable(SecurableKind.FUNCTION, List.of(schema.get(0), schema.get(1), name));
+  }
+
   static Securable schema(Registry registry, String database) {
     Namespace known = registry.namespace(database.toLowerCase(Locale.ROOT)).orElse(null);
     return known == null ? Securable.schema("spark_catalog", database) : Securable.schema(known.catalog(), known.schema());
