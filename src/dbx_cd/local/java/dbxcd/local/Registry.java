@@ -140,6 +140,7 @@ final class Registry implements ExternalCatalogEventListener {
     clones.restore(stored.clones());
     functions.restore(stored.functions(), spark);
     catalogs.restore(stored.catalogs());
+    stored.moves().forEach(move -> followNames(move.from(), move.to()));
     save();
   }
 
@@ -168,7 +169,8 @@ final class Registry implements ExternalCatalogEventListener {
               unfinished.all(),
               clones.all(),
               functions.all(),
-              catalogs.stored()));
+              catalogs.stored(),
+              unfinished.moves()));
       unsaved = null;
     } catch (IOException e) {
       unsaved = e;
@@ -323,9 +325,13 @@ final class Registry implements ExternalCatalogEventListener {
 
   /** The tags, keys and rights of a table that has moved. */
   synchronized void follow(Address from, Address to) {
+    followNames(from, to);
+    save();
+  }
+
+  private void followNames(Address from, Address to) {
     moveTagsAndKeys(from, to);
     rights.renamed(this, from, to);
-    save();
   }
 
   /** Whether there is a relation or a function in the database. */
