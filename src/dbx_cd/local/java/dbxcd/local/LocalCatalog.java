@@ -48,7 +48,7 @@ public final class LocalCatalog extends LocalStaging implements RelationCatalog,
     if (isInformationSchema(ident.namespace())) {
       return InformationSchema.table(name(), List.of(name()), ident);
     }
-    View view = registry().view(address(ident)).orElse(null);
+    View view = registry().views().view(address(ident)).orElse(null);
     return view != null ? view : FilesTable.of(shown(ident), tables().loadTable(physical(ident)));
   }
 
@@ -96,14 +96,14 @@ public final class LocalCatalog extends LocalStaging implements RelationCatalog,
     if (isInformationSchema(namespace)) {
       return new Identifier[0];
     }
-    return seen(namespace, registry().viewNames(physical(namespace)[0]));
+    return seen(namespace, registry().views().names(physical(namespace)[0]));
   }
 
   @Override
   public View createView(Identifier ident, View view)
       throws ViewAlreadyExistsException, NoSuchNamespaceException {
     Identifier physical = requireNamespace(ident);
-    if (tables().tableExists(physical) || !registry().createView(address(ident), view)) {
+    if (tables().tableExists(physical) || !registry().views().create(address(ident), view)) {
       throw new ViewAlreadyExistsException(ident);
     }
     return view;
@@ -111,7 +111,7 @@ public final class LocalCatalog extends LocalStaging implements RelationCatalog,
 
   @Override
   public View replaceView(Identifier ident, View view) throws NoSuchViewException {
-    if (!registry().replaceView(address(ident), view)) {
+    if (!registry().views().replace(address(ident), view)) {
       throw new NoSuchViewException(ident);
     }
     return view;
@@ -119,7 +119,7 @@ public final class LocalCatalog extends LocalStaging implements RelationCatalog,
 
   @Override
   public boolean dropView(Identifier ident) {
-    return registry().dropView(address(ident));
+    return registry().views().drop(address(ident));
   }
 
   @Override
@@ -130,7 +130,7 @@ public final class LocalCatalog extends LocalStaging implements RelationCatalog,
     if (viewExists(target) || tables().tableExists(physical(target))) {
       throw new ViewAlreadyExistsException(target);
     }
-    if (!registry().renameView(address(from), address(target))) {
+    if (!registry().views().rename(address(from), address(target))) {
       throw new NoSuchViewException(from);
     }
   }

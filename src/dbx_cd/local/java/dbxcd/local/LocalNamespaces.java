@@ -208,9 +208,9 @@ abstract class LocalNamespaces implements SupportsNamespaces {
     for (String table : registry().tableNames(physical[0])) {
       tables().dropTable(Identifier.of(physical, table));
     }
-    String folder = registry().leaveFolder(physical[0]);
+    String folder = SchemaFolders.leave(SparkSession.active(), physical[0]);
     boolean dropped = databases().dropNamespace(physical, true);
-    registry().removeIfEmpty(folder);
+    SchemaFolders.removeIfEmpty(SparkSession.active(), folder);
     return dropped;
   }
 

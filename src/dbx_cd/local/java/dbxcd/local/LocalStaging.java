@@ -107,7 +107,7 @@ abstract class LocalStaging extends LocalTables implements StagingTableCatalog {
     return staged(
         ident,
         properties,
-        () -> registry().replaced(address(ident), columns, List.of()),
+        () -> ColumnChanges.replaced(registry(), address(ident), columns, List.of()),
         physical -> {
           registry().clones().refuseOtherType(address(ident), false);
           refuseToReplaceFiles(ident, properties);
@@ -140,7 +140,7 @@ abstract class LocalStaging extends LocalTables implements StagingTableCatalog {
         columns,
         partitions,
         properties,
-        () -> registry().replaced(address(ident), columns, List.of()));
+        () -> ColumnChanges.replaced(registry(), address(ident), columns, List.of()));
   }
 
   private StagedTable stageCreateOrReplace(
@@ -192,7 +192,7 @@ abstract class LocalStaging extends LocalTables implements StagingTableCatalog {
       TableConstraints.addChecks(tables(), physical(ident), info.constraints());
       accepted = keys;
     } finally { // the table it was is gone, and so are its keys
-      registry().replaced(address(ident), info.columns(), accepted);
+      ColumnChanges.replaced(registry(), address(ident), info.columns(), accepted);
     }
   }
 }

@@ -24,7 +24,7 @@ import org.apache.spark.sql.connector.catalog.TableInfo;
 import org.apache.spark.sql.connector.catalog.constraints.Constraint;
 import org.apache.spark.sql.connector.expressions.Transform;
 
-/** The tables of a catalog: made, changed, renamed and dropped by Delta, with the keys that the {@link Registry} keeps. */
+/** The tables of a catalog: made, changed, renamed and dropped by Delta, with the keys that the registry keeps. */
 abstract class LocalTables extends LocalNamespaces implements TableCatalog {
   // Without SUPPORT_TABLE_CONSTRAINT Spark rejects primary and foreign keys.
   @Override
@@ -105,7 +105,7 @@ abstract class LocalTables extends LocalNamespaces implements TableCatalog {
     }
     if (!forDelta.isEmpty()) {
       tables().alterTable(physical(ident), forDelta.toArray(TableChange[]::new));
-      registry().columnsChanged(address, forDelta);
+      ColumnChanges.follow(registry(), address, forDelta);
     }
     TableConstraints.addChecks(tables(), physical(ident), constraints);
     registry().keys().add(keys);

@@ -89,7 +89,7 @@ final class PrivilegeRows {
   }
 
   private Stream<Securable> relations(Namespace n) {
-    return Stream.concat(registry.tableNames(n.database()).stream(), registry.viewNames(n.database()).stream())
+    return Stream.concat(registry.tableNames(n.database()).stream(), registry.views().names(n.database()).stream())
         .map(name -> SecurableNames.table(registry, new Address(n.database(), name)));
   }
 

@@ -16,9 +16,9 @@ import org.apache.spark.sql.catalyst.catalog.ExternalCatalog;
 import org.apache.spark.sql.delta.DeltaLog;
 
 /**
- * ALTER TABLE ... RENAME TO another schema, which Spark's session catalog refuses. A managed table's files move with it:
- * they would go with its old schema when that is dropped. History, tags and keys follow. What is moving where is written
- * down first, so that a start after a kill finds the table, under one of its names.
+ * ALTER TABLE ... RENAME TO another schema, which Spark's session catalog refuses. A managed table's files move with
+ * it: they would go with its old schema when that is dropped. History, tags and keys follow. What is moving where is
+ * written down first, so that a start after a kill finds the table, under one of its names.
  */
 final class TableMove {
   private TableMove() {}
