@@ -1,12 +1,10 @@
 package dbxcd.local;
 
 import dbxcd.local.Contents.Address;
-import dbxcd.local.Contents.Key;
 import dbxcd.local.Contents.Namespace;
 import dbxcd.local.Contents.StoredTable;
 import dbxcd.local.Contents.StoredView;
 import dbxcd.local.Contents.StoredVolume;
-import dbxcd.local.Contents.Tag;
 import dbxcd.local.rights.Securable;
 import dbxcd.local.rights.SecurableKind;
 import java.io.File;
@@ -49,8 +47,8 @@ final class InformationRows {
       case "catalogs" -> catalogs();
       case "schemata" -> schemas();
       case "tables", "views", "columns" -> relations(relation);
-      case "table_tags", "column_tags" -> tags(relation.equals("column_tags"));
-      case "table_constraints", "key_column_usage", "referential_constraints" -> keys(relation);
+      case "table_tags", "column_tags", "table_constraints", "key_column_usage", "referential_constraints" ->
+          new TagAndKeyRows(registry, catalogs, rows::add).add(relation);
       case "volumes" -> volumes();
       case "routines", "parameters", "routine_columns" ->
           new RoutineRows(SparkSession.active(), catalogs, rows::add).add(relation);
@@ -252,67 +250,5 @@ final class InformationRows {
   private static long lastAltered(StoredTable table) {
     File log = new File(URI.create(table.location()).getPath(), "_delta_log");
     return log.exists() ? log.lastModified() : table.createTime();
-  }
-
-  // ---------------------------------------------------------------- tags and keys
-
-  /** The schema of a relation that the user sees; empty for others. */
-  private Optional<Namespace> namespaceOf(Address address) {
-    return registry
-        .namespace(address.database())
-        .filter(n -> catalogs.contains(n.catalog()) && seen.seesRelation(address));
-  }
-
-  private void tags(boolean ofColumns) {
-    for (Tag tag : registry.tags().all()) {
-      Namespace n = namespaceOf(tag.address()).orElse(null);
-      if (n == null || (tag.column() != null) != ofColumns) {
-        continue;
-      }
-      String table = tag.address().name();
-      if (ofColumns) {
-        add(n.catalog(), n.schema(), table, tag.column(), tag.name(), tag.value());
-      } else {
-        add(n.catalog(), n.schema(), table, tag.name(), tag.value());
-      }
-    }
-  }
-
-  private void keys(String relation) {
-    for (Key key : registry.keys().all()) {
-      Namespace n = namespaceOf(key.address()).orElse(null);
-      if (n == null) {
-        continue;
-      }
-      String[] in = {n.catalog(), n.schema(), key.name()};
-      String table = key.address().name();
-      switch (relation) {
-        case "table_constraints" ->
-            add(
-                in[0], in[1], in[2], in[0], in[1], table,
-                key.isPrimary() ? "PRIMARY KEY" : "FOREIGN KEY", "NO");
-        case "key_column_usage" -> {
-          for (int i = 0; i < key.columns().size(); i++) {
-            add(in[0], in[1], in[2], in[0], in[1], table, key.columns().get(i), i + 1);
-          }
-        }
-        default ->
-            parentKey(key)
-                .ifPresent(
-                    parent ->
-                        add(
-                            in[0], in[1], in[2],
-                            key.references().catalog(), key.references().schema(),
-                            parent.name()));
-      }
-    }
-  }
-
-  /** The primary key that a foreign key points to. */
-  private Optional<Key> parentKey(Key key) {
-    if (key.isPrimary()) {
-      return Optional.empty();
-    }
-    return registry.keys().primary(key.references().address());
   }
 }
