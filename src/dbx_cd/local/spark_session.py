@@ -141,7 +141,7 @@ def may_be_catalog(name: str) -> bool:
 def _session_settings(state: Path, *, names: tuple[str, ...], written: tuple[str, ...]) -> dict[str, str]:
     return {
         "spark.sql.extensions": ",".join(EXTENSIONS),
-        "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+        "spark.sql.catalog.spark_catalog": "dbxcd.local.SessionCatalog",
         "spark.sql.catalog.system": "dbxcd.local.SystemCatalog",
         **{
             f"spark.sql.catalog.{alias}": "dbxcd.local.LocalCatalog"

@@ -189,3 +189,92 @@ def _leave_unfinished(state: Path) -> None:
         for name in ("adopted", "half")
     ]
     path.write_text(json.dumps(registry))
+
+
+MOVED_UNTIL = (
+    START
+    + """
+import os, signal
+from dbx_cd.local import rights
+from pyspark.java_gateway import ensure_callback_server_started
+
+class Stop:
+    def onEvent(self, event):
+        if event.getClass().getSimpleName() == sys.argv[2]:
+            os.killpg(0, signal.SIGKILL)
+
+    class Java:
+        implements = ["org.apache.spark.sql.catalyst.catalog.ExternalCatalogEventListener"]
+
+for sql in (
+    "CREATE SCHEMA stg.shop",
+    "CREATE SCHEMA stg.elsewhere",
+    "CREATE TABLE stg.shop.moving (id BIGINT NOT NULL, CONSTRAINT pk PRIMARY KEY (id))",
+    "INSERT INTO stg.shop.moving VALUES (8)",
+    "ALTER TABLE stg.shop.moving SET TAGS ('owner' = 'sales')",
+):
+    run(sql)
+rights.set_owner(spark, "anna", "TABLE stg.shop.moving")
+ensure_callback_server_started(spark.sparkContext._gateway)
+spark._jsparkSession.sharedState().externalCatalog().addListener(Stop())
+run("ALTER TABLE stg.shop.moving RENAME TO stg.elsewhere.moved")
+"""
+)
+
+AFTER_THE_MOVE = (
+    START
+    + """
+from dbx_cd.local import rights
+rows = lambda sql: [list(row) for row in spark.sql(sql).collect()]
+(table,) = rows("SELECT table_schema, table_name FROM stg.information_schema.tables")
+name = ".".join(["stg", *table])
+other = {"stg.elsewhere.moved": "shop", "stg.shop.moving": "elsewhere"}[name]
+spark.sql(f"DROP SCHEMA stg.{other} CASCADE")
+print(json.dumps({
+    "name": name,
+    "rows": rows(f"SELECT id FROM {name}"),
+    "operations": [row[4] for row in rows(f"DESCRIBE HISTORY {name}")],
+    "keys": rows("SELECT table_schema, constraint_name FROM stg.information_schema.table_constraints"),
+    "tags": rows("SELECT schema_name, tag_value FROM stg.information_schema.table_tags"),
+    "owner": rights.owner_of(spark, f"TABLE {name}"),
+}))
+"""
+)
+
+
+@pytest.mark.parametrize(
+    ("step", "name"),
+    [
+        ("nothing", "stg.shop.moving"),
+        ("CreateTablePreEvent", "stg.elsewhere.moved"),
+        ("CreateTableEvent", "stg.elsewhere.moved"),
+        ("AlterTablePreEvent", "stg.elsewhere.moved"),
+        ("DropTablePreEvent", "stg.elsewhere.moved"),
+    ],
+    ids=["before its files", "after its files", "known by both names", "with its tags", "as an external one"],
+)
+def test_table_whose_move_was_killed_is_there_once_and_whole(tmp_path: Path, step: str, name: str) -> None:
+    event = "CreateTablePreEvent" if step == "nothing" else step
+    stopped = subprocess.run(
+        [sys.executable, "-c", MOVED_UNTIL, str(tmp_path), event],
+        start_new_session=True,
+        capture_output=True,
+        env=ASCII,
+    )
+    assert stopped.returncode == -signal.SIGKILL, stopped.stderr.decode()
+    if step == "nothing":
+        schemas = tmp_path / "warehouse" / "stg"
+        (schemas / "elsewhere" / "moved").rename(schemas / "shop" / "moving")
+    answer = subprocess.run(
+        [sys.executable, "-c", AFTER_THE_MOVE, str(tmp_path)], capture_output=True, text=True, env=ASCII
+    )
+    assert answer.stderr == ""
+    schema = name.split(".")[1]
+    assert json.loads(answer.stdout) == {
+        "name": name,
+        "rows": [[8]],
+        "operations": ["WRITE", "CREATE TABLE"],
+        "keys": [[schema, "pk"]],
+        "tags": [[schema, "sales"]],
+        "owner": "anna",
+    }

@@ -17,7 +17,8 @@ record Contents(
     @JsonProperty("unfinished") List<Unfinished> unfinished,
     @JsonProperty("clones") List<Address> clones,
     @JsonProperty("functions") List<StoredFunctions.StoredFunction> functions,
-    @JsonProperty("catalogs") List<LocalCatalogs.StoredCatalog> catalogs) {
+    @JsonProperty("catalogs") List<LocalCatalogs.StoredCatalog> catalogs,
+    @JsonProperty("moves") List<Move> moves) {
 
   static final int FORMAT = 1;
 
@@ -27,6 +28,7 @@ record Contents(
     clones = clones == null ? List.of() : clones;
     functions = functions == null ? List.of() : functions;
     catalogs = catalogs == null ? List.of() : catalogs;
+    moves = moves == null ? List.of() : moves;
   }
 
   static Contents empty() {
@@ -39,6 +41,7 @@ record Contents(
         List.of(),
         List.of(),
         null,
+        List.of(),
         List.of(),
         List.of(),
         List.of(),
@@ -72,6 +75,12 @@ record Contents(
   /** The folder of a table that is being made; it was not there before. */
   record Unfinished(
       @JsonProperty("address") Address address, @JsonProperty("location") String location) {}
+
+  /** A table that is on its way to another schema; {@code location} is where its files will be. */
+  record Move(
+      @JsonProperty("from") Address from,
+      @JsonProperty("to") Address to,
+      @JsonProperty("location") String location) {}
 
   /** A view with all that its text needs to be resolved as on the day it was created. */
   record StoredView(

@@ -5,6 +5,7 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import dbxcd.local.Contents.Address;
 import dbxcd.local.Contents.Key;
 import dbxcd.local.Contents.Reference;
+import dbxcd.local.rights.Securable;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
@@ -55,7 +56,7 @@ final class DescribeAsJson {
     json.put("namespace", List.of(name.get(1)));
     json.put("schema_name", name.get(1));
     json.put("columns", columns(DeclaredTypes.of(relation.columns())));
-    json.put("owner", InformationRows.OWNER);
+    json.put("owner", SeenObjects.of(session).owner(Securable.table(name.get(0), name.get(1), name.get(2))));
     putIfPresent(json, "comment", relation.properties().get(TableCatalog.PROP_COMMENT));
     Address address = Statements.address(name);
     if (relation instanceof View view) {

@@ -1,12 +1,12 @@
 package dbxcd.local;
 
 import dbxcd.local.Contents.Address;
-import dbxcd.local.Contents.Key;
 import dbxcd.local.Contents.Namespace;
 import dbxcd.local.Contents.StoredTable;
 import dbxcd.local.Contents.StoredView;
 import dbxcd.local.Contents.StoredVolume;
-import dbxcd.local.Contents.Tag;
+import dbxcd.local.rights.Securable;
+import dbxcd.local.rights.SecurableKind;
 import java.io.File;
 import java.net.URI;
 import java.util.ArrayList;
@@ -24,33 +24,37 @@ import org.apache.spark.sql.connector.catalog.TableCatalog;
 import org.apache.spark.sql.connector.catalog.View;
 import org.apache.spark.sql.types.DataType;
 
-/** Computes the rows of the information_schema relations from the registry and Delta's logs. */
+/**
+ * Computes the rows of the information_schema relations from the registry and Delta's logs: of what the session's user
+ * sees, and no other.
+ */
 final class InformationRows {
-  /** There is one local user who owns everything; no rights are enforced. */
-  static final String OWNER = "local";
-
   private final List<String> catalogs;
   private final RelationFilter filter;
   private final Registry registry;
+  private final SeenObjects seen;
   private final List<Object[]> rows = new ArrayList<>();
 
   InformationRows(List<String> catalogs, RelationFilter filter) {
     this.catalogs = catalogs;
     this.filter = filter;
     this.registry = Registry.of(SparkSession.active());
+    this.seen = SeenObjects.of(SparkSession.active());
   }
 
   List<Object[]> of(String relation) {
     switch (relation) {
-      case "catalogs" -> catalogs.forEach(c -> add(c, OWNER, registry.catalogs().comment(c)));
+      case "catalogs" -> catalogs();
       case "schemata" -> schemas();
       case "tables", "views", "columns" -> relations(relation);
-      case "table_tags", "column_tags" -> tags(relation.equals("column_tags"));
-      case "table_constraints", "key_column_usage", "referential_constraints" -> keys(relation);
+      case "table_tags", "column_tags", "table_constraints", "key_column_usage", "referential_constraints" ->
+          new TagAndKeyRows(registry, catalogs, rows::add).add(relation);
       case "volumes" -> volumes();
       case "routines", "parameters", "routine_columns" ->
           new RoutineRows(SparkSession.active(), catalogs, rows::add).add(relation);
-      default -> {} // column_masks, row_filters, table_privileges: always empty
+      case "catalog_privileges", "schema_privileges", "table_privileges", "routine_privileges", "volume_privileges" ->
+          new PrivilegeRows(registry, seen, rows::add).add(relation, catalogs);
+      default -> {} // column_masks, row_filters: always empty
     }
     return rows;
   }
@@ -59,20 +63,31 @@ final class InformationRows {
     rows.add(row);
   }
 
+  private void catalogs() {
+    catalogs.stream()
+        .filter(seen::seesCatalog)
+        .forEach(c -> add(c, seen.owner(Securable.catalog(c)), registry.catalogs().comment(c)));
+  }
+
   private void schemas() {
     for (String catalog : catalogs) {
       for (Namespace n : registry.namespaces(catalog)) {
-        add(catalog, n.schema(), OWNER, n.comment().isEmpty() ? null : n.comment());
+        if (seen.seesSchema(n)) {
+          String owner = seen.owner(Securable.schema(catalog, n.schema()));
+          add(catalog, n.schema(), owner, n.comment().isEmpty() ? null : n.comment());
+        }
       }
-      add(catalog, InformationSchema.NAME, OWNER, null);
+      if (seen.seesCatalog(catalog)) {
+        add(catalog, InformationSchema.NAME, VolumeStatements.WORKSPACE, null);
+      }
     }
   }
 
   private void volumes() {
-    SparkSession session = SparkSession.active();
     for (StoredVolume v : registry.volumes().all()) {
-      if (catalogs.contains(v.catalog()) && VolumeStatements.isSeen(session, v)) {
-        String owner = VolumeStatements.owner(session, v);
+      Securable volume = new Securable(SecurableKind.VOLUME, Volumes.name(v));
+      if (catalogs.contains(v.catalog()) && seen.sees(volume)) {
+        String owner = seen.owner(volume);
         String by = v.createdBy() == null ? VolumeStatements.WORKSPACE : v.createdBy();
         long created = micros(v.created());
         String location = registry.volumes().folder(v).toUri().toString();
@@ -148,8 +163,10 @@ final class InformationRows {
     }
   }
 
+  /** The text is for whoever owns the view (documentation, "VIEWS"). */
   private void addView(Namespace n, String name, View view) {
-    add(n.catalog(), n.schema(), name, view.queryText(), "NONE", "NO", "NO", null);
+    String text = seen.owns(Securable.table(n.catalog(), n.schema(), name)) ? view.queryText() : null;
+    add(n.catalog(), n.schema(), name, text, "NONE", "NO", "NO", null);
   }
 
   private void addColumns(Namespace n, String name, Column[] columns) {
@@ -208,18 +225,19 @@ final class InformationRows {
       long altered,
       String format,
       String path) {
+    String owner = seen.owner(Securable.table(n.catalog(), n.schema(), name));
     add(
         n.catalog(),
         n.schema(),
         name,
         type,
         type.equals("VIEW") ? "NO" : "YES",
-        OWNER,
+        owner,
         comment,
         micros(created),
-        OWNER,
+        owner,
         micros(altered),
-        OWNER,
+        owner,
         format,
         path);
   }
@@ -232,64 +250,5 @@ final class InformationRows {
   private static long lastAltered(StoredTable table) {
     File log = new File(URI.create(table.location()).getPath(), "_delta_log");
     return log.exists() ? log.lastModified() : table.createTime();
-  }
-
-  // ---------------------------------------------------------------- tags and keys
-
-  private Optional<Namespace> namespaceOf(Address address) {
-    return registry.namespace(address.database()).filter(n -> catalogs.contains(n.catalog()));
-  }
-
-  private void tags(boolean ofColumns) {
-    for (Tag tag : registry.tags().all()) {
-      Namespace n = namespaceOf(tag.address()).orElse(null);
-      if (n == null || (tag.column() != null) != ofColumns) {
-        continue;
-      }
-      String table = tag.address().name();
-      if (ofColumns) {
-        add(n.catalog(), n.schema(), table, tag.column(), tag.name(), tag.value());
-      } else {
-        add(n.catalog(), n.schema(), table, tag.name(), tag.value());
-      }
-    }
-  }
-
-  private void keys(String relation) {
-    for (Key key : registry.keys().all()) {
-      Namespace n = namespaceOf(key.address()).orElse(null);
-      if (n == null) {
-        continue;
-      }
-      String[] in = {n.catalog(), n.schema(), key.name()};
-      String table = key.address().name();
-      switch (relation) {
-        case "table_constraints" ->
-            add(
-                in[0], in[1], in[2], in[0], in[1], table,
-                key.isPrimary() ? "PRIMARY KEY" : "FOREIGN KEY", "NO");
-        case "key_column_usage" -> {
-          for (int i = 0; i < key.columns().size(); i++) {
-            add(in[0], in[1], in[2], in[0], in[1], table, key.columns().get(i), i + 1);
-          }
-        }
-        default ->
-            parentKey(key)
-                .ifPresent(
-                    parent ->
-                        add(
-                            in[0], in[1], in[2],
-                            key.references().catalog(), key.references().schema(),
-                            parent.name()));
-      }
-    }
-  }
-
-  /** The primary key that a foreign key points to. */
-  private Optional<Key> parentKey(Key key) {
-    if (key.isPrimary()) {
-      return Optional.empty();
-    }
-    return registry.keys().primary(key.references().address());
   }
 }

@@ -79,12 +79,7 @@ final class InformationSchema {
         IN_TABLE + "column_name string, mask_name string, using_columns string");
     relation("row_filters", IN_TABLE + "filter_name string, target_columns string");
     RoutineRows.RELATIONS.forEach(InformationSchema::relation);
-    // No rights are enforced here, so nothing is granted.
-    relation(
-        "table_privileges",
-        "grantor string, grantee string, "
-            + IN_TABLE
-            + "privilege_type string, is_grantable string, inherited_from string");
+    PrivilegeRows.RELATIONS.forEach(InformationSchema::relation);
   }
 
   private InformationSchema() {}

@@ -131,8 +131,10 @@ abstract class LocalNamespaces implements SupportsNamespaces {
 
   @Override
   public String[][] listNamespaces() {
-    Stream<String> schemas = registry().namespaces(name).stream().map(Namespace::schema);
-    return Stream.concat(schemas, Stream.of(InformationSchema.NAME))
+    SeenObjects seen = SeenObjects.of(SparkSession.active());
+    Stream<String> schemas = registry().namespaces(name).stream().filter(seen::seesSchema).map(Namespace::schema);
+    Stream<String> own = seen.seesCatalog(name) ? Stream.of(InformationSchema.NAME) : Stream.empty();
+    return Stream.concat(schemas, own)
         .sorted()
         .map(schema -> new String[] {schema})
         .toArray(String[][]::new);
@@ -199,20 +201,16 @@ abstract class LocalNamespaces implements SupportsNamespaces {
       throw new NoSuchNamespaceException(qualified(namespace));
     }
     String[] physical = physical(namespace);
-    Identifier[] inside =
-        Arrays.stream(tables().listTables(physical))
-            .filter(ident -> ident.namespace().length == 1) // the others are temporary views
-            .toArray(Identifier[]::new);
-    boolean used = inside.length > 0 || registry().isUsed(physical[0]) || hasVolumes(namespace);
+    boolean used = registry().isUsed(physical[0]) || hasVolumes(namespace);
     if (used && !cascade) {
       throw new NonEmptyNamespaceException(namespace);
     }
-    for (Identifier table : inside) {
-      tables().dropTable(table);
+    for (String table : registry().tableNames(physical[0])) {
+      tables().dropTable(Identifier.of(physical, table));
     }
-    String folder = registry().leaveFolder(physical[0]);
+    String folder = SchemaFolders.leave(SparkSession.active(), physical[0]);
     boolean dropped = databases().dropNamespace(physical, true);
-    registry().removeIfEmpty(folder);
+    SchemaFolders.removeIfEmpty(SparkSession.active(), folder);
     return dropped;
   }
 

@@ -2,6 +2,7 @@ package dbxcd.local;
 
 import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
 import org.apache.spark.sql.SparkSession;
 import org.apache.spark.sql.delta.DeltaOperations;
 import org.apache.spark.sql.delta.OptimisticTransaction;
@@ -26,8 +27,8 @@ final class NotNull {
     Metadata metadata = transaction.metadata();
     StructField[] fields = metadata.schema().fields();
     int position =
-        Arrays.stream(fields).map(StructField::name).map(String::toLowerCase).toList()
-            .indexOf(column.toLowerCase());
+        Arrays.stream(fields).map(StructField::name).map(field -> field.toLowerCase(Locale.ROOT)).toList()
+            .indexOf(column.toLowerCase(Locale.ROOT));
     StructField old = fields[position];
     if (!old.nullable()) {
       return;

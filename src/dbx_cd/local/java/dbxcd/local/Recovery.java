@@ -1,6 +1,7 @@
 package dbxcd.local;
 
 import dbxcd.local.Contents.Address;
+import dbxcd.local.Contents.Move;
 import dbxcd.local.Contents.StoredTable;
 import dbxcd.local.Contents.Unfinished;
 import java.io.IOException;
@@ -21,7 +22,8 @@ import org.apache.spark.sql.types.StructType;
  * a change on disk and the writing of the registry. It touches what the file says this workspace
  * made, and nothing else: a schema's folder may hold whatever people put there. A table that was
  * being made is adopted if its first commit is there, else its folder is removed; a registered
- * table without a commit was being dropped: it is forgotten, and what is left of it removed.
+ * table without a commit was being dropped: it is forgotten, and what is left of it removed. A table
+ * whose files had moved to another schema is there; the answer tells which ones, for what else follows.
  */
 final class Recovery {
   private Recovery() {}
@@ -29,7 +31,12 @@ final class Recovery {
   static Contents reconcile(Contents stored) throws IOException {
     List<StoredTable> tables = new ArrayList<>();
     Set<Address> registered = new HashSet<>();
-    for (StoredTable table : stored.tables()) {
+    List<Move> moves = TableMove.toFinish(stored);
+    List<StoredTable> known = stored.tables();
+    for (Move move : moves) {
+      known = TableMove.finished(known, move);
+    }
+    for (StoredTable table : known) {
       boolean managedDelta = "delta".equals(table.provider()) && "MANAGED".equals(table.type());
       Path folder = localPath(table.location());
       if (!managedDelta || isCommitted(folder)) {
@@ -53,6 +60,7 @@ final class Recovery {
     Set<Address> there = new HashSet<>();
     tables.forEach(table -> there.add(table.address()));
     stored.views().forEach(view -> there.add(view.address()));
+    moves.forEach(move -> there.add(move.from())); // its tags and keys follow with the registry's other names
     return new Contents(
         stored.format(),
         stored.namespaces(),
@@ -65,7 +73,8 @@ final class Recovery {
         List.of(),
         stored.clones().stream().filter(there::contains).toList(),
         stored.functions(),
-        stored.catalogs());
+        stored.catalogs(),
+        moves);
   }
 
   private static StoredTable adopted(Address address, Path folder) throws IOException {

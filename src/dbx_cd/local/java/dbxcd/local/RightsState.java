@@ -9,6 +9,9 @@ import dbxcd.local.rights.Privilege;
 import dbxcd.local.rights.Securable;
 import dbxcd.local.rights.SecurableKind;
 import java.util.List;
+import org.apache.spark.sql.catalyst.catalog.CreateFunctionEvent;
+import org.apache.spark.sql.catalyst.catalog.DropFunctionEvent;
+import org.apache.spark.sql.catalyst.catalog.FunctionEvent;
 
 /** The rights of one application: who owns what and what was granted, kept with the registry; and who there is. */
 final class RightsState {
@@ -63,11 +66,11 @@ final class RightsState {
     }
   }
 
-  /** Its creator owns a function; the registry saves it. */
-  void functionChanged(Securable function, boolean exists) {
-    if (exists) {
+  /** A function was created or dropped; the registry saves it. */
+  void functionChanged(Securable function, FunctionEvent event) {
+    if (event instanceof CreateFunctionEvent) {
       ledger.created(function, SessionUser.active());
-    } else {
+    } else if (event instanceof DropFunctionEvent) {
       ledger.dropped(function);
     }
   }

@@ -2,6 +2,7 @@ package dbxcd.local;
 
 import dbxcd.local.Contents.Namespace;
 import dbxcd.local.StoredFunctions.StoredFunction;
+import dbxcd.local.rights.Securable;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
@@ -53,6 +54,7 @@ final class RoutineRows {
 
   void add(String relation) {
     Registry registry = Registry.of(session);
+    SeenObjects seen = SeenObjects.of(session);
     for (StoredFunction stored : registry.functions().all()) {
       Namespace namespace = registry.namespace(stored.database()).orElse(null);
       if (namespace == null
@@ -60,11 +62,15 @@ final class RoutineRows {
           || !SQLFunction.isSQLFunction(stored.className())) {
         continue;
       }
+      Securable securable = SecurableNames.function(registry, stored.database(), stored.name());
+      if (!seen.sees(securable)) {
+        continue;
+      }
       SQLFunction function =
           SQLFunction.fromCatalogFunction(stored.toSpark(), session.sessionState().sqlParser());
       Object[] name = {namespace.catalog(), namespace.schema(), stored.name()};
       switch (relation) {
-        case "routines" -> addRoutine(name, function);
+        case "routines" -> addRoutine(name, function, seen.owner(securable));
         case "parameters" -> {
           if (function.inputParam().isDefined()) {
             addColumns(name, function.inputParam().get(), true);
@@ -79,7 +85,7 @@ final class RoutineRows {
     }
   }
 
-  private void addRoutine(Object[] name, SQLFunction function) {
+  private void addRoutine(Object[] name, SQLFunction function, String owner) {
     String type = function.isTableFunc() ? "TABLE" : fullType(function.getScalarFuncReturnType());
     long created = function.createTimeMs() * 1000;
     rows.accept(
@@ -90,7 +96,7 @@ final class RoutineRows {
           name[0],
           name[1],
           name[2],
-          InformationRows.OWNER,
+          owner,
           "FUNCTION",
           simpleType(type),
           type,
@@ -103,9 +109,9 @@ final class RoutineRows {
           "YES",
           "DEFINER",
           created,
-          InformationRows.OWNER,
+          owner,
           created,
-          InformationRows.OWNER,
+          owner,
           function.comment().isDefined() ? function.comment().get() : null
         });
   }

@@ -20,6 +20,12 @@ final class SecurableNames {
     return Securable.table(schema.name().get(0), schema.name().get(1), address.name());
   }
 
+  /** A function of a database of the session catalog. */
+  static Securable function(Registry registry, String database, String name) {
+    List<String> schema = schema(registry, database).name();
+    return new Securable(SecurableKind.FUNCTION, List.of(schema.get(0), schema.get(1), name));
+  }
+
   static Securable schema(Registry registry, String database) {
     Namespace known = registry.namespace(database.toLowerCase(Locale.ROOT)).orElse(null);
     return known == null ? Securable.schema("spark_catalog", database) : Securable.schema(known.catalog(), known.schema());
@@ -36,12 +42,6 @@ final class SecurableNames {
   static Securable table(Registry registry, String catalog, String schema, String table) {
     Securable in = schema(registry, catalog, schema);
     return Securable.table(in.name().get(0), in.name().get(1), table);
-  }
-
-  /** A function as Spark's session catalog has it. */
-  static Securable function(Registry registry, String database, String function) {
-    Securable in = schema(registry, database);
-    return new Securable(SecurableKind.FUNCTION, List.of(in.name().get(0), in.name().get(1), function));
   }
 
   /** The object that a statement names; the current catalog and schema fill in what is left out. */

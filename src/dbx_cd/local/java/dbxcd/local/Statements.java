@@ -201,7 +201,7 @@ public final class Statements {
       SparkSession session, List<String> name, String column, String comment) {
     Registry registry = Registry.of(session);
     Address address = address(qualify(session, name));
-    View view = registry.view(address).orElseThrow();
+    View view = registry.views().view(address).orElseThrow();
     String declared = declaredColumn(name, view, column);
     StructField[] fields = view.schema().fields();
     for (int i = 0; i < fields.length; i++) {
@@ -216,7 +216,7 @@ public final class Statements {
   public static void commentOnView(SparkSession session, List<String> name, String comment) {
     Registry registry = Registry.of(session);
     Address address = address(qualify(session, name));
-    View view = registry.view(address).orElseThrow();
+    View view = registry.views().view(address).orElseThrow();
     Map<String, String> properties = new HashMap<>(view.properties());
     properties.put(TableCatalog.PROP_COMMENT, comment);
     replaceView(registry, address, view, view.schema(), properties);
@@ -231,7 +231,7 @@ public final class Statements {
     View.Builder builder = new View.Builder();
     builder.withSchema(schema);
     builder.withProperties(properties);
-    registry.replaceView(
+    registry.views().replace(
         address,
         builder
             .withQueryText(view.queryText())

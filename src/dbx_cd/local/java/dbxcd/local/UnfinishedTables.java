@@ -1,12 +1,14 @@
 package dbxcd.local;
 
 import dbxcd.local.Contents.Address;
+import dbxcd.local.Contents.Move;
 import dbxcd.local.Contents.Namespace;
 import dbxcd.local.Contents.Unfinished;
 import java.io.IOException;
 import java.net.URI;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -15,10 +17,12 @@ import org.apache.hadoop.fs.FileUtil;
 /**
  * The folders of managed tables that are being made, written down before the first file. So the
  * next start knows, of all folders without a registered table, which ones are this workspace's own.
+ * And the tables that are moving to another schema, which the next start finishes.
  */
 final class UnfinishedTables {
   private final Registry registry;
   private final Map<Address, Being> being = new LinkedHashMap<>();
+  private final List<Move> moves = new ArrayList<>();
 
   /** How many statements make the table at this moment. */
   private record Being(Unfinished table, int statements) {}
@@ -29,6 +33,26 @@ final class UnfinishedTables {
 
   List<Unfinished> all() {
     return being.values().stream().map(Being::table).toList();
+  }
+
+  List<Move> moves() {
+    return List.copyOf(moves);
+  }
+
+  /** A table begins to move; none of its files has. */
+  void begin(Move move) {
+    synchronized (registry) {
+      moves.add(move);
+      registry.save();
+    }
+  }
+
+  /** It has moved, or is where it was. */
+  void end(Move move) {
+    synchronized (registry) {
+      moves.remove(move);
+      registry.save();
+    }
   }
 
   /** A statement begins to make a table; nothing is written down for a folder that is there already. */

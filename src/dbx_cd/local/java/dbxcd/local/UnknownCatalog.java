@@ -34,6 +34,7 @@ public final class UnknownCatalog extends AbstractFunction1<SparkSessionExtensio
   @Override
   public Object apply(SparkSessionExtensions extensions) {
     extensions.injectHintResolutionRule(Check::new);
+    extensions.injectCheckRule(OlderLists::new);
     return null;
   }
 
@@ -100,7 +101,9 @@ public final class UnknownCatalog extends AbstractFunction1<SparkSessionExtensio
     String name = catalog.toLowerCase(Locale.ROOT);
     boolean dropped = Registry.of(session).catalogs().isDropped(name);
     if (dropped || !session.sessionState().catalogManager().isCatalogRegistered(catalog)) {
-      throw Exceptions.unchecked(notFound(catalog, SystemCatalog.catalogs()));
+      SeenObjects seen = SeenObjects.of(session);
+      throw Exceptions.unchecked(
+          notFound(catalog, CatalogStatements.names(session).stream().filter(seen::seesCatalog).toList()));
     }
   }
 
