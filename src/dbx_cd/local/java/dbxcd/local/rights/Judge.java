@@ -12,7 +12,8 @@ import java.util.stream.Stream;
  *
  * <ul>
  *   <li>a privilege granted on a catalog or schema counts for everything in it; ALL PRIVILEGES is all but MANAGE;
- *   <li>to reach anything, USE CATALOG on its catalog and USE SCHEMA on its schema are needed besides;
+ *   <li>to reach anything, or create something, USE CATALOG on its catalog and USE SCHEMA on its schema are needed
+ *       besides;
  *   <li>an owner has all privileges on the object itself, not on what lies in it;
  *   <li>the owner of an object or of what it lies in, who has MANAGE on one of these, and an administrator of the
  *       metastore may grant, give away and drop it.
@@ -34,10 +35,20 @@ public final class Judge {
     if (user == null || (need.privilege() == Privilege.MANAGE && isAdmin(user))) {
       return Optional.empty();
     }
-    return Stream.concat(usage(need.on()), Stream.of(need)).filter(one -> !holds(user, one)).findFirst();
+    return Stream.concat(way(need), Stream.of(need)).filter(one -> !holds(user, one)).findFirst();
   }
 
-  /** What has to be passed on the way to an object, from above. */
+  /** What has to be passed on the way to what is needed, from above: whoever creates something is in its schema. */
+  public static Stream<Need> way(Need need) {
+    Securable on = need.on();
+    boolean isCreating = need.privilege() != null && need.privilege().name().startsWith("CREATE_");
+    return switch (isCreating ? on.kind() : SecurableKind.METASTORE) {
+      case CATALOG -> Stream.of(Need.of(Privilege.USE_CATALOG, on));
+      case SCHEMA -> Stream.concat(usage(on), Stream.of(Need.of(Privilege.USE_SCHEMA, on)));
+      default -> usage(on);
+    };
+  }
+
   private static Stream<Need> usage(Securable on) {
     return switch (on.name().size()) {
       case 2 -> Stream.of(Need.of(Privilege.USE_CATALOG, Securable.catalog(on.name().get(0))));
