@@ -1,6 +1,7 @@
 """What the users of the embedded workspace may do with data: exactly what docs/deploy.md has an administrator grant.
 
-The statements there and this table are compared by a test. Volumes ask for these rights; SQL does not yet.
+The statements there and this table are compared by a test. Volumes and emulated statements ask for these
+rights; what Spark does is not checked yet.
 """
 
 from __future__ import annotations
