@@ -55,6 +55,8 @@ EXTENSIONS = (
     "dbxcd.local.ParameterParser",
     "dbxcd.local.UnknownCatalog",
     "dbxcd.local.FunctionNames",
+    "dbxcd.local.UserFunctions",
+    "dbxcd.local.PlanGuard",
 )
 
 LOG4J = """\

@@ -1,7 +1,6 @@
 """What the users of the embedded workspace may do with data: exactly what docs/deploy.md has an administrator grant.
 
-The statements there and this table are compared by a test. Volumes and emulated statements ask for these
-rights; what Spark does is not checked yet.
+The statements there and this table are compared by a test. Volumes and SQL ask for these rights.
 """
 
 from __future__ import annotations

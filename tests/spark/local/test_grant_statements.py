@@ -68,9 +68,9 @@ def test_what_is_granted_is_shown_counts_and_is_revoked(run: Run, anna: Run) -> 
     table = f"{S}.t"
     way = [("USE SCHEMA", "SCHEMA", S), ("USE CATALOG", "CATALOG", "stg")]
     with pytest.raises(AnalysisException, match="does not have SELECT"):
-        anna(f"DESCRIBE DETAIL {table}")
+        anna(f"SELECT * FROM {table}")
     assert run(f"GRANT SELECT, MODIFY ON {table} TO `{ANNA}`") == []
-    anna(f"DESCRIBE DETAIL {table}")
+    anna(f"SELECT * FROM {table}")
     on_table = [("SELECT", "TABLE", table), ("MODIFY", "TABLE", table)]
     assert grants_of(run, ANNA, f"TABLE {table}") == [*on_table, *way]
     assert [(ANNA, *row) for row in on_table] == [row for row in run(f"SHOW GRANT ON {table}") if row[2] == "TABLE"]
@@ -78,9 +78,9 @@ def test_what_is_granted_is_shown_counts_and_is_revoked(run: Run, anna: Run) -> 
     assert run(f"REVOKE SELECT ON TABLE {table} FROM `{ANNA}`") == []
     assert grants_of(run, ANNA, table) == [on_table[1], *way]
     with pytest.raises(AnalysisException, match="does not have SELECT"):
-        anna(f"DESCRIBE DETAIL {table}")
+        anna(f"SELECT * FROM {table}")
     run(f"GRANT ALL PRIVILEGES ON TABLE {table} TO `{TEAM}`")
-    anna(f"DESCRIBE DETAIL {table}")
+    anna(f"SELECT * FROM {table}")
     run(f"REVOKE ALL PRIVILEGES ON TABLE {table} FROM `{TEAM}`")
     run(f"REVOKE MODIFY ON TABLE {table} FROM `{ANNA}`")
     assert grants_of(run, ANNA, table) == way

@@ -40,13 +40,8 @@ def _replaces(statement: Statement) -> bool:
 
 CLONING = (
     Need("SELECT", "TABLE", "source"),
-    Need("MODIFY", "TABLE", where=Condition("if it is replaced", _replaces)),
-    Need(
-        "CREATE TABLE",
-        "SCHEMA",
-        SCHEMA_OF_NAME,
-        where=Condition("if it is not replaced", lambda statement: not _replaces(statement)),
-    ),
+    Need("CREATE TABLE", "SCHEMA", SCHEMA_OF_NAME),
+    Need("MANAGE", "TABLE", where=Condition("if it is replaced", _replaces)),
 )
 """What clones need, of either kind."""
 

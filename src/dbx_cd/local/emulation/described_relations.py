@@ -47,7 +47,7 @@ def _rows_of(spark: SparkSession, found: re.Match[str]) -> str:
     """A subquery with the rows of a statement written into it: it leaves no temporary view behind."""
     table = found["history"] or found["detail"]
     if table[0] not in "'\"":
-        require(CatalogBridge(spark), Need("SELECT", "TABLE"), split_name(table))
+        require(CatalogBridge(spark), Need("SELECT", "TABLE", seeing=True), split_name(table))
     described = spark.sql(found["described"])
     row = F.struct(*[F.col(f"`{name}`") for name in described.columns])
     document = described.agg(F.to_json(F.collect_list(row))).collect()[0][0]

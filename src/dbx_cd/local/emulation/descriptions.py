@@ -103,7 +103,7 @@ STATEMENTS: tuple[Emulated, ...] = (
         statement="DESCRIBE DETAIL name",
         does="is Delta's own, with the three-level name",
         tests=(f"{_TESTS}::test_names_shown_are_three_level_names",),
-        needs=(Need("SELECT", "TABLE"),),
+        needs=(Need("SELECT", "TABLE", seeing=True),),
     ),
     emulated(
         rf"show table extended (?:in|from) {NAMED} like (?P<like>{STRING})",

@@ -8,9 +8,8 @@ The rights are those that the Databricks SQL reference and "Unity Catalog privil
 - MODIFY lets write "if the user also has SELECT on the table": both are asked for where a statement reads it to do so.
 - SET TAGS and UNSET TAGS: APPLY TAG, which an owner has.
 - COMMENT ON: MODIFY on a table, ownership of a view, MANAGE on anything else.
-- Clones: SELECT on the source, and CREATE TABLE on the schema, or MODIFY on the table that is replaced.
-- To look at an object: SELECT on it ("Explore database objects"), or BROWSE, or any other privilege on it. DESCRIBE
-  DETAIL and DESCRIBE HISTORY read the table's log: SELECT.
+- Clones: SELECT on the source, CREATE TABLE on the schema, and MANAGE on a table that is replaced, as wherever one is.
+- To look at an object: SELECT on it ("Explore database objects"), or BROWSE, or any other privilege on it.
 - CREATE CATALOG: CREATE CATALOG on the metastore; DROP of anything: MANAGE, which owners have.
 """
 

@@ -10,12 +10,12 @@ final class Denials {
   private Denials() {}
 
   static RuntimeException insufficient(Need missing) {
-    return error("INSUFFICIENT_PERMISSIONS", "Insufficient privileges: " + missing.denial(), "42501");
+    return insufficient(missing.denial());
   }
 
   /** {@code what} says what is refused and why; it names the object. */
   static RuntimeException insufficient(String what) {
-    return error("INSUFFICIENT_PERMISSIONS", "Insufficient privileges: " + what, "42501");
+    return ErrorConditions.error("INSUFFICIENT_PERMISSIONS", "report", what);
   }
 
   /** With an error class of Databricks' and the SQLSTATE that belongs to it. */

@@ -37,6 +37,8 @@ final class ErrorConditions {
           condition(
               "42830",
               "Foreign key parent columns <parentColumns> do not match primary key child columns <childColumns>."),
+          "INSUFFICIENT_PERMISSIONS",
+          condition("42501", "Insufficient privileges: <report>"),
           "INVALID_STATE",
           group(
               "55000",

@@ -16,6 +16,7 @@ import org.apache.spark.sql.catalyst.analysis.UnresolvedFunction;
 import org.apache.spark.sql.catalyst.analysis.UnresolvedIdentifier;
 import org.apache.spark.sql.catalyst.analysis.UnresolvedTableValuedFunction;
 import org.apache.spark.sql.catalyst.expressions.Expression;
+import org.apache.spark.sql.catalyst.expressions.PlanExpression;
 import org.apache.spark.sql.catalyst.parser.ParseException;
 import org.apache.spark.sql.catalyst.plans.logical.CreateUserDefinedFunction;
 import org.apache.spark.sql.catalyst.plans.logical.DropFunction;
@@ -23,6 +24,7 @@ import org.apache.spark.sql.catalyst.plans.logical.LogicalPlan;
 import org.apache.spark.sql.catalyst.rules.Rule;
 import org.apache.spark.sql.catalyst.trees.Origin;
 import org.apache.spark.sql.catalyst.trees.TreeNode;
+import org.apache.spark.sql.catalyst.trees.TreeNodeTag;
 import org.apache.spark.sql.catalyst.trees.TreePattern;
 import org.apache.spark.sql.connector.catalog.Identifier;
 import org.apache.spark.sql.errors.QueryCompilationErrors;
@@ -49,6 +51,13 @@ public final class FunctionNames extends AbstractFunction1<SparkSessionExtension
   /** Where Spark has built-in and temporary functions. */
   private static final Set<String> SESSION_SCHEMAS = Set.of("builtin", "session");
 
+  /** Spark writes the arguments of a table function into its body: which queries there are the caller's. */
+  private static final TreeNodeTag<Object> ARGUMENT = new TreeNodeTag<>("dbxcd.argument");
+
+  static boolean isArgument(Expression query) {
+    return query.getTagValue(ARGUMENT).isDefined();
+  }
+
   private static final class Renaming extends Rule<LogicalPlan> {
     private final SparkSession session;
 
@@ -69,12 +78,20 @@ public final class FunctionNames extends AbstractFunction1<SparkSessionExtension
         return drop.withNewChildInternal(target(drop, name));
       }
       if (node instanceof UnresolvedTableValuedFunction call) {
+        CollectionConverters.asJava(call.functionArgs()).forEach(Renaming::markQueries);
         return withExpressions(
             storedOrUnknown(call.name(), call.origin())
                 .map(name -> call.copy(name, call.functionArgs(), call.isStreaming()))
                 .orElse(call));
       }
       return withExpressions(node);
+    }
+
+    private static void markQueries(Expression argument) {
+      if (argument instanceof PlanExpression<?>) {
+        argument.setTagValue(ARGUMENT, true);
+      }
+      CollectionConverters.asJava(argument.children()).forEach(Renaming::markQueries);
     }
 
     private LogicalPlan withExpressions(LogicalPlan node) {

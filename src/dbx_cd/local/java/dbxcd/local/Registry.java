@@ -215,6 +215,7 @@ final class Registry implements ExternalCatalogEventListener {
       rights.renamed(this, from, new Address(e.database(), e.newName()));
     } else if (event instanceof FunctionEvent e) {
       functions.changed(e.database(), e.name(), spark);
+      rights.functionChanged(SecurableNames.function(this, e.database(), e.name()), functions.has(e.database(), e.name()));
     } else {
       return;
     }
@@ -309,6 +310,15 @@ final class Registry implements ExternalCatalogEventListener {
 
   synchronized Optional<StoredTable> table(Address address) {
     return Optional.ofNullable(tables.get(address));
+  }
+
+  /** The table in whose folder a path lies, or which is there. */
+  synchronized Optional<Address> tableAt(org.apache.hadoop.fs.Path path) {
+    Path file = Path.of(path.toUri().getPath()).normalize();
+    return tables.values().stream()
+        .filter(table -> file.startsWith(Recovery.localPath(table.location())))
+        .map(StoredTable::address)
+        .findFirst();
   }
 
   /** The tags, keys and rights of a table that has moved. */

@@ -63,6 +63,15 @@ final class RightsState {
     }
   }
 
+  /** Its creator owns a function; the registry saves it. */
+  void functionChanged(Securable function, boolean exists) {
+    if (exists) {
+      ledger.created(function, SessionUser.active());
+    } else {
+      ledger.dropped(function);
+    }
+  }
+
   /** A relation has another name now; the registry saves it. */
   void renamed(Registry registry, Address from, Address to) {
     ledger.renamed(SecurableNames.table(registry, from), SecurableNames.table(registry, to));

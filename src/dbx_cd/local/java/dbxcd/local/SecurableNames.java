@@ -38,6 +38,12 @@ final class SecurableNames {
     return Securable.table(in.name().get(0), in.name().get(1), table);
   }
 
+  /** A function as Spark's session catalog has it. */
+  static Securable function(Registry registry, String database, String function) {
+    Securable in = schema(registry, database);
+    return new Securable(SecurableKind.FUNCTION, List.of(in.name().get(0), in.name().get(1), function));
+  }
+
   /** The object that a statement names; the current catalog and schema fill in what is left out. */
   static Securable named(SparkSession session, SecurableKind kind, List<String> name) {
     return switch (kind) {

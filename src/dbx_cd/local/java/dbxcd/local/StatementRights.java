@@ -25,18 +25,19 @@ public final class StatementRights {
     }
     Securable on = Rights.securable(session, kind, name);
     Need need = Rights.need(privilege, on);
-    Judge judge = Rights.of(session).judge();
-    boolean there = SecurableNames.exists(session, on);
-    if (judge.missing(user, need).isEmpty() || seeing && there && judge.sees(user, on)) {
+    if (seeing) {
+      need = new Need(need.privilege(), on, true);
+    }
+    if (Rights.of(session).judge().missing(user, need).isEmpty()) {
       return;
     }
-    for (Need step : Judge.way(need).toList()) {
+    for (Need step : Judge.usage(need).toList()) {
       if (!SecurableNames.exists(session, step.on())) {
         return;
       }
       Rights.require(session, user, step);
     }
-    if (there) {
+    if (SecurableNames.exists(session, on)) {
       Rights.require(session, user, need);
     }
   }

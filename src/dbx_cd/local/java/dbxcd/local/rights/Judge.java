@@ -35,14 +35,19 @@ public final class Judge {
     if (user == null || (need.privilege() == Privilege.MANAGE && isAdmin(user))) {
       return Optional.empty();
     }
-    return Stream.concat(way(need), Stream.of(need)).filter(one -> !holds(user, one)).findFirst();
+    if (need.orAny() && sees(user, need.on())) {
+      return Optional.empty();
+    }
+    return Stream.concat(usage(need), Stream.of(need)).filter(one -> !holds(user, one)).findFirst();
   }
 
-  /** What has to be passed on the way to what is needed, from above: whoever creates something is in its schema. */
-  public static Stream<Need> way(Need need) {
+  /** What has to be passed on the way to an object, from above; whoever makes something goes into what it is made in. */
+  public static Stream<Need> usage(Need need) {
     Securable on = need.on();
-    boolean isCreating = need.privilege() != null && need.privilege().name().startsWith("CREATE_");
-    return switch (isCreating ? on.kind() : SecurableKind.METASTORE) {
+    if (need.privilege() == null || !need.privilege().isToCreate()) {
+      return usage(on);
+    }
+    return switch (on.kind()) {
       case CATALOG -> Stream.of(Need.of(Privilege.USE_CATALOG, on));
       case SCHEMA -> Stream.concat(usage(on), Stream.of(Need.of(Privilege.USE_SCHEMA, on)));
       default -> usage(on);

@@ -43,6 +43,11 @@ public enum Privilege {
     return applicable.contains(kind);
   }
 
+  /** Whether it lets somebody make something in what it is granted on. */
+  public boolean isToCreate() {
+    return name().startsWith("CREATE_");
+  }
+
   /** As it is written in SQL: {@code USE SCHEMA}. */
   public String sql() {
     return name().replace('_', ' ');

@@ -1,0 +1,207 @@
+package dbxcd.local;
+
+import dbxcd.local.Contents.Address;
+import dbxcd.local.rights.Securable;
+import java.util.List;
+import java.util.Locale;
+import java.util.Optional;
+import org.apache.hadoop.fs.Path;
+import org.apache.spark.sql.catalyst.FunctionIdentifier;
+import org.apache.spark.sql.catalyst.TableIdentifier;
+import org.apache.spark.sql.catalyst.analysis.ResolvedIdentifier;
+import org.apache.spark.sql.catalyst.analysis.ResolvedNamespace;
+import org.apache.spark.sql.catalyst.analysis.ResolvedPersistentView;
+import org.apache.spark.sql.catalyst.analysis.ResolvedTable;
+import org.apache.spark.sql.catalyst.catalog.CatalogTable;
+import org.apache.spark.sql.catalyst.plans.logical.LogicalPlan;
+import org.apache.spark.sql.catalyst.plans.logical.SubqueryAlias;
+import org.apache.spark.sql.catalyst.streaming.StreamingRelationV2;
+import org.apache.spark.sql.catalyst.streaming.WriteToStream;
+import org.apache.spark.sql.connector.catalog.CatalogPlugin;
+import org.apache.spark.sql.connector.catalog.Identifier;
+import org.apache.spark.sql.connector.catalog.Table;
+import org.apache.spark.sql.delta.DeltaLogFileIndex;
+import org.apache.spark.sql.delta.catalog.DeltaTableV2;
+import org.apache.spark.sql.delta.files.TahoeBatchFileIndex;
+import org.apache.spark.sql.delta.sources.DeltaSink;
+import org.apache.spark.sql.execution.datasources.FileIndex;
+import org.apache.spark.sql.execution.datasources.HadoopFsRelation;
+import org.apache.spark.sql.execution.datasources.LogicalRelation;
+import org.apache.spark.sql.execution.datasources.v2.DataSourceV2Relation;
+import org.apache.spark.sql.execution.streaming.runtime.StreamingRelation;
+import scala.Option;
+import scala.jdk.javaapi.CollectionConverters;
+
+/**
+ * Which object of a catalog a part of a plan stands for. Files in a table's folder stand for the table: who reads them
+ * by their path needs what it takes to read it by name.
+ */
+final class PlanObjects {
+  private final Registry registry;
+
+  PlanObjects(Registry registry) {
+    this.registry = registry;
+  }
+
+  // ---------------------------------------------------------------- what a plan reads
+
+  /** The table or view whose rows a node of a plan gives; empty for every other node, and for what Delta reads itself. */
+  Optional<Securable> read(LogicalPlan node) {
+    if (node instanceof LogicalRelation relation) {
+      return ofRelation(relation);
+    }
+    if (node instanceof DataSourceV2Relation relation) {
+      return named(relation.catalog(), relation.identifier()).or(() -> of(relation.table()));
+    }
+    if (node instanceof StreamingRelation stream) {
+      Option<CatalogTable> table = stream.dataSource().catalogTable();
+      return table.isDefined() ? Optional.of(table(table.get().identifier())) : at(path(stream));
+    }
+    if (node instanceof StreamingRelationV2 stream) {
+      return named(stream.catalog(), stream.identifier()).or(() -> of(stream.table()));
+    }
+    return Optional.empty();
+  }
+
+  /** The table or view that a node names and does not read: what {@code spark.catalog} looks up; empty for others. */
+  Optional<Securable> named(LogicalPlan node) {
+    boolean isName = node instanceof ResolvedTable || node instanceof ResolvedPersistentView;
+    return isName ? target(node) : Optional.empty();
+  }
+
+  /** The table that a stream writes to; empty for every other node. */
+  Optional<Securable> written(LogicalPlan node) {
+    if (!(node instanceof WriteToStream stream)) {
+      return Optional.empty();
+    }
+    if (stream.catalogTable().isDefined()) {
+      return target(stream.catalogTable().get());
+    }
+    return stream.sink() instanceof DeltaSink sink ? at(sink.path().toString()) : Optional.empty();
+  }
+
+  private static String path(StreamingRelation stream) {
+    Option<String> path = stream.dataSource().options().get("path");
+    return path.isDefined() ? path.get() : null;
+  }
+
+  private Optional<Securable> ofRelation(LogicalRelation relation) {
+    if (relation.catalogTable().isDefined()) {
+      return Optional.of(table(relation.catalogTable().get().identifier()));
+    }
+    if (!(relation.relation() instanceof HadoopFsRelation files)) {
+      return Optional.empty();
+    }
+    FileIndex index = files.location();
+    if (index instanceof TahoeBatchFileIndex || index instanceof DeltaLogFileIndex) {
+      return Optional.empty();
+    }
+    return CollectionConverters.asJava(index.rootPaths()).stream()
+        .flatMap(path -> at(path.toString()).stream())
+        .findFirst();
+  }
+
+  // ---------------------------------------------------------------- what a statement names
+
+  /** The object that a statement names, under whatever alias. */
+  Optional<Securable> target(Object named) {
+    if (named instanceof SubqueryAlias alias) {
+      return target(alias.child());
+    }
+    if (named instanceof ResolvedTable table) {
+      Optional<Securable> byPath = of(table.table()).filter(any -> isPath(table.identifier()));
+      return byPath.or(() -> Optional.of(relation(table.catalog(), table.identifier())));
+    }
+    if (named instanceof ResolvedPersistentView view) {
+      return Optional.of(relation(view.catalog(), view.identifier()));
+    }
+    if (named instanceof ResolvedIdentifier name) {
+      return Optional.of(relation(name.catalog(), name.identifier()));
+    }
+    if (named instanceof ResolvedNamespace namespace) {
+      return Optional.of(namespace(namespace));
+    }
+    if (named instanceof CatalogTable table) {
+      return target(table.identifier());
+    }
+    if (named instanceof TableIdentifier name) {
+      return name.table().contains("/") ? at(name.table()) : Optional.of(table(name));
+    }
+    if (named instanceof Path path) {
+      return at(path.toString());
+    }
+    if (named instanceof DeltaTableV2 table) {
+      return of(table);
+    }
+    return named instanceof LogicalPlan plan ? read(plan) : Optional.empty();
+  }
+
+  private static boolean isPath(Identifier name) {
+    return name.name().contains("/");
+  }
+
+  private Optional<Securable> of(Table table) {
+    if (!(table instanceof DeltaTableV2 delta)) {
+      return Optional.empty();
+    }
+    return delta.catalogTable().isDefined()
+        ? Optional.of(table(delta.catalogTable().get().identifier()))
+        : at(delta.path().toString());
+  }
+
+  private Securable namespace(ResolvedNamespace named) {
+    List<String> parts = CollectionConverters.asJava(named.namespace());
+    String catalog = named.catalog().name();
+    return parts.isEmpty()
+        ? Securable.catalog(catalog)
+        : SecurableNames.schema(registry, catalog, parts.get(parts.size() - 1));
+  }
+
+  private Optional<Securable> named(Option<CatalogPlugin> catalog, Option<Identifier> name) {
+    boolean known = catalog.isDefined() && name.isDefined() && name.get().namespace().length > 0;
+    boolean isCatalogs = known && !InformationSchema.NAME.equalsIgnoreCase(last(name.get().namespace()));
+    return isCatalogs && !isPath(name.get()) ? Optional.of(relation(catalog.get(), name.get())) : Optional.empty();
+  }
+
+  private Securable relation(CatalogPlugin catalog, Identifier name) {
+    return SecurableNames.table(registry, catalog.name(), last(name.namespace()), name.name());
+  }
+
+  private static String last(String[] namespace) {
+    return namespace.length == 0 ? "" : namespace[namespace.length - 1];
+  }
+
+  /** The relation of a name as Spark's session catalog, or a view, has it. */
+  Securable table(TableIdentifier name) {
+    String catalog = name.catalog().isDefined() ? name.catalog().get() : "spark_catalog";
+    return SecurableNames.table(registry, catalog, name.database().get(), name.table());
+  }
+
+  /** A function of the session catalog. */
+  Securable function(FunctionIdentifier name) {
+    return SecurableNames.function(registry, name.database().get(), name.funcName());
+  }
+
+  boolean exists(FunctionIdentifier name) {
+    return name.database().isDefined()
+        && registry.functions().has(name.database().get(), name.funcName().toLowerCase(Locale.ROOT));
+  }
+
+  boolean existsSchema(Securable schema) {
+    return registry.hasDatabase(PhysicalNames.database(schema.name().get(0), schema.name().get(1)));
+  }
+
+  /** Whether there is such a relation. */
+  boolean exists(Securable relation) {
+    List<String> name = relation.name();
+    Address address = Statements.address(name);
+    return registry.table(address).isPresent() || registry.storedView(address).isPresent();
+  }
+
+  /** The table in whose folder a file or folder is. */
+  Optional<Securable> at(String path) {
+    return path == null
+        ? Optional.empty()
+        : registry.tableAt(new Path(path)).map(address -> SecurableNames.table(registry, address));
+  }
+}
