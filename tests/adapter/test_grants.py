@@ -37,7 +37,7 @@ class TestIncrementalGrants(BaseIncrementalGrants):
 
 class TestSeedGrants(BaseSeedGrants):
     def seeds_support_partial_refresh(self) -> bool:
-        return False  # a seed is loaded anew each time: dbt-databricks' own value
+        return True  # it is replaced each time, and what was granted on it stays, as on Unity Catalog
 
 
 class TestSnapshotGrants(BaseSnapshotGrants):

@@ -1,6 +1,7 @@
 """Unity Catalog's rights of the embedded workspace, for its own Python: who there is, what is granted, who may do what.
 
-REST asks here; SQL is checked where Spark has analysed it (`java/dbxcd/local/PlanGuard.java`). A securable is written as in SQL: `METASTORE`, `CATALOG ops`, `SCHEMA ops.dbt_meta`, `TABLE ops.dbt_meta.release_log` (a
+REST asks here; emulated statements (`emulation/needs.py`) and plans (`PlanGuard.java`) ask the same ledger. A
+securable is written as in SQL: `METASTORE`, `CATALOG ops`, `SCHEMA ops.dbt_meta`, `TABLE ops.dbt_meta.release_log` (a
 view, too), `VOLUME ops.dbt_meta.artifacts`, `FUNCTION ops.dbt_meta.f`; unusual names stand in backquotes. A privilege
 is written as in SQL (`USE SCHEMA`) or as in the REST API (`USE_SCHEMA`); `OWNERSHIP` means being the owner.
 """

@@ -1,6 +1,6 @@
 """What the users of the embedded workspace may do with data: exactly what docs/deploy.md has an administrator grant.
 
-The statements there and this table are compared by a test.
+The statements there and this table are compared by a test. Volumes and SQL ask for these rights.
 """
 
 from __future__ import annotations

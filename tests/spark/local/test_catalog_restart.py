@@ -16,6 +16,7 @@ import pytest
 START = """
 import json, sys
 from dbx_cd.local.emulation import emulate
+from dbx_cd.local.rights import owner_of
 from dbx_cd.local.spark_session import start_spark
 
 spark = start_spark(sys.argv[1], catalogs=["stg"], memory="1g")
@@ -56,6 +57,9 @@ for sql in (
     "CREATE FUNCTION few(n INT) RETURNS TABLE(id BIGINT) RETURN SELECT twice(id) FROM orders WHERE id < n",
     "CREATE CATALOG later COMMENT 'made later'",
     "CREATE TABLE later.default.t AS SELECT 7 AS id",
+    "GRANT SELECT, MODIFY ON stg.shop.orders TO `anna@example.org`",
+    "REVOKE MODIFY ON stg.shop.orders FROM `anna@example.org`",
+    "ALTER VIEW stg.shop.cheap OWNER TO readers",
     "CREATE SCHEMA stg.elsewhere",
     "CREATE TABLE stg.shop.moving AS SELECT 8 AS id",
     "ALTER TABLE stg.shop.moving RENAME TO stg.elsewhere.moved",
@@ -94,6 +98,8 @@ found = {
 found["schemas"] = rows("SELECT * FROM stg.`\u00e4`.t, stg.`\u00f6`.t")
 found["files"] = rows("SELECT id, day FROM stg.shop.files")
 found["clone"] = rows("SELECT table_type FROM stg.information_schema.tables WHERE table_name = 'clone'")
+found["grants"] = [list(row.values()) for row in run("SHOW GRANTS ON stg.shop.orders").to_pylist()]
+found["owner"] = owner_of(spark, "VIEW stg.shop.cheap")
 spark.sql("DROP SCHEMA stg.placed CASCADE")
 spark.sql("INSERT INTO stg.shop.orders VALUES (3)")
 spark.sql("DROP TABLE stg.shop.renamed")
@@ -143,6 +149,11 @@ def found(killed: tuple[Path, int]) -> dict[str, Any]:
 def test_functions_and_catalogs_survive_a_restart(found: dict[str, Any]) -> None:
     assert found["functions"] == [[4]]
     assert found["later"] == [[7]]
+
+
+def test_what_was_granted_and_given_away_survives_a_restart(found: dict[str, Any]) -> None:
+    assert found["grants"] == [["anna@example.org", "SELECT", "TABLE", "stg.shop.orders"]]
+    assert found["owner"] == "readers"
 
 
 def test_table_renamed_to_another_schema_is_found_there_alone(found: dict[str, Any]) -> None:

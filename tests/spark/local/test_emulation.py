@@ -149,11 +149,6 @@ def test_columns_are_numbered_from_one(run: Run, table: str) -> None:
     assert columns == [("id", 1), ("day", 2), ("odd.name`s", 3)]
 
 
-def test_rights_are_accepted_and_forgotten(run: Run, table: str) -> None:
-    assert run(f"GRANT SELECT ON TABLE {table} TO `someone@example.org`") == []
-    assert run(f"SHOW GRANTS ON TABLE {table}") == []
-
-
 def test_optimize_gives_its_metrics_as_json(run: Run, table: str) -> None:
     run(f"INSERT INTO {table} VALUES (1, date'2026-01-01', 'a')")
     ((path, metrics),) = run(f"OPTIMIZE {table}")

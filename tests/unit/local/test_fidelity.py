@@ -10,9 +10,11 @@ import pytest
 
 from dbx_cd.local.emulation.dispatch import EMULATED
 from dbx_cd.local.emulation.fidelity import page
+from dbx_cd.local.emulation.needs import OWNERSHIP
 from dbx_cd.local.emulation.statement import Emulated
 
 ROOT = Path(__file__).parents[3]
+JAVA = ROOT / "src" / "dbx_cd" / "local" / "java" / "dbxcd" / "local" / "rights"
 
 
 def named(entry: Emulated) -> str:
@@ -37,3 +39,17 @@ def test_every_emulated_statement_says_what_it_does_and_how_it_is_tested(entry: 
     assert entry.does
     assert entry.because
     assert entry.tests
+
+
+PRIVILEGES = set(re.findall(r"^  ([A-Z_]+)\(", (JAVA / "Privilege.java").read_text(encoding="utf-8"), re.M))
+KINDS = set(re.findall(r"^  ([A-Z]+)\(", (JAVA / "SecurableKind.java").read_text(encoding="utf-8"), re.M))
+
+
+@pytest.mark.parametrize("entry", EMULATED, ids=named)
+def test_every_emulated_statement_says_what_rights_it_needs_or_why_none(entry: Emulated) -> None:
+    assert entry.needs
+    for need in () if isinstance(entry.needs, str) else entry.needs:
+        assert need.privilege == OWNERSHIP or need.privilege.replace(" ", "_") in PRIVILEGES
+        assert need.kind in KINDS
+        assert not isinstance(need.on, str) or need.kind == "METASTORE" or need.on in entry.pattern.groupindex
+        assert f"{need}" in page()

@@ -5,8 +5,10 @@ from __future__ import annotations
 import pyarrow as pa
 
 from dbx_cd.local.emulation.catalog_bridge import StatementFailed
+from dbx_cd.local.emulation.matched_statement import Statement
+from dbx_cd.local.emulation.needs import OWNERSHIP, Need, Objects
 from dbx_cd.local.emulation.sql_text import COLUMN, IDENTIFIER, NAMED
-from dbx_cd.local.emulation.statement import Answer, Emulated, Statement, emulated
+from dbx_cd.local.emulation.statement import Answer, Emulated, emulated
 from dbx_cd.relations import quote
 
 _TESTS = "tests/spark/local/test_emulation.py"
@@ -51,6 +53,18 @@ def set_not_null(statement: Statement) -> Answer:
     return pa.table({})
 
 
+def _referring(statement: Statement) -> list[list[str]]:
+    """The tables whose foreign keys go with the primary key."""
+    if not _cascades(statement):
+        return []
+    key = statement.identifier("key") if "key" in statement.match.re.groupindex else None
+    tables = statement.bridge.call("referringTables", statement.parts("name"), key, of="StatementRights")
+    return [list(table) for table in tables]
+
+
+_OWNER = Need(OWNERSHIP, "TABLE")
+_OWNER_OF_REFERRING = Need(OWNERSHIP, "TABLE", Objects("of each foreign key that goes with CASCADE", _referring))
+
 STATEMENTS: tuple[Emulated, ...] = (
     emulated(
         rf"alter table {NAMED} drop constraint(?P<exists> if exists)? (?P<key>{IDENTIFIER}){_DROP_BEHAVIOR}",
@@ -59,6 +73,7 @@ STATEMENTS: tuple[Emulated, ...] = (
         statement="ALTER TABLE name DROP CONSTRAINT [IF EXISTS] key [RESTRICT | CASCADE]",
         does="drops a primary key, a foreign key or a CHECK by its name",
         tests=_KEYS,
+        needs=(_OWNER, _OWNER_OF_REFERRING),
     ),
     emulated(
         rf"alter table {NAMED} drop primary key(?P<exists> if exists)?{_DROP_BEHAVIOR}",
@@ -67,6 +82,7 @@ STATEMENTS: tuple[Emulated, ...] = (
         statement="ALTER TABLE name DROP PRIMARY KEY [IF EXISTS] [RESTRICT | CASCADE]",
         does="drops the primary key; CASCADE drops the foreign keys that refer to it, without it they refuse",
         tests=(f"{_KEY_TESTS}::test_a_primary_key_with_foreign_keys_is_dropped_by_cascade_only",),
+        needs=(_OWNER, _OWNER_OF_REFERRING),
     ),
     emulated(
         rf"alter table {NAMED} drop foreign key(?P<exists> if exists)?\s*\((?P<columns>[^)]*)\)",
@@ -75,6 +91,7 @@ STATEMENTS: tuple[Emulated, ...] = (
         statement="ALTER TABLE name DROP FOREIGN KEY [IF EXISTS] (columns)",
         does="drops the foreign keys over these columns",
         tests=_KEYS,
+        needs=(_OWNER,),
     ),
     emulated(
         rf"alter table {NAMED} (?:change|alter)(?: column)? {COLUMN} set not null",
@@ -83,5 +100,6 @@ STATEMENTS: tuple[Emulated, ...] = (
         statement="ALTER TABLE name ALTER COLUMN column SET NOT NULL",
         does="changes the column in the table's schema, which Delta enforces, if it has no nulls",
         tests=(f"{_KEY_TESTS}::test_set_not_null_is_of_the_column_and_leaves_no_property",),
+        needs=(Need("MODIFY", "TABLE"), Need("SELECT", "TABLE")),
     ),
 )

@@ -7,8 +7,10 @@ import re
 import pyarrow as pa
 
 from dbx_cd.local.emulation.catalog_bridge import StatementFailed
+from dbx_cd.local.emulation.matched_statement import Statement
+from dbx_cd.local.emulation.needs import Need
 from dbx_cd.local.emulation.sql_text import IDENTIFIER, STRING
-from dbx_cd.local.emulation.statement import Answer, Emulated, Statement, emulated, text_table
+from dbx_cd.local.emulation.statement import Answer, Emulated, emulated, text_table
 
 _JAVA = "CatalogStatements"
 _TESTS = "tests/spark/local/test_new_catalogs.py"
@@ -57,7 +59,8 @@ def describe(statement: Statement) -> Answer:
     name = statement.identifier("name").lower()
     require_catalog(statement, name)
     comment = statement.bridge.call("comment", name, of=_JAVA)
-    rows: list[list[str | None]] = [["Catalog Name", name], ["Comment", comment or ""], ["Owner", "local"]]
+    owner = statement.bridge.call("ownerOf", "CATALOG", [name], of="Rights")
+    rows: list[list[str | None]] = [["Catalog Name", name], ["Comment", comment or ""], ["Owner", owner or "local"]]
     return text_table(("info_name", "info_value"), rows)
 
 
@@ -87,6 +90,7 @@ STATEMENTS: tuple[Emulated, ...] = (
             f"{_TESTS}::test_a_created_catalog_is_there_for_all_sessions",
             "tests/spark/local/test_catalog_restart.py::test_functions_and_catalogs_survive_a_restart",
         ),
+        needs=(Need("CREATE CATALOG", "METASTORE"),),
         only_with=r"\bcreate catalog\b",
     ),
     emulated(
@@ -97,6 +101,7 @@ STATEMENTS: tuple[Emulated, ...] = (
         does="drops a catalog; without CASCADE only where it has no schema but an empty default",
         lacks="a catalog that the profile names is there again, empty, after a restart",
         tests=(f"{_TESTS}::test_dropping_a_catalog_takes_cascade_where_it_is_in_use",),
+        needs=(Need("MANAGE", "CATALOG"),),
     ),
     emulated(
         rf"desc(?:ribe)? catalog (?:extended )?{_NAME}",
@@ -106,5 +111,6 @@ STATEMENTS: tuple[Emulated, ...] = (
         does="shows name, comment and owner",
         lacks="EXTENDED shows no more",
         tests=(f"{_TESTS}::test_a_created_catalog_is_there_for_all_sessions",),
+        needs=(Need("USE CATALOG", "CATALOG", seeing=True),),
     ),
 )

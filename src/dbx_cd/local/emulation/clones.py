@@ -7,8 +7,10 @@ import re
 import pyarrow as pa
 from pyspark.sql import DataFrame
 
+from dbx_cd.local.emulation.matched_statement import Statement
+from dbx_cd.local.emulation.needs import SCHEMA_OF_NAME, Condition, Need
 from dbx_cd.local.emulation.sql_text import NAME, NAMED, STRING
-from dbx_cd.local.emulation.statement import Answer, Emulated, Statement, emulated
+from dbx_cd.local.emulation.statement import Answer, Emulated, emulated
 
 _TESTS = "tests/spark/local/test_shallow_clones.py"
 _LOCATION = re.compile(rf"\blocation\s+({STRING})\s*\Z", re.IGNORECASE)
@@ -32,6 +34,17 @@ def shallow_clone(statement: Statement) -> Answer:
     return DataFrame(report, statement.spark).toArrow()
 
 
+def _replaces(statement: Statement) -> bool:
+    return "replace" in statement["verb"].lower() and bool(statement.bridge.call("isTable", statement.parts("name")))
+
+
+CLONING = (
+    Need("SELECT", "TABLE", "source"),
+    Need("CREATE TABLE", "SCHEMA", SCHEMA_OF_NAME),
+    Need("MANAGE", "TABLE", where=Condition("if it is replaced", _replaces)),
+)
+"""What clones need, of either kind."""
+
 STATEMENTS: tuple[Emulated, ...] = (
     emulated(
         rf"(?P<verb>create(?: or replace)?|replace) table(?P<exists> if not exists)? {NAMED} shallow clone "
@@ -44,6 +57,7 @@ STATEMENTS: tuple[Emulated, ...] = (
             f"{_TESTS}::test_a_clone_is_a_table_of_its_own_type_made_in_one_commit",
             f"{_TESTS}::test_a_clone_replaced_by_a_clone_keeps_its_history",
         ),
+        needs=CLONING,
         only_with=r"\bshallow clone\b",
     ),
 )

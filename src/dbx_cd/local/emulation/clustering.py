@@ -6,8 +6,10 @@ import re
 
 import pyarrow as pa
 
+from dbx_cd.local.emulation.matched_statement import Statement
+from dbx_cd.local.emulation.needs import OWNERSHIP, Need
 from dbx_cd.local.emulation.sql_text import NAMED, STRING
-from dbx_cd.local.emulation.statement import Answer, Emulated, Statement, emulated
+from dbx_cd.local.emulation.statement import Answer, Emulated, emulated
 
 _BECAUSE = "the service chooses clustering columns from the queries it sees; there is no such service here"
 
@@ -71,6 +73,7 @@ STATEMENTS: tuple[Emulated, ...] = (
         does="creates the table with the property clusterByAuto",
         lacks="clusters nothing",
         tests=_TESTS,
+        needs="those of the statement that it becomes",
         only_with=r"\bcluster by auto\b",
     ),
     emulated(
@@ -81,6 +84,7 @@ STATEMENTS: tuple[Emulated, ...] = (
         does="sets the property clusterByAuto",
         lacks="clusters nothing",
         tests=_TESTS,
+        needs=(Need(OWNERSHIP, "TABLE"),),
     ),
     emulated(
         rf"alter table {NAMED} cluster by (?:none|\(.*\))",
@@ -89,5 +93,6 @@ STATEMENTS: tuple[Emulated, ...] = (
         statement="ALTER TABLE name CLUSTER BY { (columns) | NONE }",
         does="is Delta's own, and removes the property clusterByAuto",
         tests=_TESTS[:1],
+        needs=(Need(OWNERSHIP, "TABLE"),),
     ),
 )

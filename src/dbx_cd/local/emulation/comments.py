@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pyarrow as pa
 
+from dbx_cd.local.emulation.matched_statement import Statement
+from dbx_cd.local.emulation.needs import OF_TABLE, OF_VIEW, OWNERSHIP, Need
 from dbx_cd.local.emulation.sql_text import COLUMN, NAMED, TEXT
-from dbx_cd.local.emulation.statement import Answer, Emulated, Statement, emulated
+from dbx_cd.local.emulation.statement import Answer, Emulated, emulated
 
 _TESTS = ("tests/spark/local/test_emulation.py::test_comments_on_columns_of_tables_and_views",)
 
@@ -37,6 +39,8 @@ def _text(statement: Statement) -> str:
     return "" if statement["text"].upper() == "NULL" else statement.bridge.unquote(statement["text"])
 
 
+_EITHER = (Need("MODIFY", "TABLE", where=OF_TABLE), Need(OWNERSHIP, "TABLE", where=OF_VIEW))
+
 STATEMENTS: tuple[Emulated, ...] = (
     emulated(
         rf"comment on column {NAMED}\s*\.\s*{COLUMN} is {TEXT}",
@@ -45,6 +49,7 @@ STATEMENTS: tuple[Emulated, ...] = (
         statement="COMMENT ON COLUMN relation.column IS { text | NULL }",
         does="sets the comment of a column of a table or view",
         tests=_TESTS,
+        needs=_EITHER,
     ),
     emulated(
         rf"comment on view {NAMED} is {TEXT}",
@@ -53,6 +58,7 @@ STATEMENTS: tuple[Emulated, ...] = (
         statement="COMMENT ON VIEW name IS { text | NULL }",
         does="sets the comment of a view",
         tests=_TESTS,
+        needs=(Need(OWNERSHIP, "TABLE"),),
     ),
     emulated(
         rf"comment on table {NAMED} is {TEXT}",
@@ -61,5 +67,6 @@ STATEMENTS: tuple[Emulated, ...] = (
         statement="COMMENT ON TABLE name IS { text | NULL }",
         does="sets the comment of a table or view",
         tests=_TESTS,
+        needs=_EITHER,
     ),
 )

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dbx_cd.local.emulation.catalog_bridge import StatementFailed
+from dbx_cd.local.emulation.clones import CLONING
+from dbx_cd.local.emulation.matched_statement import Statement
+from dbx_cd.local.emulation.needs import NOT_TEMPORARY, Need
 from dbx_cd.local.emulation.sql_text import NAME, NAMED, STRING
-from dbx_cd.local.emulation.statement import Answer, Emulated, Statement, emulated, text_table
+from dbx_cd.local.emulation.statement import Answer, Emulated, emulated, text_table
 
 _TESTS = "tests/spark/local/test_table_statements.py"
 
@@ -53,6 +56,7 @@ STATEMENTS: tuple[Emulated, ...] = (
         does="gives a statement that makes such a table or view again, with comments, keys, checks and properties",
         lacks="no tags, which no CREATE statement can set",
         tests=(f"{_TESTS}::test_show_create_table_gives_a_statement_that_makes_the_table_again",),
+        needs=(Need("SELECT", "TABLE", seeing=True, where=NOT_TEMPORARY),),
     ),
     emulated(
         rf"(?P<verb>create|create or replace|replace) table (?P<exists>if not exists )?{NAMED}(?: deep)? clone "
@@ -63,6 +67,7 @@ STATEMENTS: tuple[Emulated, ...] = (
         does="copies the source's files into the new table, whose history stays where it replaces one",
         lacks="cloning again copies all files again",
         tests=(f"{_TESTS}::test_a_deep_clone_stands_alone",),
+        needs=CLONING,
         only_with=r"\bclone\b",
     ),
 )

@@ -6,8 +6,10 @@ import fnmatch
 
 import pyarrow as pa
 
+from dbx_cd.local.emulation.matched_statement import Statement
+from dbx_cd.local.emulation.needs import NOT_TEMPORARY, Need, seen
 from dbx_cd.local.emulation.sql_text import NAMED, STRING
-from dbx_cd.local.emulation.statement import Answer, Emulated, Statement, emulated, text_table
+from dbx_cd.local.emulation.statement import Answer, Emulated, emulated, text_table
 from dbx_cd.relations import string_literal
 
 _NO_COLUMNS = "Schema: root\n"
@@ -31,7 +33,7 @@ def describe_detail(statement: Statement) -> Answer:
 def show_catalogs(statement: Statement) -> Answer:
     """SHOW CATALOGS: all that exist, not only those in use."""
     rows = statement.spark.table("system.information_schema.catalogs").collect()
-    names = sorted([*(row.catalog_name for row in rows), "system"])
+    names = sorted([*(name for (name,) in seen(statement, "CATALOG", [[row.catalog_name] for row in rows])), "system"])
     return text_table(("catalog",), [[name] for name in names if fnmatch.fnmatch(name, _pattern(statement))])
 
 
@@ -42,8 +44,12 @@ def show_table_extended(statement: Statement) -> Answer:
     trees = _schema_trees(statement, of_schema)
     rows: list[list[str | None]] = []
     tables = statement.spark.sql(f"SELECT * FROM system.information_schema.tables {of_schema} ORDER BY table_name")
-    for table in tables.collect():
-        if any(fnmatch.fnmatch(table.table_name, pattern) for pattern in _pattern(statement).split("|")):
+    found = tables.collect()
+    shown = {name for *_, name in seen(statement, "TABLE", [[catalog, schema, row.table_name] for row in found])}
+    for table in found:
+        if table.table_name in shown and any(
+            fnmatch.fnmatch(table.table_name, pattern) for pattern in _pattern(statement).split("|")
+        ):
             details = {
                 "Catalog": catalog,
                 "Database": schema,
@@ -88,6 +94,7 @@ STATEMENTS: tuple[Emulated, ...] = (
             f"{_TESTS}::test_describe_as_json_of_a_table",
             f"{_TESTS}::test_describe_as_json_of_a_temporary_view",
         ),
+        needs=(Need("SELECT", "TABLE", seeing=True, where=NOT_TEMPORARY),),
     ),
     emulated(
         rf"desc(?:ribe)? detail {NAMED}",
@@ -96,6 +103,7 @@ STATEMENTS: tuple[Emulated, ...] = (
         statement="DESCRIBE DETAIL name",
         does="is Delta's own, with the three-level name",
         tests=(f"{_TESTS}::test_names_shown_are_three_level_names",),
+        needs=(Need("SELECT", "TABLE", seeing=True),),
     ),
     emulated(
         rf"show table extended (?:in|from) {NAMED} like (?P<like>{STRING})",
@@ -105,13 +113,15 @@ STATEMENTS: tuple[Emulated, ...] = (
         does="lists tables and views in the form that dbt-spark reads",
         lacks="no PARTITION clause; the information has the fields that dbt reads",
         tests=(f"{_TESTS}::test_names_shown_are_three_level_names",),
+        needs="none: it lists the tables and views that the user is told of",
     ),
     emulated(
         rf"show catalogs(?: (?:like )?(?P<like>{STRING}))?",
         show_catalogs,
         "Spark lists the catalogs that this session has used",
         statement="SHOW CATALOGS [LIKE pattern]",
-        does="lists all catalogs of the workspace",
+        does="lists the catalogs of the workspace, not only those in use",
         tests=(f"{_TESTS}::test_names_shown_are_three_level_names",),
+        needs="none: it lists the catalogs that the user is told of",
     ),
 )

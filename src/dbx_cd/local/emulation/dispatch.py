@@ -13,7 +13,7 @@ from dbx_cd.local.emulation import (
     copies,
     descriptions,
     functions,
-    rights,
+    grants,
     session,
     statistics,
     tags,
@@ -22,8 +22,10 @@ from dbx_cd.local.emulation import (
 )
 from dbx_cd.local.emulation.affected_rows import INSERTING, forget_written_rows
 from dbx_cd.local.emulation.described_relations import with_described_relations
+from dbx_cd.local.emulation.matched_statement import Statement
+from dbx_cd.local.emulation.needs import require_all
 from dbx_cd.local.emulation.sql_text import bare, first_word
-from dbx_cd.local.emulation.statement import Answer, Emulated, Statement
+from dbx_cd.local.emulation.statement import Answer, Emulated
 from dbx_cd.local.emulation.unsupported import refuse_unsupported
 
 # The first entry that matches runs. A new kind of statement is a module with its own STATEMENTS and one line here.
@@ -36,7 +38,7 @@ EMULATED: tuple[Emulated, ...] = (
     *alterations.STATEMENTS,
     *tags.STATEMENTS,
     *comments.STATEMENTS,
-    *rights.STATEMENTS,
+    *grants.STATEMENTS,
     *clones.STATEMENTS,
     *clustering.STATEMENTS,
     *statistics.STATEMENTS,
@@ -58,6 +60,7 @@ def emulate(spark: SparkSession, sql: str) -> Answer:
         sql: one statement, as the client sent it.
 
     Raises:
+        AnalysisException: the session's user lacks a right that it needs.
         StatementFailed: the statement is emulated and cannot be carried out, or cannot be done here at all.
     """
     refuse_unsupported(sql)
@@ -72,5 +75,7 @@ def emulate(spark: SparkSession, sql: str) -> Answer:
     text = bare(sql)
     for entry in possible:
         if match := entry.pattern.fullmatch(text):
-            return entry.run(Statement(spark, match))
+            statement = Statement(spark, match)
+            require_all(statement, entry.needs)
+            return entry.run(statement)
     return sql

@@ -26,6 +26,11 @@ kept with full names, and is shown so. ALTER TABLE and ALTER VIEW ... RENAME TO 
 the catalog plugin's
 (`tests/spark/local/test_table_statements.py::test_a_table_is_renamed_to_another_schema_with_all_it_has`).
 
+Each statement asks for the rights of the token's user before it runs, and for USE CATALOG and USE SCHEMA on the way to
+each object; the workspace itself may do everything. Which rights, is taken from the Databricks SQL reference
+(`src/dbx_cd/local/emulation/needs.py` says from where)
+and shown by `tests/spark/local/test_emulated_rights.py::test_with_the_rights_it_needs_a_statement_runs`.
+
 This file is generated: `python -m dbx_cd.local.emulation.fidelity > docs/fidelity.md`.
 
 ## Emulated
@@ -54,10 +59,17 @@ def _entry(entry: Emulated) -> str:
         f"\n### `{entry.statement}`\n",
         f"- Does: {entry.does}.",
         f"- Does not: {entry.lacks or 'nothing known'}.",
+        f"- Rights: {_rights(entry)}.",
         f"- Needed because {entry.because}.",
         f"- Tested by {', '.join(f'`{test}`' for test in entry.tests)}.",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _rights(entry: Emulated) -> str:
+    if isinstance(entry.needs, str):
+        return entry.needs
+    return "; ".join(str(need) for need in entry.needs)
 
 
 if __name__ == "__main__":

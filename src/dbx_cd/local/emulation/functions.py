@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import fnmatch
 
+from dbx_cd.local.emulation.matched_statement import Statement
+from dbx_cd.local.emulation.needs import Condition, Need, seen
 from dbx_cd.local.emulation.sql_text import NAME, NAMED, STRING
-from dbx_cd.local.emulation.statement import Answer, Emulated, Statement, emulated, text_table
+from dbx_cd.local.emulation.statement import Answer, Emulated, emulated, text_table
 from dbx_cd.relations import quote, string_literal
 
 _TESTS = "tests/spark/local/test_functions.py"
+_STORED = Condition(
+    "unless it is built in",
+    lambda statement: statement.bridge.call("storedFunction", statement.parts("name")) is not None,
+)
 
 
 def show_functions(statement: Statement) -> Answer:
@@ -23,7 +29,8 @@ def show_functions(statement: Statement) -> Answer:
             "SELECT routine_name FROM system.information_schema.routines "
             f"WHERE routine_catalog = {string_literal(catalog)} AND routine_schema = {string_literal(schema)}"
         )
-        found += [f"{catalog}.{schema}.{row[0]}" for row in rows.collect()]
+        names = seen(statement, "FUNCTION", [[catalog, schema, row[0]] for row in rows.collect()])
+        found += [".".join(name) for name in names]
     patterns = _patterns(statement)
     shown = [name for name in sorted(found) if any(fnmatch.fnmatchcase(name.split(".")[-1], p) for p in patterns)]
     return text_table(("function",), [[name] for name in shown])
@@ -62,6 +69,7 @@ STATEMENTS: tuple[Emulated, ...] = (
         statement="SHOW [SYSTEM | USER | ALL] FUNCTIONS [IN schema] [LIKE pattern]",
         does="lists built-in functions and those of the schema",
         tests=(f"{_TESTS}::test_functions_are_shown_and_described_by_three_level_names",),
+        needs="none: it lists the functions that the user is told of",
     ),
     emulated(
         rf"desc(?:ribe)? function (?P<extended>extended )?{NAMED}",
@@ -70,5 +78,6 @@ STATEMENTS: tuple[Emulated, ...] = (
         statement="DESCRIBE FUNCTION [EXTENDED] name",
         does="describes a function as Spark does, by its three-level name",
         tests=(f"{_TESTS}::test_functions_are_shown_and_described_by_three_level_names",),
+        needs=(Need("EXECUTE", "FUNCTION", seeing=True, where=_STORED),),
     ),
 )

@@ -8,37 +8,13 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 import pyarrow as pa
-from pyspark.sql import SparkSession
 
-from dbx_cd.local.emulation.catalog_bridge import CatalogBridge
-from dbx_cd.local.emulation.sql_text import first_word, split_name
+from dbx_cd.local.emulation.matched_statement import Statement
+from dbx_cd.local.emulation.needs import Needs
+from dbx_cd.local.emulation.sql_text import first_word
 
 Answer: TypeAlias = "str | pa.Table"
 """Other SQL to run instead, or the result itself."""
-
-
-@dataclass(frozen=True)
-class Statement:
-    """A statement as its pattern matched it, in the session it runs in; `statement["group"]` is a part's text."""
-
-    spark: SparkSession
-    match: re.Match[str]
-
-    def __getitem__(self, group: str) -> str:
-        return self.match[group] or ""
-
-    def parts(self, group: str) -> list[str]:
-        """The parts of a dotted name, without backticks."""
-        return split_name(self[group])
-
-    def identifier(self, group: str) -> str:
-        """A name of one part, without backticks."""
-        return self.parts(group)[0]
-
-    @property
-    def bridge(self) -> CatalogBridge:
-        """The Java catalog, for this session."""
-        return CatalogBridge(self.spark)
 
 
 @dataclass(frozen=True)
@@ -59,6 +35,8 @@ class Emulated:
     """What it does not do that it does on Databricks; empty where nothing is known."""
     tests: tuple[str, ...]
     """`file::test` of the tests that show it."""
+    needs: Needs
+    """What rights it needs; or, in words, why none are asked for before it runs."""
     only_with: re.Pattern[str] | None
     """Must be somewhere in the text: seeds and models can be megabytes of SQL, which are not read for nothing."""
 
@@ -77,6 +55,7 @@ def emulated(
     does: str,
     lacks: str = "",
     tests: tuple[str, ...],
+    needs: Needs,
     only_with: str | None = None,
 ) -> Emulated:
     """An entry of the table; see `Emulated`.
@@ -91,13 +70,9 @@ def emulated(
         does=does,
         lacks=lacks,
         tests=tests,
+        needs=needs,
         only_with=None if only_with is None else re.compile(only_with.replace(" ", r"\s+"), re.IGNORECASE),
     )
-
-
-def nothing(_statement: Statement) -> Answer:
-    """An explicit no-op; its `because` says why doing nothing is right here."""
-    return pa.table({})
 
 
 def text_table(columns: tuple[str, ...], rows: list[list[str | None]]) -> Answer:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import pyarrow as pa
 
 from dbx_cd.local.emulation.catalog_bridge import StatementFailed
+from dbx_cd.local.emulation.matched_statement import Statement
+from dbx_cd.local.emulation.needs import Need, Objects
 from dbx_cd.local.emulation.sql_text import IDENTIFIER, NAME, NAMED, split_name
-from dbx_cd.local.emulation.statement import Answer, Emulated, Statement, emulated
+from dbx_cd.local.emulation.statement import Answer, Emulated, emulated
 from dbx_cd.relations import RelationName, quote, string_literal
 
 _TESTS = "tests/spark/local/test_table_statements.py"
@@ -30,19 +32,22 @@ def analyze_table(statement: Statement) -> Answer:
 
 def analyze_tables(statement: Statement) -> Answer:
     """ANALYZE TABLES of a schema."""
+    for table in _tables(statement):
+        statement.spark.table(RelationName(*table).quoted).write.format("noop").mode("overwrite").save()
+    return pa.table({})
+
+
+def _tables(statement: Statement) -> list[list[str]]:
     catalog, schema = statement.bridge.call("qualify", [*statement.parts("name"), "any"])[:2]
     tables = statement.spark.sql(
         "SELECT table_name FROM system.information_schema.tables WHERE table_type <> 'VIEW' "
         f"AND table_catalog = {string_literal(catalog)} AND table_schema = {string_literal(schema)}"
     )
-    for row in tables.collect():
-        statement.spark.table(RelationName(catalog, schema, row[0]).quoted).write.format("noop").mode(
-            "overwrite"
-        ).save()
-    return pa.table({})
+    return [[catalog, schema, row[0]] for row in tables.collect()]
 
 
 _WHY = "Spark has it for its session catalog only"
+_EACH = Objects("that is in the schema, each of them", _tables)
 _LACKS = "keeps no statistics: nothing here plans by them"
 
 STATEMENTS: tuple[Emulated, ...] = (
@@ -55,6 +60,7 @@ STATEMENTS: tuple[Emulated, ...] = (
         does="checks that the table and its columns are there, and reads them unless NOSCAN is said",
         lacks=_LACKS,
         tests=(f"{_TESTS}::test_analyze_reads_the_table_and_checks_its_columns",),
+        needs=(Need("MODIFY", "TABLE"), Need("SELECT", "TABLE")),
     ),
     emulated(
         rf"analyze tables(?: (?:in|from) (?P<name>{NAME}))? compute statistics(?: noscan)?",
@@ -64,5 +70,6 @@ STATEMENTS: tuple[Emulated, ...] = (
         does="reads every table of the schema",
         lacks=_LACKS,
         tests=(f"{_TESTS}::test_analyze_reads_the_table_and_checks_its_columns",),
+        needs=(Need("MODIFY", "TABLE", _EACH), Need("SELECT", "TABLE", _EACH)),
     ),
 )

@@ -7,8 +7,10 @@ import re
 import pyarrow as pa
 
 from dbx_cd.local.emulation.catalog_bridge import StatementFailed
+from dbx_cd.local.emulation.matched_statement import Statement
+from dbx_cd.local.emulation.needs import Need
 from dbx_cd.local.emulation.sql_text import COLUMN, NAMED, STRING
-from dbx_cd.local.emulation.statement import Answer, Emulated, Statement, emulated
+from dbx_cd.local.emulation.statement import Answer, Emulated, emulated
 
 _TAG = re.compile(rf"\s*({STRING})\s*(?:=\s*({STRING})\s*)?(?:,|\Z)", re.DOTALL)
 
@@ -49,5 +51,6 @@ STATEMENTS: tuple[Emulated, ...] = (
         does="sets and removes tags, which information_schema shows and a restart keeps",
         lacks="no tag policies; schemas and catalogs have no tags",
         tests=("tests/spark/local/test_emulation.py::test_tags_of_tables_and_columns",),
+        needs=(Need("APPLY TAG", "TABLE"),),
     ),
 )

@@ -7,8 +7,10 @@ import fnmatch
 import pyarrow as pa
 
 from dbx_cd.local.emulation.catalog_bridge import CatalogBridge, StatementFailed
+from dbx_cd.local.emulation.matched_statement import Statement
+from dbx_cd.local.emulation.needs import SCHEMA_OF_NAME, Need
 from dbx_cd.local.emulation.sql_text import NAMED, STRING
-from dbx_cd.local.emulation.statement import Answer, Emulated, Statement, emulated, text_table
+from dbx_cd.local.emulation.statement import Answer, Emulated, emulated, text_table
 
 _TESTS = "tests/spark/local/test_volumes.py"
 _NO_VOLUMES = "Spark has no volumes"
@@ -79,6 +81,7 @@ STATEMENTS: tuple[Emulated, ...] = (
         statement="CREATE VOLUME [IF NOT EXISTS] name [COMMENT text]",
         does="creates a volume; its files are in a folder of the state directory",
         tests=_TEST,
+        needs=(Need("CREATE VOLUME", "SCHEMA", SCHEMA_OF_NAME),),
     ),
     emulated(
         r"create external volume .*",
@@ -87,6 +90,7 @@ STATEMENTS: tuple[Emulated, ...] = (
         statement="CREATE EXTERNAL VOLUME ...",
         does="is refused: there is no cloud storage here",
         tests=(f"{_TESTS}::test_what_cannot_be_done_with_a_volume_is_refused_in_the_platform_s_words",),
+        needs="none: it is refused anyway",
     ),
     emulated(
         rf"drop volume(?P<exists> if exists)? {NAMED}",
@@ -96,6 +100,7 @@ STATEMENTS: tuple[Emulated, ...] = (
         does="drops a volume and its files",
         lacks="the files are gone at once; Databricks keeps them for seven days",
         tests=_TEST,
+        needs=(Need("MANAGE", "VOLUME"),),
     ),
     emulated(
         rf"comment on volume {NAMED} is (?P<text>null|{STRING})",
@@ -104,6 +109,7 @@ STATEMENTS: tuple[Emulated, ...] = (
         statement="COMMENT ON VOLUME name IS text",
         does="sets the comment",
         tests=_TEST,
+        needs=(Need("MANAGE", "VOLUME"),),
     ),
     emulated(
         rf"show volumes(?: (?:in|from) {NAMED})?(?: (?:like )?(?P<like>{STRING}))?",
@@ -112,6 +118,7 @@ STATEMENTS: tuple[Emulated, ...] = (
         statement="SHOW VOLUMES [IN schema] [LIKE pattern]",
         does="lists the volumes of a schema",
         tests=_TEST,
+        needs="none: it lists the volumes that the user is told of",
     ),
     emulated(
         rf"desc(?:ribe)? volume {NAMED}",
@@ -121,5 +128,6 @@ STATEMENTS: tuple[Emulated, ...] = (
         does="describes a volume",
         lacks="storageLocation is null",
         tests=_TEST,
+        needs=(Need("READ VOLUME", "VOLUME", seeing=True),),
     ),
 )

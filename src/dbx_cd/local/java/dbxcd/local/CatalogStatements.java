@@ -19,7 +19,7 @@ public final class CatalogStatements {
     return Registry.of(session).catalogs().comment(lower(name));
   }
 
-  /** Creates a catalog with its schema {@code default}. */
+  /** Creates a catalog with its schema {@code default}; both are the session's user's. */
   public static void create(SparkSession session, String name, String comment) {
     SparkSession.setActiveSession(session);
     Registry registry = Registry.of(session);
@@ -27,6 +27,8 @@ public final class CatalogStatements {
     registry.catalogs().offer(session);
     LocalCatalog catalog = (LocalCatalog) session.sessionState().catalogManager().catalog(lower(name));
     catalog.requireDefaultSchema(); // a session that has had a catalog of this name keeps its object
+    Rights.created(session, "CATALOG", List.of(lower(name)));
+    Rights.created(session, "SCHEMA", List.of(lower(name), LocalNamespaces.DEFAULT_SCHEMA));
   }
 
   /** The schemas that RESTRICT protects: all but a {@code default} without relations and functions. */
@@ -43,9 +45,11 @@ public final class CatalogStatements {
   public static void drop(SparkSession session, String name) {
     SparkSession.setActiveSession(session);
     Registry registry = Registry.of(session);
+    registry.catalogs().offer(session); // another session may have created it since
     LocalCatalogs.empty(session, lower(name));
     registry.changeCatalogs(catalogs -> catalogs.remove(lower(name)));
     registry.catalogs().offer(session);
+    Rights.dropped(session, "CATALOG", List.of(lower(name)));
   }
 
   private static String lower(String name) {

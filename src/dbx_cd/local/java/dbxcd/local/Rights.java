@@ -160,7 +160,7 @@ public final class Rights {
     state.change(() -> state.ledger().grant(grant));
   }
 
-  private static Need need(String privilege, Securable on) {
+  static Need need(String privilege, Securable on) {
     return privilege.equals("OWNERSHIP") ? Need.ownership(on) : Need.of(privilege(privilege), on);
   }
 
@@ -184,7 +184,7 @@ public final class Rights {
     return privilege;
   }
 
-  private static Securable securable(SparkSession session, String kind, List<String> name) {
+  static Securable securable(SparkSession session, String kind, List<String> name) {
     SecurableKind known =
         Arrays.stream(SecurableKind.values())
             .filter(one -> one.name().equalsIgnoreCase(kind))

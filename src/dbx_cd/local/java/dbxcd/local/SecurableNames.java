@@ -68,39 +68,34 @@ final class SecurableNames {
     return Stream.concat(schema.stream(), Stream.of("any")).toList();
   }
 
-  /** Refuses what does not exist, as the platform does. Functions are not looked for. */
-  static Securable requireExisting(SparkSession session, Securable securable) {
+  /** Whether there is such an object. The catalogs of the system and {@code information_schema} are none's to grant. */
+  static boolean exists(SparkSession session, Securable securable) {
     Registry registry = Registry.of(session);
     List<String> name = securable.name();
-    switch (securable.kind()) {
-      case CATALOG -> {
-        if (!SystemCatalog.catalogs().contains(name.get(0)) && !name.get(0).equals("spark_catalog")) {
-          throw Denials.error("CATALOG_NOT_FOUND", "The catalog `" + name.get(0) + "` not found.", "42P08");
-        }
-      }
-      case SCHEMA -> {
-        if (!registry.hasDatabase(PhysicalNames.database(name.get(0), name.get(1)))) {
-          throw Denials.error(
-              "SCHEMA_NOT_FOUND", "The schema `" + name.get(0) + "`.`" + name.get(1) + "` cannot be found.", "42704");
-        }
-      }
-      case TABLE -> {
-        Address address = Statements.address(name);
-        if (registry.table(address).isEmpty() && registry.storedView(address).isEmpty()) {
-          throw Denials.error(
-              "TABLE_OR_VIEW_NOT_FOUND",
-              "The table or view `" + String.join("`.`", name) + "` cannot be found.",
-              "42P01");
-        }
-      }
-      case VOLUME -> {
-        if (registry.volumes().find(name).isEmpty()) {
-          throw VolumeStatements.missing(name);
-        }
-      }
-      default -> {}
+    return switch (securable.kind()) {
+      case METASTORE -> true;
+      case CATALOG -> CatalogStatements.names(session).contains(name.get(0)) || name.get(0).equals("spark_catalog");
+      case SCHEMA -> registry.hasDatabase(PhysicalNames.database(name.get(0), name.get(1)));
+      case TABLE -> existing(registry, securable).isPresent();
+      case VOLUME -> registry.volumes().find(name).isPresent();
+      case FUNCTION -> registry.functions().has(PhysicalNames.database(name.get(0), name.get(1)), name.get(2));
+    };
+  }
+
+  /** Refuses what does not exist, as the platform does. */
+  static Securable requireExisting(SparkSession session, Securable securable) {
+    if (exists(session, securable)) {
+      return securable;
     }
-    return securable;
+    String name = "`" + String.join("`.`", securable.name()) + "`";
+    throw switch (securable.kind()) {
+      case CATALOG -> Denials.error("CATALOG_NOT_FOUND", "The catalog " + name + " not found.", "42P08");
+      case SCHEMA -> Denials.error("SCHEMA_NOT_FOUND", "The schema " + name + " cannot be found.", "42704");
+      case VOLUME -> VolumeStatements.missing(securable.name());
+      case FUNCTION -> Denials.error("ROUTINE_NOT_FOUND", "The routine " + name + " cannot be found.", "42883");
+      default ->
+          Denials.error("TABLE_OR_VIEW_NOT_FOUND", "The table or view " + name + " cannot be found.", "42P01");
+    };
   }
 
   /** Whether it is a view, which nothing can be written to. */

@@ -6,7 +6,10 @@ import java.util.Arrays;
 import java.util.List;
 import org.apache.spark.sql.SparkSession;
 
-/** What the emulation of the statements about volumes calls from Python, like {@link Statements}. */
+/**
+ * What the emulation of the statements about volumes calls from Python, like {@link Statements}. What they need is
+ * declared there.
+ */
 public final class VolumeStatements {
   /** Who owns what the workspace itself has made. */
   static final String WORKSPACE = "local";
@@ -29,7 +32,6 @@ public final class VolumeStatements {
           "The schema `" + schema + "` cannot be found. Verify the spelling and correctness of the schema and catalog.",
           "42704");
     }
-    Rights.require(session, "CREATE VOLUME", "SCHEMA", qualified.subList(0, 2));
     StoredVolume volume =
         new StoredVolume(
             qualified.get(0),
@@ -52,7 +54,6 @@ public final class VolumeStatements {
     SparkSession.setActiveSession(session);
     List<String> qualified = Statements.qualify(session, name);
     if (exists(session, qualified)) {
-      Rights.require(session, "MANAGE", KIND, qualified);
       Registry.of(session).volumes().drop(qualified);
       Rights.dropped(session, KIND, qualified);
     } else if (!ifExists) {
@@ -66,7 +67,6 @@ public final class VolumeStatements {
     List<String> qualified = Statements.qualify(session, name);
     Registry registry = Registry.of(session);
     registry.volumes().find(qualified).orElseThrow(() -> missing(qualified));
-    Rights.require(session, "MANAGE", KIND, qualified);
     registry.volumes().comment(qualified, comment);
   }
 
@@ -94,9 +94,6 @@ public final class VolumeStatements {
     List<String> qualified = Statements.qualify(session, name);
     StoredVolume v =
         Registry.of(session).volumes().find(qualified).orElseThrow(() -> missing(qualified));
-    if (!isSeen(session, v)) {
-      Rights.require(session, "READ VOLUME", KIND, qualified);
-    }
     String owner = owner(session, v);
     return Arrays.asList(v.name(), v.catalog(), v.schema(), owner, "MANAGED", v.comment());
   }

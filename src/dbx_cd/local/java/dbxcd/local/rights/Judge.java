@@ -12,7 +12,8 @@ import java.util.stream.Stream;
  *
  * <ul>
  *   <li>a privilege granted on a catalog or schema counts for everything in it; ALL PRIVILEGES is all but MANAGE;
- *   <li>to reach anything, USE CATALOG on its catalog and USE SCHEMA on its schema are needed besides;
+ *   <li>to reach anything, or create something, USE CATALOG on its catalog and USE SCHEMA on its schema are needed
+ *       besides;
  *   <li>an owner has all privileges on the object itself, not on what lies in it;
  *   <li>the owner of an object or of what it lies in, who has MANAGE on one of these, and an administrator of the
  *       metastore may grant, give away and drop it.
@@ -41,7 +42,7 @@ public final class Judge {
   }
 
   /** What has to be passed on the way to an object, from above; whoever makes something goes into what it is made in. */
-  private static Stream<Need> usage(Need need) {
+  public static Stream<Need> usage(Need need) {
     Securable on = need.on();
     if (need.privilege() == null || !need.privilege().isToCreate()) {
       return usage(on);
