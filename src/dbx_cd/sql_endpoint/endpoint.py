@@ -145,7 +145,7 @@ class SqlEndpoint:
                 where=f"{LOOPBACK}:{self._asked_port}",
                 next_step="choose another port, or 0 for any free one",
             ) from exc
-        undo.callback(server.disconnect_all)
+        undo.callback(server.connections.end_all)
         undo.callback(server.server_close)
         self._services = {}
         undo.callback(self._close_services)  # before the connections: clients are still told of the cancellation
