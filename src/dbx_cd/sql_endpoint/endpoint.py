@@ -234,7 +234,7 @@ class SqlEndpoint:
         """The one way in which a token is served, whether it is there from the start or comes later."""
         service = self._services[token] = ThriftService(
             spark, rewrite=self._rewrite, after=self._after, collect=self._collect, temporary=self._temporary,
-            on_statement=self._on_statement, gone_after=self._gone_after,
+            files=server.files, on_statement=self._on_statement, gone_after=self._gone_after,
         )  # fmt: skip
         server.accept(token, _answer_of(service))
 

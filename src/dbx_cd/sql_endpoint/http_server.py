@@ -15,6 +15,7 @@ from typing import Any
 
 from dbx_cd.sql_endpoint.connections import Connections
 from dbx_cd.sql_endpoint.liveness import ClientConnection, asked_over
+from dbx_cd.sql_endpoint.result_files import RESULTS_PATH, ResultFile, ResultFiles
 
 _log = logging.getLogger(__name__)
 
@@ -58,6 +59,7 @@ class LoopbackServer(ThreadingHTTPServer):
         self.connections = connections or Connections()
         self._answers = {token.encode(): answer for token, answer in answers.items()}
         self._lock = threading.Lock()
+        self.files = ResultFiles(f"http://{LOOPBACK}:{self.server_address[1]}")
 
     def answer_for(self, authorization: str) -> Callable[[bytes], bytes] | None:
         """Who answers the token in the Authorization header; the time taken does not depend on which it is."""
@@ -146,8 +148,19 @@ class _Handler(BaseHTTPRequestHandler):
             self._refuse_one_too_many()
         elif self.path == DISCOVERY_PATH:
             self._send(HTTPStatus.OK, json.dumps(_DISCOVERY).encode(), "application/json")
+        elif (file := self.server.files.file(self.path)) is not None:
+            self._send_file(file)
+        elif self.path.startswith(RESULTS_PATH):
+            self._refuse(HTTPStatus.GONE, "the result has been closed")
         else:
             self._refuse(HTTPStatus.NOT_FOUND, "only the SQL endpoint is here")
+
+    def _send_file(self, file: ResultFile) -> None:
+        """Who knows the link needs no token. Where the result is closed meanwhile, it ends in the middle."""
+        self._send_head(HTTPStatus.OK, {"Content-Type": "application/octet-stream", "Content-Length": str(file.size)})
+        for part in file.content():
+            self.wfile.write(part)
+        self.wfile.flush()
 
     def do_POST(self) -> None:
         """Who asks, for what, and how much, is known before the body is read."""
@@ -224,12 +237,15 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(status, body, "application/json", headers)
 
     def _send(self, status: HTTPStatus, body: bytes, kind: str, headers: dict[str, str] | None = None) -> None:
-        self.send_response(status)
-        for name, value in {"Content-Type": kind, "Content-Length": str(len(body)), **(headers or {})}.items():
-            self.send_header(name, value)
-        self.end_headers()
+        self._send_head(status, {"Content-Type": kind, "Content-Length": str(len(body)), **(headers or {})})
         self.wfile.write(body)
         self.wfile.flush()
+
+    def _send_head(self, status: HTTPStatus, headers: dict[str, str]) -> None:
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
 
     def log_message(self, *args: Any) -> None:
         """Requests are no news; statements are reported by `on_statement`."""

@@ -157,5 +157,6 @@ def test_ten_thousand_statements_leave_nothing_behind(spark: SparkSession, conne
     all_clients(STATEMENTS)
     after = held()
     grown = {name: count - before[name] for name, count in after.items()}
+    print(f"\nbefore {before}\nafter {after}")
     may_grow = {"threads": 2, "java threads": 10, "files": 5, "heap": 40, "python": 60}
     assert {name: more for name, more in grown.items() if more > may_grow.get(name, 0)} == {}, grown
