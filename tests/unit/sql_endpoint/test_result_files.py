@@ -53,9 +53,10 @@ def links(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def connect(endpoint: SqlEndpoint, **options: Any) -> Any:
+    options = {"_connection_uri": f"{endpoint.host}{endpoint.http_path}", **options}
     return sql.connect(
-        "127.0.0.1", endpoint.http_path, access_token=TOKEN, _connection_uri=f"{endpoint.host}{endpoint.http_path}",
-        enable_telemetry=False, _retry_stop_after_attempts_count=1, **options,
+        "127.0.0.1", endpoint.http_path, access_token=TOKEN, enable_telemetry=False,
+        _retry_stop_after_attempts_count=1, **options,
     )  # fmt: skip
 
 
@@ -64,6 +65,15 @@ def test_every_row_of_a_large_result_arrives_once_and_in_its_order(endpoint: Sql
         table = connection.cursor().execute(str(ROWS)).fetchall_arrow()
         assert len(links) > 1
     assert table.equals(answer(None, str(ROWS)).combine_chunks())
+
+
+def test_a_client_that_speaks_tls_downloads_too(endpoint: SqlEndpoint, links: list[str]) -> None:
+    trusted = endpoint.client_environment()["REQUESTS_CA_BUNDLE"]
+    uri = f"https://127.0.0.1:{endpoint.port}{endpoint.http_path}"
+    with connect(endpoint, _connection_uri=uri, _tls_trusted_ca_file=trusted) as connection:
+        table = connection.cursor().execute(str(ROWS)).fetchall_arrow()
+        assert links
+    assert table["n"].to_pylist() == list(range(ROWS))
 
 
 def test_a_part_of_it_at_a_time(endpoint: SqlEndpoint, links: list[str]) -> None:
