@@ -59,6 +59,8 @@ def up(options: argparse.Namespace) -> int:
         try:
             threading.Event().wait()
         except KeyboardInterrupt:
+            if interruption.reason is not None:  # nobody has asked for the end
+                raise
             print(f"stopping the workspace on {workspace.state_dir}", flush=True)
     return 0
 

@@ -69,7 +69,7 @@ def _direct_results(session: EndpointSession, operation: Operation, limits: Any)
     pages = operation.pages()
     results.resultSetMetadata = pages.metadata()
     results.resultSet = page_answer(pages.next_page(max_rows=limits.maxRows, max_bytes=limits.maxBytes))
-    if not results.resultSet.hasMoreRows:
+    if not results.resultSet.hasMoreRows and not pages.are_linked:
         session.discard(operation)
         results.closeOperation = T.TCloseOperationResp(status=success())
     return results

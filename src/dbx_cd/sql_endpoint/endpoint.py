@@ -145,7 +145,7 @@ class SqlEndpoint:
                 where=f"{LOOPBACK}:{self._asked_port}",
                 next_step="choose another port, or 0 for any free one",
             ) from exc
-        undo.callback(server.disconnect_all)
+        undo.callback(server.connections.end_all)
         undo.callback(server.server_close)
         self._services = {}
         undo.callback(self._close_services)  # before the connections: clients are still told of the cancellation
@@ -234,7 +234,7 @@ class SqlEndpoint:
         """The one way in which a token is served, whether it is there from the start or comes later."""
         service = self._services[token] = ThriftService(
             spark, rewrite=self._rewrite, after=self._after, collect=self._collect, temporary=self._temporary,
-            on_statement=self._on_statement, gone_after=self._gone_after,
+            files=server.files, on_statement=self._on_statement, gone_after=self._gone_after,
         )  # fmt: skip
         server.accept(token, _answer_of(service))
 

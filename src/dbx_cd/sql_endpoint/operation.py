@@ -7,6 +7,7 @@ import threading
 from dataclasses import dataclass
 from typing import Any
 
+from dbx_cd.sql_endpoint.result_files import ResultFiles
 from dbx_cd.sql_endpoint.results import ResultPages
 from dbx_cd.sql_endpoint.rows import Result
 from dbx_cd.sql_endpoint.thrift_api import T, ThriftFault, success
@@ -29,9 +30,14 @@ class Failure:
 
 
 class Operation:
-    """The state of one operation. The first end that is reached stays: a cancelled operation never finishes later."""
+    """The state of one operation. The first end that is reached stays: a cancelled operation never finishes later.
 
-    def __init__(self, kind: int) -> None:
+    Args:
+        kind: the protocol's number for what it does.
+        files: where its rows are offered as files, if they are many; None for a client that downloads nothing.
+    """
+
+    def __init__(self, kind: int, *, files: ResultFiles | None = None) -> None:
         self.id = secrets.token_bytes(16)
         """The 16 bytes in the client's handle."""
         self.done = threading.Event()
@@ -41,6 +47,7 @@ class Operation:
         self.failure: Failure | None = None
         """Why it failed."""
         self._kind = kind
+        self._files = files
         self._state = _STATE.PENDING_STATE
         self._pages: ResultPages | None = None
         self._modified_rows: int | None = None
@@ -72,7 +79,7 @@ class Operation:
             table = result.table()
             modified = table.column(_AFFECTED_ROWS)[0].as_py() if table.num_rows == 1 else None
             result = Result.of(table)
-        pages = ResultPages(result)
+        pages = ResultPages(result, self._files)
         with self._lock:
             if self._state in _UNDECIDED:
                 self._pages, self._modified_rows = pages, modified

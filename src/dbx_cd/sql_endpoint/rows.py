@@ -28,6 +28,18 @@ class _Stored:
     size: int
 
 
+@dataclass(frozen=True)
+class Part:
+    """One batch that is not read yet."""
+
+    rows: int
+    """How many rows it has."""
+    size: int
+    """How many bytes `read` gives."""
+    read: Callable[[], bytes]
+    """Gives its serialized form, as often as asked for, while the result is there."""
+
+
 class ResultRows:
     """Batches that are put in one after the other, and then taken out in the same order, each once.
 
@@ -41,6 +53,7 @@ class ResultRows:
         self._batches: deque[pa.RecordBatch | _Stored] = deque()
         self._in_memory = 0
         self._file: IO[bytes] | None = None
+        self._files: list[IO[bytes]] = []
         self._lock = threading.Lock()
 
     @classmethod
@@ -58,12 +71,14 @@ class ResultRows:
             return
         if self._file is None:
             self._file = tempfile.TemporaryFile(prefix="dbx-cd-result-", dir=self.folder)  # noqa: SIM115  (closed by `free`)
+            self._files.append(self._file)
         data = batch.serialize()
         self._batches.append(_Stored(self._file, self._file.tell(), data.size))
         self._file.write(data)
 
     def put_file(self, file: IO[bytes], sizes: Iterable[int]) -> None:
         """Keep the serialized batches in a file, which lie there one after the other; the file is closed in the end."""
+        self._files.append(file)
         offset = 0
         for size in sizes:
             self._batches.append(_Stored(file, offset, size))
@@ -78,26 +93,46 @@ class ResultRows:
         """How many batches are left."""
         return len(self._batches)
 
+    @property
+    def size(self) -> int:
+        """About how many bytes are left."""
+        return sum(batch.size if isinstance(batch, _Stored) else batch.nbytes for batch in self._batches)
+
     def take(self, schema: pa.Schema) -> tuple[pa.RecordBatch, bytes | None]:
         """The next batch, which is then gone from here; with its serialized form, where it has one already.
 
         Args:
             schema: the types that the batches have.
         """
-        with self._lock:
-            batch = self._batches.popleft()
-            if not isinstance(batch, _Stored):
-                return batch, None
-            batch.file.seek(batch.offset)
-            data = batch.file.read(batch.size)
+        batch = self._batches.popleft()
+        if not isinstance(batch, _Stored):
+            return batch, None
+        data = self._read(batch)
         return pa.ipc.read_record_batch(pa.py_buffer(data), schema), data
+
+    def take_part(self, schema: pa.Schema) -> Part:
+        """The next batch, which is then gone from here, to be read when it is needed.
+
+        Args:
+            schema: the types that the batches have.
+        """
+        batch = self._batches.popleft()
+        if isinstance(batch, _Stored):
+            rows = pa.ipc.read_record_batch(pa.py_buffer(self._read(batch)), schema).num_rows
+            return Part(rows, batch.size, lambda: self._read(batch))
+        data = batch.serialize()
+        return Part(batch.num_rows, data.size, data.to_pybytes)
+
+    def _read(self, batch: _Stored) -> bytes:
+        with self._lock:
+            batch.file.seek(batch.offset)
+            return batch.file.read(batch.size)
 
     def free(self) -> None:
         """Let go of memory and files."""
         with self._lock:
-            files = {batch.file for batch in self._batches if isinstance(batch, _Stored)}
             self._batches.clear()
-            for file in files | ({self._file} if self._file is not None else set()):
+            for file in self._files:
                 file.close()
 
 

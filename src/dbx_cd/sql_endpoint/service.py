@@ -21,6 +21,7 @@ from dbx_cd.sql_endpoint.liveness import GONE_SECONDS
 from dbx_cd.sql_endpoint.open_sessions import LOOK_FOR_IDLE_SECONDS, OpenSessions
 from dbx_cd.sql_endpoint.operation import Operation
 from dbx_cd.sql_endpoint.parameters import statement_arguments
+from dbx_cd.sql_endpoint.result_files import ResultFiles
 from dbx_cd.sql_endpoint.rows import Collect, Result
 from dbx_cd.sql_endpoint.session import EndpointSession
 from dbx_cd.sql_endpoint.statement import After, Rewrite, run_statement
@@ -44,6 +45,7 @@ class ThriftService:
         after: see `SqlEndpoint`.
         collect: see `SqlEndpoint`.
         temporary: see `SqlEndpoint`.
+        files: where large results are offered to clients that download them; None where they cannot.
         on_statement: see `SqlEndpoint`.
         clock: seconds that only ever grow; by them a session is idle.
         look_every: see `OpenSessions`.
@@ -58,6 +60,7 @@ class ThriftService:
         after: After | None = None,
         collect: Collect = collect,
         temporary: Path | None = None,
+        files: ResultFiles | None = None,
         on_statement: Callable[[StatementRecord], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
         look_every: float = LOOK_FOR_IDLE_SECONDS,
@@ -68,6 +71,7 @@ class ThriftService:
         self._after = after
         self._collect = collect
         self._temporary = temporary
+        self._files = files
         self._clock = clock
         self._gone_after = gone_after
         self._sessions = OpenSessions(clock, look_every=look_every)
@@ -155,7 +159,8 @@ class ThriftService:
                 after=self._after, row_limit=request.resultRowLimit, collect=self._collect, temporary=self._temporary,
             )  # fmt: skip
 
-        operation = Operation(T.TOperationType.EXECUTE_STATEMENT)
+        files = self._files if request.canReadArrowResult and request.canDownloadResult else None
+        operation = Operation(T.TOperationType.EXECUTE_STATEMENT, files=files)
         timeout = request.queryTimeout or session.settings.timeout
         self._executor.submit(session, operation, lambda: session.run(rows), sql=request.statement, timeout=timeout)
         return started(T.TExecuteStatementResp, request, session, operation)

@@ -2,30 +2,92 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import socket
-import ssl
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
+from dbx_cd.sql_endpoint.certificate import serve_loopback
+from dbx_cd.sql_endpoint.connections import TOLD_AT_A_TIME, Connections, Patience
 from dbx_cd.sql_endpoint.http_server import MAX_REQUEST_BYTES, LoopbackServer
 
 PATH = "/sql/1.0/warehouses/local"
 MOST = 3
 
 
+class Clock:
+    """Time that passes when a test says so."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
 @pytest.fixture
-def server() -> Iterator[LoopbackServer]:
-    server = LoopbackServer(
-        {"good": lambda body: body.upper()}, port=0, path=PATH, tls=ssl.create_default_context(), most=MOST
-    )
-    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-    yield server
-    server.shutdown()
-    server.server_close()
-    server.disconnect_all()
+def clock() -> Clock:
+    return Clock()
+
+
+Serve = Callable[[Callable[[bytes], bytes]], LoopbackServer]
+
+
+@pytest.fixture
+def serve(clock: Clock, tmp_path: Path) -> Iterator[Serve]:
+    """Starts a server that answers so."""
+    with contextlib.ExitStack() as ends:
+
+        def start(answer: Callable[[bytes], bytes]) -> LoopbackServer:
+            tls, _ = serve_loopback(tmp_path)
+            patience = Patience(first_byte=10, head=30, body=60, body_bytes=1000)
+            connections = Connections(most=MOST, patience=patience, clock=clock)
+            server = LoopbackServer({"good": answer}, port=0, path=PATH, tls=tls, connections=connections)
+            threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+            for end in (connections.end_all, server.server_close, server.shutdown):
+                ends.callback(end)
+            return server
+
+        yield start
+
+
+@pytest.fixture
+def server(serve: Serve) -> LoopbackServer:
+    return serve(bytes.upper)
+
+
+def silent(server: LoopbackServer, *, sends: bytes = b"") -> socket.socket:
+    """A client that has said this much, and goes no further."""
+    client = socket.create_connection(("127.0.0.1", server.server_address[1]), timeout=5)
+    client.sendall(sends)
+    time.sleep(0.1)  # it is accepted, and what it has said is read
+    return client
+
+
+def has_a_free_place(server: LoopbackServer) -> bool:
+    """Whether one more client is answered, as soon as the threads of those that are ended have noticed."""
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline:
+        if ask(connection(server)) == (200, "HELLO"):
+            return True
+        time.sleep(0.01)
+    return False
+
+
+def is_ended(client: socket.socket) -> bool:
+    """Whether the server ends the connection within the time of some looks at it."""
+    client.settimeout(0.3)
+    try:
+        return client.recv(1) == b""
+    except TimeoutError:
+        return False
+    except ConnectionResetError:
+        return True
 
 
 def connection(server: LoopbackServer) -> http.client.HTTPConnection:
@@ -71,5 +133,89 @@ def test_one_connection_too_many_is_refused_with_the_reason(server: LoopbackServ
     # 403, since the connector tries again for minutes after 429 and 503.
     assert ask(connection(server)) == (403, f"there are {MOST} connections already, close some")
     clients[0].close()
-    answers = {ask(connection(server))[0] for _ in range(20)}
-    assert 200 in answers
+    assert has_a_free_place(server)
+
+
+def test_a_client_that_says_nothing_counts_from_the_start(server: LoopbackServer) -> None:
+    clients = [silent(server) for _ in range(MOST)]
+    assert ask(connection(server))[0] == 403
+    clients[0].close()
+    assert has_a_free_place(server)
+
+
+def test_who_is_not_even_told_that_there_are_too_many_has_no_thread(server: LoopbackServer) -> None:
+    clients = [silent(server) for _ in range(MOST + TOLD_AT_A_TIME)]
+    threads = threading.active_count()
+    assert all(is_ended(silent(server)) for _ in range(3))
+    assert threading.active_count() <= threads
+    assert not any(is_ended(client) for client in clients[:3])
+
+
+HEAD = f"POST {PATH} HTTP/1.1\r\nAuthorization: Bearer good\r\nContent-Length: 5000\r\n"
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds"),
+    [
+        (b"", 10),
+        (b"\x16", 30),  # a TLS handshake begins
+        (HEAD.encode(), 30),
+        (f"{HEAD}\r\nhalf".encode(), 65),
+    ],
+    ids=["nothing", "half a handshake", "half a head", "half a body"],
+)
+def test_who_does_not_go_on_is_ended_in_time(server: LoopbackServer, clock: Clock, said: bytes, seconds: int) -> None:
+    clients = [silent(server, sends=said) for _ in range(MOST)]
+    clock.now = seconds - 0.5
+    assert not is_ended(clients[0])
+    clock.now = seconds + 0.5
+    assert all(is_ended(client) for client in clients)
+    assert has_a_free_place(server)
+
+
+def test_more_bytes_give_no_more_time(server: LoopbackServer, clock: Clock) -> None:
+    client = silent(server, sends=b"POST")
+    for clock.now in range(5, 31, 5):
+        time.sleep(0.03)
+        client.sendall(b" ")
+    clock.now = 31
+    assert is_ended(client)
+
+
+def test_half_a_statement_is_not_run(serve: Serve) -> None:
+    answered: list[bytes] = []
+
+    def answer(body: bytes) -> bytes:
+        answered.append(body)
+        return body
+
+    client = silent(serve(answer), sends=f"{HEAD}\r\nhalf".encode())
+    client.shutdown(socket.SHUT_WR)
+    assert is_ended(client)
+    assert answered == []
+
+
+def test_a_connection_between_two_requests_may_wait(server: LoopbackServer, clock: Clock) -> None:
+    client, other = connection(server), connection(server)
+    other.request("GET", "/.well-known/databricks-config")
+    assert ask(client)[0] == other.getresponse().status == 200
+    clock.now = 800
+    time.sleep(0.1)
+    assert ask(client)[0] == 200
+
+
+def test_a_statement_may_take_as_long_as_it_likes(serve: Serve, clock: Clock) -> None:
+    begun, may_end = threading.Event(), threading.Event()
+
+    def slow(body: bytes) -> bytes:
+        begun.set()
+        assert may_end.wait(10)
+        return body
+
+    client = connection(serve(slow))
+    client.request("POST", PATH, body=b"hello", headers={"Authorization": "Bearer good"})
+    assert begun.wait(5)
+    clock.now = 10_000
+    time.sleep(0.1)
+    may_end.set()
+    assert client.getresponse().read() == b"hello"
