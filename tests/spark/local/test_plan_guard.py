@@ -1,4 +1,4 @@
-"""Whose rights count: those of the reader, of a view's or function's owner, of who calls one; and what SQL says of users."""
+"""Whose rights count: the reader's, those of a view's or function's owner, the caller's; and what SQL says of users."""
 
 from __future__ import annotations
 

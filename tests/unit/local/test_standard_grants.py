@@ -8,9 +8,7 @@ from pathlib import Path
 from dbx_cd.local.standard_grants import APPROVERS, JOB, READERS, SRE, STANDARD_GRANTS, Places
 
 DEPLOY = (Path(__file__).parents[3] / "docs" / "deploy.md").read_text(encoding="utf-8")
-PLACES = Places(
-    ("ops", "dbt_meta"), ("ops", "dbt_meta", "artifacts"), ("stg", "prod"), ("prod",), (("raw", "shop"),)
-)
+PLACES = Places(("ops", "dbt_meta"), ("ops", "dbt_meta", "artifacts"), ("stg", "prod"), ("prod",), (("raw", "shop"),))
 _GRANT = re.compile(r"^GRANT (?P<privileges>[A-Z, ]+) ON (?P<on>\w+ [\w.]+) TO `(?P<who>\w+)`;$", re.M)
 
 Granted = set[tuple[str, str, str]]
