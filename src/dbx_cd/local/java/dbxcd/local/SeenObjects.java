@@ -3,15 +3,21 @@ package dbxcd.local;
 import dbxcd.local.Contents.Address;
 import dbxcd.local.Contents.Namespace;
 import dbxcd.local.rights.Securable;
+import java.util.HashMap;
+import java.util.Map;
 import org.apache.spark.sql.SparkSession;
 
 /**
  * What the user of a session is told of: information_schema and the statements that list objects leave out the rest. A
- * session without a user is the workspace's own, and is told of everything.
+ * session without a user is the workspace's own, and is told of everything. For one statement: it remembers.
  */
 final class SeenObjects {
+  /** No relation has such a name. */
+  private static final String NOBODYS = "\0";
+
   private final Registry registry;
   private final String user;
+  private final Map<String, Boolean> whole = new HashMap<>();
 
   private SeenObjects(Registry registry, String user) {
     this.registry = registry;
@@ -36,7 +42,14 @@ final class SeenObjects {
 
   /** A table or view, by its address in the session catalog. */
   boolean seesRelation(Address address) {
-    return user == null || sees(SecurableNames.table(registry, address));
+    return user == null
+        || whole.computeIfAbsent(address.database(), this::seesAllIn)
+        || sees(SecurableNames.table(registry, address));
+  }
+
+  /** Whoever sees what nobody owns and nothing was granted on sees all relations of the schema. */
+  private boolean seesAllIn(String database) {
+    return sees(SecurableNames.table(registry, new Address(database, NOBODYS)));
   }
 
   /** Whether what only an owner is shown of an object is shown. */
