@@ -143,9 +143,6 @@ ALTERING = [
         "ALTER TABLE {s}.w RENAME COLUMN more TO less",
         "ALTER TABLE {s}.w DROP COLUMN less",
         "ALTER TABLE {s}.w UNSET TBLPROPERTIES IF EXISTS ('none')",
-        "ALTER TABLE {s}.w ADD CONSTRAINT positive CHECK (id > -10)",
-        "ALTER TABLE {s}.w DROP CONSTRAINT positive",
-        "ALTER TABLE {s}.w CLUSTER BY (id)",
         "COMMENT ON TABLE {s}.w IS 'x'",
     )
 ] + [
@@ -221,6 +218,32 @@ def user(workspace: EmbeddedWorkspace) -> Iterator[SparkSession]:
     spark.sql("DROP SCHEMA IF EXISTS stg.statement_rights_3")
     for privilege in ("ALL PRIVILEGES", "MANAGE"):
         rights.revoke(spark, OWNER, privilege, "CATALOG stg")
+
+
+OWNED = (
+    "ALTER TABLE {s}.w ADD CONSTRAINT positive CHECK (id > -10)",
+    "ALTER TABLE {s}.w DROP CONSTRAINT positive",
+    "ALTER TABLE {s}.w CLUSTER BY (id)",
+    "ALTER VIEW {s}.v AS SELECT 1 AS id",
+)
+
+
+@pytest.mark.parametrize("statement", OWNED)
+def test_what_only_an_owner_may_no_privilege_allows(user: SparkSession, statement: str) -> None:
+    name = CHANGED if ".w " in statement else VIEW
+    owner = act_as(user, OWNER)
+    if name == VIEW and not owner.catalog.tableExists(f"{SCHEMA}.v"):
+        owner.sql(f"CREATE VIEW {SCHEMA}.v AS SELECT 1 AS id")
+    needs = [*WAY, ("ALL PRIVILEGES", name), ("MANAGE", name)]
+    for need in needs:
+        rights.grant(user, USER, *need)
+    try:
+        with pytest.raises(AnalysisException, match=f"User is not an owner of Table '{name.split()[1]}'"):
+            user.sql(statement.format(**NAMES))
+        owner.sql(statement.format(**NAMES))
+    finally:
+        for need in needs:
+            rights.revoke(user, USER, *need)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.shown)

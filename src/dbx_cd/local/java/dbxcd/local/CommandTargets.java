@@ -23,8 +23,10 @@ final class CommandTargets {
   enum Rule {
     /** To change its rows or its definition. */
     MODIFY,
-    /** To drop it, or change what only an owner may. */
+    /** To drop it. */
     MANAGE,
+    /** To change what only its owner may (documentation, "ALTER TABLE"). */
+    OWN,
     /** To read its rows. */
     SELECT,
     /** To be told of it: any privilege will do (documentation, "DESCRIBE TABLE"). */
@@ -38,6 +40,7 @@ final class CommandTargets {
       return switch (this) {
         case MODIFY -> Need.of(Privilege.MODIFY, target);
         case MANAGE -> Need.of(Privilege.MANAGE, target);
+        case OWN -> Need.ownership(target);
         case SELECT -> Need.of(Privilege.SELECT, target);
         case SIGHT -> Need.sight(target);
         case USE ->
@@ -51,13 +54,16 @@ final class CommandTargets {
       Map.of(
           Rule.MODIFY,
           List.of(
-              "AddCheckConstraint", "AddColumns", "AddConstraint", "AddPartitions", "AlterColumns",
-              "AlterColumnSyncIdentity", "AlterTableAddConstraint", "AlterTableClusterBy", "AlterTableCollation",
-              "AlterTableDropConstraint", "AlterTableDropFeature", "AnalyzeColumn", "AnalyzeTable", "CommentOnTable",
-              "DeltaGenerateCommand", "DeltaReorgTableCommand", "DropColumns", "DropConstraint", "DropPartitions",
-              "OptimizeTableCommand", "RecoverPartitions", "RenameColumn", "RenamePartitions", "RepairTable",
-              "ReplaceColumns", "SetTableLocation", "SetTableProperties", "TruncateDeltaTableCommand",
-              "TruncatePartition", "TruncateTable", "UnsetTableProperties", "VacuumTableCommand"),
+              "AddColumns", "AddPartitions", "AlterColumns", "AlterColumnSyncIdentity", "AnalyzeColumn",
+              "AnalyzeTable", "CommentOnTable", "DeltaGenerateCommand", "DeltaReorgTableCommand", "DropColumns",
+              "DropPartitions", "OptimizeTableCommand", "RecoverPartitions", "RenameColumn", "RenamePartitions",
+              "RepairTable", "ReplaceColumns", "SetTableProperties", "TruncateDeltaTableCommand", "TruncatePartition",
+              "TruncateTable", "UnsetTableProperties", "VacuumTableCommand"),
+          Rule.OWN,
+          List.of(
+              "AddCheckConstraint", "AddConstraint", "AlterTableAddConstraint", "AlterTableClusterBy",
+              "AlterTableCollation", "AlterTableDropConstraint", "AlterTableDropFeature", "DropConstraint",
+              "SetTableLocation"),
           Rule.MANAGE,
           List.of(
               "AlterViewSchemaBinding", "CommentOnNamespace", "DropNamespace", "DropTable", "DropView",
