@@ -220,6 +220,26 @@ def user(workspace: EmbeddedWorkspace) -> Iterator[SparkSession]:
         rights.revoke(spark, OWNER, privilege, "CATALOG stg")
 
 
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.shown)
+def test_a_statement_takes_exactly_these_rights(user: SparkSession, case: Case) -> None:
+    needs = [*case.way, *case.needs]
+    for need in needs:
+        rights.grant(user, USER, *need)
+    try:
+        for need in needs:
+            rights.revoke(user, USER, *need)
+            with pytest.raises(AnalysisException) as refused:
+                run(user, case)
+            assert refused.value.getCondition() == "INSUFFICIENT_PERMISSIONS"
+            assert refused.value.getSqlState() == "42501"
+            assert denial(need) in str(refused.value)
+            rights.grant(user, USER, *need)
+        run(user, case)
+    finally:
+        for need in needs:
+            rights.revoke(user, USER, *need)
+
+
 OWNED = (
     "ALTER TABLE {s}.w ADD CONSTRAINT positive CHECK (id > -10)",
     "ALTER TABLE {s}.w DROP CONSTRAINT positive",
@@ -241,26 +261,6 @@ def test_what_only_an_owner_may_no_privilege_allows(user: SparkSession, statemen
         with pytest.raises(AnalysisException, match=f"User is not an owner of Table '{name.split()[1]}'"):
             user.sql(statement.format(**NAMES))
         owner.sql(statement.format(**NAMES))
-    finally:
-        for need in needs:
-            rights.revoke(user, USER, *need)
-
-
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.shown)
-def test_a_statement_takes_exactly_these_rights(user: SparkSession, case: Case) -> None:
-    needs = [*case.way, *case.needs]
-    for need in needs:
-        rights.grant(user, USER, *need)
-    try:
-        for need in needs:
-            rights.revoke(user, USER, *need)
-            with pytest.raises(AnalysisException) as refused:
-                run(user, case)
-            assert refused.value.getCondition() == "INSUFFICIENT_PERMISSIONS"
-            assert refused.value.getSqlState() == "42501"
-            assert denial(need) in str(refused.value)
-            rights.grant(user, USER, *need)
-        run(user, case)
     finally:
         for need in needs:
             rights.revoke(user, USER, *need)
