@@ -32,6 +32,7 @@ from dbx_cd.delta.spark_tables import SparkTables
 from dbx_cd.delta.sql import THREADS
 from dbx_cd.local.session_user import act_as
 from dbx_cd.local.spark_session import start_spark
+from dbx_cd.local.standard_grants import grant_everything
 from dbx_cd.relations import RelationName
 from dbx_cd.release.context import Cd
 from dbx_cd.release.events import Release
@@ -126,6 +127,7 @@ def measure(
     """The ratio of times, the queries of a plan, and what memory it takes."""
     folder = Path(tempfile.mkdtemp(prefix="dbx_cd_bench_"))
     spark = start_spark(folder / "state", catalogs=("prod",))
+    grant_everything(spark, WHO, catalogs=("prod", "ops"))
     _restored(Production(spark, "warm", tables=4), "warm")
     yield from _against_bare(Production(spark, "restored", tables=tables), rounds)
     yield _proof_of_rows(spark, rows)
