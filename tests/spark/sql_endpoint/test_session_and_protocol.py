@@ -146,6 +146,17 @@ def test_session_waits_for_its_schema_and_never_falls_to_another(connect: Connec
 # Results
 
 
+def test_the_first_statement_may_use_a_catalog_that_the_session_has_not_seen(workspace: EmbeddedWorkspace) -> None:
+    endpoint = workspace.endpoint
+    for catalog in workspace.catalogs:
+        with sql.connect(
+            "127.0.0.1", endpoint.http_path, access_token=endpoint.token, enable_telemetry=False,
+            _connection_uri=f"{endpoint.host}{endpoint.http_path}",
+        ) as connection:  # fmt: skip
+            cursor = connection.cursor().execute(f"USE CATALOG `{catalog}`")
+            assert value(cursor, "SELECT current_catalog()") == catalog
+
+
 def test_row_limit_of_the_client_is_kept(connect: Connect, table: str) -> None:
     cursor = connect(catalog="stg").cursor(row_limit=2)
     assert [row.id for row in cursor.execute("SELECT id FROM range(100) ORDER BY id DESC").fetchall()] == [99, 98]

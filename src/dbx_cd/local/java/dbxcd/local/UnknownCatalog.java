@@ -100,7 +100,10 @@ public final class UnknownCatalog extends AbstractFunction1<SparkSessionExtensio
   public static void require(SparkSession session, String catalog) {
     String name = catalog.toLowerCase(Locale.ROOT);
     boolean dropped = Registry.of(session).catalogs().isDropped(name);
-    if (dropped || !session.sessionState().catalogManager().isCatalogRegistered(catalog)) {
+    // A catalog that the session has not used yet is looked up in the settings of whichever session is active.
+    boolean known =
+        (Boolean) session.withActive(() -> session.sessionState().catalogManager().isCatalogRegistered(catalog));
+    if (dropped || !known) {
       SeenObjects seen = SeenObjects.of(session);
       throw Exceptions.unchecked(
           notFound(catalog, CatalogStatements.names(session).stream().filter(seen::seesCatalog).toList()));
