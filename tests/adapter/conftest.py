@@ -12,7 +12,9 @@ from typing import Any
 
 import freezegun
 import pytest
+from dbt.adapters.databricks.impl import DatabricksAdapter
 from dbt.tests.fixtures.project import *  # noqa: F403 - a plugin can be named in the topmost conftest only
+from dbt_common.behavior_flags import BehaviorFlagRendered
 
 from dbx_cd.local.workspace import EmbeddedWorkspace
 from dbx_cd.sql_endpoint import connection_block
@@ -21,6 +23,11 @@ CATALOG = "dev_anna"
 
 # Tests of microbatch and of sample mode stop the clock of dbt, which is that of this process; the endpoint's goes on.
 freezegun.configure(extend_ignore_list=["dbx_cd", "pyspark", "py4j"])
+
+
+# Who made a flag is only told in a warning. dbt looks it up by `inspect.stack()`, once a flag and a run: with the
+# modules of this process that takes several times as long as all the rest of a run.
+BehaviorFlagRendered._default_source = staticmethod(lambda: DatabricksAdapter.__module__)  # type: ignore[method-assign]
 
 
 @pytest.fixture(scope="session")

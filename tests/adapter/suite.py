@@ -47,7 +47,6 @@ AS_THEY_ARE = [
     "dbt_show.test_dbt_show.BaseShowSqlHeader",
     "empty.test_empty.BaseTestEmpty",
     "empty.test_empty.BaseTestEmptyInlineSourceRef",
-    "empty.test_empty.BaseTestEmptySeedFlag",
     "ephemeral.test_ephemeral.BaseEphemeralErrorHandling",
     "functions.test_udfs.UDFsBasic",
     "functions.test_udfs.ErrorForUnsupportedType",
@@ -62,8 +61,6 @@ AS_THEY_ARE = [
     "hooks.test_run_hooks.BaseAfterRunHooks",
     "incremental.test_incremental_merge_exclude_columns.BaseMergeExcludeColumns",
     "incremental.test_incremental_microbatch.BaseMicrobatch",
-    "persist_docs.test_persist_docs.BasePersistDocs",
-    "persist_docs.test_persist_docs.BasePersistDocsCommentOnQuotedColumn",
     "query_comment.test_query_comment.BaseQueryComments",
     "query_comment.test_query_comment.BaseMacroQueryComments",
     "query_comment.test_query_comment.BaseMacroArgsQueryComments",
@@ -175,7 +172,9 @@ ADAPTED = {
         "incremental.test_incremental_unique_id.BaseIncrementalUniqueKey",
     ],
     "test_persist_docs.py": [
+        "persist_docs.test_persist_docs.BasePersistDocs",
         "persist_docs.test_persist_docs.BasePersistDocsColumnMissing",
+        "persist_docs.test_persist_docs.BasePersistDocsCommentOnQuotedColumn",
     ],
     "test_seeds.py": [
         "simple_copy.test_simple_copy.SimpleCopyBase",
@@ -254,6 +253,7 @@ LEFT_OUT = {
         "waits for a message of dbt's own materialization; dbt-databricks has one of its own, without it"
     ),
     "dbt_show.test_dbt_show.BaseShowDoesNotHandleDoubleLimit": "waits for the text of Postgres' syntax error",
+    "empty.test_empty.BaseTestEmptySeedFlag": "dbt 1.11 has no `dbt seed --empty`",
     "functions.test_js_udfs.BasicJSUDF": _NO_JAVASCRIPT,
     "functions.test_js_udfs.JSUDFMultiLineBody": _NO_JAVASCRIPT,
     "functions.test_js_udfs.JSUDFDeterministicVolatility": _NO_JAVASCRIPT,

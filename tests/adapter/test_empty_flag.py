@@ -8,8 +8,20 @@ import pytest
 from databricks_sql import in_databricks_sql
 from dbt.tests.adapter.empty import _models
 from dbt.tests.adapter.empty.test_empty import MetadataWithEmptyFlag
+from dbt.tests.fixtures.project import TestProjInfo
 
 pytestmark = pytest.mark.deep
+
+NO_RENDER = "dbt-databricks' macro alters what `ref` gives, which is a query under `--empty`, and not its `render()`"
+MODELS = [
+    "control",
+    "get_columns_in_relation",
+    pytest.param("alter_column_type", marks=pytest.mark.skip(reason=NO_RENDER)),
+    "alter_relation_comment",
+    "alter_column_comment",
+    "alter_relation_add_remove_columns",
+    "truncate_relation",
+]
 
 
 class TestMetadataWithEmptyFlag(MetadataWithEmptyFlag):
@@ -30,3 +42,7 @@ class TestMetadataWithEmptyFlag(MetadataWithEmptyFlag):
             "alter_relation_add_remove_columns.sql": in_databricks_sql(_models.ALTER_RELATION_ADD_REMOVE_COLUMNS),
             "truncate_relation.sql": _models.TRUNCATE_RELATION,
         }
+
+    @pytest.mark.parametrize("model", MODELS)
+    def test_run(self, project: TestProjInfo, model: str) -> None:
+        super().test_run(project, model)

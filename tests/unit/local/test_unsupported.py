@@ -30,6 +30,7 @@ REFUSED = {
     ],
     "storage and service credentials": ["CREATE STORAGE CREDENTIAL c", "SHOW CREDENTIALS"],
     "shares, recipients and providers": ["CREATE SHARE s", "ALTER SHARE s ADD TABLE t", "CREATE RECIPIENT r"],
+    "governed tags": ["CREATE GOVERNED TAG cost VALUES ('true')", "DROP GOVERNED TAG cost", "SHOW GOVERNED TAGS"],
     "clean rooms": ["SHOW CLEAN ROOMS"],
     "row filters": [
         "ALTER TABLE a.b.t SET ROW FILTER a.b.f ON (region)",

@@ -80,6 +80,7 @@ UNSUPPORTED: tuple[Unsupported, ...] = (
         rf"{_ANY_VERB} (?:shares?|recipients?|providers?)\b",
         f"{_SERVICE} (Delta Sharing)",
     ),
+    _unsupported("governed tags", rf"{_ANY_VERB} governed tags?\b", f"{_SERVICE} (tag policies of an account)"),
     _unsupported("clean rooms", rf"{_ANY_VERB} clean rooms?\b", _SERVICE),
     _unsupported(
         "row filters",
