@@ -37,8 +37,12 @@ def analyze_tables(statement: Statement) -> Answer:
     return pa.table({})
 
 
+def _schema(statement: Statement) -> list[list[str]]:
+    return [list(statement.bridge.call("qualify", [*statement.parts("name"), "any"])[:2])]
+
+
 def _tables(statement: Statement) -> list[list[str]]:
-    catalog, schema = statement.bridge.call("qualify", [*statement.parts("name"), "any"])[:2]
+    ((catalog, schema),) = _schema(statement)
     tables = statement.spark.sql(
         "SELECT table_name FROM system.information_schema.tables WHERE table_type <> 'VIEW' "
         f"AND table_catalog = {string_literal(catalog)} AND table_schema = {string_literal(schema)}"
@@ -47,6 +51,7 @@ def _tables(statement: Statement) -> list[list[str]]:
 
 
 _WHY = "Spark has it for its session catalog only"
+_SCHEMA = Objects("`name`", _schema)
 _EACH = Objects("that is in the schema, each of them", _tables)
 _LACKS = "keeps no statistics: nothing here plans by them"
 
@@ -70,6 +75,10 @@ STATEMENTS: tuple[Emulated, ...] = (
         does="reads every table of the schema",
         lacks=_LACKS,
         tests=(f"{_TESTS}::test_analyze_reads_the_table_and_checks_its_columns",),
-        needs=(Need("MODIFY", "TABLE", _EACH), Need("SELECT", "TABLE", _EACH)),
+        needs=(
+            Need("USE SCHEMA", "SCHEMA", _SCHEMA),
+            Need("MODIFY", "TABLE", _EACH),
+            Need("SELECT", "TABLE", _EACH),
+        ),
     ),
 )
