@@ -2,6 +2,7 @@ package dbxcd.local;
 
 import dbxcd.local.Contents.Address;
 import dbxcd.local.Contents.Namespace;
+import dbxcd.local.Contents.StoredVolume;
 import dbxcd.local.rights.Securable;
 import dbxcd.local.rights.SecurableKind;
 import java.util.List;
@@ -24,6 +25,10 @@ final class SecurableNames {
   static Securable function(Registry registry, String database, String name) {
     List<String> schema = schema(registry, database).name();
     return new Securable(SecurableKind.FUNCTION, List.of(schema.get(0), schema.get(1), name));
+  }
+
+  static Securable volume(StoredVolume volume) {
+    return new Securable(SecurableKind.VOLUME, Volumes.name(volume));
   }
 
   static Securable schema(Registry registry, String database) {
