@@ -86,11 +86,7 @@ public final class Rights {
 
   // ---------------------------------------------------------------- for statements
 
-  /** Refuses the session's user where a privilege is missing; {@code OWNERSHIP} stands for being the owner. */
-  public static void require(SparkSession session, String privilege, String kind, List<String> name) {
-    require(session, SessionUser.of(session), need(privilege, securable(session, kind, name)));
-  }
-
+  /** Refuses a user who lacks what is needed. */
   static void require(SparkSession session, String user, Need need) {
     of(session).judge().missing(user, need).ifPresent(missing -> {
       throw Denials.insufficient(missing);
