@@ -51,11 +51,6 @@ def put_user(spark: SparkSession, user: str, *, groups: Iterable[str] = ()) -> N
     _call(spark, "putUser", user, list(groups))
 
 
-def groups_of(spark: SparkSession, user: str) -> list[str]:
-    """The groups of a user, in order; without `account users`, in which everybody is."""
-    return list(_call(spark, "groupsOf", user))
-
-
 def grant(spark: SparkSession, principal: str, privilege: str, securable: str) -> None:
     """Grant a privilege as the workspace itself, which nobody has to allow.
 
@@ -105,11 +100,6 @@ def require(spark: SparkSession, user: str | None, privilege: str, securable: st
         UnknownRight: no such privilege or kind of object.
     """
     _call(spark, "requireOf", user, privilege, *_parts(securable))
-
-
-def is_seen(spark: SparkSession, user: str | None, securable: str) -> bool:
-    """Whether a user is told of an object at all: he may BROWSE its catalog, or has some privilege on it."""
-    return bool(_call(spark, "isSeen", user, *_parts(securable)))
 
 
 def created(spark: SparkSession, securable: str) -> None:

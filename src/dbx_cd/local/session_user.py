@@ -1,6 +1,7 @@
-"""Whose commits are these: sessions whose Delta commits name a user, as `userName` of the table's history.
+"""Whose session this is: the user whose rights its statements need, and whom its Delta commits name.
 
-Databricks writes there whose token a statement came with; so does this workspace (`java/dbxcd/local/CommitLog.java`).
+Databricks goes by whose token a statement came with; so does this workspace (`java/dbxcd/local/PlanGuard.java`,
+`CommitLog.java`). A session without a user is the workspace's own: it may do everything, and its commits name nobody.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class UserSession(SparkSession):
-    """A session whose commits name a user, as do those of the sessions made from it."""
+    """A session of a user, as are the sessions made from it."""
 
     def __init__(self, context: SparkContext, java_session: Any, *, user: str) -> None:
         super().__init__(context, java_session)
@@ -28,11 +29,11 @@ class UserSession(SparkSession):
 
 
 def act_as(spark: SparkSession, user: str) -> SparkSession:
-    """A new session whose commits name a user; no statement can change that.
+    """A new session of a user: with the user's rights, and commits in that name. No statement can change that.
 
     Args:
         spark: a session of the embedded workspace; it stays as it is.
-        user: the name to write.
+        user: the name.
     """
     java_session: Any = spark._jsparkSession
     return UserSession(spark.sparkContext, java_session.newSession(), user=user)

@@ -236,7 +236,7 @@ class EmbeddedWorkspace:
     def profile_connection(self) -> dict[str, Any]:
         """The connection keys for an output of `profiles.yml`: dbt in a task connects as the task's user.
 
-        Outside of tasks it connects with a token that is nobody's.
+        Outside of tasks it connects with a token that is nobody's: the workspace's own, which may do everything.
         """
         return task_connection(self._address)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from dbx_cd.local.emulation.dispatch import EMULATED
+from dbx_cd.local.emulation.elsewhere import ELSEWHERE, Elsewhere, rights_of_commands
 from dbx_cd.local.emulation.fidelity import page
 from dbx_cd.local.emulation.needs import OWNERSHIP
 from dbx_cd.local.emulation.statement import Emulated
@@ -53,3 +54,25 @@ def test_every_emulated_statement_says_what_rights_it_needs_or_why_none(entry: E
         assert need.kind in KINDS
         assert not isinstance(need.on, str) or need.kind == "METASTORE" or need.on in entry.pattern.groupindex
         assert f"{need}" in page()
+
+
+@pytest.mark.parametrize("entry", ELSEWHERE, ids=lambda entry: entry.title)
+def test_what_is_done_below_the_statements_says_what_it_does_and_how_it_is_tested(entry: Elsewhere) -> None:
+    assert entry.does().endswith(".")
+    assert "{@" not in entry.does()
+    assert entry.tests
+    assert all((JAVA.parent / f"{name}.java").is_file() for name in entry.also)
+
+
+def test_every_catalog_and_extension_that_spark_is_started_with_is_on_the_page() -> None:
+    started = (JAVA.parents[3] / "spark_session.py").read_text(encoding="utf-8")
+    named = set(re.findall(r'"dbxcd\.local\.(\w+)[$"]', started))
+    listed = {name for entry in ELSEWHERE for name in (entry.source, *entry.also)}
+    assert len(named) >= 10
+    assert named - listed == set()
+
+
+def test_every_command_with_a_right_of_its_own_is_on_the_page() -> None:
+    source = (JAVA.parent / "CommandTargets.java").read_text(encoding="utf-8")
+    known = set(re.findall(r'"(\w+)"', source.split("COMMANDS =")[1].split("RULES")[0]))
+    assert {name for names in rights_of_commands().values() for name in names} == known

@@ -59,8 +59,8 @@ def describe(statement: Statement) -> Answer:
     name = statement.identifier("name").lower()
     require_catalog(statement, name)
     comment = statement.bridge.call("comment", name, of=_JAVA)
-    owner = statement.bridge.call("ownerOf", "CATALOG", [name], of="Rights")
-    rows: list[list[str | None]] = [["Catalog Name", name], ["Comment", comment or ""], ["Owner", owner or "local"]]
+    owner = statement.bridge.call("owner", name, of=_JAVA)
+    rows: list[list[str | None]] = [["Catalog Name", name], ["Comment", comment or ""], ["Owner", owner]]
     return text_table(("info_name", "info_value"), rows)
 
 

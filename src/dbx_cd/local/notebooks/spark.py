@@ -34,7 +34,7 @@ def attach(port: int, secret: str, *, job_group: str, user: str) -> SparkSession
         secret: its authentication token.
         job_group: Spark job group for everything this process starts, on any thread, so that it can be cancelled
             alone, and waited for: see `task_threads`.
-        user: whom the commits of this session, and of those made from it, name.
+        user: whose rights count in this session and in those made from it, and whom their commits name.
     """
     from pyspark import SparkConf, SparkContext
     from pyspark.java_gateway import launch_gateway

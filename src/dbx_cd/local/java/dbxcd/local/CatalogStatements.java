@@ -1,6 +1,7 @@
 package dbxcd.local;
 
 import dbxcd.local.Contents.Namespace;
+import dbxcd.local.rights.Securable;
 import java.util.List;
 import java.util.Locale;
 import org.apache.spark.sql.SparkSession;
@@ -17,6 +18,11 @@ public final class CatalogStatements {
   /** What was said of a catalog when it was created, or null. */
   public static String comment(SparkSession session, String name) {
     return Registry.of(session).catalogs().comment(lower(name));
+  }
+
+  /** Who owns a catalog, as it is shown. */
+  public static String owner(SparkSession session, String name) {
+    return SeenObjects.of(session).owner(Securable.catalog(lower(name)));
   }
 
   /** Creates a catalog with its schema {@code default}; both are the session's user's. */

@@ -6,7 +6,6 @@ import dbxcd.local.Contents.StoredTable;
 import dbxcd.local.Contents.StoredView;
 import dbxcd.local.Contents.StoredVolume;
 import dbxcd.local.rights.Securable;
-import dbxcd.local.rights.SecurableKind;
 import java.io.File;
 import java.net.URI;
 import java.util.ArrayList;
@@ -78,17 +77,17 @@ final class InformationRows {
         }
       }
       if (seen.seesCatalog(catalog)) {
-        add(catalog, InformationSchema.NAME, VolumeStatements.WORKSPACE, null);
+        add(catalog, InformationSchema.NAME, SeenObjects.WORKSPACE, null);
       }
     }
   }
 
   private void volumes() {
     for (StoredVolume v : registry.volumes().all()) {
-      Securable volume = new Securable(SecurableKind.VOLUME, Volumes.name(v));
+      Securable volume = SecurableNames.volume(v);
       if (catalogs.contains(v.catalog()) && seen.sees(volume)) {
         String owner = seen.owner(volume);
-        String by = v.createdBy() == null ? VolumeStatements.WORKSPACE : v.createdBy();
+        String by = v.createdBy() == null ? SeenObjects.WORKSPACE : v.createdBy();
         long created = micros(v.created());
         String location = registry.volumes().folder(v).toUri().toString();
         add(

@@ -1,6 +1,5 @@
 package dbxcd.local;
 
-import dbxcd.local.Contents.Address;
 import dbxcd.local.rights.Securable;
 import java.util.List;
 import java.util.Locale;
@@ -188,14 +187,12 @@ final class PlanObjects {
   }
 
   boolean existsSchema(Securable schema) {
-    return registry.hasDatabase(PhysicalNames.database(schema.name().get(0), schema.name().get(1)));
+    return SecurableNames.isSchema(registry, schema);
   }
 
   /** Whether there is such a relation. */
   boolean exists(Securable relation) {
-    List<String> name = relation.name();
-    Address address = Statements.address(name);
-    return registry.table(address).isPresent() || registry.storedView(address).isPresent();
+    return SecurableNames.isRelation(registry, relation);
   }
 
   /** The table in whose folder a file or folder is. */

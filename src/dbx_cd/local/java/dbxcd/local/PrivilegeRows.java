@@ -79,7 +79,7 @@ final class PrivilegeRows {
       case VOLUME ->
           registry.volumes().all().stream()
               .filter(volume -> catalogs.contains(volume.catalog()))
-              .map(volume -> new Securable(VOLUME, Volumes.name(volume)));
+              .map(SecurableNames::volume);
       default -> schemas(catalogs).flatMap(this::functions);
     };
   }

@@ -134,8 +134,7 @@ final class Registry {
       save();
     }
     if (unsaved != null) {
-      throw new IllegalStateException(
-          "Cannot write the catalog's registry: " + unsaved.getMessage(), unsaved);
+      throw new IllegalStateException("Cannot write the catalog's registry: " + unsaved.getMessage(), unsaved);
     }
   }
 
@@ -150,15 +149,12 @@ final class Registry {
         known != null
             ? new String[] {known.catalog(), known.schema()}
             : declared.getOrDefault(database, new String[] {"spark_catalog", database});
-    namespaces.put(
-        database, Conversions.toRecord(spark.getDatabase(database), name[0], name[1]));
+    namespaces.put(database, Conversions.toRecord(spark.getDatabase(database), name[0], name[1]));
   }
 
   void recordTable(Address address) {
     if (spark.tableExists(address.database(), address.name())) {
-      StoredTable table =
-          Conversions.toRecord(spark.getTable(address.database(), address.name()));
-      tables.put(address, table);
+      tables.put(address, Conversions.toRecord(spark.getTable(address.database(), address.name())));
     }
   }
 
@@ -170,9 +166,8 @@ final class Registry {
 
   void tableRenamed(Address from, Address to) {
     tables.remove(from);
-    moveTagsAndKeys(from, to);
     recordTable(to);
-    rights.renamed(this, from, to);
+    followNames(from, to);
   }
 
   void forget(Predicate<Address> dropped) {
@@ -181,12 +176,6 @@ final class Registry {
     tags.forget(dropped);
     keys.forget(dropped);
     clones.forget(dropped);
-  }
-
-  private void moveTagsAndKeys(Address from, Address to) {
-    tags.move(from, to);
-    keys.move(from, to);
-    clones.move(from, to);
   }
 
   void functionChanged(String database, String name) {
@@ -251,7 +240,9 @@ final class Registry {
   }
 
   private void followNames(Address from, Address to) {
-    moveTagsAndKeys(from, to);
+    tags.move(from, to);
+    keys.move(from, to);
+    clones.move(from, to);
     rights.renamed(this, from, to);
   }
 

@@ -29,11 +29,6 @@ public final class Rights {
     of(session).principals().put(user, List.copyOf(groups));
   }
 
-  /** The groups of a user, without the one that everybody is in. */
-  public static List<String> groupsOf(SparkSession session, String user) {
-    return of(session).principals().groupsOf(user).stream().sorted().toList();
-  }
-
   /** Grants without asking who does. */
   public static void grantAsWorkspace(
       SparkSession session, String principal, String privilege, String kind, List<String> name) {
@@ -66,7 +61,7 @@ public final class Rights {
   }
 
   /** Whether a user is told of an object. */
-  public static boolean isSeen(SparkSession session, String user, String kind, List<String> name) {
+  static boolean isSeen(SparkSession session, String user, String kind, List<String> name) {
     return of(session).judge().sees(user, securable(session, kind, name));
   }
 
@@ -86,11 +81,7 @@ public final class Rights {
 
   // ---------------------------------------------------------------- for statements
 
-  /** Refuses the session's user where a privilege is missing; {@code OWNERSHIP} stands for being the owner. */
-  public static void require(SparkSession session, String privilege, String kind, List<String> name) {
-    require(session, SessionUser.of(session), need(privilege, securable(session, kind, name)));
-  }
-
+  /** Refuses a user who lacks what is needed. */
   static void require(SparkSession session, String user, Need need) {
     of(session).judge().missing(user, need).ifPresent(missing -> {
       throw Denials.insufficient(missing);

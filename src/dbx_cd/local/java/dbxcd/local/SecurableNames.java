@@ -2,11 +2,11 @@ package dbxcd.local;
 
 import dbxcd.local.Contents.Address;
 import dbxcd.local.Contents.Namespace;
+import dbxcd.local.Contents.StoredVolume;
 import dbxcd.local.rights.Securable;
 import dbxcd.local.rights.SecurableKind;
 import java.util.List;
 import java.util.Locale;
-import java.util.Optional;
 import java.util.stream.Stream;
 import org.apache.spark.sql.SparkSession;
 
@@ -24,6 +24,10 @@ final class SecurableNames {
   static Securable function(Registry registry, String database, String name) {
     List<String> schema = schema(registry, database).name();
     return new Securable(SecurableKind.FUNCTION, List.of(schema.get(0), schema.get(1), name));
+  }
+
+  static Securable volume(StoredVolume volume) {
+    return new Securable(SecurableKind.VOLUME, Volumes.name(volume));
   }
 
   static Securable schema(Registry registry, String database) {
@@ -75,8 +79,8 @@ final class SecurableNames {
     return switch (securable.kind()) {
       case METASTORE -> true;
       case CATALOG -> CatalogStatements.names(session).contains(name.get(0)) || name.get(0).equals("spark_catalog");
-      case SCHEMA -> registry.hasDatabase(PhysicalNames.database(name.get(0), name.get(1)));
-      case TABLE -> existing(registry, securable).isPresent();
+      case SCHEMA -> isSchema(registry, securable);
+      case TABLE -> isRelation(registry, securable);
       case VOLUME -> registry.volumes().find(name).isPresent();
       case FUNCTION -> registry.functions().has(PhysicalNames.database(name.get(0), name.get(1)), name.get(2));
     };
@@ -104,9 +108,14 @@ final class SecurableNames {
         && Registry.of(session).storedView(Statements.address(securable.name())).isPresent();
   }
 
-  static Optional<Securable> existing(Registry registry, Securable table) {
-    Address address = Statements.address(table.name());
-    boolean exists = registry.table(address).isPresent() || registry.storedView(address).isPresent();
-    return exists ? Optional.of(table) : Optional.empty();
+  /** Whether there is a schema of that name. */
+  static boolean isSchema(Registry registry, Securable schema) {
+    return registry.hasDatabase(PhysicalNames.database(schema.name().get(0), schema.name().get(1)));
+  }
+
+  /** Whether there is a table or view of that name. */
+  static boolean isRelation(Registry registry, Securable relation) {
+    Address address = Statements.address(relation.name());
+    return registry.table(address).isPresent() || registry.storedView(address).isPresent();
   }
 }

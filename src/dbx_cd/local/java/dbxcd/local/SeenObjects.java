@@ -12,6 +12,9 @@ import org.apache.spark.sql.SparkSession;
  * session without a user is the workspace's own, and is told of everything. For one statement: it remembers.
  */
 final class SeenObjects {
+  /** Whom what nobody else owns is shown to belong to: the workspace itself. */
+  static final String WORKSPACE = "local";
+
   /** No relation has such a name. */
   private static final String NOBODYS = "\0";
 
@@ -67,9 +70,9 @@ final class SeenObjects {
     return user == null || registry.rights().principals().is(user, principal);
   }
 
-  /** Who owns an object, as it is shown. */
+  /** Who owns an object, as it is shown everywhere. */
   String owner(Securable of) {
     String owner = registry.rights().ledger().ownerOf(of);
-    return owner == null ? VolumeStatements.WORKSPACE : owner;
+    return owner == null ? WORKSPACE : owner;
   }
 }

@@ -58,8 +58,10 @@ public final class StatementRights {
     Contents.Address table = Statements.address(Statements.qualify(session, name));
     boolean isPrimary =
         registry.keys().primary(table).filter(primary -> key == null || primary.name().equalsIgnoreCase(key)).isPresent();
+    if (!isPrimary) {
+      return List.of();
+    }
     return registry.keys().referringTo(table).stream()
-        .filter(foreign -> isPrimary)
         .map(foreign -> SecurableNames.table(registry, foreign.address()).name())
         .distinct()
         .toList();

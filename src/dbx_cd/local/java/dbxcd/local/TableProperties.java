@@ -3,7 +3,7 @@ package dbxcd.local;
 import java.util.Map;
 import org.apache.spark.sql.connector.catalog.TableChange;
 
-/** Table properties with a meaning on Databricks that open-source Delta does not give them. */
+/** Table properties that open-source Delta takes and does not carry out are refused: UniForm, before anything is done. */
 final class TableProperties {
   private static final String UNIFORM = "delta.universalFormat.enabledFormats";
 

@@ -34,7 +34,6 @@ public final class UnknownCatalog extends AbstractFunction1<SparkSessionExtensio
   @Override
   public Object apply(SparkSessionExtensions extensions) {
     extensions.injectHintResolutionRule(Check::new);
-    extensions.injectCheckRule(OlderLists::new);
     return null;
   }
 

@@ -11,9 +11,6 @@ import org.apache.spark.sql.SparkSession;
  * declared there.
  */
 public final class VolumeStatements {
-  /** Who owns what the workspace itself has made. */
-  static final String WORKSPACE = "local";
-
   private static final String KIND = "VOLUME";
 
   private VolumeStatements() {}
@@ -74,8 +71,9 @@ public final class VolumeStatements {
   public static List<String> names(SparkSession session, List<String> schema) {
     SparkSession.setActiveSession(session);
     List<String> qualified = schema(session, schema);
+    SeenObjects seen = SeenObjects.of(session);
     return Registry.of(session).volumes().of(qualified.get(0), qualified.get(1)).stream()
-        .filter(volume -> isSeen(session, volume))
+        .filter(volume -> seen.sees(SecurableNames.volume(volume)))
         .map(StoredVolume::name)
         .sorted()
         .toList();
@@ -94,22 +92,13 @@ public final class VolumeStatements {
     List<String> qualified = Statements.qualify(session, name);
     StoredVolume v =
         Registry.of(session).volumes().find(qualified).orElseThrow(() -> missing(qualified));
-    String owner = owner(session, v);
+    String owner = SeenObjects.of(session).owner(SecurableNames.volume(v));
     return Arrays.asList(v.name(), v.catalog(), v.schema(), owner, "MANAGED", v.comment());
   }
 
   /** Whether there is a volume; all three parts are given. */
   public static boolean exists(SparkSession session, List<String> name) {
     return Registry.of(session).volumes().find(Statements.qualify(session, name)).isPresent();
-  }
-
-  static boolean isSeen(SparkSession session, StoredVolume volume) {
-    return Rights.isSeen(session, SessionUser.of(session), KIND, Volumes.name(volume));
-  }
-
-  static String owner(SparkSession session, StoredVolume volume) {
-    String owner = Rights.ownerOf(session, KIND, Volumes.name(volume));
-    return owner == null ? WORKSPACE : owner;
   }
 
   private static List<String> append(List<String> parts, String last) {
