@@ -22,6 +22,7 @@ _RULES = re.compile(r"Rule\.(\w+),\s*List\.of\((.*?)\)", re.DOTALL)
 _RIGHTS = {
     "MODIFY": "MODIFY on the object",
     "MANAGE": "MANAGE on the object",
+    "OWN": "to own the object",
     "SELECT": "SELECT on the object",
     "SIGHT": "any privilege on the object, or BROWSE",
     "USE": "USE CATALOG or USE SCHEMA",
