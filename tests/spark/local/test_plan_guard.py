@@ -131,6 +131,37 @@ def test_sql_tells_the_session_s_user_and_groups(maker: SparkSession, second: Sp
     assert tuple(second.table(f"{SCHEMA}.who").collect()[0]) == (SECOND, False)
 
 
+def test_a_column_s_default_and_a_check_name_the_session_s_user(maker: SparkSession) -> None:
+    table = f"{SCHEMA}.signed"
+    maker.sql(
+        f"CREATE TABLE {table} (id INT, who STRING DEFAULT current_user())"
+        " TBLPROPERTIES ('delta.feature.allowColumnDefaults' = 'supported')"
+    )
+    maker.sql(f"INSERT INTO {table} (id) VALUES (1)")
+    maker.sql(f"ALTER TABLE {table} ADD CONSTRAINT own CHECK (who = current_user())")
+    maker.sql(f"INSERT INTO {table} (id) SELECT 2")
+    assert [row.who for row in maker.table(table).collect()] == [MAKER, MAKER]
+
+
+def test_a_table_of_nobody_s_does_not_become_his_who_moves_it(spark: SparkSession, maker: SparkSession) -> None:
+    other = "stg.plan_guard_2"
+    session = spark.newSession()
+    session.sql(f"CREATE SCHEMA {other}")
+    session.sql(f"CREATE TABLE {SCHEMA}.nobodys AS SELECT 1 AS id")
+    for need in (
+        ("MANAGE", f"TABLE {SCHEMA}.nobodys"),
+        ("USE SCHEMA", f"SCHEMA {other}"),
+        ("CREATE TABLE", f"SCHEMA {other}"),
+    ):
+        rights.grant(spark, MAKER, *need)
+    try:
+        maker.sql(f"ALTER TABLE {SCHEMA}.nobodys RENAME TO {other}.nobodys")
+        assert rights.owner_of(spark, f"TABLE {other}.nobodys") is None
+        assert "SELECT on Table 'stg.plan_guard_2.nobodys'" in refused(maker, f"SELECT * FROM {other}.nobodys")
+    finally:
+        session.sql(f"DROP SCHEMA {other} CASCADE")
+
+
 def test_the_workspace_itself_may_do_everything(spark: SparkSession, maker: SparkSession) -> None:
     session = spark.newSession()
     assert ids(session, f"SELECT id FROM {SCHEMA}.t") == [1]

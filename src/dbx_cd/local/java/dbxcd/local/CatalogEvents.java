@@ -43,7 +43,9 @@ final class CatalogEvents implements ExternalCatalogEventListener {
     } else if (event instanceof CreateTableEvent e) {
       Address made = new Address(e.database(), e.name());
       registry.recordTable(made);
-      rights.ledger().created(SecurableNames.table(registry, made), SessionUser.active());
+      if (!registry.unfinished().isMoving(made)) { // it stays whose it was
+        rights.ledger().created(SecurableNames.table(registry, made), SessionUser.active());
+      }
     } else if (event instanceof AlterTableEvent e) {
       registry.recordTable(new Address(e.database(), e.name()));
     } else if (event instanceof DropTableEvent e) {

@@ -20,9 +20,14 @@ import org.apache.spark.sql.catalyst.plans.logical.LogicalPlan;
 import org.apache.spark.sql.catalyst.plans.logical.RenameTable;
 import org.apache.spark.sql.catalyst.plans.logical.ReplaceTable;
 import org.apache.spark.sql.catalyst.plans.logical.ReplaceTableAsSelect;
+import org.apache.spark.sql.catalyst.plans.logical.SetNamespaceLocation;
+import org.apache.spark.sql.catalyst.plans.logical.SetTableLocation;
+import org.apache.spark.sql.catalyst.plans.logical.TableSpecBase;
 import org.apache.spark.sql.catalyst.plans.logical.V2CreateTablePlan;
 import org.apache.spark.sql.catalyst.plans.logical.V2WriteCommand;
 import org.apache.spark.sql.connector.catalog.StagedTable;
+import org.apache.spark.sql.connector.catalog.SupportsNamespaces;
+import org.apache.spark.sql.connector.catalog.TableCatalog;
 import org.apache.spark.sql.delta.commands.AlterDeltaTableCommand;
 import org.apache.spark.sql.delta.commands.CloneTableCommand;
 import org.apache.spark.sql.delta.commands.CreateDeltaTableCommand;
@@ -67,7 +72,17 @@ final class CommandNeeds {
     if (rule == Rule.NOTHING) {
       return List.of();
     }
-    return objects.target(CommandTargets.named(command)).filter(this::isThere).map(rule::on).stream().toList();
+    if (command instanceof SetTableLocation set) {
+      return placed(onNamed(rule, command), Option.apply(set.location()), set.table());
+    }
+    if (command instanceof SetNamespaceLocation set) {
+      return placed(onNamed(rule, command), Option.apply(set.location()), set.namespace());
+    }
+    return onNamed(rule, command);
+  }
+
+  private List<Need> onNamed(Rule rule, Command command) {
+    return objects.target(CommandTargets.named(command)).stream().filter(this::isThere).map(rule::on).toList();
   }
 
   /** A statement about what is not there says so itself. */
@@ -104,22 +119,23 @@ final class CommandNeeds {
     if (!(command instanceof CreateNamespace create)) {
       return Optional.empty();
     }
-    Securable schema = objects.target(create.name()).orElseThrow();
-    Securable catalog = Securable.catalog(schema.name().get(0));
-    return Optional.of(List.of(Need.of(Privilege.CREATE_SCHEMA, catalog)));
+    Securable schema = objects.target(create.name()).get(0);
+    Need toCreate = Need.of(Privilege.CREATE_SCHEMA, Securable.catalog(schema.name().get(0)));
+    Option<String> folder = create.properties().get(SupportsNamespaces.PROP_LOCATION);
+    return Optional.of(placed(List.of(toCreate), folder, schema));
   }
 
   // ---------------------------------------------------------------- tables and views that are made
 
   private Optional<List<Need>> created(Command command) {
     if (command instanceof ReplaceTable || command instanceof ReplaceTableAsSelect) {
-      return Optional.of(made(((V2CreateTablePlan) command).name(), true));
+      return Optional.of(made((V2CreateTablePlan) command, true));
     }
     if (command instanceof V2CreateTablePlan create) {
-      return Optional.of(made(create.name(), false));
+      return Optional.of(made(create, false));
     }
     if (command instanceof CreateTableLike like) {
-      return Optional.of(made(like.name(), false));
+      return Optional.of(placed(made(like.name(), false), like.location(), like.name()));
     }
     if (command instanceof CreateView create) {
       return Optional.of(made(create.child(), create.replace()));
@@ -137,19 +153,41 @@ final class CommandNeeds {
       return Optional.of(renamed(rename));
     }
     if (command instanceof AlterViewAs alter) {
-      return Optional.of(objects.target(alter.child()).map(Need::ownership).stream().toList());
+      return Optional.of(objects.target(alter.child()).stream().map(Need::ownership).toList());
     }
     return Optional.empty();
   }
 
   private List<Need> cloned(CloneTableCommand clone) {
     List<Need> needs = new ArrayList<>(made(clone.targetIdent(), true));
-    objects.target(clone.sourceTable().dataPath()).ifPresent(on -> needs.add(Need.of(Privilege.SELECT, on)));
+    objects.target(clone.sourceTable().dataPath()).forEach(on -> needs.add(Need.of(Privilege.SELECT, on)));
     return needs;
   }
 
+  private List<Need> made(V2CreateTablePlan create, boolean isReplaced) {
+    List<Need> needs = made(create.name(), isReplaced);
+    var parts = ((LogicalPlan) create).productIterator();
+    while (parts.hasNext()) {
+      if (parts.next() instanceof TableSpecBase spec) {
+        needs = placed(needs, spec.location(), create.name());
+        needs = placed(needs, spec.properties().get(TableCatalog.PROP_LOCATION), create.name());
+      }
+    }
+    return needs;
+  }
+
+  /**
+   * Besides what it takes to make something, what it takes to make it in a folder that is said: whoever has another
+   * table's files as his own reads and changes them (the platform refuses it to everybody, as LOCATION_OVERLAP).
+   */
+  private List<Need> placed(List<Need> needs, Option<String> folder, Object made) {
+    List<Securable> own = made instanceof Securable securable ? List.of(securable) : objects.target(made);
+    Stream<Securable> others = objects.at(folder.getOrElse(() -> null)).stream().filter(at -> !own.contains(at));
+    return Stream.concat(needs.stream(), others.map(on -> Need.of(Privilege.MANAGE, on))).toList();
+  }
+
   private List<Need> made(Object name, boolean isReplaced) {
-    Securable made = objects.target(name).orElse(null);
+    Securable made = objects.target(name).stream().findFirst().orElse(null);
     if (made == null) {
       return List.of();
     }
@@ -160,7 +198,7 @@ final class CommandNeeds {
   }
 
   private List<Need> renamed(RenameTable rename) {
-    Securable table = objects.target(rename.child()).orElse(null);
+    Securable table = objects.target(rename.child()).stream().findFirst().orElse(null);
     if (table == null) {
       return List.of();
     }
@@ -181,10 +219,10 @@ final class CommandNeeds {
   private Optional<List<Need>> written(Command command) {
     if (command instanceof V2WriteCommand write) {
       return Optional.of(
-          isStaged(write) ? List.of() : objects.target(write.table()).map(CommandNeeds::modify).stream().toList());
+          isStaged(write) ? List.of() : objects.target(write.table()).stream().map(CommandNeeds::modify).toList());
     }
     return Optional.ofNullable(changed(command))
-        .map(table -> objects.target(table).map(CommandNeeds::modify).stream().toList());
+        .map(table -> objects.target(table).stream().map(CommandNeeds::modify).toList());
   }
 
   /** Whether it fills a table that is being made or replaced, which was checked as that. */

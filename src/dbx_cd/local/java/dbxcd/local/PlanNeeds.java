@@ -80,8 +80,8 @@ final class PlanNeeds {
       ofCommand(command, reader);
     } else {
       objects.named(plan).ifPresent(on -> guard.require(reader.user(), Need.sight(on)));
-      objects.written(plan).ifPresent(on -> guard.require(reader.user(), Need.of(Privilege.MODIFY, on)));
-      objects.read(plan).ifPresent(on -> guard.require(reader.user(), Need.of(Privilege.SELECT, on)));
+      objects.written(plan).forEach(on -> guard.require(reader.user(), Need.of(Privilege.MODIFY, on)));
+      objects.read(plan).forEach(on -> guard.require(reader.user(), Need.of(Privilege.SELECT, on)));
       CollectionConverters.asJava(plan.children()).forEach(child -> of(child, reader));
     }
     if (plan.containsAnyPattern(CALLS)) {

@@ -4,6 +4,8 @@ import dbxcd.local.rights.Securable;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.apache.hadoop.fs.Path;
 import org.apache.spark.sql.catalyst.FunctionIdentifier;
 import org.apache.spark.sql.catalyst.TableIdentifier;
@@ -21,12 +23,14 @@ import org.apache.spark.sql.connector.catalog.Identifier;
 import org.apache.spark.sql.connector.catalog.Table;
 import org.apache.spark.sql.delta.DeltaLogFileIndex;
 import org.apache.spark.sql.delta.catalog.DeltaTableV2;
+import org.apache.spark.sql.delta.commands.cdc.CDCReader;
 import org.apache.spark.sql.delta.files.TahoeBatchFileIndex;
 import org.apache.spark.sql.delta.sources.DeltaSink;
 import org.apache.spark.sql.execution.datasources.FileIndex;
 import org.apache.spark.sql.execution.datasources.HadoopFsRelation;
 import org.apache.spark.sql.execution.datasources.LogicalRelation;
 import org.apache.spark.sql.execution.datasources.v2.DataSourceV2Relation;
+import org.apache.spark.sql.execution.datasources.v2.FileTable;
 import org.apache.spark.sql.execution.streaming.runtime.StreamingRelation;
 import scala.Option;
 import scala.jdk.javaapi.CollectionConverters;
@@ -36,6 +40,9 @@ import scala.jdk.javaapi.CollectionConverters;
  * by their path needs what it takes to read it by name.
  */
 final class PlanObjects {
+  /** How Spark writes a sink of files, which does not tell its path otherwise. */
+  private static final Pattern FILE_SINK = Pattern.compile("FileSink\\[(.*)]");
+
   private final Registry registry;
 
   PlanObjects(Registry registry) {
@@ -44,39 +51,43 @@ final class PlanObjects {
 
   // ---------------------------------------------------------------- what a plan reads
 
-  /** The table or view whose rows a node of a plan gives; empty for every other node, and for what Delta reads itself. */
-  Optional<Securable> read(LogicalPlan node) {
+  /** The tables or views whose rows a node of a plan gives; none for every other node, and for what Delta reads itself. */
+  List<Securable> read(LogicalPlan node) {
     if (node instanceof LogicalRelation relation) {
       return ofRelation(relation);
     }
     if (node instanceof DataSourceV2Relation relation) {
-      return named(relation.catalog(), relation.identifier()).or(() -> of(relation.table()));
+      return named(relation.catalog(), relation.identifier()).map(List::of).orElseGet(() -> of(relation.table()));
     }
     if (node instanceof StreamingRelation stream) {
       Option<CatalogTable> table = stream.dataSource().catalogTable();
-      return table.isDefined() ? Optional.of(table(table.get().identifier())) : at(path(stream));
+      return table.isDefined() ? List.of(table(table.get().identifier())) : at(path(stream));
     }
     if (node instanceof StreamingRelationV2 stream) {
-      return named(stream.catalog(), stream.identifier()).or(() -> of(stream.table()));
+      return named(stream.catalog(), stream.identifier()).map(List::of).orElseGet(() -> of(stream.table()));
     }
-    return Optional.empty();
+    return List.of();
   }
 
   /** The table or view that a node names and does not read: what {@code spark.catalog} looks up; empty for others. */
   Optional<Securable> named(LogicalPlan node) {
     boolean isName = node instanceof ResolvedTable || node instanceof ResolvedPersistentView;
-    return isName ? target(node) : Optional.empty();
+    return isName ? target(node).stream().findFirst() : Optional.empty();
   }
 
-  /** The table that a stream writes to; empty for every other node. */
-  Optional<Securable> written(LogicalPlan node) {
+  /** The table that a stream writes to, or whose folder it does; none for every other node. */
+  List<Securable> written(LogicalPlan node) {
     if (!(node instanceof WriteToStream stream)) {
-      return Optional.empty();
+      return List.of();
     }
     if (stream.catalogTable().isDefined()) {
       return target(stream.catalogTable().get());
     }
-    return stream.sink() instanceof DeltaSink sink ? at(sink.path().toString()) : Optional.empty();
+    if (stream.sink() instanceof DeltaSink sink) {
+      return at(sink.path().toString());
+    }
+    Matcher files = FILE_SINK.matcher(stream.sink().toString());
+    return files.matches() ? at(files.group(1)) : List.of();
   }
 
   private static String path(StreamingRelation stream) {
@@ -84,47 +95,49 @@ final class PlanObjects {
     return path.isDefined() ? path.get() : null;
   }
 
-  private Optional<Securable> ofRelation(LogicalRelation relation) {
+  private List<Securable> ofRelation(LogicalRelation relation) {
     if (relation.catalogTable().isDefined()) {
-      return Optional.of(table(relation.catalogTable().get().identifier()));
+      return List.of(table(relation.catalogTable().get().identifier()));
     }
-    if (!(relation.relation() instanceof HadoopFsRelation files)) {
-      return Optional.empty();
+    if (relation.relation() instanceof CDCReader.DeltaCDFRelation changes) {
+      return at(changes.snapshotWithSchemaMode().snapshot().path().toString());
     }
-    FileIndex index = files.location();
-    if (index instanceof TahoeBatchFileIndex || index instanceof DeltaLogFileIndex) {
-      return Optional.empty();
-    }
-    return CollectionConverters.asJava(index.rootPaths()).stream()
-        .flatMap(path -> at(path.toString()).stream())
-        .findFirst();
+    return relation.relation() instanceof HadoopFsRelation files ? ofFiles(files.location()) : List.of();
+  }
+
+  private List<Securable> ofFiles(FileIndex index) {
+    return index instanceof TahoeBatchFileIndex || index instanceof DeltaLogFileIndex
+        ? List.of()
+        : CollectionConverters.asJava(index.rootPaths()).stream()
+            .flatMap(path -> at(path.toString()).stream())
+            .distinct()
+            .toList();
   }
 
   // ---------------------------------------------------------------- what a statement names
 
-  /** The object that a statement names, under whatever alias. */
-  Optional<Securable> target(Object named) {
+  /** The object that a statement names, under whatever alias; a path may be the way to more than one, or to none. */
+  List<Securable> target(Object named) {
     if (named instanceof SubqueryAlias alias) {
       return target(alias.child());
     }
     if (named instanceof ResolvedTable table) {
-      Optional<Securable> byPath = of(table.table()).filter(any -> isPath(table.identifier()));
-      return byPath.or(() -> Optional.of(relation(table.catalog(), table.identifier())));
+      return isPath(table.identifier()) ? atPath(table) : relation(table.catalog(), table.identifier());
     }
     if (named instanceof ResolvedPersistentView view) {
-      return Optional.of(relation(view.catalog(), view.identifier()));
+      return relation(view.catalog(), view.identifier());
     }
     if (named instanceof ResolvedIdentifier name) {
-      return Optional.of(relation(name.catalog(), name.identifier()));
+      return isPath(name.identifier()) ? at(name.identifier().name()) : relation(name.catalog(), name.identifier());
     }
     if (named instanceof ResolvedNamespace namespace) {
-      return Optional.of(namespace(namespace));
+      return List.of(namespace(namespace));
     }
     if (named instanceof CatalogTable table) {
       return target(table.identifier());
     }
     if (named instanceof TableIdentifier name) {
-      return name.table().contains("/") ? at(name.table()) : Optional.of(table(name));
+      return name.table().contains("/") ? at(name.table()) : List.of(table(name));
     }
     if (named instanceof Path path) {
       return at(path.toString());
@@ -132,20 +145,28 @@ final class PlanObjects {
     if (named instanceof DeltaTableV2 table) {
       return of(table);
     }
-    return named instanceof LogicalPlan plan ? read(plan) : Optional.empty();
+    return named instanceof LogicalPlan plan ? read(plan) : List.of();
   }
 
   private static boolean isPath(Identifier name) {
     return name.name().contains("/");
   }
 
-  private Optional<Securable> of(Table table) {
+  private List<Securable> of(Table table) {
+    if (table instanceof FileTable files) {
+      return ofFiles(files.fileIndex());
+    }
     if (!(table instanceof DeltaTableV2 delta)) {
-      return Optional.empty();
+      return List.of();
     }
     return delta.catalogTable().isDefined()
-        ? Optional.of(table(delta.catalogTable().get().identifier()))
-        : at(delta.path().toString());
+        ? target(delta.catalogTable().get())
+        : at(delta.deltaLog().dataPath().toString()); // of `/folder@v1`, which names a version, the folder
+  }
+
+  private List<Securable> atPath(ResolvedTable table) {
+    List<Securable> found = of(table.table());
+    return found.isEmpty() ? at(table.identifier().name()) : found;
   }
 
   private Securable namespace(ResolvedNamespace named) {
@@ -159,11 +180,11 @@ final class PlanObjects {
   private Optional<Securable> named(Option<CatalogPlugin> catalog, Option<Identifier> name) {
     boolean known = catalog.isDefined() && name.isDefined() && name.get().namespace().length > 0;
     boolean isCatalogs = known && !InformationSchema.NAME.equalsIgnoreCase(last(name.get().namespace()));
-    return isCatalogs && !isPath(name.get()) ? Optional.of(relation(catalog.get(), name.get())) : Optional.empty();
+    return isCatalogs && !isPath(name.get()) ? relation(catalog.get(), name.get()).stream().findFirst() : Optional.empty();
   }
 
-  private Securable relation(CatalogPlugin catalog, Identifier name) {
-    return SecurableNames.table(registry, catalog.name(), last(name.namespace()), name.name());
+  private List<Securable> relation(CatalogPlugin catalog, Identifier name) {
+    return List.of(SecurableNames.table(registry, catalog.name(), last(name.namespace()), name.name()));
   }
 
   private static String last(String[] namespace) {
@@ -195,10 +216,10 @@ final class PlanObjects {
     return SecurableNames.isRelation(registry, relation);
   }
 
-  /** The table in whose folder a file or folder is. */
-  Optional<Securable> at(String path) {
+  /** The tables whose files a path leads to. */
+  List<Securable> at(String path) {
     return path == null
-        ? Optional.empty()
-        : registry.tableAt(new Path(path)).map(address -> SecurableNames.table(registry, address));
+        ? List.of()
+        : registry.tablesAt(new Path(path)).stream().map(address -> SecurableNames.table(registry, address)).toList();
   }
 }

@@ -215,13 +215,13 @@ final class Registry {
     return Optional.ofNullable(tables.get(address));
   }
 
-  /** The table in whose folder a path lies, or which is there. */
-  synchronized Optional<Address> tableAt(org.apache.hadoop.fs.Path path) {
-    Path file = Path.of(path.toUri().getPath()).normalize();
+  /** The tables whose files a path leads to. */
+  synchronized List<Address> tablesAt(org.apache.hadoop.fs.Path path) {
+    TableFolders folders = TableFolders.of(path);
     return tables.values().stream()
-        .filter(table -> file.startsWith(Recovery.localPath(table.location())))
+        .filter(table -> folders.touch(table.location()))
         .map(StoredTable::address)
-        .findFirst();
+        .toList();
   }
 
   /** The tables of a database, whoever may see them. */

@@ -23,11 +23,14 @@ public final class StatementRights {
     if (user == null) {
       return;
     }
-    Securable on = Rights.securable(session, kind, name);
-    Need need = Rights.need(privilege, on);
-    if (seeing) {
-      need = new Need(need.privilege(), on, true);
+    if (isPath(name)) {
+      new PlanObjects(Registry.of(session))
+          .at(name.get(1))
+          .forEach(on -> Rights.require(session, user, need(privilege, on, seeing)));
+      return;
     }
+    Securable on = Rights.securable(session, kind, name);
+    Need need = need(privilege, on, seeing);
     if (Rights.of(session).judge().missing(user, need).isEmpty()) {
       return;
     }
@@ -40,6 +43,16 @@ public final class StatementRights {
     if (SecurableNames.exists(session, on)) {
       Rights.require(session, user, need);
     }
+  }
+
+  private static Need need(String privilege, Securable on, boolean seeing) {
+    Need need = Rights.need(privilege, on);
+    return seeing ? new Need(need.privilege(), on, true) : need;
+  }
+
+  /** Whether it is a table by its path: {@code delta.`/folder`}. */
+  private static boolean isPath(List<String> name) {
+    return name.size() == 2 && name.get(1).contains("/");
   }
 
   /** Those of the objects that the session's user is told of. */

@@ -47,6 +47,13 @@ final class UnfinishedTables {
     }
   }
 
+  /** Whether a table is moving to that name. */
+  boolean isMoving(Address to) {
+    synchronized (registry) {
+      return moves.stream().anyMatch(move -> move.to().equals(to));
+    }
+  }
+
   /** It has moved, or is where it was. */
   void end(Move move) {
     synchronized (registry) {

@@ -4,6 +4,7 @@ import java.util.List;
 import java.util.Set;
 import org.apache.spark.sql.SparkSession;
 import org.apache.spark.sql.SparkSessionExtensions;
+import org.apache.spark.sql.catalyst.CurrentUserContext;
 import org.apache.spark.sql.catalyst.FunctionIdentifier;
 import org.apache.spark.sql.catalyst.encoders.ExpressionEncoder;
 import org.apache.spark.sql.catalyst.expressions.CurrentUser;
@@ -31,6 +32,8 @@ import scala.runtime.AbstractPartialFunction;
 public final class UserFunctions extends AbstractFunction1<SparkSessionExtensions, Object> {
   @Override
   public Object apply(SparkSessionExtensions extensions) {
+    // Rules for hints are the first that run: Spark works defaults of columns out while it looks names up.
+    extensions.injectHintResolutionRule(Telling::new);
     extensions.injectPostHocResolutionRule(Naming::new);
     for (String name : List.of("is_member", "is_account_group_member")) {
       extensions.injectFunction(
@@ -40,6 +43,26 @@ public final class UserFunctions extends AbstractFunction1<SparkSessionExtension
               new Membership(name)));
     }
     return null;
+  }
+
+  /** Tells Spark whose session this is, for what is no part of the plan: a column's default, a CHECK of Delta's. */
+  private static final class Telling extends Rule<LogicalPlan> {
+    private final SparkSession session;
+
+    Telling(SparkSession session) {
+      this.session = session;
+    }
+
+    @Override
+    public LogicalPlan apply(LogicalPlan plan) {
+      String user = SessionUser.of(session);
+      if (user == null) {
+        CurrentUserContext.CURRENT_USER().remove();
+      } else {
+        CurrentUserContext.CURRENT_USER().set(user);
+      }
+      return plan;
+    }
   }
 
   /** Puts the user's name where Spark would put that of the process's. */
