@@ -45,6 +45,12 @@ class ParsedProject:
         found = dict.fromkeys(name for manifest in self.manifests.values() for name in _databases(manifest))
         return tuple(name for name in found if may_be_catalog(name))
 
+    def built_in(self, target: str) -> tuple[str, ...]:
+        """The catalogs in which dbt makes something of the project in a target, as they are written."""
+        manifest = self.manifests.get(target)
+        found = dict.fromkeys(_databases(manifest, but="source")) if manifest else {}
+        return tuple(name for name in found if may_be_catalog(name))
+
 
 def parse_commit(
     repository: Path,
@@ -112,9 +118,9 @@ def _parse_all(
     return ParsedProject(manifests, shown, tuple(problems))
 
 
-def _databases(manifest: Manifest) -> Iterator[str]:
+def _databases(manifest: Manifest, *, but: str | None = None) -> Iterator[str]:
     for node in manifest.nodes.values():
-        if node.resource_type in _IN_A_CATALOG or node.relation is not None:
+        if node.resource_type != but and (node.resource_type in _IN_A_CATALOG or node.relation is not None):
             name = str(node.raw.get("database") or "")
             if name:
                 yield name

@@ -6,7 +6,7 @@ import contextlib
 import json
 import logging
 import secrets
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -225,6 +225,16 @@ class EmbeddedWorkspace:
         answer = emulate(self.spark, statement)
         if isinstance(answer, str):
             self.spark.sql(answer)
+
+    @property
+    def roles(self) -> dict[str, Sequence[str]]:
+        """Users and groups by the roles of docs/deploy.md."""
+        return {
+            standard_grants.JOB: [RELEASE_BOT],
+            standard_grants.APPROVERS: [self._approvers],
+            standard_grants.SRE: self.owners,
+            standard_grants.READERS: [DEVELOPER],
+        }
 
     @property
     def connection(self) -> Connection:
