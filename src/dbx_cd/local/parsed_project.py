@@ -17,7 +17,7 @@ from pathlib import Path
 from dbx_cd.artifacts import archive
 from dbx_cd.artifacts.installed import with_packages
 from dbx_cd.artifacts.project_files import project_files
-from dbx_cd.dbt.artifacts import Manifest
+from dbx_cd.dbt.artifacts import Manifest, Node
 from dbx_cd.dbt.invocation import install_packages, run_dbt
 from dbx_cd.dbt.project import LocalProject
 from dbx_cd.dbt.warm_parent import warm_dbt
@@ -50,6 +50,12 @@ class ParsedProject:
         manifest = self.manifests.get(target)
         found = dict.fromkeys(_databases(manifest, but="source")) if manifest else {}
         return tuple(name for name in found if may_be_catalog(name))
+
+    @property
+    def principals(self) -> tuple[str, ...]:
+        """The users and groups that `grants` of its nodes name, each once."""
+        nodes = [node for manifest in self.manifests.values() for node in manifest.nodes.values()]
+        return tuple(dict.fromkeys(name for node in nodes for name in _granted_to(node)))
 
 
 def parse_commit(
@@ -124,3 +130,10 @@ def _databases(manifest: Manifest, *, but: str | None = None) -> Iterator[str]:
             name = str(node.raw.get("database") or "")
             if name:
                 yield name
+
+
+def _granted_to(node: Node) -> Iterator[str]:
+    config = node.raw.get("config")
+    grants = config.get("grants") if isinstance(config, dict) else None
+    for names in (grants or {}).values():
+        yield from [names] if isinstance(names, str) else map(str, names or ())

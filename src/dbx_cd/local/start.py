@@ -87,6 +87,8 @@ def project_workspace(
         elif missing := missing_sources(workspace.spark, tables):
             names = listed([table.short for table in missing], most=_SHOWN)
             say(f"sources without a table here, so that what reads them fails: {names}. Next: give --sources DIR")
+        if named := workspace.introduce(parsed.principals):
+            say(f"users and groups of the project's grants, known here by name alone: {listed(named, most=_SHOWN)}")
         grant_standard(workspace.spark, places_of(project, parsed, tables), principals=workspace.roles)
         yield workspace
 

@@ -60,6 +60,10 @@ def test_rights_are_granted_on_the_catalogs_that_macros_and_configs_name(project
     assert ("clicks", "raw") in places.sources
 
 
+def test_whom_the_project_grants_something_is_found(project: ParsedProject) -> None:
+    assert project.principals == ("trade-readers", "dev@example.org")
+
+
 def test_a_task_s_own_dbt_finds_the_parse(project: ParsedProject, folder: Path, warm_dbt: None) -> None:
     for target in TARGETS:
         ran = run_dbt(
