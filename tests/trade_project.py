@@ -19,6 +19,7 @@ FILES = {
               +database: marts
               +materialized: table
               +tags: ["deploy"]
+              +grants: {select: [trade-readers, dev@example.org]}
         seeds:
           trade: {+database: reference}
         """,

@@ -98,11 +98,7 @@ class DbtProgress:
         if event.level == "error" or (event.level == "warn" and self._is_new(event)):
             self._live.write(_INDEX.sub("", event.message) if event.ends_node else event.message)
         is_said = event.ends_node and event.level == "warn"
-        ended = (
-            f"{self._counter.name_of(event)}: {event.data.get('status') or event.name}"
-            if event.ends_node and not is_said
-            else ""
-        )
+        ended = f"{self._counter.name_of(event)}: {_how(event)}" if event.ends_node and not is_said else ""
         self._live.show(self._counter.done, self._counter.total, now=self._counter.now, ended=ended)
 
     def _is_new(self, warning: DbtEvent) -> bool:
@@ -110,3 +106,8 @@ class DbtProgress:
             return False
         ends = warning.ends_node
         return self._warnings.is_new(warning.name, warning.message, node=warning.node, ends_node=ends)
+
+
+def _how(event: DbtEvent) -> str:
+    """How a node has ended; dbt 1.11 says of one that it skips nothing but the node's status."""
+    return str(event.data.get("status") or event.node_info.get("node_status") or event.name)

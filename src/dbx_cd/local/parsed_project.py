@@ -17,7 +17,7 @@ from pathlib import Path
 from dbx_cd.artifacts import archive
 from dbx_cd.artifacts.installed import with_packages
 from dbx_cd.artifacts.project_files import project_files
-from dbx_cd.dbt.artifacts import Manifest
+from dbx_cd.dbt.artifacts import Manifest, Node
 from dbx_cd.dbt.invocation import install_packages, run_dbt
 from dbx_cd.dbt.project import LocalProject
 from dbx_cd.dbt.warm_parent import warm_dbt
@@ -44,6 +44,18 @@ class ParsedProject:
         """The catalogs that its models, seeds, snapshots, functions and sources are in, as they are written."""
         found = dict.fromkeys(name for manifest in self.manifests.values() for name in _databases(manifest))
         return tuple(name for name in found if may_be_catalog(name))
+
+    def built_in(self, target: str) -> tuple[str, ...]:
+        """The catalogs in which dbt makes something of the project in a target, as they are written."""
+        manifest = self.manifests.get(target)
+        found = dict.fromkeys(_databases(manifest, but="source")) if manifest else {}
+        return tuple(name for name in found if may_be_catalog(name))
+
+    @property
+    def principals(self) -> tuple[str, ...]:
+        """The users and groups that `grants` of its nodes name, each once."""
+        nodes = [node for manifest in self.manifests.values() for node in manifest.nodes.values()]
+        return tuple(dict.fromkeys(name for node in nodes for name in _granted_to(node)))
 
 
 def parse_commit(
@@ -112,9 +124,16 @@ def _parse_all(
     return ParsedProject(manifests, shown, tuple(problems))
 
 
-def _databases(manifest: Manifest) -> Iterator[str]:
+def _databases(manifest: Manifest, *, but: str | None = None) -> Iterator[str]:
     for node in manifest.nodes.values():
-        if node.resource_type in _IN_A_CATALOG or node.relation is not None:
+        if node.resource_type != but and (node.resource_type in _IN_A_CATALOG or node.relation is not None):
             name = str(node.raw.get("database") or "")
             if name:
                 yield name
+
+
+def _granted_to(node: Node) -> Iterator[str]:
+    config = node.raw.get("config")
+    grants = config.get("grants") if isinstance(config, dict) else None
+    for names in (grants or {}).values():
+        yield from [names] if isinstance(names, str) else map(str, names or ())

@@ -17,8 +17,8 @@ from dbx_cd.approval.request import ApprovalRequest, Decision
 from dbx_cd.local.job_bundle import BundledJob
 from dbx_cd.local.project import LocalProject
 from dbx_cd.local.session_user import act_as
-from dbx_cd.local.standard_grants import APPROVERS, JOB, READERS, SRE, grant_standard
-from dbx_cd.local.workspace import CI, DEVELOPER, OWNER, RELEASE_BOT, EmbeddedWorkspace
+from dbx_cd.local.standard_grants import grant_standard
+from dbx_cd.local.workspace import CI, OWNER, RELEASE_BOT, EmbeddedWorkspace
 from dbx_cd.relations import quote
 from dbx_cd.release.context import Cd, open_cd
 from dbx_cd.release.job import JobDefinition
@@ -110,13 +110,7 @@ class LocalWorkflow:
             self.workspace.administer(f"CREATE SCHEMA IF NOT EXISTS {quote(catalog)}.{quote(schema)}")
         if places.artifacts:
             self.workspace.administer(f"CREATE VOLUME IF NOT EXISTS {'.'.join(map(quote, places.artifacts))}")
-        principals = {
-            JOB: [RELEASE_BOT],
-            APPROVERS: [self.project.config.approvers],
-            SRE: self.workspace.owners,
-            READERS: [DEVELOPER],
-        }
-        grant_standard(self.workspace.spark, places, principals=principals)
+        grant_standard(self.workspace.spark, places, principals=self.workspace.roles)
 
     def _job(self) -> BundledJob:
         profiles = with_connection(

@@ -26,6 +26,7 @@ from dbx_cd.local.scratch import Scratch
 _log = logging.getLogger(__name__)
 
 ALWAYS_THERE = "ops"  # the release log and the Volume of artifacts live in this catalog
+RESERVED_CATALOGS = ("system", "spark_catalog")
 
 # Small data, short queries: without the optimizing compiler and G1's threads the same work takes about 40 % less
 # processor time (measured: 36 s against 60 s for 30 first statements on two cores). Spark's code does not fit the code
@@ -135,7 +136,7 @@ def catalog_names(catalogs: Iterable[str]) -> tuple[str, ...]:
 
 def may_be_catalog(name: str) -> bool:
     """Whether a catalog of this workspace can have a name: it is no reserved one, and Unity Catalog would take it."""
-    return name.lower() not in ("system", "spark_catalog") and re.fullmatch(r"[^\s./,]+", name) is not None
+    return name.lower() not in RESERVED_CATALOGS and re.fullmatch(r"[^\s./,]+", name) is not None
 
 
 def _session_settings(state: Path, *, names: tuple[str, ...], written: tuple[str, ...]) -> dict[str, str]:

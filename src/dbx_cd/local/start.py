@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,10 +14,10 @@ from dbx_cd.local.parsed_project import ParsedProject, parse_commit
 from dbx_cd.local.project import LocalProject
 from dbx_cd.local.scratch import Scratch
 from dbx_cd.local.sources.loading import load_sources, missing_sources
-from dbx_cd.local.sources.tables import schemas_of, source_tables, with_files
+from dbx_cd.local.sources.tables import SourceTable, schemas_of, source_tables, with_files
 from dbx_cd.local.spark_session import catalog_names
-from dbx_cd.local.standard_grants import JOB, grant_standard
-from dbx_cd.local.workspace import RELEASE_BOT, EmbeddedWorkspace, task_connection
+from dbx_cd.local.standard_grants import Places, grant_standard
+from dbx_cd.local.workspace import EmbeddedWorkspace, task_connection
 from dbx_cd.sql_endpoint import ReservedAddress, with_connection
 
 _SHOWN = 3
@@ -86,10 +87,23 @@ def project_workspace(
         elif missing := missing_sources(workspace.spark, tables):
             names = listed([table.short for table in missing], most=_SHOWN)
             say(f"sources without a table here, so that what reads them fails: {names}. Next: give --sources DIR")
-        grant_standard(
-            workspace.spark, replace(project.places, sources=schemas_of(tables)), principals={JOB: [RELEASE_BOT]}
-        )
+        if named := workspace.introduce(parsed.principals):
+            say(f"users and groups of the project's grants, known here by name alone: {listed(named, most=_SHOWN)}")
+        grant_standard(workspace.spark, places_of(project, parsed, tables), principals=workspace.roles)
         yield workspace
+
+
+def places_of(project: LocalProject, parsed: ParsedProject, tables: Iterable[SourceTable]) -> Places:
+    """Where the commit keeps things: `generate_database_name` and configs name catalogs that the profile does not."""
+    places = project.places
+    built = {name: parsed.built_in(name) for name in project.config.targets}
+    gated = [catalog for name, target in project.config.targets.items() if target.gate for catalog in built[name]]
+    return replace(
+        places,
+        targets=(*places.targets, *itertools.chain.from_iterable(built.values())),
+        gated=(*places.gated, *gated),
+        sources=schemas_of(tables),
+    )
 
 
 def _parsed(project: LocalProject, commit: str | None, address: ReservedAddress) -> ParsedProject:

@@ -6,7 +6,7 @@ import contextlib
 import json
 import logging
 import secrets
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from dbx_cd.config import CdConfig
 from dbx_cd.errors import SetupError
-from dbx_cd.local import standard_grants
+from dbx_cd.local import rights, standard_grants
 from dbx_cd.local.catalog_volumes import CatalogVolumes
 from dbx_cd.local.emulation import affected_rows, emulate
 from dbx_cd.local.rest.server import GatewayInfo, RestServer, User
@@ -41,6 +41,7 @@ CI = "ci"
 RELEASE_BOT = "dbx-cd-release"
 OWNER = "owner@example.org"
 DEVELOPER = "dev@example.org"
+_OF_THE_PLATFORM = ("account users", "admins")
 
 
 @dataclass(frozen=True)
@@ -225,6 +226,28 @@ class EmbeddedWorkspace:
         answer = emulate(self.spark, statement)
         if isinstance(answer, str):
             self.spark.sql(answer)
+
+    def introduce(self, principals: Iterable[str]) -> list[str]:
+        """Make users and groups known that may be granted something; nobody is a member of them, or logs in as one.
+
+        Returns:
+            Those that were not known.
+        """
+        known = {name for user in self._users for name in (user.user_name, *user.groups)}
+        fresh = [name for name in dict.fromkeys(principals) if name not in known and name not in _OF_THE_PLATFORM]
+        for name in fresh:
+            rights.put_user(self.spark, name)
+        return fresh
+
+    @property
+    def roles(self) -> dict[str, Sequence[str]]:
+        """Users and groups by the roles of docs/deploy.md."""
+        return {
+            standard_grants.JOB: [RELEASE_BOT],
+            standard_grants.APPROVERS: [self._approvers],
+            standard_grants.SRE: self.owners,
+            standard_grants.READERS: [DEVELOPER],
+        }
 
     @property
     def connection(self) -> Connection:

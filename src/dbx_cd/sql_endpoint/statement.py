@@ -26,7 +26,8 @@ Rewrite = Callable[["SparkSession", str], "str | pa.Table"]
 After = Callable[["SparkSession", str], "pa.Table | None"]
 
 _JAVA_NOISE = re.compile(r"\n+(?:JVM stacktrace:|Driver stacktrace:|\s+at [\w.$]+\().*", re.DOTALL)
-
+# Spark's analyzer puts the plan behind what its rules refuse: the text of a view that somebody may not read is in it.
+_PLAN_OF_A_DENIAL = re.compile(r"(?<=SQLSTATE: 42501);\n.*", re.DOTALL)
 _WRAPPER = re.compile(r"Exception thrown in awaitResult\b")  # what PySpark's own socket server puts around it
 _TABLE_FUNCTION = re.compile(r"\[MISSING_CATALOG_ABILITY\.TABLE_VALUED_FUNCTIONS\].* line (\d+) pos (\d+)", re.DOTALL)
 
@@ -96,7 +97,7 @@ def failure_of(exc: BaseException) -> Failure:
         return Failure(exc.message, exc.sql_state or GENERAL_ERROR)
     java = getattr(exc, "java_exception", None)
     message = _JAVA_NOISE.sub("", str(exc)).strip() if java is None else _messages(java)
-    message = message or type(exc).__name__
+    message = _PLAN_OF_A_DENIAL.sub("", message) or type(exc).__name__
     get_state: Callable[[], Any] = getattr(exc, "getSqlState", lambda: None)
     state = get_state() or sql_state_of(message)
     return Failure(with_sql_state(message, state), state)

@@ -12,8 +12,10 @@ from dbx_cd import ConfigError, run_dbt
 from dbx_cd.config import WARM_DBT
 from dbx_cd.dbt.carried_parse import PARSE_FILE
 from dbx_cd.local.parsed_project import ParsedProject, parse_commit
+from dbx_cd.local.project import LocalProject
 from dbx_cd.local.sources.declared import declared_columns
 from dbx_cd.local.sources.tables import SourceTable, source_tables, with_files
+from dbx_cd.local.start import places_of
 from dbx_cd.warm.parent import WarmParent
 from trade_project import SOURCES, trade
 
@@ -48,6 +50,18 @@ def test_catalogs_are_those_of_the_commit_in_all_targets_whoever_names_them(proj
     by_macro = {f"{name}_{place}" for name in ("marts", "reference", "archive") for place in ("qa", "live")}
     by_source = {"partners_qa", "partners", "clicks"}
     assert set(project.catalogs) == by_profile | by_variable | by_macro | by_source
+
+
+def test_rights_are_granted_on_the_catalogs_that_macros_and_configs_name(project: ParsedProject, folder: Path) -> None:
+    places = places_of(LocalProject.find(folder / "repository"), project, source_tables(project.manifests))
+    by_macro = {place: {f"{name}_{place}" for name in ("marts", "reference", "archive")} for place in ("qa", "live")}
+    assert set(places.targets) == {"trade_qa", "trade"} | by_macro["qa"] | by_macro["live"]
+    assert set(places.gated) == {"trade"} | by_macro["live"]
+    assert ("clicks", "raw") in places.sources
+
+
+def test_whom_the_project_grants_something_is_found(project: ParsedProject) -> None:
+    assert project.principals == ("trade-readers", "dev@example.org")
 
 
 def test_a_task_s_own_dbt_finds_the_parse(project: ParsedProject, folder: Path, warm_dbt: None) -> None:

@@ -57,6 +57,11 @@ def test_it_goes_to_production_without_an_edit(ran: Ran) -> None:
     assert "source partners.people.customer_v2 has 2 rows from crm.customers.json" in ran.output
 
 
+def test_whom_it_grants_something_is_known_by_name(ran: Ran) -> None:
+    assert "users and groups of the project's grants, known here by name alone: trade-readers\n" in ran.output
+    assert "PRINCIPAL_DOES_NOT_EXIST" not in ran.output
+
+
 def test_documentation_has_the_columns_of_every_catalog(ran: Ran) -> None:
     newest = json.loads((artifacts(ran, "prod") / "docs.json").read_text())
     (catalog,) = (artifacts(ran, "prod") / "docs" / newest["timestamp"]).glob("catalog.json")

@@ -122,6 +122,14 @@ def test_log_file_gets_one_line_for_every_node_that_ends() -> None:
     ]
 
 
+def test_a_node_that_is_skipped_is_called_skipped() -> None:
+    events = map(DbtEvent.parse, recorded_dbt("build_node_failed").lines)
+    lines = shown(*events)
+    assert [text.split(" | ")[1].rsplit(" at ", 1)[0] for text in lines if "busy_sites" in text] == [
+        "8/8 busy_sites: skipped"
+    ]
+
+
 def test_failures_and_warnings_are_written_out() -> None:
     warning = DbtEvent.parse(line("Deprecation", level="warn", message="this is deprecated"))
     lines = shown(warning, start("a"), end("a", level="error", status="error", message="no such column"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from artifact_folders import manifest, node
 
 from dbx_cd import ConfigError
 from dbx_cd.dbt.artifacts import Manifest
+from dbx_cd.local.sources.loading import load_sources
 from dbx_cd.local.sources.tables import source_tables, with_files
 
 
@@ -39,3 +41,17 @@ def test_a_table_that_two_packages_declare_is_one_with_the_columns_of_whoever_ha
     (table,) = with_files(source_tables(found), tmp_path, found)
     assert (str(table.relation), list(table.node.columns)) == ("a.shop.orders", ["id"])
     assert table.file == tmp_path / "raw.orders.parquet"
+
+
+@pytest.mark.parametrize(
+    ("catalog", "why"),
+    [
+        ("open data", "Unity Catalog takes no catalog called 'open data': no blanks, dots, slashes or commas"),
+        ("System", "the catalog System is read-only here"),
+    ],
+)
+def test_a_catalog_that_cannot_be_made_is_told_with_its_reason(catalog: str, why: str, tmp_path: Path) -> None:
+    tables = source_tables(manifests(source("shop", f"{catalog}.web.orders")))
+    lines: list[str] = []
+    load_sources(SimpleNamespace(newSession=lambda: None), tables, project_dir=tmp_path, say=lines.append)  # type: ignore[arg-type]
+    assert lines == [f"source {catalog}.web.orders is not made: {why}"]

@@ -14,7 +14,7 @@ from fake_spark import FakeSpark
 
 from dbx_cd.local import workspace as module
 from dbx_cd.local.state_lock import holder_of
-from dbx_cd.local.workspace import CONNECTION_FILE, EmbeddedWorkspace
+from dbx_cd.local.workspace import CONNECTION_FILE, DEVELOPER, EmbeddedWorkspace
 from dbx_cd.sql_endpoint import ReservedAddress
 
 
@@ -80,3 +80,10 @@ def test_what_cannot_be_stopped_keeps_nothing_else_from_it(tmp_path: Path, monke
     with pytest.raises(ConnectionError, match="the JVM is gone"):
         running.stop()
     assert_nothing_is_left(tmp_path, spark, address, threads)
+
+
+def test_only_whom_nobody_knows_is_introduced(tmp_path: Path) -> None:
+    embedded, spark = EmbeddedWorkspace(tmp_path, catalogs=["stg"], approvers="bosses"), Spark()
+    embedded.spark = spark  # type: ignore[assignment]
+    assert embedded.introduce(["readers", DEVELOPER, "bosses", "account users", "readers"]) == ["readers"]
+    spark._jvm.dbxcd.local.Rights.putUser.assert_called_once_with(spark._jsparkSession, "readers", [])

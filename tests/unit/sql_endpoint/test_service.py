@@ -25,6 +25,7 @@ from dbx_cd.sql_endpoint import SqlEndpoint, connection_block
 from dbx_cd.sql_endpoint.arrow_types import SQL_NAME, distinct, table_schema, types_as_text
 from dbx_cd.sql_endpoint.results import ResultPages
 from dbx_cd.sql_endpoint.rows import Result, ResultRows
+from dbx_cd.sql_endpoint.statement import failure_of
 
 
 def answer(_spark: Any, statement: str) -> pa.Table:
@@ -430,3 +431,12 @@ def test_empty_result_is_one_empty_page(table: pa.Table) -> None:
 def test_values_survive_the_pages() -> None:
     table = pa.table({"d": [Decimal("1.50"), None], "t": [dt.datetime(2024, 1, 1, tzinfo=dt.UTC), None]})
     assert read(ResultPages(Result.of(table)))[0].equals(table)
+
+
+def test_a_refusal_does_not_show_the_plan_of_what_may_not_be_read() -> None:
+    refused = "[INSUFFICIENT_PERMISSIONS] Insufficient privileges: User does not have SELECT on Table 'a.b.v'."
+    plan = "Project [x#1]\n+- View (`a`.`b`.`v`, [x#1])\n   +- Filter (secret#2 = 7)"
+    failure = failure_of(ValueError(f"{refused} SQLSTATE: 42501;\n{plan}"))
+    assert (failure.message, failure.sql_state) == (f"{refused} SQLSTATE: 42501", "42501")
+    other = f"[UNRESOLVED_COLUMN] y. SQLSTATE: 42703;\n{plan}"
+    assert failure_of(ValueError(other)).message == other

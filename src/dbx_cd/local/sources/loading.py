@@ -18,7 +18,7 @@ from dbx_cd.delta.operations import MAINTENANCE
 from dbx_cd.local.sources.declared import DeclaredColumn, declared_columns
 from dbx_cd.local.sources.reading import empty, read
 from dbx_cd.local.sources.tables import SourceTable
-from dbx_cd.local.spark_session import may_be_catalog
+from dbx_cd.local.spark_session import RESERVED_CATALOGS, may_be_catalog
 from dbx_cd.relations import RelationName, quote
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def _load(
         # Without a file there is nothing to say: so the project means it.
         return "built", f"is built by {table.built_by}: {file.name} is not loaded" if file else ""
     if not may_be_catalog(name.catalog):
-        return "reserved", f"is not made: the catalog {name.catalog} is read-only here"
+        return "reserved", f"is not made: {_why_no_catalog(name.catalog)}"
     if file is None and not declared:
         if _exists(session, name):
             return "there", ""
@@ -117,6 +117,12 @@ def _load(
     if file is None:
         return "empty", f"is EMPTY{again}: it has no file; its columns are those that {table.declared_in} declares"
     return "rows", f"has {rows} rows{again} from {file.name}"
+
+
+def _why_no_catalog(name: str) -> str:
+    if name.lower() in RESERVED_CATALOGS:
+        return f"the catalog {name} is read-only here"
+    return f"Unity Catalog takes no catalog called {name!r}: no blanks, dots, slashes or commas"
 
 
 def _loaded(session: SparkSession, name: RelationName) -> str | None:
