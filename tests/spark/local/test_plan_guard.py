@@ -102,6 +102,29 @@ def test_a_function_belongs_to_who_made_it(maker: SparkSession, second: SparkSes
     assert rights.owner_of(maker, f"FUNCTION {SCHEMA}.mine") is None
 
 
+def test_a_replaced_function_keeps_its_owner_and_grants(maker: SparkSession, reader: SparkSession) -> None:
+    maker.sql(f"CREATE FUNCTION {SCHEMA}.kept() RETURNS INT RETURN 1")
+    rights.grant(maker, READER, "EXECUTE", f"FUNCTION {SCHEMA}.kept")
+    maker.sql(f"CREATE OR REPLACE FUNCTION {SCHEMA}.kept() RETURNS INT RETURN 2")
+    assert ids(reader, f"SELECT {SCHEMA}.kept()") == [2]
+    maker.sql(f"DROP FUNCTION {SCHEMA}.kept")
+    maker.sql(f"CREATE FUNCTION {SCHEMA}.kept() RETURNS INT RETURN 3")
+    assert "EXECUTE on Routine or Model" in refused(reader, f"SELECT {SCHEMA}.kept()")
+
+
+def test_a_replaced_view_keeps_its_owner_and_no_grants_and_an_altered_one_keeps_both(
+    maker: SparkSession, reader: SparkSession
+) -> None:
+    view = f"{SCHEMA}.replaced"
+    maker.sql(f"CREATE VIEW {view} AS SELECT 1 AS id")
+    rights.grant(maker, READER, "SELECT", f"TABLE {view}")
+    maker.sql(f"ALTER VIEW {view} AS SELECT 2 AS id")
+    assert ids(reader, f"SELECT * FROM {view}") == [2]
+    maker.sql(f"CREATE OR REPLACE VIEW {view} AS SELECT 3 AS id")
+    assert f"SELECT on Table '{view}'" in refused(reader, f"SELECT * FROM {view}")
+    assert rights.owner_of(maker, f"TABLE {view}") == MAKER
+
+
 def test_what_nobody_has_said_the_rights_of_is_refused(maker: SparkSession) -> None:
     text = refused(maker, "CONVERT TO DELTA parquet.`/nowhere`")
     assert "does not know what rights ConvertToDeltaCommand takes" in text

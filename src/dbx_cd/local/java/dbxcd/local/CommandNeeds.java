@@ -49,8 +49,8 @@ import scala.jdk.javaapi.CollectionConverters;
 
 /**
  * What a statement needs on what it creates, changes or drops (documentation, "Unity Catalog privileges reference" and
- * the page of each statement). Whoever replaces a table or view must manage it: "User is not an owner of Table" is what
- * the platform says to others, as its users report.
+ * the page of each statement). Whoever replaces a table must manage it: "User is not an owner of Table" is what the
+ * platform says to others, as its users report.
  */
 final class CommandNeeds {
   private final PlanObjects objects;
@@ -138,10 +138,10 @@ final class CommandNeeds {
       return Optional.of(placed(made(like.name(), false), like.location(), like.name()));
     }
     if (command instanceof CreateView create) {
-      return Optional.of(made(create.child(), create.replace()));
+      return Optional.of(viewMade(create.child()));
     }
     if (command instanceof CreateViewCommand create) {
-      return Optional.of(create.viewType() == PersistedView$.MODULE$ ? made(create.name(), create.replace()) : List.of());
+      return Optional.of(create.viewType() == PersistedView$.MODULE$ ? viewMade(create.name()) : List.of());
     }
     if (command instanceof CreateDeltaTableCommand create) {
       return Optional.of(made(create.table(), create.existingTableOpt().isDefined()));
@@ -156,6 +156,12 @@ final class CommandNeeds {
       return Optional.of(objects.target(alter.child()).stream().map(Need::ownership).toList());
     }
     return Optional.empty();
+  }
+
+  /** A view is replaced by its owner alone; one that may not be there says so itself. */
+  private List<Need> viewMade(Object name) {
+    Stream<Need> ofOwner = objects.target(name).stream().filter(objects::exists).map(Need::ownership);
+    return Stream.concat(made(name, false).stream(), ofOwner).toList();
   }
 
   private List<Need> cloned(CloneTableCommand clone) {

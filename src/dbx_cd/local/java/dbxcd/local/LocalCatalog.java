@@ -109,10 +109,14 @@ public final class LocalCatalog extends LocalStaging implements RelationCatalog,
     return view;
   }
 
+  /** CREATE OR REPLACE VIEW keeps no privileges, ALTER VIEW does (documentation, "CREATE VIEW"). */
   @Override
   public View replaceView(Identifier ident, View view) throws NoSuchViewException {
     if (!registry().views().replace(address(ident), view)) {
       throw new NoSuchViewException(ident);
+    }
+    if (OngoingWork.isOf("org.apache.spark.sql.execution.datasources.v2.CreateV2ViewExec")) {
+      registry().rights().change(() -> registry().rights().ledger().revokeAll(SecurableNames.table(registry(), address(ident))));
     }
     return view;
   }

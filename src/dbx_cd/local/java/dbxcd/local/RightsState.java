@@ -66,11 +66,15 @@ final class RightsState {
     }
   }
 
-  /** A function was created or dropped; the registry saves it. */
+  /**
+   * A function was created or dropped; the registry saves it. CREATE OR REPLACE does both for Spark: then owner and
+   * privileges stay, as those of a table do. Which is so on the platform is not documented.
+   */
   void functionChanged(Securable function, FunctionEvent event) {
     if (event instanceof CreateFunctionEvent) {
       ledger.created(function, SessionUser.active());
-    } else if (event instanceof DropFunctionEvent) {
+    } else if (event instanceof DropFunctionEvent
+        && !OngoingWork.isOf("org.apache.spark.sql.execution.command.Create")) {
       ledger.dropped(function);
     }
   }

@@ -96,6 +96,11 @@ public final class Ledger {
     }
   }
 
+  /** Takes back everything that was granted on exactly this object. */
+  public synchronized void revokeAll(Securable on) {
+    grants.remove(on);
+  }
+
   /** It is gone, with all that lay in it. */
   public synchronized void dropped(Securable what) {
     owners.keySet().removeIf(of -> of.isWithin(what));
