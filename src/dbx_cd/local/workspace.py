@@ -17,6 +17,7 @@ from dbx_cd.errors import SetupError
 from dbx_cd.local import rights, standard_grants
 from dbx_cd.local.catalog_volumes import CatalogVolumes
 from dbx_cd.local.emulation import affected_rows, emulate
+from dbx_cd.local.kept_catalogs import kept_catalogs
 from dbx_cd.local.rest.server import GatewayInfo, RestServer, User
 from dbx_cd.local.rest.task_process import DBT_TOKEN
 from dbx_cd.local.scratch import Scratch
@@ -111,7 +112,7 @@ class EmbeddedWorkspace:
 
     Args:
         state_dir: tables, Volumes, checkouts, runs and logs; found again by a later start.
-        catalogs: the catalogs to offer, besides `ops`.
+        catalogs: the catalogs to offer, besides `ops` and those that the state directory has something of.
         approvers: the group that may approve; the seeded owner is its member.
         owners: further users to seed into that group.
         environment: variables for every task.
@@ -157,6 +158,8 @@ class EmbeddedWorkspace:
             undo.callback(self._lock.release)
             self._scratch.clear()
             undo.callback(self._scratch.clear)
+            self._written = (*self._written, *kept_catalogs(self.state_dir))
+            self.catalogs = catalog_names(self._written)
             self._start(undo)
             self._undo = undo.pop_all()
         _log.info("workspace on %s at %s", self.state_dir, self.rest.host)

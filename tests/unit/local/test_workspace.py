@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import threading
 import time
@@ -87,3 +88,27 @@ def test_only_whom_nobody_knows_is_introduced(tmp_path: Path) -> None:
     embedded.spark = spark  # type: ignore[assignment]
     assert embedded.introduce(["readers", DEVELOPER, "bosses", "account users", "readers"]) == ["readers"]
     spark._jvm.dbxcd.local.Rights.putUser.assert_called_once_with(spark._jsparkSession, "readers", [])
+
+
+def test_a_start_has_the_catalogs_that_an_earlier_one_has_left_something_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, ...]] = []
+
+    def start_spark(_: Path, *, catalogs: tuple[str, ...], **__: Any) -> Spark:
+        asked.append(catalogs)
+        raise RuntimeError("that is enough")
+
+    monkeypatch.setattr(module, "start_spark", start_spark)
+    schemas = [{"catalog": name, "schema": "default"} for name in ("stg", "marts_live", "marts_live", "own")]
+    kept = {"namespaces": schemas, "catalogs": [{"name": "own", "comment": None}]}
+    (tmp_path / "catalog.json").write_text(json.dumps(kept))
+    embedded = EmbeddedWorkspace(tmp_path, catalogs=["Stg"])
+    with pytest.raises(RuntimeError, match="enough"):
+        embedded.start()
+    assert asked == [("Stg", "stg", "marts_live")]
+    assert embedded.catalogs == ("stg", "marts_live", "ops")
+    (tmp_path / "catalog.json").write_text("{")
+    with pytest.raises(RuntimeError, match="enough"):
+        EmbeddedWorkspace(tmp_path, catalogs=["stg"]).start()
+    assert asked[-1] == ("stg",)
