@@ -54,7 +54,7 @@ STANDARD_GRANTS: tuple[StandardGrant, ...] = (
     StandardGrant(SRE, ("USE SCHEMA", "SELECT", "MODIFY"), "SCHEMA {log_schema}"),
     StandardGrant(SRE, ("READ VOLUME",), "VOLUME {artifacts}"),
     StandardGrant(SRE, ("USE CATALOG", "USE SCHEMA", "SELECT", "MODIFY"), "CATALOG {gated}"),
-    StandardGrant(READERS, ("USE CATALOG", "USE SCHEMA", "SELECT"), "CATALOG {target}"),
+    StandardGrant(READERS, ("USE CATALOG", "USE SCHEMA", "SELECT", "EXECUTE"), "CATALOG {target}"),
 )
 
 
