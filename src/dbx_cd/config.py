@@ -201,9 +201,9 @@ def profiles_dir_of_environment() -> tuple[str, str] | None:
     return (names[0], os.environ[names[0]]) if names else None
 
 
-def warm_dbt_address() -> Path | None:
-    """The socket of the warm parent for dbt that this process was given; None when it was given none."""
-    given = os.environ.get(WARM_DBT)
+def given_path(variable: str) -> Path | None:
+    """The path that the embedded workspace gave this process in an environment variable; None when it gave none."""
+    given = os.environ.get(variable)
     return Path(given) if given else None
 
 

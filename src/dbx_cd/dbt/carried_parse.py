@@ -24,11 +24,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dbx_cd.config import dbt_metadata_variables
+from dbx_cd.config import dbt_metadata_variables, given_path
 from dbx_cd.dbt.parse_time import depends_on_the_invocation
 from dbx_cd.dbt.project import LocalProject
 from dbx_cd.dbt.project_copy import leads_elsewhere
 
+KEPT_PARSES = "DBX_CD_KEPT_PARSES"
+"""The environment variable by which the embedded workspace tells its tasks the folder: each has a TMPDIR of its own."""
 PARSE_FILE = "partial_parse.msgpack"
 MAX_FILES = 16
 MAX_BYTES = 512 * 1024 * 1024
@@ -139,14 +141,14 @@ def forget_untracked_parse(project: LocalProject) -> None:
 
 
 def cache_folder() -> Path | None:
-    """This user's folder for parses below the system's temporary one, which is on local disk and not backed up.
+    """This user's folder for parses: the one that was given, else below the system's temporary one, on local disk.
 
     Returns:
         None where such a folder cannot be had: another user made it, others may enter it, or it is a link.
     """
     if not hasattr(os, "getuid"):
         return None
-    folder = Path(tempfile.gettempdir()) / f"dbx_cd-parses-{os.getuid()}"
+    folder = given_path(KEPT_PARSES) or Path(tempfile.gettempdir()) / f"dbx_cd-parses-{os.getuid()}"
     with contextlib.suppress(OSError):
         folder.mkdir(mode=0o700)
     try:

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from dbx_cd.config import profiles_dir_of_environment, variables_set, warm_dbt_address
+from dbx_cd.config import WARM_DBT, given_path, profiles_dir_of_environment, variables_set
 from dbx_cd.errors import ConfigError
 from dbx_cd.import_path import without_current_directory
 from dbx_cd.shell_environment import as_in_the_shell
@@ -80,7 +80,7 @@ def start_dbt(args: Sequence[str], *, cwd: Path, warm_parent: Path | None = None
         cwd: the current directory.
         warm_parent: the address of a warm parent; that of this process's own environment when not given.
     """
-    address = warm_parent or warm_dbt_address()
+    address = warm_parent or given_path(WARM_DBT)
     environment = without_current_directory(as_in_the_shell(os.environ))
     if address is not None:
         try:

@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from dbx_cd.config import warm_dbt_address
+from dbx_cd.config import WARM_DBT, given_path
 from dbx_cd.warm.parent import WarmParent
 
 _log = logging.getLogger(__name__)
@@ -27,7 +27,7 @@ def warm_dbt() -> Iterator[Path | None]:
         The address for `run_dbt(warm_parent=)`: that of the parent this process was given, or of one that ends with
         the block; None where there can be none, and dbt then starts cold.
     """
-    given = warm_dbt_address()
+    given = given_path(WARM_DBT)
     with contextlib.ExitStack() as stack:
         if given is None and hasattr(os, "fork"):
             try:

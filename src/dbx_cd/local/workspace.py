@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from dbx_cd.config import CdConfig
+from dbx_cd.dbt.carried_parse import KEPT_PARSES, cache_folder
 from dbx_cd.errors import SetupError
 from dbx_cd.local import rights, standard_grants
 from dbx_cd.local.catalog_volumes import CatalogVolumes
@@ -178,7 +179,12 @@ class EmbeddedWorkspace:
         ).start()  # fmt: skip
         undo.callback(self.endpoint.stop)
         self._address.release()
-        environment = {**self.endpoint.client_environment(), **self._environment}
+        parses = cache_folder()
+        environment = {
+            **self.endpoint.client_environment(),
+            **({KEPT_PARSES: str(parses)} if parses else {}),
+            **self._environment,
+        }
         self._warm = WarmParents(
             environment=environment, volumes=self.state_dir / VOLUMES, log_dir=self.state_dir / "logs"
         ).start()
