@@ -65,8 +65,7 @@ def load_sources(
             kind, text = _load(session, table, declared, Path(folder))
         if text:
             lines_of[kind].append(f"{table.relation} {text}")
-        else:
-            unchanged += 1
+        unchanged += kind == "same"
     for lines in lines_of.values():
         for line in lines[:_SHOWN]:
             say(f"source {line}")
