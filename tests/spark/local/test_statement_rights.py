@@ -161,6 +161,7 @@ MAKING = [
     Case("CREATE OR REPLACE TABLE {s}.w3 AS SELECT 1 AS id", (CREATE, manage(f"TABLE {SCHEMA}.w3"))),
     Case("CREATE OR REPLACE TABLE {s}.w3 (id INT)", (CREATE, manage(f"TABLE {SCHEMA}.w3"))),
     Case("CREATE VIEW {s}.n5 AS SELECT * FROM {s}.r", (CREATE, select())),
+    Case("CREATE VIEW IF NOT EXISTS {s}.v AS SELECT * FROM {s}.r", (CREATE, select())),
     Case("CREATE SCHEMA stg.statement_rights_3", (("CREATE SCHEMA", "CATALOG stg"),), way=WAY[:1]),
     Case("CREATE SCHEMA IF NOT EXISTS {s}", (("CREATE SCHEMA", "CATALOG stg"),), way=WAY[:1]),
     Case("CREATE FUNCTION {s}.n6() RETURNS INT RETURN 1", (("CREATE FUNCTION", f"SCHEMA {SCHEMA}"),)),

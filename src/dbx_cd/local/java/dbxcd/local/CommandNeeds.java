@@ -138,10 +138,10 @@ final class CommandNeeds {
       return Optional.of(placed(made(like.name(), false), like.location(), like.name()));
     }
     if (command instanceof CreateView create) {
-      return Optional.of(viewMade(create.child()));
+      return Optional.of(viewMade(create.child(), create.replace()));
     }
     if (command instanceof CreateViewCommand create) {
-      return Optional.of(create.viewType() == PersistedView$.MODULE$ ? viewMade(create.name()) : List.of());
+      return Optional.of(create.viewType() == PersistedView$.MODULE$ ? viewMade(create.name(), create.replace()) : List.of());
     }
     if (command instanceof CreateDeltaTableCommand create) {
       return Optional.of(made(create.table(), create.existingTableOpt().isDefined()));
@@ -158,9 +158,10 @@ final class CommandNeeds {
     return Optional.empty();
   }
 
-  /** A view is replaced by its owner alone; one that may not be there says so itself. */
-  private List<Need> viewMade(Object name) {
-    Stream<Need> ofOwner = objects.target(name).stream().filter(objects::exists).map(Need::ownership);
+  /** A view is replaced by its owner alone. */
+  private List<Need> viewMade(Object name, boolean isReplaced) {
+    Stream<Need> ofOwner =
+        objects.target(name).stream().filter(view -> isReplaced && objects.exists(view)).map(Need::ownership);
     return Stream.concat(made(name, false).stream(), ofOwner).toList();
   }
 
