@@ -9,7 +9,6 @@ import java.util.List;
 import java.util.Optional;
 import java.util.stream.Stream;
 import org.apache.hadoop.fs.Path;
-import org.apache.spark.sql.catalyst.FunctionIdentifier;
 import org.apache.spark.sql.catalyst.analysis.PersistedView$;
 import org.apache.spark.sql.catalyst.plans.logical.AlterViewAs;
 import org.apache.spark.sql.catalyst.plans.logical.Command;
@@ -36,10 +35,7 @@ import org.apache.spark.sql.delta.commands.DeltaInsertReplaceOnOrUsingCommand;
 import org.apache.spark.sql.delta.commands.MergeIntoCommand;
 import org.apache.spark.sql.delta.commands.RestoreTableCommand;
 import org.apache.spark.sql.delta.commands.UpdateCommand;
-import org.apache.spark.sql.execution.command.CreateFunctionCommand;
-import org.apache.spark.sql.execution.command.CreateSQLFunctionCommand;
 import org.apache.spark.sql.execution.command.CreateViewCommand;
-import org.apache.spark.sql.execution.command.DropFunctionCommand;
 import org.apache.spark.sql.execution.datasources.InsertIntoDataSourceCommand;
 import org.apache.spark.sql.execution.datasources.InsertIntoHadoopFsRelationCommand;
 import org.apache.spark.sql.execution.datasources.SaveIntoDataSourceCommand;
@@ -54,9 +50,11 @@ import scala.jdk.javaapi.CollectionConverters;
  */
 final class CommandNeeds {
   private final PlanObjects objects;
+  private final FunctionNeeds functions;
 
   CommandNeeds(PlanObjects objects) {
     this.objects = objects;
+    this.functions = new FunctionNeeds(objects);
   }
 
   /** What has to be there for a command itself; empty for a command that nobody has said anything of. */
@@ -64,7 +62,7 @@ final class CommandNeeds {
     return schemas(command)
         .or(() -> created(command))
         .or(() -> written(command))
-        .or(() -> functions(command))
+        .or(() -> functions.of(command))
         .or(() -> CommandTargets.rule(command).map(rule -> onTarget(rule, command)));
   }
 
@@ -272,30 +270,5 @@ final class CommandNeeds {
       return path.isDefined() ? new Path(path.get()) : save;
     }
     return null;
-  }
-
-  // ---------------------------------------------------------------- functions
-
-  private Optional<List<Need>> functions(Command command) {
-    if (command instanceof CreateSQLFunctionCommand create) {
-      return Optional.of(create.isTemp() ? List.of() : made(create.name(), create.replace()));
-    }
-    if (command instanceof CreateFunctionCommand create) {
-      return Optional.of(create.isTemp() ? List.of() : made(create.identifier(), create.replace()));
-    }
-    if (command instanceof DropFunctionCommand drop) {
-      FunctionIdentifier name = drop.identifier();
-      return Optional.of(
-          objects.exists(name) ? List.of(Need.of(Privilege.MANAGE, objects.function(name))) : List.of());
-    }
-    return Optional.empty();
-  }
-
-  private List<Need> made(FunctionIdentifier name, boolean isReplaced) {
-    Securable function = objects.function(name);
-    Need create = Need.of(Privilege.CREATE_FUNCTION, schemaOf(function));
-    return isReplaced && objects.exists(name)
-        ? List.of(create, Need.of(Privilege.MANAGE, function))
-        : List.of(create);
   }
 }
