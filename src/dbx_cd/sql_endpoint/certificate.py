@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import ipaddress
+import secrets
 import ssl
 from collections.abc import Mapping
 from pathlib import Path
@@ -28,7 +29,8 @@ def serve_loopback(directory: Path) -> tuple[ssl.SSLContext, bytes]:
     `directory` only until OpenSSL has read it.
     """
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "dbx_cd SQL endpoint")])
+    # OpenSSL looks certificates up by name, and of two alike in one bundle would take that of another endpoint.
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"dbx_cd SQL endpoint {secrets.token_hex(8)}")])
     now = dt.datetime.now(dt.UTC)
     certificate = (
         x509.CertificateBuilder()
