@@ -174,14 +174,23 @@ def test_owners_are_shown_and_only_they_are_shown_the_text_of_a_view(shop: Run, 
     maker(f"CREATE VIEW {SCHEMA}.made AS SELECT id FROM {SCHEMA}.orders")
     maker(f"CREATE FUNCTION {SCHEMA}.made(x INT) RETURNS INT RETURN x")
     rights.grant(spark, READER, "SELECT", f"TABLE {SCHEMA}.made")
-    text = "SELECT view_definition FROM prod.information_schema.views WHERE table_name = 'made'"
-    owners = "SELECT table_owner, created_by, last_altered_by FROM prod.information_schema.tables WHERE table_name = "
+    text = (
+        "SELECT view_definition FROM prod.information_schema.views "
+        "WHERE table_schema = 'seen_objects' AND table_name = 'made'"
+    )
+    owners = (
+        "SELECT table_owner, created_by, last_altered_by FROM prod.information_schema.tables "
+        "WHERE table_schema = 'seen_objects' AND table_name = "
+    )
     try:
         assert maker(text) == shop(text) == [(f"SELECT id FROM {SCHEMA}.orders",)]
         assert _run_on(act_as(spark, READER))(text) == [(None,)]
         assert shop(f"{owners}'made'") == [(MAKER,) * 3]
         assert shop(f"{owners}'customers'") == [("local",) * 3]
-        routine = "SELECT routine_owner, created_by FROM prod.information_schema.routines WHERE routine_name = 'made'"
+        routine = (
+            "SELECT routine_owner, created_by FROM prod.information_schema.routines "
+            "WHERE routine_schema = 'seen_objects' AND routine_name = 'made'"
+        )
         assert maker(routine) == [(MAKER, MAKER)]
         maker(f"CREATE OR REPLACE FUNCTION {SCHEMA}.made(x INT) RETURNS INT RETURN x + 1")
         assert rights.owner_of(spark, f"FUNCTION {SCHEMA}.made") == MAKER

@@ -148,8 +148,10 @@ def roll_back(trial: Trial) -> dict[str, str]:
     planned = trial.rolling_back(release, "--plan")
     for name, privilege, on in trial.grants(SRE):
         with trial.without(DEVELOPER, privilege, on):
-            trial.said[name] = trial.rolling_back(release, "--seal", seal_in(planned.stdout), "--reason", name).stderr
-    # Where one has failed amid the tables, the plan is another.
+            # Who sees less gets another plan, which says why, and has a seal of its own.
+            plan = trial.rolling_back(release, "--plan")
+            done = trial.rolling_back(release, "--seal", seal_in(plan.stdout), "--reason", name)
+            trial.said[name] = "\n".join((plan.stdout, plan.stderr, done.stdout, done.stderr))
     again = trial.rolling_back(release, "--plan")
     done = trial.rolling_back(release, "--seal", seal_in(again.stdout), "--reason", "all grants")
     restored = re.search(r"(\d+) relations? restored", done.stdout)
