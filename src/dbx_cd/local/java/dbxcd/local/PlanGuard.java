@@ -62,7 +62,7 @@ public final class PlanGuard extends AbstractFunction1<SparkSessionExtensions, O
      * of an owner.
      */
     private static boolean isPartOfWhatWasAllowed() {
-      return StackWalker.getInstance().walk(frames -> frames.anyMatch(Check::isAllowedWork));
+      return OngoingWork.isAny(Check::isAllowedWork);
     }
 
     private static boolean isAllowedWork(StackWalker.StackFrame frame) {
