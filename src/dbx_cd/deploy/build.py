@@ -19,7 +19,7 @@ from dbx_cd.deploy.build_result import BuildResult, publish_build
 from dbx_cd.deploy.failures import keeping_log, noting_refusal
 from dbx_cd.deploy.gated_build import build_gated
 from dbx_cd.deploy.layout import Refusal, make_room, refusals, way_out
-from dbx_cd.deploy.project_dbt import ProjectDbt, warm_for
+from dbx_cd.plan.project_dbt import ProjectDbt, warm_for
 from dbx_cd.errors import ArtifactError, ConfigError, DbtFailed
 from dbx_cd.people import same_person
 from dbx_cd.plan.apart import require_apart

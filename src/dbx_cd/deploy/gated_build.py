@@ -19,7 +19,7 @@ from dbx_cd.dbt.selection import Selection
 from dbx_cd.deploy.build_result import BuildResult, publish_build
 from dbx_cd.deploy.claim import claim
 from dbx_cd.deploy.dbt_versions import refuse_other_dbt
-from dbx_cd.deploy.project_dbt import ProjectDbt, warm_for
+from dbx_cd.plan.project_dbt import ProjectDbt, warm_for
 from dbx_cd.errors import ApprovalStale, DbxCdError, what_failed
 from dbx_cd.plan.rollback_readiness import require_readiness
 from dbx_cd.relations import RelationName
