@@ -1,7 +1,7 @@
 """Small HTML parts made from plain values.
 
 Everything is built with `markupsafe.Markup`, which escapes each value put into a template: a hostile model name or
-message stays text. This module knows no record.
+message stays text.
 """
 
 from __future__ import annotations
@@ -9,19 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from markupsafe import Markup
-
-_STYLE = Markup(
-    "<style>"
-    ".dbxcd{font:14px/1.45 system-ui,sans-serif;color:#1b2733;max-width:72rem}"
-    ".dbxcd h1{font-size:1.5rem}.dbxcd h2{font-size:1.15rem;margin:1.2rem 0 .4rem}"
-    ".dbxcd table{border-collapse:collapse;margin:.4rem 0}"
-    ".dbxcd th,.dbxcd td{border-bottom:1px solid #d7dde4;padding:.25rem .7rem;text-align:left;vertical-align:top}"
-    ".dbxcd th{background:#f3f5f8}"
-    ".dbxcd .badge{border-radius:.6rem;padding:.05rem .55rem;color:#fff;background:#5c6b7a;white-space:nowrap}"
-    ".dbxcd .good{background:#1a7f4b}.dbxcd .bad{background:#b3261e}.dbxcd .warn{background:#9a6700}"
-    ".dbxcd details{margin:.3rem 0}.dbxcd pre{background:#f3f5f8;padding:.5rem;overflow:auto;white-space:pre-wrap}"
-    "</style>"
-)
 
 _TONES = {
     **dict.fromkeys(("pass", "success", "ok", "deployed", "approved", "restorable", "done", "yes"), "good"),
@@ -71,30 +58,3 @@ def code(text: str) -> Markup:
 def paragraph(*parts: object) -> Markup:
     """One paragraph of the parts."""
     return Markup("<p>{}</p>").format(join(parts))
-
-
-def section(title: str, *parts: object) -> Markup:
-    """A titled part with the style sheet, fit for `displayHTML`."""
-    return Markup('{}<div class="dbxcd"><h2>{}</h2>{}</div>').format(_STYLE, title, join(parts))
-
-
-def page(title: str, *parts: object) -> Markup:
-    """A whole document."""
-    return Markup(
-        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{}</title>{}</head>'
-        '<body><div class="dbxcd"><h1>{}</h1>{}</div></body></html>'
-    ).format(title, _STYLE, title, join(parts))
-
-
-def sparkline(values: Sequence[float], *, width: int = 120, height: int = 24) -> Markup:
-    """The values as a small line, in pixels; nothing for fewer than two values."""
-    if len(values) < 2:
-        return Markup("")
-    low, high = min(values), max(values)
-    span = (high - low) or 1.0
-    step = width / (len(values) - 1)
-    points = " ".join(f"{i * step:.1f},{height - (v - low) / span * height:.1f}" for i, v in enumerate(values))
-    return Markup(
-        '<svg width="{}" height="{}" viewBox="-1 -1 {} {}" role="img">'
-        '<polyline fill="none" stroke="#2f6fab" stroke-width="1.5" points="{}"/></svg>'
-    ).format(width, height, width + 2, height + 2, points)
