@@ -102,9 +102,10 @@ class Recorder:
         inside = {str(project.dir): "/project", str(project.target_path): "/target", str(work): "/work"}
         python = {sys.prefix: "/venv", str(Path(sys.prefix).resolve()): "/venv", sys.base_prefix: "/python"}
         sources = {str(Path(dbx_cd.__file__).parents[1]): "/src"}
-        write = _Writer(into / name, {**inside, **self._places, **python, **sources})
+        places = {**inside, **self._places, **python, **sources}
+        write = _Writer(into / name, places, keeps_times=scenario.keeps_times)
         write.json("call.json", {"command": scenario.command, "exit_code": code})
-        write.lines("events.jsonl", lines)
+        write.lines("events.jsonl", [] if scenario.keeps_times else lines)
         if scenario.keeps_log:
             logged = (project.work / "logs" / LOG_NAME).read_text(encoding="utf-8").splitlines()
             write.lines(LOG_NAME, [line for line in logged if _says_which_node(line)])
@@ -139,11 +140,12 @@ def _run(
 
 
 class _Writer:
-    """Writes files without what differs between any two invocations."""
+    """Writes files without what differs between any two invocations, but for times where those are what is recorded."""
 
-    def __init__(self, folder: Path, places: dict[str, str]) -> None:
+    def __init__(self, folder: Path, places: dict[str, str], *, keeps_times: bool) -> None:
         self._folder = folder
         self._places = places
+        self._keeps_times = keeps_times
 
     def lines(self, name: str, lines: Sequence[str]) -> None:
         """Write lines, each an event or other text."""
@@ -175,6 +177,8 @@ class _Writer:
             return {name: self._plain(inner, name) for name, inner in value.items()}
         if isinstance(value, list):
             return [self._plain(inner, key) for inner in value]
+        if self._keeps_times and key in {*_MOMENTS, *_DURATIONS, "thread_id"}:
+            return value
         if key in _MOMENTS and value:
             return MOMENT.timestamp() if isinstance(value, float) else _written_alike(value, MOMENT)
         if key in _DURATIONS and isinstance(value, int | float):

@@ -29,6 +29,9 @@ class Scenario:
     """What it has in place of the workspace's token."""
     keeps_log: bool = False
     """Whether the lines of `dbt.log` that are about nodes, or say why dbt gave up, are kept as well."""
+    keeps_times: bool = False
+    """Whether moments, durations and threads are kept as they were, and no events: with several threads those come in
+    no certain order."""
 
 
 def _vars(**given: str) -> tuple[str, ...]:
@@ -36,6 +39,9 @@ def _vars(**given: str) -> tuple[str, ...]:
 
 
 _SLOW = ("build", "--select", "orders", "order_totals", *_vars(fault="slow"))
+_BUILT = (("build",),)
+_AFTER = _vars(code="after")
+_TIMED = Scenario("timed", ("build", "--threads", "3"), keeps_times=True)
 _NOBODY = "http://127.0.0.1:9/"
 _LANDED = (("run-operation", "land"),)
 _THREE_DAYS = ("--event-time-start", "2026-01-01", "--event-time-end", "2026-01-04")
@@ -93,6 +99,12 @@ SCENARIOS: Mapping[str, Scenario] = {
     "versions_before": Scenario("versions", ("build", *_vars(latest="1"))),
     "versions_before_in_prod": Scenario("versions", ("build", "--target", "prod", *_vars(latest="1"))),
     "model_emptied": Scenario("emptied", ("build", *_vars(file="empty")), (("seed",), ("build",))),
+    "compared": Scenario("compared", ("docs", "generate"), _BUILT),
+    "compared_in_prod": Scenario(
+        "compared", ("docs", "generate", "--target", "prod"), (("build", "--target", "prod"),)
+    ),
+    "compared_after": Scenario("compared", ("docs", "generate", *_AFTER), (("build", *_AFTER),)),
+    **{f"timed_{number}": _TIMED for number in range(1, 6)},
     "two_packages": Scenario("two_packages", ("build",), (("deps",),)),
     "deps": Scenario("two_packages", ("deps",)),
     "deps_local_missing": Scenario("missing_package", ("deps",)),
