@@ -17,10 +17,14 @@ from typing import Any
 from dbx_cd import volume
 from dbx_cd.dbt.batches import naming, unbuilt_batches
 from dbx_cd.dbt.names import named
+from dbx_cd.dbt.timing import Timing, timing_of
 from dbx_cd.errors import ArtifactError
 from dbx_cd.relations import RelationName
 
 BUILT_TYPES = ("model", "seed", "snapshot")
+_NODE_GROUPS = (
+    *("nodes", "sources", "exposures", "unit_tests"), *("functions", "semantic_models", "metrics", "saved_queries")
+)  # fmt: skip
 # What dbt says of a node that did not fail (dbt-core 1.11, `NodeStatus` in artifacts/schemas/results.py; `reused` is
 # later dbt's). Any other word, also one that this code does not know, is a failure.
 _NOT_FAILED = ("success", "pass", "warn", "no-op", "skipped", "reused")
@@ -113,6 +117,8 @@ class Manifest:
     """What dbt says of the manifest: project, dbt version, adapter, time."""
     nodes: Mapping[str, Node] = field(repr=False)
     """Every node, source, exposure, unit test and metric, by unique id."""
+    macros: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
+    """The entry of every macro, dbt's own included, by unique id."""
 
     @classmethod
     def load(cls, path: str | Path) -> Manifest:
@@ -129,18 +135,9 @@ class Manifest:
         """Take a parsed manifest document; `where` is named in errors."""
         if "nodes" not in document or "metadata" not in document:
             raise ArtifactError("not a dbt manifest: `nodes` or `metadata` is missing", where=where)
-        groups = (
-            "nodes",
-            "sources",
-            "exposures",
-            "unit_tests",
-            "functions",
-            "semantic_models",
-            "metrics",
-            "saved_queries",
-        )
-        found = (raw for group in groups for raw in (document.get(group) or {}).values())
-        return cls(metadata=document["metadata"], nodes={n.unique_id: n for n in map(_node, found)})
+        found = (raw for group in _NODE_GROUPS for raw in (document.get(group) or {}).values())
+        nodes = {n.unique_id: n for n in map(_node, found)}
+        return cls(metadata=document["metadata"], nodes=nodes, macros=document.get("macros") or {})
 
     @property
     def project_name(self) -> str:
@@ -218,6 +215,8 @@ class NodeResult:
     """The relation it built, quoted, as dbt writes it."""
     unbuilt: tuple[str, ...] = ()
     """The batches of a microbatch model that failed or were not run, each as `2026-01-02 to 2026-01-03`."""
+    timing: Timing | None = None
+    """When it ran, and in which thread; None where dbt did not run it, or was ended."""
 
     @property
     def name(self) -> str:
@@ -250,6 +249,8 @@ class RunResults:
     """The flags dbt ran with, by name."""
     metadata: Mapping[str, Any] = field(repr=False)
     """What dbt says of the file: dbt version, invocation id, time."""
+    elapsed: float | None = None
+    """Seconds that all of it took after parsing, hooks included; None where dbt does not say."""
 
     @classmethod
     def load(cls, path: str | Path) -> RunResults:
@@ -267,6 +268,7 @@ class RunResults:
                 results=tuple(_result(r) for r in document["results"]),
                 args=document.get("args") or {},
                 metadata=document.get("metadata") or {},
+                elapsed=document.get("elapsed_time"),
             )
 
     @property
@@ -290,6 +292,7 @@ def _result(raw: Mapping[str, Any]) -> NodeResult:
         failures=raw.get("failures"),
         relation_name=raw.get("relation_name"),
         unbuilt=unbuilt,
+        timing=timing_of(raw),
     )
 
 
