@@ -43,6 +43,7 @@ class Shift:
             "COMMIT": self.story.commits["first"],
             "RELEASE": self.story.releases["good"].id,
             "SEAL": self.seal,
+            "ARTIFACTS": str(self.story.workflow.artifacts_root),
         }
         done = subprocess.run(
             ["bash", "-euc", block.text], env=environment, capture_output=True, text=True, check=False
@@ -93,6 +94,14 @@ def _every_release_is_listed_and_who_did_what_in_the_newest(shift: Shift, printe
     ]
     assert {kind: actor for kind, actor in done if actor != RELEASE_BOT} == {"approved": OWNER}
     assert page.endswith(f"/runs/{shift.story.releases['good'].run_id}")
+
+
+def _staging_and_production_are_compared(shift: Shift, printed: str) -> None:
+    store = shift.story.workflow.cd.store
+    names = [f"{version.target}/{version.timestamp}" for version in (store.latest("prod"), store.latest("stg"))]
+    first, second = printed.splitlines()[:2]
+    assert first == f"from {names[0]} to {names[1]}"
+    assert second == str(store.diff(store.latest("prod"), store.latest("stg")))
 
 
 def _nothing_is_printed(_shift: Shift, printed: str) -> None:
@@ -200,6 +209,7 @@ def _a_run_was_started(shift: Shift, printed: str, *, reason: str = "roll the co
 CHECKS = {
     "targets": _the_targets_are_named,
     "first-look": _every_release_is_listed_and_who_did_what_in_the_newest,
+    "diff": _staging_and_production_are_compared,
     "waiting": _nothing_is_printed,
     "staging-build": _the_newest_staging_build_is_named_and_no_node_of_it,
     "staging-smoke": _both_smoke_reports_are_printed_and_no_failed_check,

@@ -12,6 +12,7 @@ import logging
 from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -239,8 +240,9 @@ class ArtifactStore:
         return path
 
     def diff(self, a: ArtifactVersion, b: ArtifactVersion) -> ArtifactDiff:
-        """What changed in the project from version `a` to version `b`."""
-        return diff_manifests(a.manifest(), b.manifest())
+        """What changed in the project from version `a` to version `b`, of any targets."""
+        found = diff_manifests(a.manifest(), b.manifest(), old_catalog=a.catalog(), new_catalog=b.catalog())
+        return replace(found, old=f"{a.target}/{a.timestamp}", new=f"{b.target}/{b.timestamp}")
 
     def prune(
         self,

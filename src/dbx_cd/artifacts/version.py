@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 
 from dbx_cd import volume
 from dbx_cd.dbt.artifacts import Manifest, RunResults
+from dbx_cd.dbt.catalog import Catalog, load_catalog
 from dbx_cd.dbt.outcome import OUTCOME_NAME, InvocationOutcome
 from dbx_cd.dbt.selection import command_name
 from dbx_cd.errors import ArtifactError, ArtifactNotFound, ChecksumMismatch, DbxCdError, what_failed
@@ -22,6 +23,7 @@ from dbx_cd.records import Record
 
 RECORD_NAME = "artifacts.json"
 RESULTS_NAME = "run_results.json"
+CATALOG_NAME = "catalog.json"
 DEPLOYABLE_COMMANDS = ("build", "run")
 TIMESTAMP_FORMAT = "%Y%m%dT%H%M%S.%fZ"
 AT_ONCE = 4  # files that are copied at the same time
@@ -117,6 +119,10 @@ class ArtifactVersion(Record):
     def manifest(self) -> Manifest:
         """The parsed `manifest.json`."""
         return self._manifest
+
+    def catalog(self) -> Catalog | None:
+        """The parsed `catalog.json`; None where there is none, as after a build."""
+        return load_catalog(self.file(CATALOG_NAME)) if CATALOG_NAME in self.files else None
 
     def run_results(self) -> RunResults:
         """The parsed `run_results.json`."""

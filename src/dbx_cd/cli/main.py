@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from dbx_cd.cli import init, rollback, sample, trigger
+from dbx_cd.cli import diff, init, rollback, sample, trigger
 from dbx_cd.cli.command import run_command
 
 
@@ -17,6 +17,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     parser = argparse.ArgumentParser(prog="python -m dbx_cd", description="Safe dbt releases on Databricks.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in (init, trigger, rollback, sample):
+    for command in (init, trigger, rollback, diff, sample):
         command.add_to(commands)
     return run_command(parser, arguments)

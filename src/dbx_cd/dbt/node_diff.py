@@ -66,6 +66,8 @@ class CodeDiff:
     @classmethod
     def of(cls, before: str, after: str, *, most: int = _MOST_LINES) -> CodeDiff:
         """The difference of two texts, at most so many lines of it."""
+        if before == after:
+            return cls()
         lines = list(difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="", n=3))[2:]
         return cls(tuple(lines[:most]), max(0, len(lines) - most))
 
