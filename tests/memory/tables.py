@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
@@ -16,6 +16,7 @@ from dbx_cd.delta.tables import (
     CatalogSettings,
     Column,
     Fingerprint,
+    Function,
     Kind,
     TableDetail,
     ViewReading,
@@ -54,6 +55,8 @@ class MemoryTable:
     lost: set[int] = field(default_factory=set)
     comment: str | None = None
     begins: datetime = _LONG_AGO
+    table_type: str = "MANAGED"
+    defaults: dict[str, str] = field(default_factory=dict)
 
     @property
     def now(self) -> Content:
@@ -104,6 +107,9 @@ class MemoryTables:
         self.catalog_settings: dict[str, CatalogSettings] = {}
         self.current_schema: tuple[str, ...] = ("spark_catalog", "default")
         self.relations: dict[str, MemoryTable | MemoryView] = {}
+        self.hidden: set[str] = set()
+        self.hidden_texts: set[str] = set()
+        self.known_functions: dict[str, Function] = {}
         self.dropped_tables: dict[str, MemoryTable] = {}
 
     # What a build, or somebody else, does
@@ -148,6 +154,20 @@ class MemoryTables:
         text = f"SELECT {column} FROM {over.quoted}"
         self.create_view(name, text=text, columns=(Column(column, "bigint"),), comment=None, properties={})
 
+    def clone(self, name: RelationName, source: RelationName) -> None:
+        """CREATE TABLE ... SHALLOW CLONE."""
+        table = MemoryTable(table_type="MANAGED_SHALLOW_CLONE")
+        table.commit("CLONE", self.table(source).now, user=self.user, source=str(source))
+        self.relations[name.key] = table
+
+    def default(self, name: RelationName, column: str, expression: str) -> None:
+        """ALTER TABLE ... ALTER COLUMN ... SET DEFAULT."""
+        self.table(name).defaults[column] = expression
+
+    def function(self, name: RelationName, body: str | None, *, language: str = "SQL") -> None:
+        """CREATE FUNCTION; without a body it is one whose body this user may not read."""
+        self.known_functions[name.key] = Function(str(name), language, body)
+
     def table(self, name: RelationName) -> MemoryTable:
         """The table of that name."""
         found = self.relations.get(name.key)
@@ -163,6 +183,8 @@ class MemoryTables:
 
     def entries(self, relations: Sequence[RelationName]) -> dict[str, CatalogEntry]:
         """See `Tables`."""
+        if hidden := [str(r) for r in relations if r.key in self.hidden]:
+            raise SqlFailed(f"{', '.join(hidden)} exists, but information_schema does not show it to this user")
         return {r.key: self._entry(r) for r in relations}
 
     def settings(self, relations: Sequence[RelationName]) -> dict[str, CatalogSettings]:
@@ -171,6 +193,13 @@ class MemoryTables:
             keys=(), tags={}, column_tags={}, grants=(), owner="owner", row_filter="", column_masks={}
         )
         return {r.key: self.catalog_settings.get(r.key, nothing) for r in relations}
+
+    def functions(self, catalog: str, names: Collection[str]) -> dict[str, Function]:
+        """See `Tables`."""
+        wanted = {name.lower() for name in names}
+        known = {key: RelationName.parse(key) for key in self.known_functions}
+        mine = {key for key, name in known.items() if name.catalog == catalog.lower() and name.identifier in wanted}
+        return {key: self.known_functions[key] for key in mine}
 
     def detail(self, table: RelationName) -> TableDetail:
         """See `Tables`."""
@@ -308,6 +337,7 @@ class MemoryTables:
         """See `Tables`: the same relations."""
         other = MemoryTables(has_undrop=self._has_undrop)
         other.catalog_settings = self.catalog_settings
+        other.hidden, other.hidden_texts, other.known_functions = self.hidden, self.hidden_texts, self.known_functions
         other.relations, other.dropped_tables = self.relations, self.dropped_tables
         other._signature, other.user, other.refuses_properties_of = user_metadata, self.user, self.refuses_properties_of
         return other
@@ -315,10 +345,19 @@ class MemoryTables:
     def _entry(self, name: RelationName) -> CatalogEntry:
         match self.relations.get(name.key):
             case MemoryView() as view:
-                return CatalogEntry("view", "VIEW", view.comment, view.text, view.columns)
+                text = None if name.key in self.hidden_texts else view.text
+                return CatalogEntry("view", "VIEW", view.comment, text, view.columns)
             case MemoryTable() as table:
-                created = table.commits[0].at
-                return CatalogEntry("table", "MANAGED", table.comment, None, table.now.columns, created)
+                kind: Kind = "table" if table.table_type == "MANAGED" else "other"
+                return CatalogEntry(
+                    kind,
+                    table.table_type,
+                    table.comment,
+                    None,
+                    table.now.columns,
+                    created=table.commits[0].at,
+                    defaults=table.defaults,
+                )
         return CatalogEntry("missing")
 
     def _content(self, name: RelationName, version: int | None) -> Content:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from dbx_cd.delta.information_schema import by_catalog, is_not_found, rows_by_relation
 from dbx_cd.delta.sql import Sql
 from dbx_cd.delta.tables import CatalogSettings, Constraint
 from dbx_cd.errors import SqlFailed
-from dbx_cd.relations import RelationName, quote
+from dbx_cd.relations import RelationName, quote, string_literal
 
 T = TypeVar("T")
 Rows = dict[str, list[Any]]
+Key = tuple[str, str, str]
+"""Catalog, schema and name of a key."""
+UNKNOWN = "?"
 
 
 def catalog_settings(sql: Sql, relations: Sequence[RelationName]) -> dict[str, CatalogSettings]:
@@ -70,6 +73,7 @@ def _keys(sql: Sql, catalog: str, members: Sequence[RelationName]) -> Mapping[st
         return None
     columns = _rows(sql, catalog, "key_column_usage", members)
     referenced = _references(sql, catalog) if any(constraints.values()) else {}
+    parents = _parents(sql, {referenced[key] for key in _foreign_keys(constraints) if key in referenced})
     found: dict[str, list[Constraint]] = defaultdict(list)
     for key, rows in constraints.items():
         for row in rows:
@@ -77,11 +81,46 @@ def _keys(sql: Sql, catalog: str, members: Sequence[RelationName]) -> Mapping[st
             uses = [] if columns is None else [c for c in columns.get(key, []) if c["constraint_name"] == name]
             ordered = tuple(c["column_name"] for c in sorted(uses, key=lambda c: c["ordinal_position"]))
             target = referenced.get((row["constraint_schema"], name))
-            found[key].append(Constraint(name, row["constraint_type"], None if columns is None else ordered, target))
+            found[key].append(
+                Constraint(
+                    name,
+                    row["constraint_type"],
+                    None if columns is None else ordered,
+                    None if target is None else ".".join(target),
+                    None if target is None else parents.get(target),
+                )
+            )
     return found
 
 
-def _references(sql: Sql, catalog: str) -> Mapping[tuple[str, str], str]:
+def _foreign_keys(constraints: Rows) -> Iterator[tuple[str, str]]:
+    """The schema and name of each foreign key."""
+    for row in (row for rows in constraints.values() for row in rows):
+        if row["constraint_type"] == "FOREIGN KEY":
+            yield row["constraint_schema"], row["constraint_name"]
+
+
+def _parents(sql: Sql, keys: Collection[Key]) -> Mapping[Key, str]:
+    """The table of each key, as far as this user may see it."""
+    found: dict[Key, str] = {}
+    for catalog in sorted({key[0] for key in keys} - {UNKNOWN}):
+        names = ", ".join(sorted({string_literal(name) for of, _, name in keys if of == catalog}))
+        try:
+            rows = sql.query(
+                f"SELECT constraint_schema, constraint_name, table_schema, table_name "
+                f"FROM {quote(catalog)}.information_schema.table_constraints WHERE constraint_name IN ({names})"
+            )
+        except SqlFailed as exc:
+            if is_not_found(exc):
+                continue
+            raise
+        for row in rows:
+            parent = RelationName(catalog, row["table_schema"], row["table_name"])
+            found[catalog, row["constraint_schema"], row["constraint_name"]] = str(parent)
+    return found
+
+
+def _references(sql: Sql, catalog: str) -> Mapping[tuple[str, str], Key]:
     """The key that each foreign key of a catalog references, by the foreign key's schema and name."""
     try:
         rows = sql.query(f"SELECT * FROM {quote(catalog)}.information_schema.referential_constraints")
@@ -90,7 +129,11 @@ def _references(sql: Sql, catalog: str) -> Mapping[tuple[str, str], str]:
             return {}
         raise
     parts = ("unique_constraint_catalog", "unique_constraint_schema", "unique_constraint_name")
-    return {(r["constraint_schema"], r["constraint_name"]): ".".join(r[part] or "?" for part in parts) for r in rows}
+    found: dict[tuple[str, str], Key] = {}
+    for row in rows:
+        of, schema, name = (row[part] or UNKNOWN for part in parts)
+        found[row["constraint_schema"], row["constraint_name"]] = (of, schema, name)
+    return found
 
 
 def _tags(rows: Sequence[Any]) -> dict[str, str]:

@@ -110,6 +110,8 @@ def _listed(sql: Sql, relations: Sequence[RelationName]) -> dict[str, CatalogEnt
                     view_text=views.get(key),
                     columns=_columns(columns[key]),
                     created=_utc(row["created"]),
+                    # By some editions of its documentation reserved and NULL. A default calls built-in functions only.
+                    defaults={c["column_name"]: c["column_default"] for c in columns[key] if c["column_default"]},
                 )
     return found
 

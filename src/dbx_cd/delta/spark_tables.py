@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from dbx_cd.delta import information_schema
+from dbx_cd.delta import information_schema, routines
 from dbx_cd.delta.catalog_settings import catalog_settings
 from dbx_cd.delta.history import Commit, History
 from dbx_cd.delta.sql import Sql
@@ -17,6 +17,7 @@ from dbx_cd.delta.tables import (
     CatalogSettings,
     Column,
     Fingerprint,
+    Function,
     Kind,
     TableDetail,
     ViewReading,
@@ -54,8 +55,12 @@ class SparkTables:
         return information_schema.entries(self.sql, relations)
 
     def settings(self, relations: Sequence[RelationName]) -> dict[str, CatalogSettings]:
-        """See `Tables`; up to nine queries per catalog."""
+        """See `Tables`; up to nine queries per catalog, and one for each that foreign keys refer to."""
         return catalog_settings(self.sql, relations)
+
+    def functions(self, catalog: str, names: Collection[str]) -> dict[str, Function]:
+        """See `Tables`; one query."""
+        return routines.functions(self.sql, catalog, names)
 
     def detail(self, table: RelationName) -> TableDetail:
         """DESCRIBE DETAIL, without the name: it may show the physical one (measured)."""

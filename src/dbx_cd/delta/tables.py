@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from typing import Literal, Protocol
@@ -46,6 +46,30 @@ class CatalogEntry:
     """Its columns, in order."""
     created: datetime | None = None
     """When it was created, UTC, where the catalog says so: one that was made anew has another time."""
+    defaults: Mapping[str, str] = field(default_factory=dict)
+    """The default expressions of its columns, by column."""
+
+    @property
+    def is_query(self) -> bool:
+        """Whether it is, or is filled from, a query that the catalog keeps: a view of any kind, a streaming table."""
+        return self.table_type.upper() in ("VIEW", "MATERIALIZED_VIEW", "METRIC_VIEW", "STREAMING_TABLE")
+
+    @property
+    def is_shallow_clone(self) -> bool:
+        """Whether it is a table that has data files of another one."""
+        return self.table_type.upper().endswith("_SHALLOW_CLONE")
+
+
+@dataclass(frozen=True)
+class Function:
+    """A function as the catalog shows it."""
+
+    name: str
+    """Its three-level name."""
+    language: str = "SQL"
+    """What it is written in: `SQL`, or another in which it reads no relation."""
+    body: str | None = None
+    """Its expression or query, where this user may read it (Unity Catalog shows it to the owner only)."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +112,8 @@ class Constraint:
     """Its columns, in order; None in records of before they were kept."""
     references: str | None = None
     """The key that a foreign key references, as `catalog.schema.name`."""
+    parent: str | None = field(default=None, compare=False)
+    """The table of that key, where this user may see it; None in records of before it was kept."""
 
     def __str__(self) -> str:
         columns = "" if self.columns is None else f" ({', '.join(self.columns)})"
@@ -178,7 +204,7 @@ class Fingerprint:
 
 
 class Tables(Protocol):
-    """Every method but `entries`, `settings` and `dropped` raises `SqlFailed` where its relation is missing."""
+    """Every method that is about one relation raises `SqlFailed` where that is missing."""
 
     def entries(self, relations: Sequence[RelationName]) -> dict[str, CatalogEntry]:
         """What exists under these names, by `RelationName.key`.
@@ -192,6 +218,12 @@ class Tables(Protocol):
 
     def settings(self, relations: Sequence[RelationName]) -> dict[str, CatalogSettings]:
         """What the catalog keeps of each besides its definition, by `RelationName.key`."""
+
+    def functions(self, catalog: str, names: Collection[str]) -> dict[str, Function]:
+        """The functions of a catalog that have one of these names of their own, in any schema, by `RelationName.key`.
+
+        One that does not exist, or that this user may not see, is not among them.
+        """
 
     def detail(self, table: RelationName) -> TableDetail:
         """What Delta says of a table's current version."""
