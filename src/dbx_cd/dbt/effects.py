@@ -10,8 +10,8 @@ from dbx_cd.dbt.artifacts import Manifest, Node
 from dbx_cd.relations import RelationName
 
 _READERS = ("model", "snapshot", "exposure")
-_TABLES = ("table", "incremental", "seed", "snapshot")
-_REPLACEABLE_FORMATS = ("delta", "iceberg")
+TABLES = ("table", "incremental", "seed", "snapshot")
+REPLACEABLE_FORMATS = ("delta", "iceberg")
 
 
 @dataclass(frozen=True)
@@ -107,9 +107,9 @@ def _properties(
 ) -> Mapping[str, Mapping[str, str]]:
     found = {}
     for node in manifest.select(selected):
-        if _kind(node) not in _TABLES or not node.builds_relation or node.relation is None:
+        if kind_of(node) not in TABLES or not node.builds_relation or node.relation is None:
             continue
-        if _is_replaced_whole(node, full_refresh=full_refresh) == whole:
+        if is_replaced_whole(node, full_refresh=full_refresh) == whole:
             given = node.config.get("tblproperties") or {}
             found[node.relation.key] = {str(k): str(v) for k, v in given.items()}
     return found
@@ -127,32 +127,33 @@ def known_readers(manifest: Manifest) -> Mapping[str, tuple[str, ...]]:
 
 
 def _replacement(node: Node, *, full_refresh: bool) -> str | None:
-    kind = _kind(node)
-    if kind not in _TABLES:
+    kind = kind_of(node)
+    if kind not in TABLES:
         return f"a {kind.replace('_', ' ')}"
-    if not _is_replaced_whole(node, full_refresh=full_refresh):
+    if not is_replaced_whole(node, full_refresh=full_refresh):
         return None
     if kind != "incremental" and node.config.get("use_safer_relation_operations"):
         return "a table that takes its name (use_safer_relation_operations)"
-    file_format = _file_format(node.config)
-    return None if file_format in _REPLACEABLE_FORMATS else f"a {file_format} table"
+    made = file_format(node.config)
+    return None if made in REPLACEABLE_FORMATS else f"a {made} table"
 
 
-def _kind(node: Node) -> str:
+def kind_of(node: Node) -> str:
     """What a node becomes: a seed or snapshot by what it is, a model by its materialization."""
-    return node.resource_type if node.resource_type in _TABLES else node.materialized
+    return node.resource_type if node.resource_type in TABLES else node.materialized
 
 
-def _is_replaced_whole(node: Node, *, full_refresh: bool) -> bool:
+def is_replaced_whole(node: Node, *, full_refresh: bool) -> bool:
     """Whether a build makes the table anew: always, or where incremental models are rebuilt.
 
     A model's own `full_refresh` wins over the command's flag (dbt's `should_full_refresh`).
     """
-    kind, own = _kind(node), node.config.get("full_refresh")
+    kind, own = kind_of(node), node.config.get("full_refresh")
     return kind in ("table", "seed") or (kind == "incremental" and bool(full_refresh if own is None else own))
 
 
-def _file_format(config: Mapping[str, Any]) -> str:
+def file_format(config: Mapping[str, Any]) -> str:
+    """The format of a table with this config, in lower case."""
     # An Iceberg table is a Delta table with a second face, or a managed one, by a flag the manifest does not hold.
     iceberg = config.get("table_format") == "iceberg"
     return "delta" if iceberg else str(config.get("file_format") or "delta").lower()

@@ -1,0 +1,147 @@
+"""Columns that a build drops, narrows, moves, or goes on without filling."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from dbx_cd.delta.tables import Column
+from dbx_cd.plan.column_types import change_of
+from dbx_cd.plan.comparison import Comparison, Existing
+from dbx_cd.plan.loss import Loss, LossKind, loss
+from dbx_cd.plan.treatment import Treatment
+
+_BY_POSITION = ("insert_overwrite", "replace_where", "microbatch")
+"""Strategies whose INSERT is by position where the runtime does not know BY NAME."""
+
+
+def column_losses(existing: Existing, treatment: Treatment, comparison: Comparison) -> Iterator[Loss]:
+    """What happens to a relation's columns: where it is made anew, or where dbt goes on with it.
+
+    dbt-databricks looks at `on_schema_change` only where it goes on with an incremental model, and a snapshot adds
+    columns and never drops one (read in `incremental.sql` and `snapshot.sql` of 1.12.7).
+    """
+    after = comparison.columns_after(existing.node)
+    if after is None or treatment.how == "refused":
+        return
+    if treatment.how != "goes on":
+        yield from _made_anew(existing, after)
+    elif existing.node.resource_type == "snapshot":
+        yield from _unfilled(existing, after)
+    elif existing.node.materialized == "incremental":
+        yield from _gone_on_with(existing, after)
+        yield from _moved(existing, after, by_name=comparison.by_name)
+    else:
+        yield from _made_anew(existing, after)
+
+
+def _made_anew(existing: Existing, after: Sequence[Column]) -> Iterator[Loss]:
+    now = _by_name(after)
+    for name, column in _by_name(existing.entry.columns).items():
+        if name not in now:
+            yield _dropped(existing, column)
+            continue
+        change = change_of(column.type, now[name].type)
+        changed = f"{column.type} becomes {now[name].type}"
+        if change == "narrower":
+            yield _of(existing, column, "column_narrowed", f"its type is narrowed: {changed}")
+        elif change == "other":
+            yield _of(existing, column, "column_retyped", f"its type is another: {changed}", destructive=False)
+        if existing.entry.kind == "table" and column.nullable and not now[name].nullable:
+            detail = "it may be NULL no more"
+            yield loss(existing.relation, "column_narrowed", f"NULL in column {column.name}", detail, destructive=False)
+
+
+def _gone_on_with(existing: Existing, after: Sequence[Column]) -> Iterator[Loss]:
+    policy = str(existing.node.config.get("on_schema_change") or "ignore")
+    if policy == "fail":
+        yield from _refused_as_changed(existing, after)
+    elif policy == "sync_all_columns":
+        yield from (_dropped(existing, column) for column in _missing(existing, after))
+        yield from _not_retyped(existing, after)
+    elif _needs_all_columns(existing, policy):
+        for column in _missing(existing, after):
+            detail = "the table has the column and the query does not give it any more: its statement fails"
+            yield _of(existing, column, "build_refused", detail, destructive=False)
+    else:
+        yield from _unfilled(existing, after)
+
+
+def _needs_all_columns(existing: Existing, policy: str) -> bool:
+    """Whether the statement names a column that the query does not give: `merge` by `*` (measured), which does not look
+    at columns where schema changes are ignored, and `delete+insert`, which names those of the table (read)."""
+    config = existing.node.config
+    strategy = str(config.get("incremental_strategy") or "merge")
+    evolves = str(config.get("merge_with_schema_evolution")).lower() == "true"
+    return strategy == "delete+insert" or (strategy == "merge" and policy == "ignore" and not evolves)
+
+
+def _dropped(existing: Existing, column: Column) -> Loss:
+    prefix = f"{column.name.lower()}."
+    tags = [tag for tag in existing.settings.column_tags or {} if tag.lower().startswith(prefix)]
+    names = ", ".join(sorted(tag[len(prefix) :] for tag in tags))
+    detail = f"the column ({column.type}) is dropped" + (f", with its tags {names}" if names else "")
+    return _of(existing, column, "column_dropped", detail)
+
+
+def _of(existing: Existing, column: Column, kind: LossKind, detail: str, *, destructive: bool = True) -> Loss:
+    what = f"column {column.name}"
+    return loss(existing.relation, kind, what, detail, destructive=destructive, column=column.name)
+
+
+def _unfilled(existing: Existing, after: Sequence[Column]) -> Iterator[Loss]:
+    for column in _missing(existing, after):
+        detail = "the column stays, and is NULL in new rows: the query does not give it any more"
+        yield _of(existing, column, "column_unfilled", detail, destructive=False)
+
+
+def _refused_as_changed(existing: Existing, after: Sequence[Column]) -> Iterator[Loss]:
+    then, now = _by_name(existing.entry.columns), _by_name(after)
+    words = [
+        *(f"{then[name].name} is not in the query" for name in then if name not in now),
+        *(f"{now[name].name} is new" for name in now if name not in then),
+        *(
+            f"{then[name].name} is {then[name].type} and would be {now[name].type}"
+            for name in then
+            if name in now and change_of(then[name].type, now[name].type) != "same"
+        ),
+    ]
+    if words:
+        detail = f"dbt refuses to build it (on_schema_change: fail): {'; '.join(words)}"
+        yield loss(existing.relation, "build_refused", "schema change", detail, destructive=False)
+
+
+def _not_retyped(existing: Existing, after: Sequence[Column]) -> Iterator[Loss]:
+    """Delta changes no type in place, but for wider ones where the table has type widening (Delta's documentation)."""
+    now = _by_name(after)
+    for name, column in _by_name(existing.entry.columns).items():
+        if name in now and change_of(column.type, now[name].type) not in ("same", "wider"):
+            detail = f"Delta refuses to make {column.type} to {now[name].type} in place (on_schema_change)"
+            yield _of(existing, column, "build_refused", detail, destructive=False)
+
+
+def _moved(existing: Existing, after: Sequence[Column], *, by_name: bool) -> Iterator[Loss]:
+    strategy = existing.node.config.get("incremental_strategy")
+    if strategy not in _BY_POSITION:
+        return
+    then, now = list(_by_name(existing.entry.columns)), list(_by_name(after))
+    for name, column in _by_name(existing.entry.columns).items():
+        if name in now and now.index(name) != then.index(name):
+            places = f"place {now.index(name) + 1} in the query, {then.index(name) + 1} in the table"
+            detail = (
+                f"{places}: {strategy} inserts by name, which keeps its values in it"
+                if by_name
+                else f"{places}: {strategy} inserts by position here, so it gets the values of another column"
+            )
+            yield loss(
+                existing.relation, "column_moved", f"position of column {column.name}", detail, destructive=not by_name
+            )
+
+
+def _missing(existing: Existing, after: Sequence[Column]) -> list[Column]:
+    now = _by_name(after)
+    columns = [column for name, column in _by_name(existing.entry.columns).items() if name not in now]
+    return [c for c in columns if not (existing.node.resource_type == "snapshot" and c.name.lower().startswith("dbt_"))]
+
+
+def _by_name(columns: Sequence[Column]) -> Mapping[str, Column]:
+    return {column.name.lower(): column for column in columns}

@@ -1,0 +1,87 @@
+"""What is compared to see what a build takes away: what production has, and what the build will make of it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from dbx_cd.dbt.artifacts import Manifest, Node
+from dbx_cd.delta.tables import NOTHING_KNOWN, CatalogEntry, CatalogSettings, Column
+from dbx_cd.relations import RelationName
+
+
+@dataclass(frozen=True)
+class Existing:
+    """A node to be built whose relation exists in production."""
+
+    node: Node
+    """The node, of this release."""
+    relation: RelationName
+    """Its relation."""
+    entry: CatalogEntry
+    """What the catalog knows of that."""
+    settings: CatalogSettings
+    """What the catalog keeps of it besides."""
+    before: Node | None
+    """The node that made it, of the release that production has; None where that is not known."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Production and a release that is to be built there. Relations are known by `RelationName.key`."""
+
+    manifest: Manifest
+    """The release's manifest, for the target that is to be built."""
+    selected: Collection[str]
+    """The unique ids that are to be built."""
+    there: Mapping[str, CatalogEntry]
+    """What production has."""
+    settings: Mapping[str, CatalogSettings] = field(default_factory=dict)
+    """What the catalog keeps of that besides; also of relations that are not built, whose foreign keys may go."""
+    before: Manifest | None = None
+    """The manifest of the release that production has; None where there is none."""
+    staged_manifest: Manifest | None = None
+    """The manifest of staging's build of this very commit; None where there is none."""
+    staged: Mapping[str, CatalogEntry] = field(default_factory=dict)
+    """What that build has made in staging, and nothing of earlier ones."""
+    full_refresh: bool = False
+    """Whether incremental models are rebuilt."""
+    materialization_v2: bool = False
+    """Whether the project has dbt-databricks' behavior flag `use_materialization_v2`."""
+    by_name: bool = True
+    """Whether dbt inserts columns by their names: on SQL warehouses always, on clusters from runtime 12.2 on, and by
+    `replace_where` from 18.0 on (read in dbt-databricks 1.12.7, `dbr_capabilities.py`)."""
+
+    @property
+    def existing(self) -> Iterator[Existing]:
+        """The nodes that are built over something that exists, by their relations' names."""
+        nodes = [n for n in self.manifest.select(self.selected) if n.builds_relation and not n.is_blank]
+        for node in sorted(nodes, key=lambda n: str(n.relation)):
+            assert node.relation is not None
+            key = node.relation.key
+            entry = self.there.get(key)
+            if entry is not None and entry.kind != "missing":
+                before = None if self.before is None else self.before.relations.get(key)
+                yield Existing(node, node.relation, entry, self.settings.get(key, NOTHING_KNOWN), before)
+
+    def columns_after(self, node: Node) -> tuple[Column, ...] | None:
+        """The columns that a node's query gives; None where nothing says it.
+
+        They are those that staging's build of the same code has, or what an enforced contract says.
+        """
+        staged = None if self.staged_manifest is None else self.staged_manifest.nodes.get(node.unique_id)
+        if staged is not None and staged.relation is not None:
+            entry = self.staged.get(staged.relation.key)
+            if entry is not None and entry.kind != "missing":
+                return entry.columns
+        contract = contract_of(node)
+        if contract and all(column.get("data_type") for column in contract.values()):
+            return tuple(Column(name, str(column["data_type"])) for name, column in contract.items())
+        return None
+
+
+def contract_of(node: Node | None) -> Mapping[str, Mapping[str, Any]] | None:
+    """The columns of a contract that dbt enforces; None where there is none."""
+    contract = {} if node is None else node.config.get("contract") or {}
+    return node.columns if node is not None and contract.get("enforced") else None
