@@ -166,8 +166,8 @@ def test_only_smoke_s_gx_imports_great_expectations() -> None:
     assert importers("great_expectations", ANY) == {"smoke.gx", "smoke.gx_engine", "smoke.gx_numbers"}
 
 
-def test_nothing_imports_dbt_but_what_its_warm_parent_runs() -> None:
-    assert importers("dbt", ANY) == {"dbt.warm"}
+def test_nothing_imports_dbt_but_what_runs_in_its_own_process() -> None:
+    assert importers("dbt", ANY) == {"dbt.warm", "dbt.one_parse"}
     assert importers("dbx_cd.dbt.warm", ANY) == set()
 
 

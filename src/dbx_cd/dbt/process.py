@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dbx_cd.config import WARM_DBT, given_path, profiles_dir_of_environment, variables_set
+from dbx_cd.dbt import one_parse
 from dbx_cd.errors import ConfigError
 from dbx_cd.import_path import without_current_directory
 from dbx_cd.shell_environment import as_in_the_shell
@@ -76,7 +77,7 @@ def start_dbt(args: Sequence[str], *, cwd: Path, warm_parent: Path | None = None
     Either way it is a process of its own, with this process's environment; see `as_in_the_shell`.
 
     Args:
-        args: the command and its flags.
+        args: the command and its flags, or those of several lists, see `one_parse`.
         cwd: the current directory.
         warm_parent: the address of a warm parent; that of this process's own environment when not given.
     """
@@ -87,9 +88,10 @@ def start_dbt(args: Sequence[str], *, cwd: Path, warm_parent: Path | None = None
             return WarmProcess.start(address, args, cwd=cwd, environment=environment)
         except NotWarm as exc:
             _log.info("dbt starts cold: %s", exc)
+    program = [one_parse.__file__] if args[0] == one_parse.ONE_PARSE else ["-c", _COLD]
     return subprocess.Popen(
         # -P: a file of the project must not take the place of a module that dbt imports
-        [sys.executable, "-P", "-c", _COLD, *args],
+        [sys.executable, "-P", *program, *args],
         cwd=cwd,
         env=environment,
         stdin=subprocess.DEVNULL,

@@ -9,14 +9,15 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import IO
+from typing import IO, Any
 
 from dbx_cd.dbt.events import DbtEvent
 from dbx_cd.dbt.node_events import NodeEvents
+from dbx_cd.dbt.one_parse import LISTED
 from dbx_cd.dbt.process import start_dbt
 from dbx_cd.dbt.progress import DbtProgress
 from dbx_cd.errors import SetupError
@@ -54,6 +55,10 @@ class DbtOutcome:
     """The exit code, negative for the signal that ended it; None where it is not known."""
     nodes: NodeEvents = field(default_factory=NodeEvents)
     """What its events said of single nodes."""
+    lists: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The unique ids of several lists, by their names."""
+    refused: Mapping[str, str] = field(default_factory=dict)
+    """Why dbt could not make one of them, where it could go on without, by their names."""
 
 
 Runner = Callable[[list[str]], DbtOutcome]
@@ -79,6 +84,8 @@ class OutcomeReader:
         self._listed: list[str] = []
         self._output: list[str] = []
         self._nodes = NodeEvents()
+        self._lists: dict[str, tuple[str, ...]] = {}
+        self._refused: dict[str, str] = {}
 
     def take(self, event: DbtEvent) -> None:
         """Take the next event."""
@@ -94,6 +101,8 @@ class OutcomeReader:
         elif event.name == "FoundStats":
             # dbt says so between parsing and listing; what was printed before is of a macro (measured, 1.11).
             self._listed.clear()
+        elif event.name == LISTED:
+            self._take_list(str(event.data["query"]), event.data)
         elif event.name == "Output":
             self._output.append(event.message)
 
@@ -103,7 +112,14 @@ class OutcomeReader:
         if code < 0:
             # What it wrote before is not why: a kill leaves nothing, and memory that ran out is the usual reason.
             errors = [f"dbt was ended by the signal {_signal(-code)}", *errors]
-        return DbtOutcome(code == 0, tuple(errors), tuple(self._listed), code, self._nodes)
+        listed = tuple(self._listed)
+        return DbtOutcome(code == 0, tuple(errors), listed, code, self._nodes, self._lists, self._refused)
+
+    def _take_list(self, name: str, data: Mapping[str, Any]) -> None:
+        if "refused" in data:
+            self._refused[name] = str(data["refused"])
+        else:
+            self._lists[name] = tuple(data["listed"])
 
 
 def _run_process(

@@ -1,4 +1,4 @@
-"""What a warm parent for dbt imports, and how its forks run dbt. The only module that imports dbt.
+"""What a warm parent for dbt imports, and how its forks run dbt. With `one_parse` the only module that imports dbt.
 
 Measured on dbt-core 1.11.16: of a first parse in a new process about half is import, and a third of the rest is the
 building of (de)serializers and JSON schemas for dbt's own record classes, the same for every project. `preload` does
@@ -10,8 +10,11 @@ from __future__ import annotations
 import contextlib
 import importlib
 import signal
+import sys
 from collections.abc import Sequence
 from typing import NoReturn
+
+from dbx_cd.dbt import one_parse
 
 # The records whose JSON schema dbt asks for in nearly every parse (measured), most of them for every model.
 _VALIDATED = {
@@ -56,11 +59,13 @@ def preload() -> None:
     _compile()
 
 
-def run(argv: Sequence[str]) -> None:  # noqa: ARG001
-    """Run one invocation; `sys.argv` has the arguments too, and dbt takes them from there."""
+def run(argv: Sequence[str]) -> None:
+    """Run one invocation; `sys.argv` has the arguments too, and dbt takes them from there. Or make several lists."""
     from dbt.cli.main import cli
 
     signal.signal(signal.SIGINT, _interrupted)
+    if argv[:1] == [one_parse.ONE_PARSE]:
+        sys.exit(one_parse.main(argv[1:]))
     cli()
 
 

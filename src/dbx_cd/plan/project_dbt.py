@@ -10,7 +10,8 @@ from dbx_cd.artifacts import archive
 from dbx_cd.artifacts.installed import with_packages
 from dbx_cd.artifacts.project_files import project_files
 from dbx_cd.dbt.artifacts import Manifest
-from dbx_cd.dbt.invocation import NOTHING_SELECTED, install_packages, run_dbt
+from dbx_cd.dbt.finished import NOTHING_SELECTED
+from dbx_cd.dbt.invocation import install_packages, run_dbt
 from dbx_cd.dbt.project import LocalProject
 from dbx_cd.dbt.run import DbtRun
 from dbx_cd.dbt.selection import Selection

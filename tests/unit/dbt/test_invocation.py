@@ -410,7 +410,7 @@ def test_a_folder_of_its_own_goes_when_the_process_ends(tmp_path: Path) -> None:
 def test_the_line_that_ends_a_run_names_no_folder_that_may_be_gone_when_it_is_read(
     run, tmp_path: Path, caplog: pytest.LogCaptureFixture, ok: bool
 ) -> None:
-    with caplog.at_level("DEBUG", "dbx_cd.dbt.invocation"):
+    with caplog.at_level("DEBUG", "dbx_cd.dbt"):
         done = run(dbt=FakeDbt(orders="success" if ok else "error"), check=False)
     line = next(record for record in caplog.records if record.getMessage().startswith(str(done)))
     assert (line.levelname, line.getMessage()) == ("INFO" if ok else "WARNING", str(done))
