@@ -6,24 +6,38 @@
 
 # COMMAND ----------
 
-from dbx_cd import request_approval, require_approval, rollback_readiness, start_task
+from dbx_cd import Selection, plan_deploy, request_approval, require_approval, rollback_readiness, start_task
 
 task = start_task(
-    dbutils, spark, cmd="build", target="", select="", exclude="", full_refresh=False, project_dir="."
+    dbutils,
+    spark,
+    cmd="build",
+    target="",
+    select="",
+    exclude="",
+    full_refresh=False,
+    project_dir=".",
+    profiles_dir="",
 )
 target = task.params["target"]
+asked = {name: task.params[name] for name in ("cmd", "select", "exclude", "full_refresh")}
 
 # COMMAND ----------
 
-request = request_approval(
+plan = plan_deploy(
     task.cd,
     task.release,
     target=target,
-    select=task.params["select"],
-    exclude=task.params["exclude"],
-    full_refresh=task.params["full_refresh"],
-    cmd=task.params["cmd"],
+    selection=Selection(**asked),
+    profiles_dir=task.params["profiles_dir"],
 )
+task.keep_pages({f"plan-{target}.html": plan.to_page()})
+displayHTML(plan.to_html())
+print(plan)
+
+# COMMAND ----------
+
+request = request_approval(task.cd, task.release, target=target, plan=plan)
 task.keep_pages({f"approval-{target}.html": request.to_html()})
 displayHTML(request.to_html())
 

@@ -2,6 +2,7 @@
 # MAGIC %md
 # MAGIC # Approve or reject a release
 # MAGIC Pick a release below, read its page, copy its seal into the widget, and run the last cell.
+# MAGIC Where it would lose something, copy the names of what you agree to lose into `consent`, with commas between them.
 # MAGIC Where it waits for two gated targets, fill in `target` as well: each is decided on its own.
 # MAGIC The widgets are empty at first, so that *Run all* decides nothing.
 
@@ -9,7 +10,7 @@
 
 from dbx_cd import approve, open_cd, pending_approvals, reject, resume
 
-for name in ("release_id", "target", "seal", "reject_because", "project_dir", "artifacts_root"):
+for name in ("release_id", "target", "seal", "consent", "reject_because", "project_dir", "artifacts_root"):
     dbutils.widgets.text(name, "")
 chosen, target = dbutils.widgets.get("release_id"), dbutils.widgets.get("target")
 seal, reason = dbutils.widgets.get("seal"), dbutils.widgets.get("reject_because")
@@ -36,7 +37,8 @@ if chosen and len(asked) > 1:
 if chosen and reason:
     print(reject(cd, asked[0], reason=reason))
 elif chosen and seal:
-    decision = approve(cd, asked[0], seal=seal)
+    consent = dbutils.widgets.get("consent").split(",")
+    decision = approve(cd, asked[0], seal=seal, consent=consent)
     print(decision)
     print(resume(cd.workspace, asked[0].release, target=asked[0].target, after=decision))
 else:

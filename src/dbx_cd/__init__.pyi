@@ -43,6 +43,9 @@ from .dbt.run import (
 from .dbt.runner import (
     DbtOutcome as DbtOutcome,
 )
+from .dbt.selection import (
+    Selection as Selection,
+)
 from .deploy.after_restore import (
     smoke_after_restore as smoke_after_restore,
 )
@@ -78,8 +81,10 @@ from .errors import (
     ArtifactNotFound as ArtifactNotFound,
     ChecksumMismatch as ChecksumMismatch,
     ConfigError as ConfigError,
+    ConsentMissing as ConsentMissing,
     DbtFailed as DbtFailed,
     DbxCdError as DbxCdError,
+    DeployRefused as DeployRefused,
     ReleaseError as ReleaseError,
     ReleaseSuperseded as ReleaseSuperseded,
     RestoreFailed as RestoreFailed,
@@ -98,6 +103,12 @@ from .notebook import (
 )
 from .plan.baseline import (
     baseline_for as baseline_for,
+)
+from .plan.deploy_plan import (
+    DeployPlan as DeployPlan,
+)
+from .plan.planning import (
+    plan_deploy as plan_deploy,
 )
 from .plan.rollback_readiness import (
     RollbackReadiness as RollbackReadiness,

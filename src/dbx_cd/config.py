@@ -14,6 +14,7 @@ from typing import Any, Literal, Self, get_args, get_type_hints
 import yaml
 
 from dbx_cd.errors import ConfigError, DbxCdError
+from dbx_cd.policies import ONE_WORD, Policies
 from dbx_cd.relations import RelationName
 from dbx_cd.yaml_text import load_yaml
 
@@ -38,18 +39,6 @@ class TargetConfig:
     writers: tuple[str, ...] = ()
     """As whom dbt writes here, besides the job's own identity, as the platform names them: where the profile logs in as
     somebody else, a rollback takes their commits during the build for the release's own."""
-
-
-@dataclass(frozen=True)
-class Policies:
-    """What happens where teams differ; every value is one of the words of its type."""
-
-    untagged_changes: Literal["read_staging", "read_existing"] = "read_staging"
-    """What a production build reads where an upstream model is not selected."""
-    require_rollback_ready: Literal["ignore", "warn", "error"] = "warn"
-    """`warn` prints what a rollback could bring back; `error` also refuses a deploy that loses a table."""
-    auto_rollback: Literal["never", "contracts", "any"] = "never"
-    """After which failures of a production build or smoke test its data is rolled back."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +71,7 @@ class CdConfig:
     """The group whose members may approve."""
     approval_expires: timedelta = timedelta(hours=72)
     """A request not decided within this time has to be made again."""
-    policies: Policies = Policies()
+    policies: Policies = field(default_factory=Policies)
     """What happens where teams differ."""
     keep: Keep = Keep()
     """Which artifact versions are kept."""
@@ -267,7 +256,13 @@ def _convert(hint: Any, value: Any, *, where: str, label: str) -> Any:
             raise wrong("a list of names")
         return tuple(value)
     if is_dataclass(hint):
+        if isinstance(value, str) and hint in ONE_WORD:
+            value = {part.name: value for part in fields(hint)}
         return _build(hint, value, where=where, inside=label)  # type: ignore[arg-type]
+    if hint is bool:
+        if not isinstance(value, bool):
+            raise wrong("true or false")
+        return value
     if hint is timedelta:
         match = _DURATION.fullmatch(str(value))
         if match is None:

@@ -163,8 +163,22 @@ class ApprovalStale(ApprovalRequired):
         self.changed = tuple(changed)
 
 
+class ConsentMissing(ApprovalRequired):
+    """Something would be lost that the decision does not agree to by name."""
+
+
 class ApprovalNotAllowed(Verdict):
     """This person may not decide about this release."""
+
+
+class DeployRefused(Verdict):
+    """What a release would do to a gated target must not be done; `.plan` says all of it."""
+
+    def __init__(
+        self, what: str, *, plan: Evidence | None = None, where: object = None, next_step: str | None = None
+    ) -> None:
+        super().__init__(what, where=where, next_step=next_step)
+        self.plan = plan
 
 
 class RestoreRefused(Verdict):

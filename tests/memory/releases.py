@@ -195,8 +195,8 @@ class Releases:
         return request_approval(self.cd(), release, target=target, **selection)  # type: ignore[arg-type]
 
     def approve(self, request: ApprovalRequest) -> None:
-        """The owner's approval."""
-        approve(self.cd(OWNER), request, seal=request.seal)
+        """The owner's approval, with consent to all that is asked."""
+        approve(self.cd(OWNER), request, seal=request.seal, consent=request.consent)
 
 
 def smoke_of(release: Release, *, ok: bool = True, target: str = "stg", kind: str = "metric") -> SmokeReport:

@@ -187,6 +187,10 @@ class MemoryTables:
             raise SqlFailed(f"{', '.join(hidden)} exists, but information_schema does not show it to this user")
         return {r.key: self._entry(r) for r in relations}
 
+    def listed(self, relations: Sequence[RelationName]) -> dict[str, CatalogEntry]:
+        """See `Tables`."""
+        return {r.key: self._entry(r) for r in relations if r.key in self.relations}
+
     def settings(self, relations: Sequence[RelationName]) -> dict[str, CatalogSettings]:
         """See `Tables`."""
         nothing = CatalogSettings(

@@ -18,7 +18,7 @@ NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "approval_gate.py"
 
 
 def asked(releases: Releases, release: Release, **parameters: str) -> ApprovalRequest:
-    """The request that the notebook's first two cells make in a task with these parameters."""
+    """The request that the notebook's first three cells make in a task with these parameters."""
     cd = releases.cd()
 
     def start_task(dbutils: object, spark: object, **widgets: Any) -> Task:
@@ -27,9 +27,10 @@ def asked(releases: Releases, release: Release, **parameters: str) -> ApprovalRe
         filled = SimpleNamespace(text=declared.__setitem__, get=lambda name: given.get(name, declared[name]))
         return Task(cd, release, read_widgets(SimpleNamespace(widgets=filled), widgets))
 
-    cells = NOTEBOOK.read_text().split("# COMMAND ----------")[1:3]
+    cells = NOTEBOOK.read_text().split("# COMMAND ----------")[1:4]
     text = "\n".join(line for line in "\n".join(cells).splitlines() if not line.startswith("from dbx_cd import"))
-    names: dict[str, Any] = {"start_task": start_task, "request_approval": dbx_cd.request_approval}
+    names: dict[str, Any] = {name: getattr(dbx_cd, name) for name in ("Selection", "plan_deploy", "request_approval")}
+    names["start_task"] = start_task
     exec(text, {**names, "dbutils": None, "spark": None, "displayHTML": lambda _html: None})
     request = cd.log.last(release, ApprovalRequest)
     assert request is not None

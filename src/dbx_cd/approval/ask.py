@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 
 from dbx_cd.approval.commit_settings import changed_settings
 from dbx_cd.approval.request import (
@@ -11,10 +12,10 @@ from dbx_cd.approval.request import (
     Decision,
     decision_on,
     deploy_of,
-    deployable,
     expired,
     newest_request,
     passed_smoke,
+    plan_of,
     smoke_record,
 )
 from dbx_cd.approval.seal import seal_of, sealed_parts
@@ -25,11 +26,15 @@ from dbx_cd.approval.validity import (
     naming_what_does_not_count,
     refuse_overtaken,
 )
+from dbx_cd.artifacts.version import ArtifactVersion
 from dbx_cd.dbt.selection import Selection
 from dbx_cd.errors import ApprovalRequired, ArtifactError, ArtifactNotFound
+from dbx_cd.plan.asked_selection import asked_selection
+from dbx_cd.plan.deploy_plan import DeployPlan
+from dbx_cd.plan.planning import plan_deploy
 from dbx_cd.release.alteration import Alterations
 from dbx_cd.release.context import Cd
-from dbx_cd.release.events import Built, Release
+from dbx_cd.release.events import Release
 from dbx_cd.release.reading import LogReading
 from dbx_cd.release.turn import require_promoted
 from dbx_cd.smoke.contracts import DOMAIN as CONTRACTS
@@ -46,6 +51,8 @@ def request_approval(
     exclude: str | None = None,
     full_refresh: bool = False,
     cmd: str = "build",
+    profiles_dir: str | Path | None = None,
+    plan: DeployPlan | None = None,
 ) -> ApprovalRequest:
     """Ask for the promotion of a release. Idempotent: asking again for the same thing returns the same request.
 
@@ -61,6 +68,8 @@ def request_approval(
         exclude: what not to build.
         full_refresh: rebuild incremental models from nothing.
         cmd: "build" or "run".
+        profiles_dir: as for `plan_deploy`, which says what would be done.
+        plan: what it says, where it was asked already; then what to build is what the plan was asked for.
 
     Raises:
         ConfigError: another command, or a flag among the selection, since nothing else may change a gated target; or
@@ -68,50 +77,67 @@ def request_approval(
         ApprovalRequired: there is nothing to approve yet: no build, no smoke report, or a failed one; or it is not in
             place in every gated target that comes first.
         ApprovalSuperseded: a newer release has overtaken this one.
+        DeployRefused: what it would do must not be done; the plan, which is in the log, says why.
+        DbtFailed: dbt cannot say what it would build.
         ArtifactError: the artifacts of staging, or of the build in place, cannot be read now.
     """
     log, alterations = examined(cd, release)
+    wanted = Selection(cmd, select or None, exclude or None, full_refresh=full_refresh) if plan is None else plan.asked
     with naming_what_does_not_count(log):
-        return _ask(
-            cd, log, release, target=target, select=select, exclude=exclude, full_refresh=full_refresh, cmd=cmd,
-            alterations=alterations,
-        )  # fmt: skip
+        refuse_overtaken(cd, log, target=target)
+        staging = cd.config.staging_of(target)
+        require_promoted(log, gates=cd.config.gates, target=target)
+        selection = asked_selection(cd, log, release, target=target, selection=wanted)
+        staged = cd.store.find(staging, release.id)
+        smoke = passed_smoke(log, staged)
+        asked = newest_request(log, target)
+        if plan is None:
+            plan = plan_deploy(cd, release, target=target, selection=selection, profiles_dir=profiles_dir)
+        _require_current(plan, target=target, staged=staged)
+        plan = _plan_to_seal(cd, log, release, plan, asked)
+        plan.raise_if_refused()
+        return _ask(cd, log, release, plan, smoke, alterations)
+
+
+def _require_current(plan: DeployPlan, *, target: str, staged: ArtifactVersion) -> None:
+    """Refuse a plan of another deploy: of another target, or made before staging was built again."""
+    made_of = (plan.target, plan.state_target, plan.state_timestamp)
+    if made_of != (target, staged.target, staged.timestamp):
+        raise ApprovalRequired(
+            f"the deploy plan is of {plan.target} by {plan.state_target}/{plan.state_timestamp}, and {target} would be "
+            f"built by {staged.target}/{staged.timestamp}",
+            next_step="make the plan anew with plan_deploy",
+        )
+
+
+def _plan_to_seal(
+    cd: Cd, log: LogReading, release: Release, fresh: DeployPlan, asked: ApprovalRequest | None
+) -> DeployPlan:
+    """The plan as it is in the log: one that was agreed to and says all of it, else the new one, which is written."""
+    agreed = plan_of(log, asked) if asked is not None and decision_on(log, asked) is not None else None
+    if agreed is not None and fresh.asked == agreed.asked and not fresh.beyond(agreed):
+        return agreed
+    logged = next((p for p in reversed(log.all(DeployPlan)) if p.target == fresh.target), None)
+    if logged is not None and (logged.asked, logged.digest, logged.refused) == (
+        fresh.asked,
+        fresh.digest,
+        fresh.refused,
+    ):
+        return logged
+    cd.log.append(release, fresh)
+    return fresh
 
 
 def _ask(
-    cd: Cd,
-    log: LogReading,
-    release: Release,
-    *,
-    target: str,
-    select: str | None,
-    exclude: str | None,
-    full_refresh: bool,
-    cmd: str,
-    alterations: Alterations,
+    cd: Cd, log: LogReading, release: Release, plan: DeployPlan, smoke: SmokeReport, alterations: Alterations
 ) -> ApprovalRequest:
-    refuse_overtaken(cd, log, target=target)
-    staging = cd.config.staging_of(target)
-    require_promoted(log, gates=cd.config.gates, target=target)
-    built = next((b for b in reversed(log.all(Built)) if b.target == staging and b.ok), None)
-    if built is None:
-        raise ApprovalRequired(
-            f"{staging} has no successful build", where=release, next_step=f"run the task that builds {staging} again"
-        )
-    selection = Selection(
-        cmd=deployable(cmd),
-        select=select or built.selection.select,
-        exclude=exclude or None,
-        full_refresh=full_refresh,
-        favor_state=cd.config.policies.untagged_changes == "read_staging",
-    )
-    selection.refuse_flags()
-    staged = cd.store.find(staging, release.id)
-    smoke = passed_smoke(log, staged)
+    target, staging, selection = plan.target, plan.state_target, plan.asked
+    staged = cd.store.get(staging, plan.state_timestamp)
     asked = newest_request(log, target)
     ignored = ignored_decisions(cd, log, asked) if asked is not None else ()
     deploy = deploy_of(target, selection)
-    parts = sealed_parts(release, staged, smoke=smoke_record(log, staged), deploy=deploy, ignored=ignored)
+    record = smoke_record(log, staged)
+    parts = sealed_parts(release, staged, smoke=record, deploy=deploy, plan=plan.digest, ignored=ignored)
     same = asked is not None and (asked.seal, asked.approvers) == (seal_of(parts), cd.config.approvers)
     if asked is not None and same and not (expired(asked) and decision_on(log, asked) is None):
         return asked
@@ -131,14 +157,18 @@ def _ask(
         smoke=str(smoke),
         changes=_changes(cd, target, staged.timestamp, staging),
         altered=tuple(map(str, alterations.acknowledged)),
-        mind=(*cd.config.overruled, *changed_settings(cd, target, staged), *_untested_after(smoke)),
+        mind=(*cd.config.overruled, *changed_settings(cd, target, staged), *_untested_after(smoke), *plan.mind),
         ignored=ignored,
+        plan=str(plan),
+        losses=tuple(map(str, plan.losses)),
+        consent=plan.destructive if cd.config.policies.destructive_changes == "consent" else (),
     )
     cd.log.append(release, request)
     earlier = next(approvals_to_reuse(cd, log, request), None)
     if earlier is not None and decision_on(log, request) is None:
         reason = release.reason or "the same project archive is approved and deployed"
-        cd.log.append(release, Decision("approved", release.id, request.seal, cd.user, reason, reuses=earlier.id))
+        decision = Decision("approved", release.id, request.seal, cd.user, reason, request.consent, reuses=earlier.id)
+        cd.log.append(release, decision)
     return request
 
 

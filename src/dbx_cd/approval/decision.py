@@ -6,10 +6,12 @@ run. Databricks Jobs has no task type for human approval (none of the SDK's 21).
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import replace
 
 from dbx_cd.approval.approver import require_approver
+from dbx_cd.approval.consent import agreed_losses, require_consent
 from dbx_cd.approval.request import (
     ApprovalRequest,
     Decision,
@@ -18,6 +20,7 @@ from dbx_cd.approval.request import (
     expiry,
     newest_request,
     passed_smoke,
+    plan_of,
     smoke_of,
     smoke_record,
 )
@@ -63,7 +66,9 @@ def pending_approvals(cd: Cd) -> list[ApprovalRequest]:
     return pending
 
 
-def approve(cd: Cd, request: ApprovalRequest, *, seal: str, comment: str | None = None) -> Decision:
+def approve(
+    cd: Cd, request: ApprovalRequest, *, seal: str, comment: str | None = None, consent: Collection[str] = ()
+) -> Decision:
     """Promote exactly what was sealed. The actor is the client's user, never an argument.
 
     Args:
@@ -71,8 +76,10 @@ def approve(cd: Cd, request: ApprovalRequest, *, seal: str, comment: str | None 
         request: the request, as `pending_approvals` gives it.
         seal: the seal the person has read on the request's page.
         comment: a note for the log.
+        consent: the names of the losses that the person agrees to: all that the request asks consent for.
 
     Raises:
+        ConsentMissing: one of those is not named, or one is named that nobody asked about.
         ApprovalNotAllowed: the person is not in the group of approvers, asked for the release, or is the job itself.
         ApprovalStale: the seal is not the request's, or what it covers has changed.
         ApprovalExpired, ApprovalSuperseded, ReleaseError: too late, overtaken, or decided already.
@@ -84,7 +91,8 @@ def approve(cd: Cd, request: ApprovalRequest, *, seal: str, comment: str | None 
     refuse_ended(log, target=request.target)
     require_promoted(log, gates=cd.config.gates, target=request.target)
     _refuse_stale(cd, log, request)
-    return _decide(cd, log, Decision("approved", request.release.id, request.seal, cd.user, comment), request)
+    agreed = agreed_losses(request, consent)
+    return _decide(cd, log, Decision("approved", request.release.id, request.seal, cd.user, comment, agreed), request)
 
 
 def reject(cd: Cd, request: ApprovalRequest, *, reason: str) -> Decision:
@@ -107,6 +115,7 @@ def require_approval(cd: Cd, release: Release, *, target: str) -> Decision:
     Raises:
         ApprovalPending, ApprovalRejected, ApprovalExpired, ApprovalSuperseded: by what the log says.
         ApprovalStale: something the approval was bound to has changed; `.changed` names the parts.
+        ConsentMissing: the project's policy asks for consent, and the decision does not name every loss.
         ApprovalRequired: the log was altered, and nobody has acknowledged that.
     """
     return approved_request(cd, release, target=target)[1]
@@ -159,6 +168,7 @@ def _approved_request(cd: Cd, log: LogReading, release: Release, *, target: str)
             next_step="run approval_gate again, which asks anew",
         )
     _refuse_stale(cd, log, request)
+    require_consent(request, decision)
     return request, decision
 
 
@@ -205,7 +215,15 @@ def _refuse_stale(cd: Cd, log: LogReading, request: ApprovalRequest) -> None:
     staged = cd.store.find(request.state_target, release.id)
     smoke = smoke_of(log, staged)
     written = smoke_record(log, staged)
-    parts = sealed_parts(release, staged, smoke=written, deploy=request.deploy, ignored=request.ignored)
+    plan = plan_of(log, request)
+    parts = sealed_parts(
+        release,
+        staged,
+        smoke=written,
+        deploy=request.deploy,
+        plan=plan.digest if plan is not None else None,
+        ignored=request.ignored,
+    )
     changed = changed_parts(request.sealed, parts)
     if not changed or (smoke is not None and not smoke.ok):
         passed_smoke(log, staged)

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import ClassVar, Literal
 
 from dbx_cd import html
-from dbx_cd.artifacts.version import DEPLOYABLE_COMMANDS, ArtifactVersion
+from dbx_cd.artifacts.version import ArtifactVersion
 from dbx_cd.dbt.selection import Selection
 from dbx_cd.errors import (
     ApprovalExpired,
     ApprovalRequired,
-    ConfigError,
 )
+from dbx_cd.plan.deploy_plan import DeployPlan
 from dbx_cd.records import Record
 from dbx_cd.release.events import Built, Release, WithSelection
 from dbx_cd.release.reading import LogReading
 from dbx_cd.release.state import Event
 from dbx_cd.smoke.report import SmokeReport
-
-_ALWAYS_SEALED = ("cmd", "select", "exclude", "with_parents", "full_refresh", "favor_state", "vars")
 
 
 @dataclass(frozen=True)
@@ -62,6 +60,12 @@ class ApprovalRequest(WithSelection):
     will fail after the deploy, a line each."""
     ignored: tuple[str, ...] = ()
     """Decisions on the same that did not count, a line each."""
+    plan: str = ""
+    """What the deploy will do, in one line; "" in requests of wheels that made no plan."""
+    losses: tuple[str, ...] = ()
+    """What the target loses by it, a line each."""
+    consent: tuple[str, ...] = ()
+    """The losses that whoever approves has to agree to by name."""
 
     @property
     def deploy(self) -> dict[str, object]:
@@ -88,12 +92,16 @@ class ApprovalRequest(WithSelection):
             ("upstream refs", f"{self.state_target}/{self.state_timestamp}{favoured}"),
             ("staging smoke", self.smoke),
             (f"changes since {self.target}'s last build", self.changes),
+            ("deploy plan", self.plan or None),
+            *((f"{self.target} loses", line) for line in self.losses),
+            *(("needs consent by name", name) for name in self.consent),
             *(("the release log was altered", line) for line in self.altered),
             *(("a decision that did not count", line) for line in self.ignored),
             ("expires", f"{self.expires_at:%Y-%m-%d %H:%M} UTC"),
             ("seal", self.seal),
         ]
-        how = html.paragraph("To decide, open the notebook `approve` and give this release id and seal.")
+        names = ", with these names as consent" if self.consent else ""
+        how = html.paragraph(f"To decide, open the notebook `approve` and give this release id and seal{names}.")
         loud = [html.paragraph(html.badge("warn"), " ", line) for line in self.mind]
         return str(html.section(f"Promote to {self.target}?", *loud, html.table(("", ""), rows), how))
 
@@ -112,6 +120,8 @@ class Decision(Record):
     """Who decided, as the platform names them."""
     reason: str | None = None
     """Why, or what they remarked."""
+    consent: tuple[str, ...] = ()
+    """The losses that they agreed to, by name."""
     reuses: str | None = None
     """The release whose approval still applies: then nobody was asked again."""
 
@@ -124,7 +134,8 @@ class Decision(Record):
 
     def __str__(self) -> str:
         why = f": {self.reason}" if self.reason else ""
-        return f"{self.release_id} {self.outcome} by {self.actor}{why}"
+        lost = f", with consent to {'; '.join(self.consent)}" if self.consent else ""
+        return f"{self.release_id} {self.outcome} by {self.actor}{lost}{why}"
 
 
 def decision_on(log: LogReading, request: ApprovalRequest) -> Decision | None:
@@ -137,29 +148,22 @@ def newest_request(log: LogReading, target: str) -> ApprovalRequest | None:
     return next((r for r in reversed(log.all(ApprovalRequest)) if r.target == target), None)
 
 
-def deployable(cmd: str) -> str:
-    """The command, if it is one that may build a release, be the target gated or open.
-
-    Raises:
-        ConfigError: it is not.
-    """
-    if cmd not in DEPLOYABLE_COMMANDS:
-        words = " or ".join(DEPLOYABLE_COMMANDS)
-        raise ConfigError(
-            f"a release is built by {words}, not by {cmd!r}",
-            where="parameter cmd",
-            next_step="give what to build as select and exclude, so that it can be approved",
-        )
-    return cmd
+def plan_of(log: LogReading, request: ApprovalRequest) -> DeployPlan | None:
+    """The deploy plan that a request seals; None where none of the log is it, or it seals none."""
+    sealed = request.sealed.get("deploy plan")
+    return next(
+        (
+            p
+            for p in reversed(log.all(DeployPlan))
+            if p.asked == request.selection and p.digest == sealed and p.target == request.target
+        ),
+        None,
+    )
 
 
 def deploy_of(target: str, selection: Selection) -> dict[str, object]:
-    """Target and selection in the form that is sealed.
-
-    A flag that a later version adds is sealed once it is used: until then requests keep the seal they have.
-    """
-    used, untouched = asdict(selection), asdict(type(selection)())
-    return {"target": target} | {k: v for k, v in used.items() if k in _ALWAYS_SEALED or v != untouched[k]}
+    """Target and selection in the form that is sealed."""
+    return {"target": target} | selection.sealed()
 
 
 def smoke_of(log: LogReading, staged: ArtifactVersion) -> SmokeReport | None:

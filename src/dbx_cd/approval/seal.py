@@ -18,6 +18,7 @@ def sealed_parts(
     *,
     smoke: Mapping[str, object] | None,
     deploy: Mapping[str, object],
+    plan: str | None = None,
     ignored: Sequence[str] = (),
 ) -> dict[str, str]:
     """The parts an approval covers, by name.
@@ -27,9 +28,11 @@ def sealed_parts(
         staged: its staging artifacts, verified.
         smoke: its staging smoke report, as it was written: read and written again by a newer wheel it would be another.
         deploy: what will be built: target, selection and flags.
+        plan: the digest of the deploy plan; None in requests of wheels that made none.
         ignored: decisions on the same that did not count: without them the question would have the same seal again.
     """
     parts = {"ignored decisions": digest(list(ignored))} if ignored else {}
+    parts |= {} if plan is None else {"deploy plan": plan}
     return parts | {
         "release": digest(release.id),
         "commit": digest(release.commit),

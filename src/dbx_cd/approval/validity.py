@@ -195,6 +195,8 @@ def _was_approved(cd: Cd, release_id: str, request: ApprovalRequest, *, seen: fr
     approved = [(a, d) for a, d in decided if a.target == request.target and d.outcome == "approved"]
     if not approved or approved[-1][0].deploy != request.deploy:
         return False
+    if not set(request.consent) <= set(approved[-1][1].consent):
+        return False  # it would lose something that nobody has agreed to then
     asked, decision = approved[-1]
     if not same_person(_writer_of(log, asked), decision.actor):
         return False

@@ -29,6 +29,7 @@ def run_dbt(
     exclude: str | None = None,
     defer: bool = False,
     state_path: str | Path | None = None,
+    defer_state: str | Path | None = None,
     favor_state: bool = False,
     with_parents: WithParents = "none",
     full_refresh: bool = False,
@@ -54,6 +55,7 @@ def run_dbt(
         exclude: dbt's exclusion; None or "" for nothing.
         defer: resolve unselected parents by the state manifest, as `--defer` does.
         state_path: folder with the state manifest.
+        defer_state: folder with the manifest that `defer` goes by, where it is not that of `state_path`.
         favor_state: with `defer`, prefer the state's relation even where the target has one.
         with_parents: "all" also selects every ancestor of the selection; "changed" those that are modified since
             `state_path`. Either adds `--indirect-selection buildable`, because with dbt's default a relationships test
@@ -80,7 +82,7 @@ def run_dbt(
     """
     words = check_command(cmd)
     selection = Selection(cmd, select, exclude, with_parents, full_refresh, favor_state, vars or {})
-    flags = selection.flags(defer=defer, state_path=state_path)
+    flags = selection.flags(defer=defer, state_path=state_path, defer_state=defer_state)
     work = Path(work_dir) if work_dir is not None else temporary_folder()
     project = LocalProject.prepare(project_dir, work=work, profiles_dir=profiles_dir)
     runs = ProjectRuns.of(

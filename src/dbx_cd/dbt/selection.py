@@ -7,7 +7,7 @@ import json
 import re
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -31,6 +31,7 @@ _OWN_SHORT = "t"
 _SHORT_WITH_VALUE = "smor"  # dbt-core 1.11, `cli/params.py`: what follows in the word is their value
 
 # `a,b` is an intersection; `2+a` and `@a` say already which ancestors.
+_ALWAYS_SEALED = ("cmd", "select", "exclude", "with_parents", "full_refresh", "favor_state", "vars")
 _NO_PARENTS_OF = re.compile(r",|^@|^\d+\+")
 
 
@@ -53,7 +54,17 @@ class Selection:
     vars: Mapping[str, Any] = field(default_factory=dict)
     """dbt variables."""
 
-    def flags(self, *, defer: bool = False, state_path: str | Path | None = None) -> list[str]:
+    def sealed(self) -> dict[str, Any]:
+        """The selection in the form that is sealed.
+
+        A flag that a later version adds is sealed once it is used: until then what was sealed keeps the seal it has.
+        """
+        used, untouched = asdict(self), asdict(type(self)())
+        return {name: value for name, value in used.items() if name in _ALWAYS_SEALED or value != untouched[name]}
+
+    def flags(
+        self, *, defer: bool = False, state_path: str | Path | None = None, defer_state: str | Path | None = None
+    ) -> list[str]:
         """The flags that say which nodes, how, and where unselected parents resolve.
 
         Flags, not environment variables: dbt 1.11 renamed the latter (`DBT_ENGINE_STATE`).
@@ -61,6 +72,7 @@ class Selection:
         Args:
             defer: resolve unselected parents by the state manifest.
             state_path: folder with the state manifest.
+            defer_state: folder with the manifest that parents resolve by, where it is not that of `state_path`.
 
         Raises:
             ConfigError: parameters that do not go together, a term that dbt would take for a flag, or a state folder
@@ -75,7 +87,8 @@ class Selection:
             raise ConfigError(
                 "defer, favor_state and with_parents=changed need state_path", where="parameter state_path"
             )
-        flags = _state(state_path) if state_path else []
+        flags = _state(state_path, "--state") if state_path else []
+        flags += _state(defer_state, "--defer-state") if defer_state else []
         flags += ["--defer"] if defer else []
         flags += ["--favor-state"] if self.favor_state else []
         if self.select:
@@ -170,11 +183,11 @@ def _with_parents(terms: list[str], with_parents: WithParents) -> list[str]:
     return [*terms, *(f"{term},state:modified+" for term in ancestors)]
 
 
-def _state(state_path: str | Path) -> list[str]:
+def _state(state_path: str | Path, flag: str) -> list[str]:
     if not volume.is_file(Path(state_path) / "manifest.json"):
         raise ConfigError(
             "no manifest.json at state_path",
             where=state_path,
             next_step="give a folder of published artifacts, such as <root>/stg/latest/",
         )
-    return ["--state", str(Path(state_path).resolve())]
+    return [flag, str(Path(state_path).resolve())]

@@ -27,11 +27,11 @@ def entries(sql: Sql, relations: Sequence[RelationName]) -> dict[str, CatalogEnt
     What information_schema does not list may be there all the same: it shows what a user has some right on
     (documentation). So each of them is asked for by name, and only an answer that there is no such thing proves it.
     """
-    found = _listed(sql, relations)
+    found = listed(sql, relations)
     unlisted = [r for r in relations if r.key not in found]
     answers = in_parallel(partial(_exists, sql), unlisted, threads=THREADS)
     there = [r for r, is_there in zip(unlisted, answers, strict=True) if is_there]
-    found |= _listed(sql, there)  # somebody may have created it in between
+    found |= listed(sql, there)  # somebody may have created it in between
     hidden = [str(r) for r in there if r.key not in found]
     if hidden:
         raise SqlFailed(
@@ -86,8 +86,8 @@ def is_not_found(error: SqlFailed) -> bool:
     return error.condition.split(".")[0] in _NO_RELATION or any(word in error.condition for word in _NO_CATALOG)
 
 
-def _listed(sql: Sql, relations: Sequence[RelationName]) -> dict[str, CatalogEntry]:
-    """What information_schema shows, by key."""
+def listed(sql: Sql, relations: Sequence[RelationName]) -> dict[str, CatalogEntry]:
+    """`Tables.listed`: what information_schema shows, by key, in three queries a catalog."""
     found: dict[str, CatalogEntry] = {}
     for catalog, members in by_catalog(relations):
         try:

@@ -54,6 +54,10 @@ class SparkTables:
         """See `Tables`; three queries per catalog, and one for each relation that it does not list."""
         return information_schema.entries(self.sql, relations)
 
+    def listed(self, relations: Sequence[RelationName]) -> dict[str, CatalogEntry]:
+        """See `Tables`."""
+        return information_schema.listed(self.sql, relations)
+
     def settings(self, relations: Sequence[RelationName]) -> dict[str, CatalogSettings]:
         """See `Tables`; up to nine queries per catalog, and one for each that foreign keys refer to."""
         return catalog_settings(self.sql, relations)

@@ -216,6 +216,12 @@ class Tables(Protocol):
             SqlFailed: a catalog cannot be asked, or hides a relation that there is.
         """
 
+    def listed(self, relations: Sequence[RelationName]) -> dict[str, CatalogEntry]:
+        """What the catalog shows of relations, by key, and nothing of those that it does not show.
+
+        A few queries a catalog, however many relations; that something is not there is not proved, see `entries`.
+        """
+
     def settings(self, relations: Sequence[RelationName]) -> dict[str, CatalogSettings]:
         """What the catalog keeps of each besides its definition, by `RelationName.key`."""
 

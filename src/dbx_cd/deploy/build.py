@@ -8,7 +8,6 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from dbx_cd.approval.request import deployable
 from dbx_cd.artifacts import archive
 from dbx_cd.dbt.artifacts import Manifest
 from dbx_cd.dbt.process import refuse_flags_of_environment
@@ -19,10 +18,11 @@ from dbx_cd.deploy.build_result import BuildResult, publish_build
 from dbx_cd.deploy.failures import keeping_log, noting_refusal
 from dbx_cd.deploy.gated_build import build_gated
 from dbx_cd.deploy.layout import Refusal, make_room, refusals, way_out
-from dbx_cd.plan.project_dbt import ProjectDbt, warm_for
 from dbx_cd.errors import ArtifactError, ConfigError, DbtFailed
 from dbx_cd.people import same_person
 from dbx_cd.plan.apart import require_apart
+from dbx_cd.plan.asked_selection import deployable
+from dbx_cd.plan.project_dbt import ProjectDbt, warm_for
 from dbx_cd.release.context import Cd
 from dbx_cd.release.events import Deploying, Release
 from dbx_cd.release.in_place import settle_latest

@@ -11,6 +11,7 @@ from dbx_cd.artifacts.version import ArtifactVersion
 from dbx_cd.dbt.run import DbtRun
 from dbx_cd.dbt.selection import Selection
 from dbx_cd.errors import DbxCdError, noting, what_failed
+from dbx_cd.plan.leaks import Leak
 from dbx_cd.records import Record
 from dbx_cd.release.context import Cd
 from dbx_cd.release.events import Built, Release
@@ -32,13 +33,16 @@ class BuildResult(Record):
     replaced: tuple[str, ...] = ()
     """What was dropped so that it could be built, and why; only where the target is open."""
 
+    leaks: tuple[Leak, ...] = ()
+    """What of a gated target refers to staging now."""
+
     @property
     def ok(self) -> bool:
         """Whether dbt succeeded."""
         return self.run.ok
 
     def __str__(self) -> str:
-        return "; ".join([str(self.run), *self.replaced, f"artifacts {self.artifacts.path}"])
+        return "; ".join([str(self.run), *self.replaced, *map(str, self.leaks), f"artifacts {self.artifacts.path}"])
 
     def to_html(self) -> str:
         """The dbt run, where its artifacts are, and how the target can be brought back."""
@@ -47,7 +51,8 @@ class BuildResult(Record):
         )
         where = html.paragraph("Artifacts: ", self.artifacts.path)
         replaced = [html.paragraph(what) for what in self.replaced]
-        return str(html.join([html.trusted(self.run.to_html()), *replaced, where, *point]))
+        leaks = [html.paragraph(html.badge("warn"), " ", leak) for leak in self.leaks]
+        return str(html.join([html.trusted(self.run.to_html()), *replaced, *leaks, where, *point]))
 
 
 def publish_build(

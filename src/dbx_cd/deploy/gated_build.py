@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from dbx_cd import volume
 from dbx_cd.approval.decision import approved_request
-from dbx_cd.approval.request import ApprovalRequest
+from dbx_cd.approval.request import ApprovalRequest, plan_of
 from dbx_cd.artifacts import archive
 from dbx_cd.artifacts.version import ArtifactVersion
-from dbx_cd.dbt.artifacts import Manifest
 from dbx_cd.dbt.effects import BuildEffects, affected_relations
 from dbx_cd.dbt.packages import needs_deps
 from dbx_cd.dbt.project import COPY
@@ -19,8 +19,13 @@ from dbx_cd.dbt.selection import Selection
 from dbx_cd.deploy.build_result import BuildResult, publish_build
 from dbx_cd.deploy.claim import claim
 from dbx_cd.deploy.dbt_versions import refuse_other_dbt
-from dbx_cd.plan.project_dbt import ProjectDbt, warm_for
+from dbx_cd.deploy.leak_guard import guarded
+from dbx_cd.enumeration import listed
 from dbx_cd.errors import ApprovalStale, DbxCdError, what_failed
+from dbx_cd.plan.deploy_plan import DeployPlan
+from dbx_cd.plan.leaks import StagingNames
+from dbx_cd.plan.planning import planned
+from dbx_cd.plan.project_dbt import ProjectDbt, warm_for
 from dbx_cd.plan.rollback_readiness import require_readiness
 from dbx_cd.relations import RelationName
 from dbx_cd.release.context import Cd
@@ -31,6 +36,8 @@ from dbx_cd.rollback.plan import plan_restore
 from dbx_cd.rollback.point import RestorePoint
 
 _log = logging.getLogger(__name__)
+
+_SHOWN = 20
 
 
 def build_gated(
@@ -72,14 +79,18 @@ def build_gated(
 def _deploy(
     cd: Cd, release: Release, request: ApprovalRequest, staged: ArtifactVersion, dbt: ProjectDbt
 ) -> BuildResult:
-    target, selection = request.target, request.selection
-    listed = dbt.list(selection, check=True)
-    manifest = Manifest.load(listed.files_dir / "manifest.json")
-    refuse_other_dbt(staged, manifest)
-    effects = BuildEffects.of(manifest, listed.listed, full_refresh=selection.full_refresh)
+    target = request.target
+    made = planned(dbt, staged, request.selection)
+    refuse_other_dbt(staged, made.manifest)
+    _refuse_other_plan(cd, release, request, made.plan)
+    manifest, selection = made.manifest, made.plan.selection
+    selected = [node.unique_id for node in made.plan.nodes]
+    _log.info("%s: refs resolve by the state %s: %s", release, made.plan.derived_state, made.plan)
+    dbt = replace(dbt, defer_state=made.defer_state)
+    effects = BuildEffects.of(manifest, selected, full_refresh=selection.full_refresh)
     claim(cd, release, target=target, seal=request.seal)
     try:
-        affected = affected_relations(manifest, listed.listed)
+        affected = affected_relations(manifest, selected)
         writers = cd.config.target(target).writers
         point = capture_restore_point(cd, release, affected, target=target, effects=effects, writers=writers)
         touched: Sequence[RelationName] | None = ()
@@ -92,8 +103,10 @@ def _deploy(
             # Before anything else can fail, and also when the task is cancelled: without it a rollback cannot tell the
             # release's own commits from later ones.
             _record_versions_after(cd, release, point, touched)
+        built, leaks = guarded(cd, built, affected, staging=StagingNames.of(staged.manifest(), manifest))
         volume.copy(staged.file(archive.ARCHIVE_NAME), built.files_dir / archive.ARCHIVE_NAME)
         result = publish_build(cd, release, selection, built, target=target, gated=True, restore_point=point)
+        result = replace(result, leaks=leaks)
     except BaseException as exc:
         _write_failure(cd, release, Failed(target, what_failed(exc)))
         raise
@@ -102,6 +115,23 @@ def _deploy(
     else:
         _write_failure(cd, release, Failed(target, str(built)))
     return result
+
+
+def _refuse_other_plan(cd: Cd, release: Release, request: ApprovalRequest, plan: DeployPlan) -> None:
+    """What is done is what was agreed to, or less: the catalog may be another than when the plan was made."""
+    agreed = plan_of(cd.log.read(release), request)
+    if agreed is None:  # asked by a wheel that made no plan
+        plan.raise_if_refused()
+        cd.log.append(release, plan)
+        return
+    beyond = plan.beyond(agreed)
+    if beyond:
+        raise ApprovalStale(
+            f"the deploy would not be what was approved: {listed(beyond, most=_SHOWN, separator='; ')}",
+            changed=("deploy plan",),
+            where=release,
+            next_step="run approval_gate again, so that the release is asked for as it is now",
+        )
 
 
 def _write_failure(cd: Cd, release: Release, failed: Failed) -> None:

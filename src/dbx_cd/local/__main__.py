@@ -100,6 +100,7 @@ def approve(options: argparse.Namespace) -> int:
     parameters = {
         "release_id": options.release_id,
         "seal": options.seal or "",
+        "consent": ", ".join(options.consent),
         "reject_because": options.reject_because or "",
         "project_dir": str(project.repository / project.subfolder),
         "artifacts_root": str(root),
@@ -163,6 +164,10 @@ def _parser() -> argparse.ArgumentParser:
     decision = deciding.add_mutually_exclusive_group(required=True)
     decision.add_argument("--seal", type=_not_empty, help="the seal on the request's page: promotes exactly that")
     decision.add_argument("--reject-because", type=_not_empty, metavar="REASON", help="reject it instead")
+    deciding.add_argument(
+        "--consent", action="append", default=[], type=_not_empty, metavar="NAME",
+        help="a loss to agree to, as the request names it; may be repeated",
+    )  # fmt: skip
     deciding.add_argument("--as", dest="as_user", default=OWNER, metavar="USER", help=f"who decides (default: {OWNER})")
     deciding.set_defaults(command=approve)
     return parser

@@ -71,11 +71,15 @@ class LocalWorkflow:
         return next((request for request in waiting if request.release.run_id == str(run.run_id)), None)
 
     def approve(self, request: ApprovalRequest, *, as_user: str) -> None:
-        """Approve as a user: the `approve` notebook, submitted over REST under that user's own token."""
+        """Approve as a user: the `approve` notebook, submitted over REST under that user's own token.
+
+        With consent to everything that the request names.
+        """
         submit_notebook(
             self.workspace.client(as_user),
             "approve",
-            self.notebook_parameters() | {"release_id": request.release.id, "seal": request.seal},
+            self.notebook_parameters()
+            | {"release_id": request.release.id, "seal": request.seal, "consent": ", ".join(request.consent)},
         )
 
     def approve_command(self, request: ApprovalRequest) -> str:
@@ -84,6 +88,7 @@ class LocalWorkflow:
         return shlex.join(
             [
                 *(sys.executable, "-m", "dbx_cd.local", "approve", request.release.id, "--seal", request.seal),
+                *(word for name in request.consent for word in ("--consent", name)),
                 *("--as", OWNER, "--state-dir", str(self.workspace.state_dir), "--project", str(project)),
             ]
         )
@@ -189,7 +194,8 @@ def follow(workflow: LocalWorkflow, run: ReleaseRun, *, approve_as: str | None, 
             if request.seal in asked:
                 return ended
             asked.add(request.seal)
-            say(f"{request}: approving as {approve_as}")
+            consent = f", with consent to {'; '.join(request.consent)}" if request.consent else ""
+            say(f"{request}: approving as {approve_as}{consent}")
             workflow.approve(request, as_user=approve_as)
             continue
         if request is None and not (asked and workflow.is_to_be_resumed(run)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from dbx_cd.artifacts.project_files import project_files
 from dbx_cd.dbt.artifacts import Manifest
 from dbx_cd.dbt.finished import NOTHING_SELECTED
 from dbx_cd.dbt.invocation import install_packages, run_dbt
+from dbx_cd.dbt.listing import Listed, ListQuery, list_nodes
 from dbx_cd.dbt.project import LocalProject
 from dbx_cd.dbt.run import DbtRun
 from dbx_cd.dbt.selection import Selection
@@ -37,6 +39,8 @@ class ProjectDbt:
     """The folder of the state that unselected parents resolve to."""
     defer: bool = False
     """Whether they do."""
+    defer_state: Path | None = None
+    """The folder of the manifest that they resolve by, where it is another than the state's."""
     warm_parent: Path | None = None
     """The socket of a process that has imported dbt."""
 
@@ -44,7 +48,8 @@ class ProjectDbt:
         """Run a command on what is selected."""
         return run_dbt(
             selection.cmd, target=self.target, select=selection.select, exclude=selection.exclude, defer=self.defer,
-            state_path=self.state, favor_state=selection.favor_state, with_parents=selection.with_parents,
+            state_path=self.state, defer_state=self.defer_state, favor_state=selection.favor_state,
+            with_parents=selection.with_parents,
             full_refresh=selection.full_refresh, vars=selection.vars, project_dir=self.project_dir,
             profiles_dir=self.profiles_dir or None, work_dir=self.work, runner=self.cd.dbt,
             warm_parent=self.warm_parent, check=check,
@@ -61,6 +66,13 @@ class ProjectDbt:
         if check:
             listed.raise_if_failed()
         return listed
+
+    def list_all(self, queries: Mapping[str, ListQuery]) -> Listed:
+        """What several selections mean, by one parse of one process."""
+        return list_nodes(
+            queries, target=self.target, project_dir=self.project_dir, profiles_dir=self.profiles_dir or None,
+            work_dir=self.work, runner=self.cd.dbt, warm_parent=self.warm_parent,
+        )  # fmt: skip
 
     def pack(self) -> Path:
         """The project archive: the project's files, with the packages that it names installed.

@@ -1,11 +1,24 @@
-"""Where each ref that leaves the selection resolves: to production, to staging, or nowhere."""
+"""Where each ref that leaves the selection resolves: to production, to staging, or nowhere.
+
+dbt decides that while it builds, ref by ref: a parent that is selected is the target's own; another one is the state's
+where the state has it and `--favor-state` is given or the target has nothing of that name, and else the target's
+(dbt-core 1.11, `create_relation` in `context/providers.py`). It never asks whether the state's relation exists, and a
+foreign key's `to: ref()` is the state's whenever the state has the node, selected or not (`compilation.py`; dbt-core
+issues 12455 and 12949). So it is decided here, once, by what is there; and dbt is given a state that holds nothing but
+what has to resolve to it, see `derived_state`.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
+from dbx_cd.dbt.artifacts import BUILT_TYPES, Manifest, Node
+from dbx_cd.policies import UntaggedChanges
+
 Place = Literal["target", "state", "nowhere"]
+REFABLE = (*BUILT_TYPES, "function")
 
 
 @dataclass(frozen=True)
@@ -24,3 +37,111 @@ class Resolution:
     """Why there, for people."""
     changed: bool = False
     """Whether its own code, or that of something it reads and that does not ship either, is not what production has."""
+
+
+@dataclass(frozen=True)
+class Presence:
+    """What refs can resolve to."""
+
+    target: Collection[str]
+    """The relations that the target has, by `RelationName.key`."""
+    state: Manifest
+    """The manifest of what the target defers to."""
+    in_state: Collection[str]
+    """The relations that are there, by key."""
+    names: tuple[str, str] = ("prod", "stg")
+    """What the target and what it defers to are called."""
+
+
+@dataclass(frozen=True)
+class Refs:
+    """The refs of a build that leave its selection."""
+
+    manifest: Manifest
+    """The manifest of the target."""
+    selected: Collection[str]
+    """The unique ids that are built."""
+    changed: Collection[str] = field(default_factory=frozenset)
+    """The unique ids whose code is not what the target has."""
+
+    def readers(self) -> Mapping[str, tuple[str, ...]]:
+        """The nodes outside of the selection that it reads, each with who reads it; sorted."""
+        found: dict[str, set[str]] = {}
+        for node in self._reading():
+            for parent in self._parents(node, seen=set()):
+                found.setdefault(parent.unique_id, set()).add(node.unique_id)
+        return {parent: tuple(sorted(found[parent])) for parent in sorted(found)}
+
+    def ancestors(self) -> tuple[str, ...]:
+        """All that is not selected and is above the selection, ephemeral models too; sorted."""
+        found: set[str] = set()
+        waiting = [p for node in self._reading() for p in node.depends_on]
+        while waiting:
+            unique_id = waiting.pop()
+            node = self.manifest.nodes.get(unique_id)
+            if node is None or unique_id in found or unique_id in self.selected or node.resource_type not in REFABLE:
+                continue
+            found.add(unique_id)
+            waiting += node.depends_on
+        return tuple(sorted(found))
+
+    def with_changed_ancestors(self) -> frozenset[str]:
+        """The unselected ancestors that differ from production's, or that read one which does and is not selected."""
+        above = self.ancestors()
+        found = {unique_id for unique_id in above if unique_id in self.changed}
+        readers = {i: [p for p in self.manifest.nodes[i].depends_on if p in above] for i in above}
+        while more := {i for i, parents in readers.items() if i not in found and found.intersection(parents)}:
+            found |= more
+        return frozenset(found)
+
+    def _reading(self) -> Iterator[Node]:
+        """What is built, and the hooks that run with whatever is built."""
+        yield from self.manifest.select(self.selected)
+        yield from (n for n in self.manifest.nodes.values() if n.resource_type == "operation")
+
+    def _parents(self, node: Node, *, seen: set[str]) -> Iterator[Node]:
+        """The relations that a node reads and that are not selected; ephemeral models are part of who reads them."""
+        for parent in self.manifest.select(node.depends_on):
+            if parent.unique_id in seen:
+                continue
+            seen.add(parent.unique_id)
+            if parent.is_ephemeral:
+                yield from self._parents(parent, seen=seen)
+            elif parent.resource_type in REFABLE and parent.unique_id not in self.selected:
+                yield parent
+
+
+def resolutions(refs: Refs, there: Presence, *, rule: UntaggedChanges) -> tuple[Resolution, ...]:
+    """Where the refs that leave a selection resolve, by what exists.
+
+    Args:
+        refs: the selection.
+        there: what the refs can resolve to.
+        rule: `read_staging` prefers the state's relation, the others the target's own.
+    """
+    changed = refs.with_changed_ancestors()
+    return tuple(
+        _resolved(refs.manifest.nodes[parent], readers, there, changed=parent in changed, rule=rule)
+        for parent, readers in refs.readers().items()
+    )
+
+
+def _resolved(
+    node: Node, readers: tuple[str, ...], there: Presence, *, changed: bool, rule: UntaggedChanges
+) -> Resolution:
+    own = node.relation
+    other = there.state.nodes.get(node.unique_id)
+    others = other.relation if other is not None and not other.is_ephemeral else None
+    in_target = own is not None and own.key in there.target
+    in_state = others is not None and others.key in there.in_state
+    target, state = there.names
+    favours_state = rule == "read_staging"
+
+    def resolution(place: Place, relation: object, reason: str) -> Resolution:
+        return Resolution(node.unique_id, place, str(relation), readers, reason, changed)
+
+    if in_state and (favours_state or not in_target):
+        return resolution("state", others, f"{rule}: {state} has it" if favours_state else f"{target} has none")
+    if in_target:
+        return resolution("target", own, f"{state} has none" if favours_state else f"{rule}: {target} has it")
+    return resolution("nowhere", (others if favours_state and others else own), f"neither {target} nor {state} has it")

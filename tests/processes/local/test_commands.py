@@ -71,6 +71,7 @@ def test_approve_gives_the_seal_to_the_notebook_as_the_owner(
     assert terminal.given() == {
         "release_id": "r1",
         "seal": "abc",
+        "consent": "",
         "reject_because": "",
         "project_dir": str(terminal.project),
         "artifacts_root": str(terminal.workspace.state / "Volumes" / "ops" / "dbt_meta" / "artifacts"),

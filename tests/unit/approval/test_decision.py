@@ -35,7 +35,7 @@ from dbx_cd import (
     volume,
 )
 from dbx_cd.approval.request import deploy_of
-from dbx_cd.config import Policies
+from dbx_cd.policies import Policies
 from dbx_cd.dbt.selection import Selection
 from dbx_cd.release.events import Built, Deployed, Deploying
 from dbx_cd.rollback.journal import RestoreResult
@@ -266,6 +266,7 @@ def test_what_is_deployed_already_needs_no_second_approval(releases: Releases) -
 def test_the_same_project_built_in_another_way_needs_an_approval_of_its_own(
     releases: Releases, other: dict[str, Any]
 ) -> None:
+    releases.model("payments")
     deployed(releases)
     again = releases.staged("2")
     request_approval(releases.cd(), again, target="prod", **other)

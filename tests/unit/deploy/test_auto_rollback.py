@@ -20,7 +20,7 @@ from dbx_cd import (
     auto_rollback,
     build_release,
 )
-from dbx_cd.config import Policies
+from dbx_cd.policies import Policies
 from dbx_cd.dbt.effects import BuildEffects
 from dbx_cd.delta.log_table import LogRow
 from dbx_cd.records import Record

@@ -31,7 +31,7 @@ from dbx_cd import (
     restore,
     rollback_readiness,
 )
-from dbx_cd.config import Policies
+from dbx_cd.policies import Policies
 from dbx_cd.release.events import Deploying, Failed
 from dbx_cd.rollback.capture import capture_restore_point
 from dbx_cd.rollback.plan import RestorePlan
@@ -69,8 +69,12 @@ def test_where_a_build_left_its_relations_is_recorded_although(releases: Release
     cd = releases.cd()
     if how == "publishing fails":
         folder = releases.root / "prod"
-        folder.rename(releases.root / "away")
-        folder.write_text("no folder")
+
+        def unwritable(*_: object) -> None:
+            folder.rename(releases.root / "away")
+            folder.write_text("no folder")
+
+        releases.dbt.before_statement = unwritable
     else:
 
         def cancelled(*_: object) -> None:
@@ -214,8 +218,11 @@ def test_production_defers_to_the_release_s_own_artifacts_while_latest_has_moved
     assert releases.cd().store.latest("stg").release_id == other.id
     build_release(releases.cd(), release, target="prod")
     deferring = [call for call in releases.dbt.calls if "--defer" in call]
-    assert [call[call.index("--state") + 1] for call in deferring] == [str(mine), str(mine)]
-    assert {call[0] for call in deferring} == {"ls", "build"}
+    assert [call[call.index("--state") + 1] for call in deferring] == [str(mine)]
+    assert {call[0] for call in deferring} == {"build"}
+    (build,) = deferring
+    assert "--favor-state" in build
+    assert Path(build[build.index("--defer-state") + 1]).name == "deferred"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,141 @@
+"""What a selection means, and how its nodes differ from what the target has: one dbt process, and sometimes another."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from dbx_cd.artifacts import archive
+from dbx_cd.artifacts.version import ArtifactVersion
+from dbx_cd.dbt.artifacts import Manifest, Node
+from dbx_cd.dbt.changes import NodeChange, change_queries, changes_between, renamed
+from dbx_cd.dbt.finished import NOTHING_SELECTED
+from dbx_cd.dbt.listing import ListQuery
+from dbx_cd.dbt.selection import Selection
+from dbx_cd.errors import ArtifactError, what_failed
+from dbx_cd.plan.in_production import InProduction
+from dbx_cd.plan.project_dbt import ProjectDbt
+from dbx_cd.plan.resolution import Refs
+from dbx_cd.yaml_text import load_yaml
+
+_SELECTED = "selected"
+_PROJECT_FILE = "dbt_project.yml"
+_TOUCHED = "a later release has touched it"
+
+
+@dataclass(frozen=True)
+class ChangedNodes:
+    """The nodes of a build, and what of the project is not what the target has."""
+
+    selection: Selection
+    """What dbt is asked to build."""
+    selected: frozenset[str]
+    """The unique ids that this means."""
+    manifest: Manifest
+    """The manifest of the target."""
+    changes: Mapping[str, NodeChange]
+    """How every node of the project differs, by unique id."""
+    removed: tuple[str, ...] = ()
+    """The unique ids that only the target's last build has."""
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    """New unique ids by those that they take the place of."""
+    mind: tuple[str, ...] = ()
+    """What could not be compared, in words."""
+
+    @classmethod
+    def find(cls, dbt: ProjectDbt, selection: Selection, before: InProduction) -> ChangedNodes:
+        """Ask dbt what a selection means and what is modified.
+
+        Args:
+            dbt: dbt on the release's archive and the gated target.
+            selection: what is asked for.
+            before: what the target has.
+
+        Raises:
+            DbtFailed: dbt cannot say, or the selection matches nothing.
+            ConfigError, ArtifactError: the target's last build is of another project, or cannot be read.
+        """
+        queries = {_SELECTED: ListQuery(selection, dbt.state)}
+        if before.version is not None:
+            queries |= change_queries(before.version.path)
+        answered = dbt.list_all(queries)
+        if answered.run.ok and not answered.nodes[_SELECTED]:
+            answered = replace(answered, run=replace(answered.run, ok=False, errors=(NOTHING_SELECTED,)))
+        answered.run.raise_if_failed()
+        manifest = Manifest.load(answered.run.files_dir / "manifest.json")
+        selected = frozenset(answered.nodes[_SELECTED])
+        built = replace(selection, favor_state=True)
+        if before.version is None or before.manifest is None:
+            changes = {i: NodeChange(i, "new", ()) for i in manifest.nodes}
+            return cls(built, selected, manifest, changes)
+        mind: tuple[str, ...] = ()
+        then, unread = _project_of(before.version)
+        now = project_file(dbt.project_dir)
+        changes = changes_between(before.manifest, manifest, answered.nodes, projects=(then or now, now))
+        changes = {i: _touched(manifest.nodes[i], change, before) for i, change in changes.items()}
+        gone = tuple(sorted(before.manifest.nodes.keys() - manifest.nodes.keys()))
+        return cls(built, selected, manifest, changes, gone, renamed(before.manifest, manifest), (*mind, *unread))
+
+    @property
+    def changed(self) -> frozenset[str]:
+        """The unique ids that are new or modified."""
+        return frozenset(i for i, change in self.changes.items() if change.change in ("new", "modified"))
+
+    @property
+    def nodes(self) -> tuple[NodeChange, ...]:
+        """The nodes that are built, sorted."""
+        return tuple(self.changes.get(i, NodeChange(i, "new", ())) for i in sorted(self.selected))
+
+    def building_ancestors(self, dbt: ProjectDbt, there: Collection[str]) -> ChangedNodes:
+        """The same, with the ancestors built too that the target does not have, or not as this project says.
+
+        Args:
+            dbt: dbt on the release's archive and the gated target.
+            there: the relations that the target has, by key.
+
+        Raises:
+            DbtFailed: dbt cannot say what the wider selection means.
+        """
+        refs = Refs(self.manifest, self.selected, self.changed)
+        above = [n for n in self.manifest.select(refs.ancestors()) if n.builds_relation]
+        stale = refs.with_changed_ancestors()
+        missing = {n.unique_id for n in above if n.relation is not None and n.relation.key not in there}
+        terms = [exactly(n) for n in above if n.unique_id in stale or n.unique_id in missing]
+        if not terms or not self.selection.select:
+            return self
+        wider = replace(self.selection, select=" ".join([self.selection.select, *terms]))
+        listed = dbt.list(wider, check=True)
+        return replace(self, selection=wider, selected=frozenset(listed.listed))
+
+
+def exactly(node: Node) -> str:
+    """The term of dbt's node selection that means one node and no other.
+
+    `fqn` alone also means what lies in a folder of that name, so the file is asked for as well.
+    """
+    return f"fqn:{'.'.join(map(str, node.raw['fqn']))},path:{node.path}"
+
+
+def _touched(node: Node, change: NodeChange, before: InProduction) -> NodeChange:
+    is_sure = node.relation is None or node.relation.key not in before.uncertain
+    if is_sure or not node.builds_relation or change.change in ("new", "modified"):
+        return change
+    return NodeChange(node.unique_id, "modified", (_TOUCHED,))
+
+
+def _project_of(version: ArtifactVersion) -> tuple[Mapping[str, Any] | None, tuple[str, ...]]:
+    """The project file that a build was made from; why that is not known, in words."""
+    try:
+        with tempfile.TemporaryDirectory(prefix="dbx_cd-") as folder:
+            return project_file(archive.unpack(version, Path(folder) / "project")), ()
+    except ArtifactError as exc:
+        return None, (f"whether variables have changed is not known: {what_failed(exc)}",)
+
+
+def project_file(folder: str | Path) -> Mapping[str, Any]:
+    """`dbt_project.yml` of a project, as it is written."""
+    loaded = load_yaml((Path(folder) / _PROJECT_FILE).read_text(encoding="utf-8"), last_counts=True)
+    return loaded if isinstance(loaded, dict) else {}

@@ -1,0 +1,190 @@
+"""`plan_deploy`: what a release will do to a gated target, from artifacts, the catalog and one dbt process."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from dbx_cd.artifacts import archive
+from dbx_cd.artifacts.version import ArtifactVersion
+from dbx_cd.dbt.artifacts import Manifest, RunResults
+from dbx_cd.dbt.project import COPY
+from dbx_cd.dbt.selection import Selection
+from dbx_cd.delta.tables import CatalogEntry
+from dbx_cd.errors import ArtifactError
+from dbx_cd.plan.asked_selection import asked_selection
+from dbx_cd.plan.changed_nodes import ChangedNodes, project_file
+from dbx_cd.plan.comparison import Comparison
+from dbx_cd.plan.deploy_plan import DeployPlan
+from dbx_cd.plan.derived_state import derived_state
+from dbx_cd.plan.estimate import estimate
+from dbx_cd.plan.in_production import InProduction, in_production
+from dbx_cd.plan.leak_prediction import predicted_leaks
+from dbx_cd.plan.leaks import StagingNames, find_leaks
+from dbx_cd.plan.loss import Loss
+from dbx_cd.plan.losses import losses_of
+from dbx_cd.plan.orphans import orphans_of
+from dbx_cd.plan.project_dbt import ProjectDbt, warm_for
+from dbx_cd.plan.refusals import refusals
+from dbx_cd.plan.resolution import Presence, Refs, Resolution, resolutions
+from dbx_cd.relations import RelationName
+from dbx_cd.release.context import Cd
+from dbx_cd.release.events import Release
+
+_DEFERRED = "deferred"
+_RUNS = 5  # the last builds that say how long a node takes
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A plan, and what the build that follows it needs."""
+
+    plan: DeployPlan
+    """The plan."""
+    manifest: Manifest
+    """The manifest of the target, as dbt has just parsed the project."""
+    defer_state: Path
+    """The folder of the state that refs resolve by."""
+
+
+def plan_deploy(
+    cd: Cd, release: Release, *, target: str, selection: Selection | None = None, profiles_dir: str | Path | None = None
+) -> DeployPlan:
+    """Say what the deploy of a release will do, and what it would be refused for. Nothing is changed anywhere.
+
+    Args:
+        cd: the context.
+        release: a release with a successful staging build.
+        target: the gated target.
+        selection: what is to be built there; where it names no nodes, and by default, what staging was asked to build.
+        profiles_dir: folder with `profiles.yml`; None for the one that dbt takes when started in the project's folder.
+
+    Returns:
+        The plan; `.raise_if_refused()` is for those who go on with it.
+
+    Raises:
+        ConfigError: no such target, or it defers to nothing; or another command, or a flag among the selection.
+        ApprovalRequired: staging has no successful build.
+        ArtifactError: artifacts of staging or of the target cannot be read.
+        DbtFailed: dbt cannot say what it would build, or the selection matches nothing.
+        SqlFailed: the catalog or the log cannot be asked.
+    """
+    asked = asked_selection(cd, cd.log.read(release), release, target=target, selection=selection or Selection())
+    staged = cd.store.find(cd.config.staging_of(target), release.id)
+    with tempfile.TemporaryDirectory(prefix="dbx_cd-", ignore_cleanup_errors=True) as folder, warm_for(cd) as parent:
+        project = archive.unpack(staged, Path(folder) / COPY)
+        dbt = ProjectDbt(cd, target, Path(folder), project, profiles_dir, staged.path, defer=True, warm_parent=parent)
+        return planned(dbt, staged, asked).plan
+
+
+def planned(dbt: ProjectDbt, staged: ArtifactVersion, asked: Selection) -> Planned:
+    """Make the plan with a project that is unpacked already; the build can go on with the same parse.
+
+    Args:
+        dbt: dbt on the release's archive and the gated target, with the staging artifacts as its state.
+        staged: those artifacts.
+        asked: what is to be built.
+
+    Raises:
+        DbtFailed, ArtifactError, SqlFailed: as `plan_deploy`.
+    """
+    cd, target, rule = dbt.cd, dbt.target, dbt.cd.config.policies.untagged_changes
+    before = in_production(cd, target)
+    changed = ChangedNodes.find(dbt, asked, before)
+    there = _there(cd, changed.manifest, before.manifest, *before.earlier)
+    if rule == "build_in_prod":
+        changed = changed.building_ancestors(dbt, there)
+    state = staged.manifest()
+    in_state = _there(cd, state)
+    refs = Refs(changed.manifest, changed.selected, changed.changed)
+    resolved = resolutions(refs, Presence(there, state, in_state, (target, staged.target)), rule=rule)
+    staging = StagingNames.of(state, changed.manifest)
+    leaking = find_leaks(cd.tables, _views_read(changed.manifest, resolved, there), staging=staging)
+    deferred = dbt.work / _DEFERRED
+    keep = {r.parent for r in resolved if r.place == "state"}
+    plan = DeployPlan(
+        target=target,
+        state_target=staged.target,
+        state_timestamp=staged.timestamp,
+        baseline=before.version.timestamp if before.version else "",
+        asked=asked,
+        selection=changed.selection,
+        nodes=changed.nodes,
+        derived_state=derived_state(staged.file("manifest.json"), keep, into=deferred),
+        resolutions=resolved,
+        untagged=tuple(i for i in refs.ancestors() if i in changed.changed),
+        removed=changed.removed,
+        renamed=changed.renamed,
+        losses=_losses(dbt, changed, before, there, _built(staged, in_state)),
+        leaks=predicted_leaks(changed.manifest, changed.selected, resolved, staging=staging, existing=leaking),
+        mind=(*before.mind, *changed.mind),
+        estimate=estimate(changed.manifest, changed.selected, _runs(cd, target)),
+    )
+    plan = replace(plan, refused=tuple(refusals(plan, cd.config.policies)))
+    return Planned(plan, changed.manifest, deferred)
+
+
+def _losses(
+    dbt: ProjectDbt,
+    changed: ChangedNodes,
+    before: InProduction,
+    there: Mapping[str, CatalogEntry],
+    staged: tuple[Manifest, Mapping[str, CatalogEntry]],
+) -> tuple[Loss, ...]:
+    """What the target loses: by the build, and of what nothing makes any more."""
+    comparison = Comparison(
+        manifest=changed.manifest,
+        selected=changed.selected,
+        there=there,
+        settings=dbt.cd.tables.settings(sorted(r for r in _relations(changed.manifest) if r.key in there)),
+        before=before.manifest,
+        staged_manifest=staged[0],
+        staged=staged[1],
+        full_refresh=changed.selection.full_refresh,
+        materialization_v2=bool((project_file(dbt.project_dir).get("flags") or {}).get("use_materialization_v2")),
+    )
+    earlier = [m for m in (before.manifest, *before.earlier) if m is not None]
+    policy = dbt.cd.config.policies.orphans
+    return (*losses_of(comparison), *orphans_of(changed.manifest, earlier=earlier, there=there, policy=policy))
+
+
+def _built(
+    staged: ArtifactVersion, in_state: Mapping[str, CatalogEntry]
+) -> tuple[Manifest, Mapping[str, CatalogEntry]]:
+    """What this very build has made in staging: a table of an earlier one says nothing of this code."""
+    manifest = staged.manifest()
+    made = {result.unique_id for result in staged.run_results().results if result.status == "success"}
+    keys = {n.relation.key for n in manifest.select(made) if n.relation is not None}
+    return manifest, {key: entry for key, entry in in_state.items() if key in keys}
+
+
+def _views_read(
+    manifest: Manifest, resolved: Sequence[Resolution], there: Mapping[str, CatalogEntry]
+) -> list[RelationName]:
+    """The target's own views that are read and not built: what is built over one that reads staging does so too."""
+    parents = manifest.select(r.parent for r in resolved if r.place == "target")
+    relations = (n.relation for n in parents if n.relation is not None)
+    return [r for r in relations if r.key in there and there[r.key].kind == "view"]
+
+
+def _relations(manifest: Manifest) -> list[RelationName]:
+    return [n.relation for n in manifest.relations.values() if n.relation is not None]
+
+
+def _there(cd: Cd, *manifests: Manifest | None) -> Mapping[str, CatalogEntry]:
+    """What the catalog shows of all relations that manifests name, by key."""
+    known = {r.key: r for m in manifests if m is not None for r in _relations(m)}
+    return cd.tables.listed(sorted(known.values()))
+
+
+def _runs(cd: Cd, target: str) -> list[RunResults]:
+    """What the last builds say of how long each node takes, oldest first; what cannot be read says nothing."""
+    found = []
+    for version in [v for v in cd.store.list(target) if v.is_deployable][-_RUNS:]:
+        try:
+            found.append(version.run_results())
+        except ArtifactError:
+            continue
+    return found
