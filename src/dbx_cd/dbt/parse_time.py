@@ -21,8 +21,8 @@ _UNTRACKED = re.compile(
 )
 # In YAML `flags` is also a key of dbt_project.yml: only what is rendered counts.
 _RENDERED_IN_YAML = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
-# dbt's own macros and its adapters' are made for partial parsing.
-_DBT_S_OWN = ("dbt", "dbt_spark", "dbt_databricks")
+DBT_S_OWN = ("dbt", "dbt_spark", "dbt_databricks")
+"""The packages of dbt itself and of the adapters. Their macros are made for partial parsing."""
 _GROUPS = ("nodes", "sources", "exposures", "unit_tests", "metrics", "saved_queries", "semantic_models")
 # dbt calls these for every node by itself; no node names them as a dependency.
 _CALLED_BY_DBT = re.compile(r"generate_(?:schema|alias|database)_name")
@@ -69,7 +69,7 @@ def _rendered(document: Mapping[str, Any]) -> Iterator[str]:
     while called:
         unique_id = called.pop()
         macro = macros.get(unique_id)
-        if macro is None or unique_id in reached or macro["package_name"] in _DBT_S_OWN:
+        if macro is None or unique_id in reached or macro["package_name"] in DBT_S_OWN:
             continue
         reached.add(unique_id)
         called.update((macro.get("depends_on") or {}).get("macros") or ())

@@ -1,0 +1,111 @@
+"""A project as one build had it: the manifest, the files it was made of, and the variables it was given."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from dbx_cd.dbt.artifacts import Manifest, Node
+from dbx_cd.dbt.packages import install_path, package_folders, project_settings
+
+
+@dataclass(frozen=True)
+class ProjectState:
+    """One of the two states that are compared. What is not known of it is not compared."""
+
+    manifest: Manifest
+    """The manifest."""
+    folder: Path | None = None
+    """The folder of its files, with the installed packages; None where nobody has them any more."""
+    vars: Mapping[str, Any] = field(default_factory=dict)
+    """The variables that dbt was given, as `--vars`."""
+    adapter_version: str | None = None
+    """The version of the adapter, which a manifest does not say."""
+
+    @cached_property
+    def settings(self) -> Mapping[str, Mapping[str, Any]]:
+        """What `dbt_project.yml` sets, by package; the project's own by its name."""
+        if self.folder is None:
+            return {}
+        found = map(project_settings, (*package_folders(self.folder), self.folder))
+        return {str(settings.get("name")): settings for settings in found}
+
+    def variables(self, package: str) -> Mapping[str, str]:
+        """The values, as JSON, that `var` has in a package: dbt's order is `--vars`, the project's, the package's own.
+
+        As `ConfiguredVar` of dbt-core 1.11 (context/configured.py); what a package's name scopes comes first.
+        """
+        values: dict[str, Any] = {}
+        for owner in dict.fromkeys((package, self.manifest.project_name)):
+            given = (self.settings.get(owner) or {}).get("vars")
+            given = given if isinstance(given, dict) else {}
+            scoped = given.get(package)
+            values |= given | (scoped if isinstance(scoped, dict) else {})
+        return {str(name): _json(value) for name, value in (values | dict(self.vars)).items()}
+
+    def definition(self, node: Node) -> tuple[bytes | str, ...] | None:
+        """All that is written of a node in files: its own, its properties', and what `dbt_project.yml` sets.
+
+        Returns:
+            None where the files are not there.
+        """
+        if self.folder is None:
+            return None
+        patch = str(node.raw.get("patch_path") or "")
+        package, _, below = patch.partition("://")
+        paths = [(node.package, node.path), *([(package, below)] if below else [])]
+        files = [self._file(*path) for path in paths]
+        owners = dict.fromkeys((node.package, self.manifest.project_name))
+        return (*(content for content in files if content is not None), *(_json(self._set(o)) for o in owners))
+
+    def file(self, node: Node) -> bytes | None:
+        """The content of the file that defines a node; None where it is not there."""
+        return self._file(node.package, node.path)
+
+    def _file(self, package: str, path: str) -> bytes | None:
+        folder = self._folder_of(package)
+        try:
+            return None if folder is None else (folder / path).read_bytes()
+        except OSError:
+            return None
+
+    def _folder_of(self, package: str) -> Path | None:
+        if self.folder is None or package == self.manifest.project_name:
+            return self.folder
+        return self.folder / install_path(self.folder) / package
+
+    def _set(self, package: str) -> Mapping[str, Any]:
+        """What a package sets beside variables, which are compared by themselves."""
+        return {key: value for key, value in (self.settings.get(package) or {}).items() if key not in _SAYS_NOTHING}
+
+
+_SAYS_NOTHING = ("vars", "version")
+
+
+def changed_variables(old: ProjectState, new: ProjectState, package: str) -> frozenset[str]:
+    """The variables that have another value in a package, or that only one of the states has."""
+    if old.folder is None or new.folder is None:
+        a, b = (replace(state, folder=None).variables(package) for state in (old, new))
+    else:
+        a, b = old.variables(package), new.variables(package)
+    return frozenset(name for name in {*a, *b} if a.get(name) != b.get(name))
+
+
+def strings(value: Any) -> Iterator[str]:
+    """Every text in a JSON value, at any depth."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for inner in value.values():
+            yield from strings(inner)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from strings(inner)
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, default=str)
