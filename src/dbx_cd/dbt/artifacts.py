@@ -234,7 +234,12 @@ class NodeResult:
     @property
     def failed(self) -> bool:
         """Whether the node failed; a skipped node did not run and did not fail."""
-        return self.status not in _NOT_FAILED
+        return is_failure(self.status)
+
+
+def is_failure(status: str) -> bool:
+    """Whether dbt's word for how a node ended says that it failed."""
+    return status not in _NOT_FAILED
 
 
 @dataclass(frozen=True)

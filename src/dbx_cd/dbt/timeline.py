@@ -7,8 +7,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dbx_cd.dbt.artifacts import Manifest, NodeResult, RunResults
+from dbx_cd import html
+from dbx_cd.dbt.artifacts import Manifest, NodeResult, RunResults, is_failure
 from dbx_cd.dbt.build_order import Chain, slowest_chain, waits
+
+_MOST_CHANGED = 10
+_HEADERS = ("node", "seconds", "before", "difference")
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,29 @@ class Timeline:
         chain = " > ".join(names[node] for node in self.chain.nodes)
         return f"{line}; slowest chain, {self.chain.seconds:.1f} s: {chain}" if chain else line
 
+    def to_html(self) -> str:
+        """The picture, the slowest chain as a table, and what took longer or less than the time before."""
+        places = {node: n for n, node in enumerate(self.chain.nodes, start=1)}
+        spans = [
+            html.Span(
+                bar.name, bar.thread, bar.start, bar.seconds,
+                note=f"{bar.status}{'' if bar.before is None else f', {bar.before:.1f} s the time before'}",
+                failed=is_failure(bar.status), slowest=places.get(bar.unique_id, 0),
+            )
+            for bar in self.bars
+        ]  # fmt: skip
+        bars = {bar.unique_id: bar for bar in self.bars}
+        chain = [(n, *_row(bars[node])) for node, n in places.items()]
+        changed = sorted((bar for bar in self.bars if bar.before is not None), key=_change)[:_MOST_CHANGED]
+        parts = [
+            html.paragraph(self),
+            html.timeline_picture(spans, seconds=self.seconds, before=self.seconds_before),
+            html.fold("The slowest chain (outlined and numbered)", html.table(("", *_HEADERS), chain), opened=True),
+        ]
+        if changed:
+            parts.append(html.fold("What changed most since the time before", html.table(_HEADERS, map(_row, changed))))
+        return str(html.section("When it ran, by thread", *parts))
+
 
 def timeline(manifest: Manifest, results: RunResults, *, last: RunResults | None = None) -> Timeline:
     """The timeline of an invocation.
@@ -74,6 +101,15 @@ def timeline(manifest: Manifest, results: RunResults, *, last: RunResults | None
         seconds=span(results) or 0.0,
         seconds_before=span(last) if last else None,
     )
+
+
+def _row(bar: Bar) -> tuple[object, ...]:
+    before = None if bar.before is None else f"{bar.before:.1f}"
+    return bar.name, f"{bar.seconds:.1f}", before, None if bar.before is None else f"{bar.seconds - bar.before:+.1f}"
+
+
+def _change(bar: Bar) -> float:
+    return -abs(bar.seconds - (bar.before or 0.0))
 
 
 def span(results: RunResults) -> float | None:

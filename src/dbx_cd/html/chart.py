@@ -17,5 +17,5 @@ def sparkline(values: Sequence[float], *, width: int = 120, height: int = 24) ->
     points = " ".join(f"{i * step:.1f},{height - (v - low) / span * height:.1f}" for i, v in enumerate(values))
     return Markup(
         '<svg width="{}" height="{}" viewBox="-1 -1 {} {}" role="img">'
-        '<polyline fill="none" stroke="#2f6fab" stroke-width="1.5" points="{}"/></svg>'
+        '<polyline fill="none" stroke="var(--accent,#2f6fab)" stroke-width="1.5" points="{}"/></svg>'
     ).format(width, height, width + 2, height + 2, points)
