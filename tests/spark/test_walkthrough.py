@@ -151,6 +151,9 @@ def test_docs_and_manifest_are_published(story: Observed) -> None:
     site = Path(story.docs["path"])
     assert {"index.html", "static_index.html", "manifest.json", "catalog.json"} <= {p.name for p in site.iterdir()}
     assert "daily_revenue" in (site / "catalog.json").read_text()
+    lineage = story.workflow.artifacts_root / "prod" / "lineage"
+    assert {p.name for p in lineage.iterdir()} == {"manifest.json", "catalog.json", "run_results.json"}
+    assert "daily_revenue" in (lineage / "catalog.json").read_text()
 
 
 def test_latest_holds_copies_of_the_newest_build(story: Observed) -> None:

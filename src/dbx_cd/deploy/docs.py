@@ -1,7 +1,12 @@
-"""dbt docs and the manifest, published for discovery and lineage."""
+"""dbt docs and the manifest, published for discovery and lineage.
+
+A site is a version of its own. Tools that collect lineage (data catalogs) take fixed paths: what they read of the build
+in place is also in `<root>/<target>/lineage/`, always under the same names, which nothing in here ever reads.
+"""
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,7 +16,14 @@ from typing import ClassVar
 from dbx_cd import volume
 from dbx_cd.artifacts import archive as project_archive
 from dbx_cd.artifacts.pruning import DOCS_NAME, DOCS_POINTER_NAME
-from dbx_cd.artifacts.version import TIMESTAMP_FORMAT, FileRecord, copy_files, write_json
+from dbx_cd.artifacts.version import (
+    RESULTS_NAME,
+    TIMESTAMP_FORMAT,
+    ArtifactVersion,
+    FileRecord,
+    copy_files,
+    write_json,
+)
 from dbx_cd.dbt.invocation import run_dbt
 from dbx_cd.dbt.run import DbtRun
 from dbx_cd.deploy.failures import keeping_log
@@ -20,6 +32,10 @@ from dbx_cd.records import Record
 from dbx_cd.release.context import Cd
 from dbx_cd.release.events import Built, Release
 
+_log = logging.getLogger(__name__)
+
+LINEAGE_NAME = "lineage"
+"""The folder of a target that tools read whose paths cannot follow a version."""
 SITE_FILES = ("index.html", "static_index.html", "manifest.json", "catalog.json")
 
 
@@ -56,6 +72,8 @@ def publish_docs(
 ) -> DocsSite:
     """Generate dbt docs for a target and publish them under `<root>/<target>/docs/<timestamp>/`.
 
+    `<root>/<target>/lineage/` gets the manifest, the catalog and the build's run results, where `latest` serves it.
+
     A target that has a build of this release gets the docs of that build's project archive. Nothing is deferred:
     `docs generate --defer` leaves models out (dbt-core issue 11407).
 
@@ -91,6 +109,7 @@ def publish_docs(
             runner=cd.dbt,
         )
         site = _publish(cd, release, run)
+        _publish_for_lineage(cd, site, artifacts)
     cd.log.append(release, site)
     return site
 
@@ -108,3 +127,15 @@ def _publish(cd: Cd, release: Release, run: DbtRun) -> DocsSite:
     # The pointer last: until then readers keep the site they have.
     write_json(path.parent.parent / DOCS_POINTER_NAME, site.to_dict())
     return site
+
+
+def _publish_for_lineage(cd: Cd, site: DocsSite, artifacts: ArtifactVersion) -> None:
+    """Overwrite what lineage tools read, the manifest last: who sees a new one finds the other files with it."""
+    serving = cd.store.latest(site.target)
+    if serving.timestamp != artifacts.timestamp:
+        _log.warning("%s is documented, and %s is in place: the files for lineage stay as they are", artifacts, serving)
+        return
+    folder = cd.store.folder(site.target) / LINEAGE_NAME
+    volume.make_folder(folder)
+    for source in (site.path / "catalog.json", artifacts.file(RESULTS_NAME), site.path / "manifest.json"):
+        volume.copy(source, folder / source.name)
