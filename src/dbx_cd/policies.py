@@ -1,4 +1,4 @@
-"""`policies` in `dbx_cd.yml`: what happens where teams differ. They follow the commit: what is approved has them too."""
+"""`policies` in `dbx_cd.yml`: what happens where teams differ. They follow the commit, and are approved with it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Policies:
     destructive_changes: Literal["consent", "warn"] = "consent"
     """`consent`: who approves names each loss; `warn` only says what a release would lose."""
     orphans: Literal["tell", "drop"] = "tell"
-    """What becomes of relations that nothing makes any more: `drop` asks for consent, and drops them after the build."""
+    """What becomes of relations that nothing makes any more: `drop` asks for consent and drops them after the build."""
     require_rollback_ready: Literal["ignore", "warn", "error"] = "warn"
     """`warn` prints what a rollback could bring back; `error` also refuses a deploy that loses a table."""
     auto_rollback: Literal["never", "contracts", "any"] = "never"

@@ -92,7 +92,7 @@ def test_public_dataclasses_are_found_with_what_they_are_made_of() -> None:
     assert {
         ("artifacts.version", "ArtifactVersion"),
         ("artifacts.version", "FileRecord"),
-        ("config", "Policies"),
+        ("policies", "Policies"),
         ("smoke.report", "CheckResult"),
         ("dbt.artifacts", "Node"),
     } <= set(PUBLIC)

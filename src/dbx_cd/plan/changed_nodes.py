@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-import tempfile
+import logging
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from dbx_cd.artifacts import archive
-from dbx_cd.artifacts.version import ArtifactVersion
+from dbx_cd.artifacts.version import ArtifactVersion, installed_version
 from dbx_cd.dbt.artifacts import Manifest, Node
-from dbx_cd.dbt.changes import NodeChange, change_queries, changes_between, renamed
+from dbx_cd.dbt.changes import NodeChange, change_queries, changes_between, removed, renamed
 from dbx_cd.dbt.finished import NOTHING_SELECTED
 from dbx_cd.dbt.listing import ListQuery
+from dbx_cd.dbt.project_state import ProjectState
 from dbx_cd.dbt.selection import Selection
-from dbx_cd.errors import ArtifactError, what_failed
+from dbx_cd.errors import ArtifactError
 from dbx_cd.plan.in_production import InProduction
 from dbx_cd.plan.project_dbt import ProjectDbt
 from dbx_cd.plan.resolution import Refs
 from dbx_cd.yaml_text import load_yaml
 
-_SELECTED = "selected"
+_log = logging.getLogger(__name__)
+
+_SELECTED, _BEFORE = "selected", "before"
 _PROJECT_FILE = "dbt_project.yml"
 _TOUCHED = "a later release has touched it"
 
@@ -56,7 +59,7 @@ class ChangedNodes:
 
         Raises:
             DbtFailed: dbt cannot say, or the selection matches nothing.
-            ConfigError, ArtifactError: the target's last build is of another project, or cannot be read.
+            ArtifactError: the manifest that dbt has written cannot be read.
         """
         queries = {_SELECTED: ListQuery(selection, dbt.state)}
         if before.version is not None:
@@ -69,15 +72,20 @@ class ChangedNodes:
         selected = frozenset(answered.nodes[_SELECTED])
         built = replace(selection, favor_state=True)
         if before.version is None or before.manifest is None:
-            changes = {i: NodeChange(i, "new", ()) for i in manifest.nodes}
-            return cls(built, selected, manifest, changes)
-        mind: tuple[str, ...] = ()
-        then, unread = _project_of(before.version)
-        now = project_file(dbt.project_dir)
-        changes = changes_between(before.manifest, manifest, answered.nodes, projects=(then or now, now))
-        changes = {i: _touched(manifest.nodes[i], change, before) for i, change in changes.items()}
-        gone = tuple(sorted(before.manifest.nodes.keys() - manifest.nodes.keys()))
-        return cls(built, selected, manifest, changes, gone, renamed(before.manifest, manifest), (*mind, *unread))
+            return cls(built, selected, manifest, {i: NodeChange(i, "new") for i in manifest.nodes})
+        then = _unpacked(before.version, dbt.work / _BEFORE)
+        old = ProjectState(before.manifest, then, selection.vars, before.version.adapter_version or None)
+        new = ProjectState(manifest, Path(dbt.project_dir), selection.vars, installed_version("dbt-databricks"))
+        compared = changes_between(old, new, answered.nodes)
+        return cls(
+            built,
+            selected,
+            manifest,
+            {i: _touched(manifest.nodes[i], change, before) for i, change in compared.items()},
+            removed=removed(before.manifest, manifest),
+            renamed=dict(renamed(before.manifest, manifest)),
+            mind=() if then is not None else (f"the project of {before.version} is gone: variables are not compared",),
+        )
 
     @property
     def changed(self) -> frozenset[str]:
@@ -90,7 +98,7 @@ class ChangedNodes:
         return tuple(self.changes.get(i, NodeChange(i, "new", ())) for i in sorted(self.selected))
 
     def building_ancestors(self, dbt: ProjectDbt, there: Collection[str]) -> ChangedNodes:
-        """The same, with the ancestors built too that the target does not have, or not as this project says.
+        """These, and the ancestors built too that the target does not have, or not as this project says.
 
         Args:
             dbt: dbt on the release's archive and the gated target.
@@ -126,13 +134,13 @@ def _touched(node: Node, change: NodeChange, before: InProduction) -> NodeChange
     return NodeChange(node.unique_id, "modified", (_TOUCHED,))
 
 
-def _project_of(version: ArtifactVersion) -> tuple[Mapping[str, Any] | None, tuple[str, ...]]:
-    """The project file that a build was made from; why that is not known, in words."""
+def _unpacked(version: ArtifactVersion, folder: Path) -> Path | None:
+    """The project that a build was made from; None where it is not with its artifacts, as of 0.1.0, or damaged."""
     try:
-        with tempfile.TemporaryDirectory(prefix="dbx_cd-") as folder:
-            return project_file(archive.unpack(version, Path(folder) / "project")), ()
+        return archive.unpack(version, folder)
     except ArtifactError as exc:
-        return None, (f"whether variables have changed is not known: {what_failed(exc)}",)
+        _log.warning("the project that %s was made from cannot be read: %s", version, exc)
+        return None
 
 
 def project_file(folder: str | Path) -> Mapping[str, Any]:

@@ -16,7 +16,8 @@ from dbx_cd.errors import DeployRefused
 from dbx_cd.plan.estimate import Estimate
 from dbx_cd.plan.leaks import Leak
 from dbx_cd.plan.loss import Loss
-from dbx_cd.plan.resolution import Resolution
+from dbx_cd.plan.plan_page import leaks_part, lineage_part, losses_part, nodes_part, resolutions_part, warnings_part
+from dbx_cd.plan.resolution import Place, Resolution
 from dbx_cd.records import Record
 
 _SHOWN = 20
@@ -60,6 +61,8 @@ class DeployPlan(Record):
     """Why it must not be built, a line each."""
     mind: tuple[str, ...] = ()
     """What else to know before agreeing, a line each."""
+    edges: tuple[tuple[str, str], ...] = ()
+    """What of the project it touches: pairs of unique ids, what is read and what reads it."""
     estimate: Estimate | None = None
     """How long it will take, by the last builds."""
 
@@ -147,10 +150,19 @@ class DeployPlan(Record):
             yield f"REFUSED: {'; '.join(self.refused)}"
 
     def to_html(self) -> str:
-        """The plan as a part of a page."""
-        from dbx_cd.plan.plan_page import plan_part
-
-        return str(plan_part(self))
+        """The plan as a part of a page: what has to be decided first, then what is built, from what."""
+        places: dict[Place, str] = {"target": self.target, "state": self.state_target, "nowhere": "nowhere"}
+        against = f"{self.target}/{self.baseline}" if self.baseline else f"nothing: {self.target} has no build in place"
+        parts = [
+            *warnings_part(self.refused, self.mind),
+            losses_part(self.losses, target=self.target),
+            leaks_part(self.leaks, target=self.target, state=self.state_target),
+            resolutions_part(self.resolutions, places),
+            nodes_part(self.nodes, self.removed, self.renamed, counted=self.counted(), against=against),
+            lineage_part(self.edges, self.nodes, self.resolutions, places),
+            html.paragraph(f"Time, by the last builds: {self.estimate or 'not known'}"),
+        ]
+        return str(html.section(f"What the deploy to {self.target} will do", *parts))
 
     def to_page(self) -> str:
         """The plan as a whole document."""

@@ -29,6 +29,7 @@ from dbx_cd.plan.orphans import orphans_of
 from dbx_cd.plan.project_dbt import ProjectDbt, warm_for
 from dbx_cd.plan.refusals import refusals
 from dbx_cd.plan.resolution import Presence, Refs, Resolution, resolutions
+from dbx_cd.plan.touched import edges_touched
 from dbx_cd.relations import RelationName
 from dbx_cd.release.context import Cd
 from dbx_cd.release.events import Release
@@ -119,6 +120,7 @@ def planned(dbt: ProjectDbt, staged: ArtifactVersion, asked: Selection) -> Plann
         renamed=changed.renamed,
         losses=_losses(dbt, changed, before, there, _built(staged, in_state)),
         leaks=predicted_leaks(changed.manifest, changed.selected, resolved, staging=staging, existing=leaking),
+        edges=edges_touched(changed.manifest, changed.changed & changed.selected, keep),
         mind=(*before.mind, *changed.mind),
         estimate=estimate(changed.manifest, changed.selected, _runs(cd, target)),
     )

@@ -237,7 +237,7 @@ def test_production_s_table_is_never_dropped_and_the_failure_says_the_way_out(re
     calls = len(releases.dbt.calls)
     with pytest.raises(DbtFailed, match=CLUSTERING) as failure:
         build_release(releases.cd(), release, target="prod")
-    assert [call[0] for call in releases.dbt.calls[calls:]] == ["ls", "build"], "it runs once"
+    assert [call[0] for call in releases.dbt.calls[calls:] if call[0] != "ls"] == ["build"], "it runs once"
     assert releases.tables.rows(DEPLOYED) == ["select 1 as id, clustered"]
     step = str(failure.value.next_step)
     assert step.startswith("nothing was dropped in prod; roll its data back if that is to be what it was before")
