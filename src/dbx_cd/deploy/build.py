@@ -18,10 +18,12 @@ from dbx_cd.deploy.build_result import BuildResult, publish_build
 from dbx_cd.deploy.failures import keeping_log, noting_refusal
 from dbx_cd.deploy.gated_build import build_gated
 from dbx_cd.deploy.layout import Refusal, make_room, refusals, way_out
+from dbx_cd.deploy.staging_parents import with_parents_there
 from dbx_cd.errors import ArtifactError, ConfigError, DbtFailed
 from dbx_cd.people import same_person
 from dbx_cd.plan.apart import require_apart
 from dbx_cd.plan.asked_selection import deployable
+from dbx_cd.plan.changed_nodes import is_built_by
 from dbx_cd.plan.project_dbt import ProjectDbt, warm_for
 from dbx_cd.release.context import Cd
 from dbx_cd.release.events import Deploying, Release
@@ -140,18 +142,20 @@ def _build_open(cd: Cd, release: Release, selection: Selection, dbt: ProjectDbt)
         return publish_build(cd, release, selection, exc.result, target=dbt.target, gated=False)
     # Staging builds what the archive holds, as production will: not the checkout, which may hold more.
     dbt = replace(dbt, project_dir=archive.unpack_files(packed, dbt.work / COPY))
-    listed = dbt.list(selection)
+    listed, asked = dbt.list(selection), selection
     if listed.ok:
         manifest = Manifest.load(listed.files_dir / "manifest.json")
         require_apart(
             cd, target=dbt.target, cmd=selection.cmd, manifest=manifest, selected=listed.listed, names_in=dbt.names_in
         )
+        built = [n.unique_id for n in manifest.select(listed.listed) if is_built_by(n, selection.cmd)]
+        dbt, selection = with_parents_there(dbt, selection, manifest, built)
     run = dbt.run(selection) if listed.ok else listed
     replaced = make_room(cd, _refused(run, run.files_dir))
     if replaced:
         run = dbt.run(selection)
     shutil.copyfile(packed, run.files_dir / archive.ARCHIVE_NAME)
-    return publish_build(cd, release, selection, run, target=dbt.target, gated=False, replaced=replaced)
+    return publish_build(cd, release, asked, run, target=dbt.target, gated=False, replaced=replaced)
 
 
 def _refused(run: DbtRun, folder: Path) -> list[Refusal]:

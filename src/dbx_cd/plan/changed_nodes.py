@@ -69,7 +69,8 @@ class ChangedNodes:
             answered = replace(answered, run=replace(answered.run, ok=False, errors=(NOTHING_SELECTED,)))
         answered.run.raise_if_failed()
         manifest = Manifest.load(answered.run.files_dir / "manifest.json")
-        selected = frozenset(answered.nodes[_SELECTED])
+        listed = manifest.select(answered.nodes[_SELECTED])
+        selected = frozenset(n.unique_id for n in listed if is_built_by(n, selection.cmd))
         built = replace(selection, favor_state=True)
         if before.version is None or before.manifest is None:
             return cls(built, selected, manifest, {i: NodeChange(i, "new") for i in manifest.nodes})
@@ -115,8 +116,14 @@ class ChangedNodes:
         if not terms or not self.selection.select:
             return self
         wider = replace(self.selection, select=" ".join([self.selection.select, *terms]))
-        listed = dbt.list(wider, check=True)
-        return replace(self, selection=wider, selected=frozenset(listed.listed))
+        listed = self.manifest.select(dbt.list(wider, check=True).listed)
+        selected = frozenset(n.unique_id for n in listed if is_built_by(n, wider.cmd))
+        return replace(self, selection=wider, selected=selected)
+
+
+def is_built_by(node: Node, cmd: str) -> bool:
+    """Whether a command takes a selected node: `run` takes models alone, and dbt takes all others for not selected."""
+    return cmd != "run" or node.resource_type == "model"
 
 
 def exactly(node: Node) -> str:

@@ -20,6 +20,7 @@ from dbx_cd.plan.comparison import Comparison
 from dbx_cd.plan.deploy_plan import DeployPlan
 from dbx_cd.plan.derived_state import derived_state
 from dbx_cd.plan.estimate import estimate
+from dbx_cd.plan.existing import existing_functions, existing_relations, relations_of
 from dbx_cd.plan.in_production import InProduction, in_production
 from dbx_cd.plan.leak_prediction import predicted_leaks
 from dbx_cd.plan.leaks import StagingNames, find_leaks
@@ -94,13 +95,19 @@ def planned(dbt: ProjectDbt, staged: ArtifactVersion, asked: Selection) -> Plann
     cd, target, rule = dbt.cd, dbt.target, dbt.cd.config.policies.untagged_changes
     before = in_production(cd, target)
     changed = ChangedNodes.find(dbt, asked, before)
-    there = _there(cd, changed.manifest, before.manifest, *before.earlier)
+    there = existing_relations(cd.tables, changed.manifest, before.manifest, *before.earlier)
     if rule == "build_in_prod":
         changed = changed.building_ancestors(dbt, there)
     state = staged.manifest()
-    in_state = _there(cd, state)
+    in_state = existing_relations(cd.tables, state)
     refs = Refs(changed.manifest, changed.selected, changed.changed)
-    resolved = resolutions(refs, Presence(there, state, in_state, (target, staged.target)), rule=rule)
+    presence = Presence(
+        {*there, *existing_functions(cd.tables, changed.manifest)},
+        state,
+        {*in_state, *existing_functions(cd.tables, state)},
+        (target, staged.target),
+    )
+    resolved = resolutions(refs, presence, rule=rule)
     staging = StagingNames.of(state, changed.manifest)
     leaking = find_leaks(cd.tables, _views_read(changed.manifest, resolved, there), staging=staging)
     deferred = dbt.work / _DEFERRED
@@ -140,7 +147,7 @@ def _losses(
         manifest=changed.manifest,
         selected=changed.selected,
         there=there,
-        settings=dbt.cd.tables.settings(sorted(r for r in _relations(changed.manifest) if r.key in there)),
+        settings=dbt.cd.tables.settings([r for r in relations_of(changed.manifest) if r.key in there]),
         before=before.manifest,
         staged_manifest=staged[0],
         staged=staged[1],
@@ -169,16 +176,6 @@ def _views_read(
     parents = manifest.select(r.parent for r in resolved if r.place == "target")
     relations = (n.relation for n in parents if n.relation is not None)
     return [r for r in relations if r.key in there and there[r.key].kind == "view"]
-
-
-def _relations(manifest: Manifest) -> list[RelationName]:
-    return [n.relation for n in manifest.relations.values() if n.relation is not None]
-
-
-def _there(cd: Cd, *manifests: Manifest | None) -> Mapping[str, CatalogEntry]:
-    """What the catalog shows of all relations that manifests name, by key."""
-    known = {r.key: r for m in manifests if m is not None for r in _relations(m)}
-    return cd.tables.listed(sorted(known.values()))
 
 
 def _runs(cd: Cd, target: str) -> list[RunResults]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dbx_cd.enumeration import listed
 from dbx_cd.plan.deploy_plan import DeployPlan
 from dbx_cd.plan.leaks import Leak
-from dbx_cd.plan.resolution import Resolution
+from dbx_cd.plan.resolution import Resolution, by_hooks
 from dbx_cd.policies import Leaks, Policies
 
 _SHOWN = 5
@@ -20,7 +20,7 @@ def refusals(plan: DeployPlan, policies: Policies) -> Iterator[str]:
         plan: the plan.
         policies: those of the release's own project.
     """
-    yield from (_missing(plan, r) for r in plan.resolutions if r.place == "nowhere")
+    yield from (_missing(plan, r) for r in plan.resolutions if r.place == "nowhere" and not by_hooks(r.readers))
     if policies.untagged_changes == "error":
         yield from (_untagged(plan, unique_id) for unique_id in plan.untagged)
     yield from (_leak(plan, leak) for leak in plan.leaks if leak.is_certain and leak_rule(leak, policies) == "error")

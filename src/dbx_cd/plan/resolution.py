@@ -19,6 +19,11 @@ from dbx_cd.policies import UntaggedChanges
 
 Place = Literal["target", "state", "nowhere"]
 REFABLE = (*BUILT_TYPES, "function")
+# What the catalog lists once it is built: the materializations of dbt-databricks 1.12. Of a custom one nobody knows.
+_LISTED = (
+    *("table", "view", "incremental", "seed", "snapshot"),
+    *("materialized_view", "streaming_table", "metric_view", "clone"),
+)
 
 
 @dataclass(frozen=True)
@@ -126,14 +131,25 @@ def resolutions(refs: Refs, there: Presence, *, rule: UntaggedChanges) -> tuple[
     )
 
 
+def by_hooks(readers: Collection[str]) -> bool:
+    """Whether nothing but hooks reads something: they may well look first whether it is there."""
+    return all(reader.startswith("operation.") for reader in readers)
+
+
+def is_listed(node: Node) -> bool:
+    """Whether the catalog is sure to show what a node has built."""
+    return node.resource_type == "function" or node.materialized in _LISTED
+
+
 def _resolved(
     node: Node, readers: tuple[str, ...], there: Presence, *, changed: bool, rule: UntaggedChanges
 ) -> Resolution:
     own = node.relation
     other = there.state.nodes.get(node.unique_id)
     others = other.relation if other is not None and not other.is_ephemeral else None
-    in_target = own is not None and own.key in there.target
-    in_state = others is not None and others.key in there.in_state
+    seen = is_listed(node)
+    in_state = others is not None and (others.key in there.in_state or not seen)
+    in_target = own is not None and (own.key in there.target or not (seen or in_state))
     target, state = there.names
     favours_state = rule == "read_staging"
 

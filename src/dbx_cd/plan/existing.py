@@ -1,0 +1,38 @@
+"""What the catalog shows of the relations and functions that manifests name."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+
+from dbx_cd.dbt.artifacts import Manifest
+from dbx_cd.delta.tables import CatalogEntry, Tables
+from dbx_cd.relations import RelationName
+
+
+def relations_of(*manifests: Manifest | None) -> list[RelationName]:
+    """The relations that the nodes of manifests build, each once, sorted."""
+    nodes = (n for m in manifests if m is not None for n in m.relations.values())
+    return sorted({n.relation.key: n.relation for n in nodes if n.relation is not None}.values())
+
+
+def existing_relations(tables: Tables, *manifests: Manifest | None) -> Mapping[str, CatalogEntry]:
+    """What the catalog shows of them, by `RelationName.key`, in a few queries a catalog.
+
+    Raises:
+        SqlFailed: a catalog cannot be asked.
+    """
+    return tables.listed(relations_of(*manifests))
+
+
+def existing_functions(tables: Tables, manifest: Manifest) -> frozenset[str]:
+    """The dbt functions of a manifest that exist, by `RelationName.key`; nothing is asked where it has none.
+
+    Raises:
+        SqlFailed: a catalog cannot be asked.
+    """
+    names: dict[str, set[str]] = defaultdict(set)
+    for node in manifest.nodes.values():
+        if node.resource_type == "function" and node.relation is not None:
+            names[node.relation.catalog].add(node.relation.identifier)
+    return frozenset(key for catalog, wanted in names.items() for key in tables.functions(catalog, wanted))
