@@ -91,7 +91,9 @@ def build_release(
                 else:
                     state = cd.store.resolve(state_path).path if state_path else None
                     with warm_for(cd) as parent:
-                        dbt = ProjectDbt(cd, target, work, Path(project_dir), profiles_dir, state, defer, parent)
+                        dbt = ProjectDbt(
+                            cd, target, work, Path(project_dir), profiles_dir, state, defer, warm_parent=parent
+                        )
                         result = _build_open(cd, release, selection, dbt)
     refused = _refused(result.run, result.artifacts.path) if gated else []
     result.run.raise_if_failed(next_step=way_out(refused, target=target))

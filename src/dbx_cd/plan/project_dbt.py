@@ -39,10 +39,10 @@ class ProjectDbt:
     """The folder of the state that unselected parents resolve to."""
     defer: bool = False
     """Whether they do."""
-    defer_state: Path | None = None
-    """The folder of the manifest that they resolve by, where it is another than the state's."""
     warm_parent: Path | None = None
     """The socket of a process that has imported dbt."""
+    defer_state: Path | None = None
+    """The folder of the manifest that they resolve by, where it is another than the state's."""
 
     def run(self, selection: Selection, *, check: bool = False) -> DbtRun:
         """Run a command on what is selected."""
