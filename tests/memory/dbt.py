@@ -123,6 +123,8 @@ def _node(name: str, text: str, relation: RelationName) -> dict[str, Any]:
         "unique_id": _id(name),
         "name": name,
         "resource_type": "model",
+        "original_file_path": f"models/{name}.sql",
+        "fqn": [PROJECT, name],
         "raw_code": text,
         "database": relation.catalog,
         "schema": relation.schema,

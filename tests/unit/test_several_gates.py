@@ -40,9 +40,9 @@ from dbx_cd import (
     smoke_after_restore,
 )
 from dbx_cd.artifacts.version import ArtifactVersion
-from dbx_cd.policies import Policies
 from dbx_cd.delta.log_table import LogRow
 from dbx_cd.deploy.retention import prune_artifacts
+from dbx_cd.policies import Policies
 from dbx_cd.release.events import Deployed, Deploying
 from dbx_cd.rollback.capture import capture_restore_point, record_versions_after
 from dbx_cd.rollback.journal import RestoredRelation, unfinished

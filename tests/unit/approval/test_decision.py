@@ -35,8 +35,8 @@ from dbx_cd import (
     volume,
 )
 from dbx_cd.approval.request import deploy_of
-from dbx_cd.policies import Policies
 from dbx_cd.dbt.selection import Selection
+from dbx_cd.policies import Policies
 from dbx_cd.release.events import Built, Deployed, Deploying
 from dbx_cd.rollback.journal import RestoreResult
 from dbx_cd.volume import Unreachable

@@ -20,9 +20,9 @@ from dbx_cd import (
     auto_rollback,
     build_release,
 )
-from dbx_cd.policies import Policies
 from dbx_cd.dbt.effects import BuildEffects
 from dbx_cd.delta.log_table import LogRow
+from dbx_cd.policies import Policies
 from dbx_cd.records import Record
 from dbx_cd.release.events import Built, Deployed, Deploying, Failed
 from dbx_cd.rollback.capture import capture_restore_point, look_at

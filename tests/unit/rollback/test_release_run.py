@@ -12,11 +12,11 @@ import pytest
 from failing_api import Api, Json, PassingTime, Refusal, in_turn, serving
 
 from dbx_cd import Cd, Release, RestoreFailed, RestoreRefused, RestoreResult, plan_restore, restore
-from dbx_cd.policies import Policies
 from dbx_cd.delta.history import History
 from dbx_cd.delta.tables import Fingerprint
 from dbx_cd.deploy.auto_rollback import auto_rollback
 from dbx_cd.errors import SqlFailed
+from dbx_cd.policies import Policies
 from dbx_cd.relations import RelationName
 from dbx_cd.release.events import Failed
 from dbx_cd.rollback import release_run

@@ -1,0 +1,125 @@
+"""Consent to losses: by name, by whoever decides, once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from dbx_cd import ConsentMissing, Decision, Release, approve, build_release, request_approval, require_approval
+from dbx_cd.approval.request import ApprovalRequest
+from dbx_cd.plan.deploy_plan import DeployPlan
+from memory.releases import OWNER, Releases, relation
+
+LOSS = "prod.shop.becomes_other: table"
+
+
+@pytest.fixture
+def releases(tmp_path: Path) -> Releases:
+    made = Releases(tmp_path)
+    made.model("becomes_other")
+    made.deployed("1")
+    return made
+
+
+def losing(releases: Releases, run_id: str = "2", *, commit: str = "b") -> tuple[Release, ApprovalRequest]:
+    """A release after which a table of production is a view."""
+    releases.model("becomes_other", "select id from {{ ref('orders') }} -- a view")
+    release = releases.staged(run_id, commit=commit * 40)
+    return release, request_approval(releases.cd(), release, target="prod")
+
+
+def test_a_request_names_what_would_be_lost_and_its_page_too(releases: Releases) -> None:
+    _, request = losing(releases)
+    assert request.consent == (LOSS,)
+    assert "needs consent by name" in request.to_html()
+    assert LOSS in request.to_html()
+
+
+@pytest.mark.parametrize("given", [(), ("",), (" ",)])
+def test_an_approval_without_consent_is_refused_and_decides_nothing(releases: Releases, given: tuple[str, ...]) -> None:
+    release, request = losing(releases)
+    with pytest.raises(ConsentMissing, match=f"nobody has agreed to: {LOSS}"):
+        approve(releases.cd(OWNER), request, seal=request.seal, consent=given)
+    assert releases.cd().log.last(release, Decision) is None
+
+
+def test_a_name_that_nobody_asked_about_is_refused_with_the_nearest(releases: Releases) -> None:
+    _, request = losing(releases)
+    with pytest.raises(ConsentMissing, match=f"did you mean '{LOSS}'"):
+        approve(releases.cd(OWNER), request, seal=request.seal, consent=["prod.shop.becomes_other: tabel"])
+
+
+def test_consent_is_a_part_of_the_decision_and_the_build_goes_on(releases: Releases) -> None:
+    release, request = losing(releases)
+    decision = approve(releases.cd(OWNER), request, seal=request.seal, consent=[f" {LOSS} "])
+    assert decision.consent == (LOSS,)
+    assert require_approval(releases.cd(), release, target="prod").consent == (LOSS,)
+    assert build_release(releases.cd(), release, target="prod").ok
+    assert releases.tables.entries([relation("prod", "becomes_other")])["prod.shop.becomes_other"].kind == "view"
+
+
+def test_a_decision_in_the_log_that_does_not_consent_builds_nothing(releases: Releases) -> None:
+    release, request = losing(releases)
+    written = Decision("approved", release.id, request.seal, OWNER)
+    releases.cd(OWNER).log.append(release, written)
+    with pytest.raises(ConsentMissing, match=LOSS):
+        build_release(releases.cd(), release, target="prod")
+    assert releases.tables.entries([relation("prod", "becomes_other")])["prod.shop.becomes_other"].kind == "table"
+
+
+def test_where_the_policy_warns_losses_are_told_and_nobody_is_asked(releases: Releases) -> None:
+    releases.settings = "policies: {destructive_changes: warn}"
+    release, request = losing(releases)
+    assert request.consent == ()
+    assert any(line.startswith(LOSS) for line in request.losses)
+    approve(releases.cd(OWNER), request, seal=request.seal)
+    assert build_release(releases.cd(), release, target="prod").ok
+
+
+def test_a_build_that_was_killed_after_a_loss_needs_no_second_consent(releases: Releases) -> None:
+    release, request = losing(releases)
+    approve(releases.cd(OWNER), request, seal=request.seal, consent=request.consent)
+    releases.dbt.killed_after = relation("prod", "becomes_other")
+    with pytest.raises(Exception, match="dbt"):
+        build_release(releases.cd(), release, target="prod")
+    releases.dbt.killed_after = None
+    assert request_approval(releases.cd(), release, target="prod") == request
+    assert build_release(releases.cd(), release, target="prod").ok
+
+
+def test_an_approval_lends_itself_to_no_loss_that_it_does_not_name(releases: Releases) -> None:
+    """The first release is in place, and going back to it takes a table away that a later one has made."""
+    releases.model("becomes_other", "select id from {{ ref('orders') }} -- a view")
+    as_view, request = losing(releases)
+    releases.approve(request)
+    build_release(releases.cd(), as_view, target="prod")
+    releases.smoke(as_view, target="prod")
+    releases.tables.drop(relation("prod", "becomes_other"), kind="view")
+    releases.tables.create(relation("prod", "becomes_other"), "by hand")
+    again = releases.staged("3", commit="b" * 40)
+    asked = releases.ask(again)
+    assert asked.consent == (LOSS,)
+    decision = releases.cd().log.last(again, Decision)
+    assert decision is not None, "that very loss was agreed to when the archive was approved"
+    assert decision.consent == (LOSS,)
+
+
+def test_a_code_rollback_that_loses_something_asks_somebody(releases: Releases) -> None:
+    as_view, request = losing(releases)
+    releases.approve(request)
+    build_release(releases.cd(), as_view, target="prod")
+    releases.model("becomes_other", "select 1 as id")
+    back = releases.staged("3")
+    plan = releases.cd().log.last(back, DeployPlan)
+    assert plan is None
+    asked = releases.ask(back)
+    decision = releases.cd().log.last(back, Decision)
+    assert (decision is None) == bool(asked.consent)
+
+
+def test_consent_given_as_one_text_is_one_name(releases: Releases) -> None:
+    _, request = losing(releases)
+    decision = approve(releases.cd(OWNER), replace(request), seal=request.seal, consent=LOSS)
+    assert decision.consent == (LOSS,)
