@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Literal
 
 from dbx_cd.dbt.artifacts import Manifest, Node
-from dbx_cd.dbt.code_read import NAMING, CodeRead
+from dbx_cd.dbt.code_read import NAMING, CodeRead, variables_in
 from dbx_cd.dbt.listing import ListQuery
 from dbx_cd.dbt.node_differences import MOVED, Difference, differences, is_known_by_path
 from dbx_cd.dbt.parse_time import DBT_S_OWN
-from dbx_cd.dbt.project_state import ProjectState, changed_variables
+from dbx_cd.dbt.project_state import ProjectState, changed_variables, is_written_alike
 from dbx_cd.dbt.selection import Selection
 
 Change = Literal["new", "modified", "environment", "unchanged"]
@@ -128,10 +128,12 @@ class _Comparison:
 
     def _is_outside(self, difference: Difference, before: Node, node: Node) -> bool:
         """Whether only an environment or an upgrade can have made it."""
-        if self._changed_variables(node.package) or (difference.what.startswith(MOVED) and self._other_naming):
+        if difference.what.startswith(MOVED) and self._other_naming and node.resource_type != "source":
             return False
-        a, b = self._old.definition(before), self._new.definition(node)
-        return difference.may_be_outside(node, same_files=None if a is None or b is None else a == b)
+        texts = (content.decode(errors="replace") for content in self._new.files(node) if content is not None)
+        alike = is_written_alike((self._old, before), (self._new, node))
+        read = None if alike is None else variables_in(*texts)
+        return difference.may_be_outside(node, same_files=alike) and not self._changed(node, read)
 
     def _macros(self, before: Node, node: Node) -> tuple[list[str], list[str]]:
         """The macros behind a node that differ: those of projects, and in other words those of dbt and its adapters."""
@@ -151,11 +153,16 @@ class _Comparison:
 
     def _variables_read(self, node: Node) -> list[str]:
         """The variables that a node reads, by whatever macros, and that have another value now."""
-        changed = self._changed_variables(node.package)
-        if not changed:
+        if not self._changed_variables(node.package):
             return []
-        read = self._read[1].variables(node, self._read[1].macros(node))
-        return [f"var {name}" for name in sorted(changed if read is None else changed & read)]
+        return [
+            f"var {name}" for name in self._changed(node, self._read[1].variables(node, self._read[1].macros(node)))
+        ]
+
+    def _changed(self, node: Node, read: frozenset[str] | None) -> list[str]:
+        """Those of the variables that are read which have another value now; of all, where any may be."""
+        changed = self._changed_variables(node.package)
+        return sorted(changed if read is None else changed & read)
 
     def _changed_variables(self, package: str) -> frozenset[str]:
         if package not in self._variables:

@@ -65,14 +65,8 @@ class CodeRead:
         Returns:
             None where a name is computed, so that it may be any.
         """
-        own = (self._macros[i].get("macro_sql") or "" for i in macros if not self.is_of_dbt(i))
-        names: set[str] = set()
-        for text in (self._text(node), *own):
-            named = [match[2] for match in _NAMED.finditer(text)]
-            if len(_ANY.findall("".join(_BLOCK.findall(_NAMED.sub(_without_var, text))))) > 0:
-                return None
-            names.update(named)
-        return frozenset(names)
+        own = (str(self._macros[i].get("macro_sql") or "") for i in macros if not self.is_of_dbt(i))
+        return variables_in(self._text(node), *own)
 
     def is_of_dbt(self, unique_id: str) -> bool:
         """Whether a macro comes with dbt or an adapter."""
@@ -124,6 +118,12 @@ class CodeRead:
     @staticmethod
     def _called(raw: Mapping[str, Any]) -> tuple[str, ...]:
         return tuple((raw.get("depends_on") or {}).get("macros") or ())
+
+
+def variables_in(*texts: str) -> frozenset[str] | None:
+    """The names of the variables that Jinja in texts reads; None where a name is computed, so that it may be any."""
+    rest = "".join(block for text in texts for block in _BLOCK.findall(_NAMED.sub(_without_var, text)))
+    return None if _ANY.search(rest) else frozenset(match[2] for text in texts for match in _NAMED.finditer(text))
 
 
 def _without_var(match: re.Match[str]) -> str:

@@ -29,8 +29,8 @@ _WITHOUT_BODY = ("source", "exposure", "metric", "semantic_model", "saved_query"
 _BY_PATH = "path"
 MOVED = "relation "
 """What a difference between two relations begins with."""
-# What `doc` brings, and what a unit test takes from a fixture, is in other files than the node's own.
-_OF_OTHER_FILES = ("description",)
+# Where a file lies is not in it; what `doc` brings, and what a unit test takes from a fixture, is in other files.
+_OF_OTHER_FILES = ("description", "path")
 
 
 @dataclass(frozen=True)

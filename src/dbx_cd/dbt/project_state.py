@@ -47,20 +47,16 @@ class ProjectState:
             values |= given | (scoped if isinstance(scoped, dict) else {})
         return {str(name): _json(value) for name, value in (values | dict(self.vars)).items()}
 
-    def definition(self, node: Node) -> tuple[bytes | str, ...] | None:
-        """All that is written of a node in files: its own, its properties', and what `dbt_project.yml` sets.
+    def files(self, node: Node) -> tuple[bytes | None, ...]:
+        """The content of the files that a node is written in: its own, and that of its properties."""
+        package, _, below = str(node.raw.get("patch_path") or "").partition("://")
+        return (self.file(node), *([self._file(package, below)] if below else []))
 
-        Returns:
-            None where the files are not there.
-        """
-        if self.folder is None:
-            return None
-        patch = str(node.raw.get("patch_path") or "")
-        package, _, below = patch.partition("://")
-        paths = [(node.package, node.path), *([(package, below)] if below else [])]
-        files = [self._file(*path) for path in paths]
+    def set_for(self, node: Node) -> tuple[str, ...]:
+        """What `dbt_project.yml` sets, of a node's package and of the project; variables are compared by themselves."""
         owners = dict.fromkeys((node.package, self.manifest.project_name))
-        return (*(content for content in files if content is not None), *(_json(self._set(o)) for o in owners))
+        settings = ((self.settings.get(owner) or {}).items() for owner in owners)
+        return tuple(_json({key: value for key, value in items if key not in _SAYS_NOTHING}) for items in settings)
 
     def file(self, node: Node) -> bytes | None:
         """The content of the file that defines a node; None where it is not there."""
@@ -78,10 +74,6 @@ class ProjectState:
             return self.folder
         return self.folder / install_path(self.folder) / package
 
-    def _set(self, package: str) -> Mapping[str, Any]:
-        """What a package sets beside variables, which are compared by themselves."""
-        return {key: value for key, value in (self.settings.get(package) or {}).items() if key not in _SAYS_NOTHING}
-
 
 _SAYS_NOTHING = ("vars", "version")
 
@@ -93,6 +85,14 @@ def changed_variables(old: ProjectState, new: ProjectState, package: str) -> fro
     else:
         a, b = old.variables(package), new.variables(package)
     return frozenset(name for name in {*a, *b} if a.get(name) != b.get(name))
+
+
+def is_written_alike(old: tuple[ProjectState, Node], new: tuple[ProjectState, Node]) -> bool | None:
+    """Whether all that is written of a node is the same in two states; None where the files are not there."""
+    if old[0].folder is None or new[0].folder is None:
+        return None
+    a, b = ((state.files(node), state.set_for(node)) for state, node in (old, new))
+    return a == b and None not in a[0]
 
 
 def strings(value: Any) -> Iterator[str]:
