@@ -66,8 +66,9 @@ class MemoryDbt:
         command = args[: next(i for i, a in enumerate(args) if a.startswith("-"))]
         target, folder = _option(args, "--target"), Path(_option(args, "--project-dir")) / "models"
         models = {path.stem: path.read_text() for path in sorted(folder.glob("*.sql"))}
+        selected = self._selected(args, models)
         excluded = _words(args, "--exclude")
-        self.models = {name: text for name, text in models.items() if name not in excluded}
+        self.models = {name: text for name, text in models.items() if name in selected and name not in excluded}
         out = Path(_option(args, "--target-path"))
         out.mkdir(parents=True, exist_ok=True)
         nodes = {_id(name): _node(name, text, self.named(target, name)) for name, text in models.items()}
@@ -87,6 +88,31 @@ class MemoryDbt:
             return DbtOutcome(False, (self.hook_error,), exit_code=2)
         ok = all(r["status"] == "success" for r in results)
         return DbtOutcome(ok, exit_code=0 if ok else 1)
+
+    def _selected(self, args: list[str], models: dict[str, str]) -> set[str]:
+        """All models, or those that `state:` selectors mean, and what is downstream of them with `+`.
+
+        Other terms, such as tags, mean all: every model has every tag.
+        """
+        terms = _words(args, "--select")
+        if not any(term.startswith("state:") for term in terms):
+            return set(models)
+        state = json.loads((Path(_option(args, "--state")) / "manifest.json").read_text())
+        before = {node["name"]: node["raw_code"] for node in state["nodes"].values()}
+        changed = {
+            "new": {name for name in models if name not in before},
+            "old": {name for name in models if name in before},
+            "modified": {name for name, text in models.items() if before.get(name) != text},
+        }
+        changed |= {"unmodified": set(models) - changed["modified"], "modified.body": changed["modified"]}
+        selected: set[str] = set()
+        for term in terms:
+            if term.startswith("state:"):
+                found = set(changed[term.removeprefix("state:").rstrip("+")])
+                selected |= _downstream(found, models) if term.endswith("+") else found
+            else:
+                selected |= set(models)
+        return selected
 
     def _build(self, name: str, text: str, target: str) -> dict[str, Any]:
         relation = self.named(target, name)
@@ -133,6 +159,11 @@ def _node(name: str, text: str, relation: RelationName) -> dict[str, Any]:
         "config": {"materialized": "view" if "view" in text else "table"},
         "depends_on": {"nodes": [_id(read) for read in _REF.findall(text)]},
     }
+
+
+def _downstream(names: set[str], models: dict[str, str]) -> set[str]:
+    found = names | {name for name, text in models.items() if names & set(_REF.findall(text))}
+    return found if found == names else _downstream(found, models)
 
 
 def _option(args: list[str], name: str) -> str:

@@ -16,6 +16,7 @@ from typing import Any
 
 from dbx_cd import volume
 from dbx_cd.dbt.batches import naming, unbuilt_batches
+from dbx_cd.dbt.manifest_schema import refuse_other_schemas
 from dbx_cd.dbt.names import named
 from dbx_cd.dbt.timing import Timing, timing_of
 from dbx_cd.errors import ArtifactError
@@ -125,16 +126,21 @@ class Manifest:
         """Read a manifest file.
 
         Raises:
-            ArtifactError: the file is missing or is not a manifest.
+            ArtifactError: the file is missing, is not a manifest, or is one of a schema that is not read.
         """
         with reading("a dbt manifest", path):
             return cls.from_json(read_json(path), where=path)
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any], *, where: object = None) -> Manifest:
-        """Take a parsed manifest document; `where` is named in errors."""
+        """Take a parsed manifest document; `where` is named in errors.
+
+        Raises:
+            ArtifactError: it is not one of dbt's, or of another schema than dbt 1.8 to 1.12 write.
+        """
         if "nodes" not in document or "metadata" not in document:
             raise ArtifactError("not a dbt manifest: `nodes` or `metadata` is missing", where=where)
+        refuse_other_schemas(document["metadata"], where=where)
         found = (raw for group in _NODE_GROUPS for raw in (document.get(group) or {}).values())
         nodes = {n.unique_id: n for n in map(_node, found)}
         return cls(metadata=document["metadata"], nodes=nodes, macros=document.get("macros") or {})

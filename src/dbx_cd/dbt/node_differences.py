@@ -8,12 +8,13 @@ from typing import Any
 
 from dbx_cd.dbt.artifacts import Node
 
-# `same_contents` of dbt-core 1.11's contracts/graph/nodes.py and of its configs: what else a kind of node has.
+# `same_contents` of dbt-core 1.11's contracts/graph/nodes.py and of its configs: what else a kind of node has. Of
+# dbt-core 1.12, read only: the overloads of functions, and by files alone what else it adds.
 _FIELDS = {
     "model": ("latest_version", "access", "deprecation_date"),
     "source": ("quoting", "freshness", "external"),
     "exposure": ("type", "owner", "maturity", "url", "description", "label", "depends_on"),
-    "function": ("arguments", "returns"),
+    "function": ("arguments", "returns", "overloads"),
     "metric": ("filter", "metadata", "type", "type_params", "description", "label"),
     "semantic_model": ("model", "description", "defaults", "entities", "dimensions", "measures", "primary_entity"),
     "saved_query": ("query_params", "description", "label", "exports"),
@@ -69,7 +70,7 @@ def differences(old: Node, new: Node) -> Iterator[Difference]:
     if old.raw.get("fqn") != new.raw.get("fqn"):
         yield Difference("path", written=True)
     for name in _FIELDS.get(new.resource_type, ()):
-        if old.raw.get(name) != new.raw.get(name):
+        if (old.raw.get(name) or None) != (new.raw.get(name) or None):
             yield Difference(name, written=True)
 
 

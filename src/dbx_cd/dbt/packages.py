@@ -35,6 +35,12 @@ def project_settings(project: Path) -> dict[str, Any]:
     return _mapping(project / "dbt_project.yml") or {}
 
 
+def variables_file(project: Path) -> dict[str, Any]:
+    """The variables of `vars.yml`, which dbt 1.12 reads (config/project.py); none where there is no such file."""
+    given = (_mapping(project / "vars.yml") or {}).get("vars")
+    return given if isinstance(given, dict) else {}
+
+
 def install_path(project: Path) -> str:
     """Where `dbt deps` puts packages, as dbt_project.yml writes it."""
     return str(project_settings(project).get("packages-install-path") or _INSTALL_PATH)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from dbx_cd.dbt.artifacts import Manifest, Node
-from dbx_cd.dbt.packages import install_path, package_folders, project_settings
+from dbx_cd.dbt.packages import install_path, package_folders, project_settings, variables_file
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class ProjectState:
         """What `dbt_project.yml` sets, by package; the project's own by its name."""
         if self.folder is None:
             return {}
-        found = map(project_settings, (*package_folders(self.folder), self.folder))
+        found = map(_settings, (*package_folders(self.folder), self.folder))
         return {str(settings.get("name")): settings for settings in found}
 
     def variables(self, package: str) -> Mapping[str, str]:
@@ -73,6 +73,12 @@ class ProjectState:
         if self.folder is None or package == self.manifest.project_name:
             return self.folder
         return self.folder / install_path(self.folder) / package
+
+
+def _settings(folder: Path) -> Mapping[str, Any]:
+    """Those of one package; dbt 1.12 also takes the variables from a file of their own, and never from both."""
+    settings = project_settings(folder)
+    return settings if settings.get("vars") else settings | {"vars": variables_file(folder)}
 
 
 _SAYS_NOTHING = ("vars", "version")
