@@ -17,7 +17,10 @@ from dbx_cd import (
     RestorePoint,
     SmokeReport,
 )
+from dbx_cd.delta.spark_tables import SparkTables
 from dbx_cd.local.workspace import CI, DEVELOPER, OWNER, EmbeddedWorkspace
+from dbx_cd.plan.comparison import Comparison
+from dbx_cd.plan.losses import losses_of
 from dbx_cd.release.anchor import read_anchor
 from dbx_cd.release.events import Built
 
@@ -197,3 +200,21 @@ def test_every_build_event_names_its_artifacts(story: Observed) -> None:
     cd = story.workflow.cd
     for built in cd.log.all(story.releases["first"], Built):
         assert cd.store.get(built.target, built.timestamp).release_id == story.releases["first"].id
+
+
+def test_the_last_release_once_more_would_take_nothing_from_production(story: Observed, spark: SparkSession) -> None:
+    store, release = story.workflow.cd.store, story.releases["good"].id
+    manifest, staged_manifest = (store.find(target, release).manifest() for target in ("prod", "stg"))
+    tables = SparkTables.of(spark)
+    there, staged = (
+        [node.relation for node in manifest.relations.values() if node.relation]
+        for manifest in (manifest, staged_manifest)
+    )
+    selected = [result.unique_id for result in store.find("prod", release).run_results().results]
+    entries, settings = tables.entries(there), tables.settings(there)
+    assert len([entry for entry in entries.values() if entry.kind != "missing"]) > 3
+    compared = Comparison(
+        manifest, selected, entries, settings,
+        before=manifest, staged_manifest=staged_manifest, staged=tables.entries(staged),
+    )  # fmt: skip
+    assert losses_of(compared) == ()

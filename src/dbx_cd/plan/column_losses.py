@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from dbx_cd.dbt.effects import TABLES, kind_of
 from dbx_cd.delta.tables import Column
 from dbx_cd.plan.column_types import change_of
 from dbx_cd.plan.comparison import Comparison, Existing
@@ -21,7 +22,7 @@ def column_losses(existing: Existing, treatment: Treatment, comparison: Comparis
     columns and never drops one (read in `incremental.sql` and `snapshot.sql` of 1.12.7).
     """
     after = comparison.columns_after(existing.node)
-    if after is None or treatment.how == "refused":
+    if after is None:
         return
     if treatment.how != "goes on":
         yield from _made_anew(existing, after)
@@ -35,6 +36,8 @@ def column_losses(existing: Existing, treatment: Treatment, comparison: Comparis
 
 
 def _made_anew(existing: Existing, after: Sequence[Column]) -> Iterator[Loss]:
+    # Of a view it says what the query happens to give, and nobody writes to one.
+    is_table = existing.entry.kind == "table" and kind_of(existing.node) in TABLES
     now = _by_name(after)
     for name, column in _by_name(existing.entry.columns).items():
         if name not in now:
@@ -46,7 +49,7 @@ def _made_anew(existing: Existing, after: Sequence[Column]) -> Iterator[Loss]:
             yield _of(existing, column, "column_narrowed", f"its type is narrowed: {changed}")
         elif change == "other":
             yield _of(existing, column, "column_retyped", f"its type is another: {changed}", destructive=False)
-        if existing.entry.kind == "table" and column.nullable and not now[name].nullable:
+        if is_table and column.nullable and not now[name].nullable:
             detail = "it may be NULL no more"
             yield loss(existing.relation, "column_narrowed", f"NULL in column {column.name}", detail, destructive=False)
 
@@ -111,10 +114,13 @@ def _refused_as_changed(existing: Existing, after: Sequence[Column]) -> Iterator
 
 
 def _not_retyped(existing: Existing, after: Sequence[Column]) -> Iterator[Loss]:
-    """Delta changes no type in place, but for wider ones where the table has type widening (Delta's documentation)."""
+    """Delta changes no type in place (measured), but to wider ones where the table has type widening (documented)."""
+    properties = existing.node.config.get("tblproperties") or {}
+    may_widen = str(properties.get("delta.enableTypeWidening")).lower() == "true"
     now = _by_name(after)
     for name, column in _by_name(existing.entry.columns).items():
-        if name in now and change_of(column.type, now[name].type) not in ("same", "wider"):
+        change = "same" if name not in now else change_of(column.type, now[name].type)
+        if change != "same" and not (change == "wider" and may_widen):
             detail = f"Delta refuses to make {column.type} to {now[name].type} in place (on_schema_change)"
             yield _of(existing, column, "build_refused", detail, destructive=False)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,6 +41,8 @@ class Comparison:
     """What the catalog keeps of that besides; also of relations that are not built, whose foreign keys may go."""
     before: Manifest | None = None
     """The manifest of the release that production has; None where there is none."""
+    earlier: Sequence[Manifest] = ()
+    """Manifests of other builds of the target, also of those that failed: they may have made what is there."""
     staged_manifest: Manifest | None = None
     """The manifest of staging's build of this very commit; None where there is none."""
     staged: Mapping[str, CatalogEntry] = field(default_factory=dict)
@@ -64,6 +66,11 @@ class Comparison:
             if entry is not None and entry.kind != "missing":
                 before = None if self.before is None else self.before.relations.get(key)
                 yield Existing(node, node.relation, entry, self.settings.get(key, NOTHING_KNOWN), before)
+
+    def is_foreign(self, existing: Existing) -> bool:
+        """Whether something is there that no known build made; False where no build is known."""
+        known = [manifest for manifest in (self.before, *self.earlier) if manifest is not None]
+        return bool(known) and not any(existing.relation.key in manifest.relations for manifest in known)
 
     def columns_after(self, node: Node) -> tuple[Column, ...] | None:
         """The columns that a node's query gives; None where nothing says it.

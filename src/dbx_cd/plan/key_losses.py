@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 
 from dbx_cd.dbt.artifacts import Node
 from dbx_cd.dbt.effects import TABLES, kind_of
-from dbx_cd.delta.tables import Constraint
+from dbx_cd.delta.tables import CatalogSettings, Constraint
 from dbx_cd.plan.comparison import Comparison, Existing, contract_of
 from dbx_cd.plan.contract_losses import constraints_of
 from dbx_cd.plan.loss import Loss, loss
@@ -31,7 +31,7 @@ def key_losses(treated: Treated, comparison: Comparison) -> Iterator[Loss]:
     for key, settings in sorted(comparison.settings.items()):
         others = [
             str(constraint)
-            for constraint in settings.keys or ()
+            for constraint in _ordered(settings)
             if key not in sets_again and (constraint.references or "").lower() in gone
         ]
         relation = _relation(key, comparison)
@@ -43,11 +43,15 @@ def key_losses(treated: Treated, comparison: Comparison) -> Iterator[Loss]:
 
 def _lost(existing: Existing, treatment: Treatment) -> list[Constraint]:
     """The keys of a relation that its own build takes off it for good."""
-    node, keys = existing.node, existing.settings.keys or ()
+    node, keys = existing.node, _ordered(existing.settings)
     if treatment.how == "refused" or (treatment.how == "goes on" and not _sets_keys_of_what_goes_on(node)):
         return []
     project = {(kind, columns) for kind, columns, _ in constraints_of(node)} if _sets_keys(node) else set()
     return [key for key in keys if _as_in_project(key) not in project]
+
+
+def _ordered(settings: CatalogSettings) -> list[Constraint]:
+    return sorted(settings.keys or (), key=lambda key: key.name)
 
 
 def _vanishing(existing: Existing, treatment: Treatment) -> Iterator[str]:

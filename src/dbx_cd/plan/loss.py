@@ -9,6 +9,7 @@ from urllib.parse import quote
 from dbx_cd.relations import RelationName
 
 LossKind = Literal[
+    "taken_over",
     "table_replaced",
     "format_changed",
     "full_refresh",

@@ -50,13 +50,22 @@ def _with_readers(one: Loss, comparison: Comparison, readers: Readers) -> Loss:
 def _of_one(existing: Existing, treatment: Treatment, comparison: Comparison) -> Iterator[Loss]:
     if treatment.how == "refused":
         yield loss(existing.relation, "build_refused", "build", treatment.by, destructive=False)
+        return
+    if comparison.is_foreign(existing):
+        yield loss(existing.relation, "taken_over", "relation that no release made", _taken_over(existing, treatment))
     yield from _of_the_whole(existing, treatment)
     yield from _of_rows(existing, comparison)
     of_columns = list(column_losses(existing, treatment, comparison))
     yield from of_columns
-    lost = {one.column for one in of_columns if one.kind in _ABOUT_COLUMNS and one.destructive}
+    lost = {one.column for one in of_columns if one.kind in _ABOUT_COLUMNS}
     yield from contract_losses(existing, columns_lost=lost)
     yield from setting_losses(existing, treatment)
+
+
+def _taken_over(existing: Existing, treatment: Treatment) -> str:
+    does = {"goes on": "writes to it", "replaced": "replaces it", "dropped": "drops it"}[treatment.how]
+    node = existing.node
+    return f"it is there, no build of this target that is known made it, and {node.resource_type} {node.name} {does}"
 
 
 def _of_the_whole(existing: Existing, treatment: Treatment) -> Iterator[Loss]:

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dbx_cd.dbt.artifacts import Manifest, Node
 
 _READERS = ("model", "snapshot")
-_NOT_FOLLOWED = ("test", "unit_test")
 
 
 class Readers:
@@ -22,9 +21,8 @@ class Readers:
         self._nodes = manifest.nodes
         self._read_by: Mapping[str, list[str]] = defaultdict(list)
         for node in manifest.nodes.values():
-            if node.resource_type not in _NOT_FOLLOWED:
-                for parent in node.depends_on:
-                    self._read_by[parent].append(node.unique_id)
+            for parent in node.depends_on:
+                self._read_by[parent].append(node.unique_id)
 
     def of(self, unique_id: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """The models and snapshots downstream of a node, and the exposures, each in words and in order."""

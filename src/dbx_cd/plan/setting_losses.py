@@ -21,8 +21,6 @@ from dbx_cd.plan.treatment import Treatment
 
 def setting_losses(existing: Existing, treatment: Treatment) -> Iterator[Loss]:
     """What the catalog keeps of a relation today and will not after the build."""
-    if treatment.how == "refused":
-        return
     taken: tuple[tuple[LossKind, str, list[str], str], ...] = (
         ("grants_dropped", "grants", _grants(existing, treatment), _why_no_grants(existing, treatment)),
         ("tags_dropped", "tags", _tags(existing, treatment), "gone with what is dropped"),
@@ -42,8 +40,7 @@ def _grants(existing: Existing, treatment: Treatment) -> list[str]:
         for privilege, grantees in config.items()
         for grantee in ([grantees] if isinstance(grantees, str) else grantees)
     }
-    there = existing.settings.grants or ()
-    return [grant for grant in there if grant.lower().replace("_", " ") not in granted]
+    return [grant for grant in sorted(existing.settings.grants or ()) if grant.lower().replace("_", " ") not in granted]
 
 
 def _takes_grants(existing: Existing, treatment: Treatment) -> bool:
@@ -67,10 +64,14 @@ def _tags(existing: Existing, treatment: Treatment) -> list[str]:
         for tag in documented.get("databricks_tags") or {}
     }
     return [
-        *(_assigned(tag, existing.settings.tags) for tag in existing.settings.tags or {} if tag.lower() not in own),
+        *(
+            _assigned(tag, existing.settings.tags)
+            for tag in sorted(existing.settings.tags or {})
+            if tag.lower() not in own
+        ),
         *(
             f"column {_assigned(tag, existing.settings.column_tags)}"
-            for tag in existing.settings.column_tags or {}
+            for tag in sorted(existing.settings.column_tags or {})
             if tag.lower() not in of_columns
         ),
     ]
@@ -88,7 +89,7 @@ def _protection(existing: Existing, treatment: Treatment) -> list[str]:
     masked = {name.lower() for name, column in node.columns.items() if column.get("column_mask")}
     masks = [
         f"column mask {mask} on {column}"
-        for column, mask in (settings.column_masks or {}).items()
+        for column, mask in sorted((settings.column_masks or {}).items())
         if column.lower() not in masked
     ]
     is_filtered = bool(settings.row_filter) and not node.config.get("row_filter")

@@ -57,6 +57,15 @@ def test_a_view_loses_columns_as_a_table_does_but_says_nothing_of_nulls() -> Non
     assert named(found) == [DROPPED]
 
 
+def test_delta_widens_a_type_in_place_where_the_project_lets_it() -> None:
+    there, staged = table("id int", "amount int"), table("id int", "amount bigint")
+    assert named(losses("enlarged", there, staged)) == [NOT_RETYPED]
+    widening = with_config(AFTER, "enlarged", tblproperties={"delta.enableTypeWidening": True})
+    assert losses("enlarged", there, staged, manifest=widening) == ()
+    assert named(losses("enlarged", staged, there, manifest=widening)) == [NOT_RETYPED]
+    assert losses("resized", there, there) == ()
+
+
 def test_names_of_columns_are_compared_without_case_and_shown_as_they_are() -> None:
     assert losses("dropped", table("ID int", "Note string"), table("id int", "note STRING")) == ()
     (found,) = losses("dropped", table("Id int", "Gone string"), table("id int"))
@@ -75,6 +84,9 @@ def test_a_column_that_may_be_null_no_more_is_said_and_needs_no_consent() -> Non
         ("NULL in column id", "column_narrowed")
     ]
     assert losses("dropped", table("id int not null"), table("id int")) == ()
+    found = losses("flattened", table("id int"), view("id int not null"))
+    assert named(found) == [("table", "table_replaced!")], "a view's columns say what its query gives"
+    assert losses("stored", view("id int"), table("id int not null")) == ()
 
 
 def test_a_refused_schema_change_says_all_that_is_another() -> None:

@@ -5,15 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from lossy_project import AFTER, BEFORE, STAGED, key, losses, named, node_id, other, table, view, with_config
+from lossy_project import AFTER, BEFORE, STAGED, key, losses, named, node_id, other, table, view, with_config, with_raw
 
 from dbx_cd.dbt.artifacts import Manifest
 from dbx_cd.delta.tables import CatalogEntry, CatalogSettings
 from dbx_cd.plan.comparison import Comparison
 from dbx_cd.plan.loss import loss
 from dbx_cd.plan.losses import losses_of
-from dbx_cd.plan.orphans import orphans_of
+from dbx_cd.plan.orphans import orphan_candidates, orphans_of
+from dbx_cd.plan.readers import Readers
 from dbx_cd.relations import RelationName
+from recorded_dbt import RECORDED
 
 NOTE = table("id int", "note string")
 OLD = {
@@ -116,6 +118,8 @@ def test_what_does_not_exist_or_is_not_built_loses_nothing() -> None:
     assert losses_of(Comparison(AFTER, [], there)) == ()
     assert losses_of(Comparison(AFTER, [node_id("flattened")], {})) == ()
     assert len(losses_of(Comparison(AFTER, [node_id("flattened")], there))) == 1, "without a staged build or another"
+    emptied = with_raw(AFTER, "flattened", raw_code=" ")
+    assert losses("flattened", NOTE, manifest=emptied) == (), "dbt lists it and does not build it"
 
 
 CLONE, MV, STREAM = other("MANAGED_SHALLOW_CLONE"), other("MATERIALIZED_VIEW"), other("STREAMING_TABLE")
@@ -166,7 +170,8 @@ def test_a_table_of_the_format_that_it_had_is_not_one_of_another() -> None:
 @pytest.mark.parametrize("name", ["sites", "kept"])
 @pytest.mark.parametrize("there", [view("id int"), MV, STREAM])
 def test_dbt_refuses_to_make_a_seed_or_a_snapshot_of_what_is_a_view(name: str, there: CatalogEntry) -> None:
-    found = losses(name, there, settings=CatalogSettings(grants=("SELECT to ben",)))
+    has = replace(there, columns=table("id int", "gone int").columns)
+    found = losses(name, has, table("id int"), settings=CatalogSettings(grants=("SELECT to ben",)), before=AFTER)
     assert named(found) == [("build", "build_refused")]
 
 
@@ -182,6 +187,20 @@ def test_a_full_refresh_loses_rows_where_it_was_not_the_rule_before() -> None:
     assert named(losses("dropped", OLD["dropped"], OLD["dropped"], full_refresh=True)) == []
 
 
+def test_what_no_known_build_made_is_taken_over() -> None:
+    for config, does in (("table", "replaces it"), ("incremental", "writes to it"), ("view", "drops it")):
+        manifest = with_config(AFTER, "fresh", materialized=config)
+        (found, *_) = losses("fresh", table("id int"), manifest=manifest)
+        assert (found.name, found.kind, found.destructive) == (
+            "prod.recorded.fresh: relation that no release made",
+            "taken_over",
+            True,
+        )
+        assert found.detail == f"it is there, no build of this target that is known made it, and model fresh {does}"
+    assert losses("fresh", table("id int"), earlier=[AFTER]) == ()
+    assert losses("fresh", table("id int"), before=None) == ()
+
+
 def test_orphans_are_what_earlier_releases_made_and_this_one_does_not() -> None:
     there = {key(name): table() for name in ("abandoned", "dropped", "foreign")}
     (told,) = orphans_of(AFTER, earlier=[BEFORE], there=there, policy="tell")
@@ -193,6 +212,8 @@ def test_orphans_are_what_earlier_releases_made_and_this_one_does_not() -> None:
     gone = {key("abandoned"): CatalogEntry("missing")}
     assert orphans_of(AFTER, earlier=[BEFORE], there=gone, policy="drop") == ()
     assert orphans_of(BEFORE, earlier=[BEFORE], there=there, policy="drop") == ()
+    asked = [str(node.relation) for node in orphan_candidates(AFTER, earlier=[BEFORE, BEFORE])]
+    assert asked == ["prod.recorded.abandoned"]
 
 
 def test_a_relation_that_a_release_reads_as_a_source_is_no_orphan() -> None:
@@ -211,3 +232,33 @@ def test_an_orphan_tells_who_read_it_and_where_its_model_is_now() -> None:
     assert found.detail.endswith("nothing does any more; model dropped is prod.recorded.renamed now")
     assert found.readers == ("model summary", "snapshot kept")
     assert [exposure.split(" (")[0] for exposure in found.exposures] == ["dashboard weekly"]
+
+
+def test_readers_are_followed_through_others_and_versions_are_named() -> None:
+    versions = Manifest.load(RECORDED / "versions" / "manifest.json")
+    assert Readers(versions).of("model.versions.customers.v2") == (("model regions",), ())
+    regions = versions.nodes["model.versions.regions"]
+    above = replace(versions.nodes["model.versions.customers.v3"], depends_on=(regions.unique_id,))
+    below = replace(versions.nodes["model.versions.customers.v1"], depends_on=(above.unique_id, regions.unique_id))
+    chain = Manifest(versions.metadata, {**versions.nodes, above.unique_id: above, below.unique_id: below})
+    assert Readers(chain).of("model.versions.customers.v2")[0] == (
+        "model customers.v1",
+        "model customers.v3",
+        "model regions",
+    )
+
+
+@pytest.mark.parametrize(
+    ("raw", "words"),
+    [
+        ({"type": "dashboard", "label": "Sales, weekly", "url": "", "owner": {}}, "dashboard Sales, weekly"),
+        ({"type": None, "owner": {"email": ["a@x", "b@x"]}, "url": None}, "exposure weekly (owner <a@x> <b@x>)"),
+        ({"owner": None, "url": "https://x"}, "dashboard weekly (https://x)"),
+    ],
+)
+def test_exposures_in_words(raw: dict[str, object], words: str) -> None:
+    (weekly,) = [node for node in AFTER.nodes.values() if node.resource_type == "exposure"]
+    said = replace(weekly, raw={**weekly.raw, **raw})
+    assert Readers(Manifest(AFTER.metadata, {**AFTER.nodes, said.unique_id: said})).of(node_id("dropped"))[1] == (
+        words,
+    )

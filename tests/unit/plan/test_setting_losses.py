@@ -34,8 +34,8 @@ def of_settings(name: str, there: CatalogEntry, settings: CatalogSettings, **con
     return [loss.detail for loss in found if loss.kind not in ("table_replaced", "format_changed", "full_refresh")]
 
 
-REVOKED = ["SELECT to ben@example.org, MODIFY to ben@example.org: dbt revokes what the project's config `grants` does "]
-ALL_BUT_OWN = ["SELECT to ben@example.org, MODIFY to ben@example.org: the "]
+REVOKED = ["MODIFY to ben@example.org, SELECT to ben@example.org: dbt revokes what the project's config `grants` does "]
+ALL_BUT_OWN = ["MODIFY to ben@example.org, SELECT to ben@example.org: the "]
 GRANTS = [
     # what is there, what the node becomes, what the project grants, and what is lost
     (TABLE, "table", None, []),
@@ -44,19 +44,19 @@ GRANTS = [
         TABLE,
         "view",
         None,
-        ["SELECT to anna@example.org, SELECT to ben@example.org, MODIFY to ben@example.org: the rel"],
+        ["MODIFY to ben@example.org, SELECT to anna@example.org, SELECT to ben@example.org: the rel"],
     ),
     (
         VIEW,
         "view",
         None,
-        ["SELECT to anna@example.org, SELECT to ben@example.org, MODIFY to ben@example.org: the view"],
+        ["MODIFY to ben@example.org, SELECT to anna@example.org, SELECT to ben@example.org: the view"],
     ),
     (
         VIEW,
         "table",
         None,
-        ["SELECT to anna@example.org, SELECT to ben@example.org, MODIFY to ben@example.org: the rel"],
+        ["MODIFY to ben@example.org, SELECT to anna@example.org, SELECT to ben@example.org: the rel"],
     ),
     (TABLE, "table", GRANTED, REVOKED),
     (TABLE, "incremental", GRANTED, REVOKED),
@@ -105,7 +105,7 @@ def test_tags_go_with_what_is_dropped_but_for_those_of_the_project(
     manifest = with_raw(with_config(AFTER, "marked", materialized=materialized), "marked", columns=columns)
     found = [one for one in losses("marked", there, settings=TAGGED, manifest=manifest) if one.kind == "tags_dropped"]
     assert [one.detail for one in found] == (
-        ["pii = yes, gold, column id.col = x: gone with what is dropped"] if is_lost else []
+        ["gold, pii = yes, column id.col = x: gone with what is dropped"] if is_lost else []
     )
 
 
@@ -113,7 +113,7 @@ def test_filters_and_masks_stay_on_a_table_that_is_replaced_and_go_with_one_that
     settings = CatalogSettings(row_filter="prod.f.mine on (id)", column_masks={"id": "prod.f.hide", "b": "prod.f.b"})
     assert of_settings("marked", TABLE, settings) == []
     assert of_settings("marked", TABLE, settings, materialized="view") == [
-        "row filter prod.f.mine on (id), column mask prod.f.hide on id, column mask prod.f.b on b: gone with what is "
+        "row filter prod.f.mine on (id), column mask prod.f.b on b, column mask prod.f.hide on id: gone with what is "
         "dropped"
     ]
     filtered = {"function": "mine", "columns": ["id"]}
@@ -197,6 +197,18 @@ def test_contract_losses() -> None:
     assert named(losses("promised", table("id int"), before=None)) == []
     assert named(losses("promised", table("id int"))) == [("contract", "contract_removed!")]
     assert named(losses("promised", table("id int"), manifest=BEFORE)) == []
+
+
+def test_a_constraint_of_a_column_that_is_dropped_is_told_with_the_column() -> None:
+    not_null = {"name": "note", "data_type": "string", "constraints": [{"type": "not_null"}]}
+    columns = {**BEFORE.nodes[node_id("promised_less", BEFORE)].columns, "note": not_null}
+    before = with_raw(BEFORE, "promised_less", columns=columns, constraints=[])
+    now = with_raw(AFTER, "promised_less", constraints=[])
+    found = losses("promised_less", table("id int", "note string"), table("id int"), manifest=now, before=before)
+    assert named(found) == [
+        ("column note", "column_dropped!"),
+        ("constraint not null on id", "contract_narrowed!"),
+    ]
 
 
 def test_keys_of_a_contract_are_told_once_by_the_catalog_where_it_knows_them() -> None:
