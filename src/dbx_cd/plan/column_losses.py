@@ -11,8 +11,9 @@ from dbx_cd.plan.comparison import Comparison, Existing
 from dbx_cd.plan.loss import Loss, LossKind, loss
 from dbx_cd.plan.treatment import Treatment
 
-_BY_POSITION = ("insert_overwrite", "replace_where", "microbatch")
-"""Strategies whose INSERT is by position where the runtime does not know BY NAME."""
+_BY_NAME_SINCE = {"insert_overwrite": (12, 2), "replace_where": (18, 0), "microbatch": (18, 0)}
+"""Strategies whose INSERT is by position on clusters of older runtimes; on SQL warehouses none is (read in
+dbt-databricks 1.12.7, `dbr_capabilities.py`)."""
 
 
 def column_losses(existing: Existing, treatment: Treatment, comparison: Comparison) -> Iterator[Loss]:
@@ -30,7 +31,7 @@ def column_losses(existing: Existing, treatment: Treatment, comparison: Comparis
         yield from _unfilled(existing, after)
     elif existing.node.materialized == "incremental":
         yield from _gone_on_with(existing, after)
-        yield from _moved(existing, after, by_name=comparison.by_name)
+        yield from _moved(existing, after, comparison.runtime)
     else:
         yield from _made_anew(existing, after)
 
@@ -125,10 +126,11 @@ def _not_retyped(existing: Existing, after: Sequence[Column]) -> Iterator[Loss]:
             yield _of(existing, column, "build_refused", detail, destructive=False)
 
 
-def _moved(existing: Existing, after: Sequence[Column], *, by_name: bool) -> Iterator[Loss]:
-    strategy = existing.node.config.get("incremental_strategy")
-    if strategy not in _BY_POSITION:
+def _moved(existing: Existing, after: Sequence[Column], runtime: tuple[int, int] | None) -> Iterator[Loss]:
+    strategy = str(existing.node.config.get("incremental_strategy"))
+    if strategy not in _BY_NAME_SINCE:
         return
+    by_name = runtime is None or runtime >= _BY_NAME_SINCE[strategy]
     then, now = list(_by_name(existing.entry.columns)), list(_by_name(after))
     for name, column in _by_name(existing.entry.columns).items():
         if name in now and now.index(name) != then.index(name):

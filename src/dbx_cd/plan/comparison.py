@@ -10,6 +10,8 @@ from dbx_cd.dbt.artifacts import Manifest, Node
 from dbx_cd.delta.tables import NOTHING_KNOWN, CatalogEntry, CatalogSettings, Column
 from dbx_cd.relations import RelationName
 
+UNKNOWN_RUNTIME = (0, 0)
+
 
 @dataclass(frozen=True)
 class Existing:
@@ -51,9 +53,8 @@ class Comparison:
     """Whether incremental models are rebuilt."""
     materialization_v2: bool = False
     """Whether the project has dbt-databricks' behavior flag `use_materialization_v2`."""
-    by_name: bool = True
-    """Whether dbt inserts columns by their names: on SQL warehouses always, on clusters from runtime 12.2 on, and by
-    `replace_where` from 18.0 on (read in dbt-databricks 1.12.7, `dbr_capabilities.py`)."""
+    runtime: tuple[int, int] | None = None
+    """The runtime of the cluster that dbt uses, `UNKNOWN_RUNTIME` where that is not known; None for a SQL warehouse."""
 
     @property
     def existing(self) -> Iterator[Existing]:

@@ -7,10 +7,13 @@ import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import pyarrow as pa
 import pytest
 import yaml
 from emulated_statements import Run, runner
+from pyspark.sql import SparkSession
 
 from dbx_cd import run_dbt
 from dbx_cd.dbt.artifacts import Manifest
@@ -18,12 +21,15 @@ from dbx_cd.dbt.run import DbtRun
 from dbx_cd.dbt.warm_parent import warm_dbt
 from dbx_cd.delta.spark_tables import SparkTables
 from dbx_cd.delta.tables import CatalogEntry, CatalogSettings
+from dbx_cd.local.emulation import emulate
 from dbx_cd.local.workspace import EmbeddedWorkspace
 from dbx_cd.plan.comparison import Comparison
 from dbx_cd.plan.loss import Loss
 from dbx_cd.plan.losses import losses_of
 from dbx_cd.plan.orphans import orphans_of
 from dbx_cd.relations import RelationName
+from dbx_cd.sql_endpoint import SqlEndpoint
+from dbx_cd.sql_endpoint.profile import connection_block
 from recorded_dbt import PROJECTS
 
 NOT_BUILT = "child"
@@ -62,11 +68,23 @@ class Project:
     schema: str
     parent: Path | None
 
-    def dbt(self, command: str, target: str, release: str, *, exclude: str | None = None) -> tuple[DbtRun, Manifest]:
+    def connect(self, connection: Mapping[str, Any]) -> None:
+        """Write the profile, with a connection."""
+        outputs = {
+            target: {"type": "databricks", "catalog": target, "schema": self.schema, "threads": 4, **connection}
+            for target in ("stg", "prod")
+        }
+        (self.folder / "profiles.yml").write_text(yaml.safe_dump({"recorded": {"target": "stg", "outputs": outputs}}))
+
+    def dbt(
+        self, command: str, target: str, release: str, *, select: str | None = None, exclude: str | None = None
+    ) -> tuple[DbtRun, Manifest]:
+        """Run dbt, which may fail; what it did, and its manifest."""
         work = self.folder / f"{command}_{target}_{release}"
         done = run_dbt(
-            command, target=target, exclude=exclude, vars={"release": release}, project_dir=PROJECTS / "lossy",
-            profiles_dir=self.folder, work_dir=work, warm_parent=self.parent, check=False,
+            command, target=target, select=select, exclude=exclude, vars={"release": release},
+            project_dir=PROJECTS / "lossy", profiles_dir=self.folder, work_dir=work, warm_parent=self.parent,
+            check=False,
         )  # fmt: skip
         return done, Manifest.load(done.files_dir / "manifest.json")
 
@@ -115,24 +133,14 @@ class Observed:
 @pytest.fixture(scope="module")
 def project(workspace: EmbeddedWorkspace, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     folder, schema = tmp_path_factory.mktemp("lossy"), f"lossy_{uuid.uuid4().hex[:8]}"
-    outputs = {
-        target: {
-            "type": "databricks",
-            "catalog": target,
-            "schema": schema,
-            "threads": 4,
-            **workspace.profile_connection,
-        }
-        for target in ("stg", "prod")
-    }
-    (folder / "profiles.yml").write_text(yaml.safe_dump({"recorded": {"target": "stg", "outputs": outputs}}))
     with pytest.MonkeyPatch.context() as patch:
         for variable, value in workspace.endpoint.client_environment().items():
             patch.setenv(variable, value)
         with warm_dbt() as parent:
-            yield Project(workspace, folder, schema, parent)
-    for catalog in ("stg", "prod"):
-        workspace.spark.sql(f"DROP SCHEMA IF EXISTS {catalog}.{schema} CASCADE")
+            made = Project(workspace, folder, schema, parent)
+            made.connect(workspace.profile_connection)
+            yield made
+    _drop(made)
 
 
 @pytest.fixture(scope="module")
@@ -161,6 +169,11 @@ def observed(project: Project) -> Observed:
     second, _ = project.dbt("build", "prod", "second", exclude=NOT_BUILT)
     after = project.facts("prod", first)
     return Observed(losses, orphans, losses_of(comparison(after, manifest)), before, after, second)
+
+
+def _drop(project: Project) -> None:
+    for catalog in ("stg", "prod"):
+        project.workspace.spark.sql(f"DROP SCHEMA IF EXISTS {catalog}.{project.schema} CASCADE")
 
 
 def _change_by_hand(run: Run, project: Project, manifest: Manifest) -> None:
@@ -237,6 +250,46 @@ def test_columns_that_are_not_filled_any_more_are_null_in_new_rows(observed: Obs
 def test_columns_that_move_keep_their_values(observed: Observed) -> None:
     assert [loss.destructive for loss in observed.losses if loss.kind == "column_moved"] == [False, False]
     assert observed.after.rows["overwritten"] == [{"a": "left", "b": "right", "day": 1}]
+
+
+@pytest.mark.parametrize(("runtime", "values"), [((11, 3), ("right", "left")), ((15, 4), ("left", "right"))])
+def test_columns_that_move_get_values_of_others_where_an_old_cluster_inserts_by_position(
+    workspace: EmbeddedWorkspace, tmp_path: Path, runtime: tuple[int, int], values: tuple[str, str]
+) -> None:
+    version = pa.table({"key": ["version"], "value": [f"{runtime[0]}.{runtime[1]}.x-scala2.12"]})
+
+    def answer(session: SparkSession, statement: str) -> str | pa.Table:
+        return version if "clusterUsageTags.sparkVersion" in statement else emulate(session, statement)
+
+    project = Project(workspace, tmp_path, f"lossy_{uuid.uuid4().hex[:8]}", None)
+    with (
+        SqlEndpoint(workspace.spark, rewrite=answer, http_path="/sql/protocolv1/o/0/old") as endpoint,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        for variable, value in endpoint.client_environment().items():
+            patch.setenv(variable, value)
+        project.connect(connection_block(endpoint))
+        before = project.dbt("build", "prod", "first", select="overwritten")[1]
+        staged = project.dbt("build", "stg", "second", select="overwritten")[1]
+        there, made = project.facts("prod", before), project.facts("stg", staged)
+        done, manifest = project.dbt("build", "prod", "second", select="overwritten")
+    found = losses_of(
+        Comparison(
+            manifest,
+            ["model.lossy.overwritten"],
+            there.by_key("prod", project.schema),
+            before=before,
+            staged_manifest=staged,
+            staged=made.by_key("stg", project.schema),
+            runtime=runtime,
+        )
+    )
+    assert done.ok, done.errors
+    (row,) = project.facts("prod", manifest).rows["overwritten"]
+    _drop(project)
+    assert (row["a"], row["b"]) == values
+    assert {one.kind for one in found} == {"column_moved"}
+    assert {one.destructive for one in found} == {values == ("right", "left")}
 
 
 def test_rows_are_gone_where_a_full_refresh_was_predicted_and_nowhere_else(observed: Observed) -> None:

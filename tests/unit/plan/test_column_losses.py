@@ -6,6 +6,7 @@ import pytest
 from lossy_project import AFTER, BEFORE, losses, named, table, view, with_config, with_raw
 
 from dbx_cd.delta.tables import CatalogEntry, CatalogSettings
+from dbx_cd.plan.comparison import UNKNOWN_RUNTIME
 
 HAS = table("id int", "gone string", "amount bigint")
 GIVES = table("id int", "amount int", "fresh string")
@@ -110,12 +111,25 @@ def test_columns_that_move_get_values_of_others_where_the_runtime_inserts_by_pos
     said = [("position of column a", "column_moved"), ("position of column b", "column_moved")]
     found = losses("overwritten", there, staged, manifest=manifest)
     assert named(found) == (said if moves else [])
-    old = losses("overwritten", there, staged, manifest=manifest, by_name=False)
+    old = losses("overwritten", there, staged, manifest=manifest, runtime=UNKNOWN_RUNTIME)
     assert named(old) == ([(what, f"{kind}!") for what, kind in said] if moves else [])
     assert not moves or old[0].detail == (
         f"place 2 in the query, 1 in the table: {strategy} inserts by position here, so it gets the values of another "
         "column"
     )
+
+
+@pytest.mark.parametrize(
+    ("strategy", "since"), [("insert_overwrite", (12, 2)), ("replace_where", (18, 0)), ("microbatch", (18, 0))]
+)
+def test_from_which_runtime_on_a_cluster_inserts_by_name(strategy: str, since: tuple[int, int]) -> None:
+    manifest = with_config(AFTER, "overwritten", incremental_strategy=strategy)
+    before = (since[0] - 1, 9)
+    for runtime, by_name in ((since, True), (before, False), (None, True)):
+        found = losses(
+            "overwritten", table("a int", "b int"), table("b int", "a int"), manifest=manifest, runtime=runtime
+        )
+        assert [one.destructive for one in found] == [not by_name, not by_name]
 
 
 def test_a_node_that_staging_did_not_build_is_judged_by_its_contract_alone() -> None:
