@@ -44,7 +44,9 @@ class Comparison:
     before: Manifest | None = None
     """The manifest of the release that production has; None where there is none."""
     earlier: Sequence[Manifest] = ()
-    """Manifests of other builds of the target, also of those that failed: they may have made what is there."""
+    """Manifests of builds before that one: they may have made what is there."""
+    touched: Collection[str] = ()
+    """Relations that releases have begun to change since, and failed at, or that were rolled back."""
     staged_manifest: Manifest | None = None
     """The manifest of staging's build of this very commit; None where there is none."""
     staged: Mapping[str, CatalogEntry] = field(default_factory=dict)
@@ -71,7 +73,8 @@ class Comparison:
     def is_foreign(self, existing: Existing) -> bool:
         """Whether something is there that no known build made; False where no build is known."""
         known = [manifest for manifest in (self.before, *self.earlier) if manifest is not None]
-        return bool(known) and not any(existing.relation.key in manifest.relations for manifest in known)
+        key = existing.relation.key
+        return bool(known) and key not in self.touched and not any(key in m.relations for m in known)
 
     def columns_after(self, node: Node) -> tuple[Column, ...] | None:
         """The columns that a node's query gives; None where nothing says it.

@@ -198,6 +198,7 @@ def test_what_no_known_build_made_is_taken_over() -> None:
         )
         assert found.detail == f"it is there, no build of this target that is known made it, and model fresh {does}"
     assert losses("fresh", table("id int"), earlier=[AFTER]) == ()
+    assert losses("fresh", table("id int"), touched={key("fresh")}) == ()
     assert losses("fresh", table("id int"), before=None) == ()
 
 
