@@ -79,7 +79,9 @@ class Comparison:
     def columns_after(self, node: Node) -> tuple[Column, ...] | None:
         """The columns that a node's query gives; None where nothing says it.
 
-        They are those that staging's build of the same code has, or what an enforced contract says.
+        They are those that staging's build of the same code has, or what an enforced contract says. A table that dbt
+        went on with in staging may have more of them, in another order, than the query gives: what only its query
+        would tell is not known then.
         """
         staged = None if self.staged_manifest is None else self.staged_manifest.nodes.get(node.unique_id)
         if staged is not None and staged.relation is not None:

@@ -54,6 +54,7 @@ def _of_one(existing: Existing, treatment: Treatment, comparison: Comparison) ->
     if comparison.is_foreign(existing):
         yield loss(existing.relation, "taken_over", "relation that no release made", _taken_over(existing, treatment))
     yield from _of_the_whole(existing, treatment)
+    yield from _of_layout(existing, treatment)
     yield from _of_rows(existing, comparison)
     of_columns = list(column_losses(existing, treatment, comparison))
     yield from of_columns
@@ -94,6 +95,16 @@ def _changes_format(existing: Existing) -> bool:
     if now in REPLACEABLE_FORMATS:
         return True
     return existing.before is not None and file_format(existing.before.config) != now
+
+
+def _of_layout(existing: Existing, treatment: Treatment) -> Iterator[Loss]:
+    """Delta replaces no clustered table with a partitioned one (measured); the other way round it does."""
+    if treatment.how != "replaced" or existing.entry.kind != "table" or existing.before is None:
+        return
+    before, now = existing.before.config, existing.node.config
+    if (before.get("liquid_clustered_by") or before.get("auto_liquid_cluster")) and now.get("partition_by"):
+        detail = "Delta refuses to replace a clustered table with a partitioned one"
+        yield loss(existing.relation, "build_refused", "layout", detail, destructive=False)
 
 
 def _of_rows(existing: Existing, comparison: Comparison) -> Iterator[Loss]:

@@ -19,6 +19,7 @@ class Readers:
 
     def __init__(self, manifest: Manifest) -> None:
         self._nodes = manifest.nodes
+        self._found: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {}
         self._read_by: Mapping[str, list[str]] = defaultdict(list)
         for node in manifest.nodes.values():
             for parent in node.depends_on:
@@ -26,6 +27,11 @@ class Readers:
 
     def of(self, unique_id: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """The models and snapshots downstream of a node, and the exposures, each in words and in order."""
+        if unique_id not in self._found:
+            self._found[unique_id] = self._look_for(unique_id)
+        return self._found[unique_id]
+
+    def _look_for(self, unique_id: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
         reached: set[str] = set()
         waiting = [unique_id]
         while waiting:

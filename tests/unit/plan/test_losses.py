@@ -175,6 +175,27 @@ def test_dbt_refuses_to_make_a_seed_or_a_snapshot_of_what_is_a_view(name: str, t
     assert named(found) == [("build", "build_refused")]
 
 
+@pytest.mark.parametrize(
+    ("before", "now", "is_refused"),
+    [
+        ({"liquid_clustered_by": "id"}, {"partition_by": "id"}, True),
+        ({"auto_liquid_cluster": True}, {"partition_by": ["id"]}, True),
+        ({"liquid_clustered_by": "id"}, {"liquid_clustered_by": "id"}, False),
+        ({"partition_by": "id"}, {"liquid_clustered_by": "id"}, False),
+        ({"liquid_clustered_by": "id"}, {"partition_by": "id", "materialized": "incremental"}, False),
+        ({"liquid_clustered_by": "id"}, {"partition_by": "id", "file_format": "parquet"}, False),
+    ],
+)
+def test_delta_replaces_no_clustered_table_by_a_partitioned_one(
+    before: dict[str, object], now: dict[str, object], is_refused: bool
+) -> None:
+    was, manifest = with_config(BEFORE, "marked", **before), with_config(AFTER, "marked", **now)
+    found = [
+        one for one in named(losses("marked", table("id int"), manifest=manifest, before=was)) if "refused" in one[1]
+    ]
+    assert found == ([("layout", "build_refused")] if is_refused else [])
+
+
 def test_a_full_refresh_loses_rows_where_it_was_not_the_rule_before() -> None:
     plain = with_config(AFTER, "refreshed", full_refresh=None)
     rows = "rows of earlier builds"
