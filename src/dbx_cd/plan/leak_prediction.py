@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from dbx_cd.dbt.artifacts import Manifest, Node
+from dbx_cd.dbt.functions import object_name
 from dbx_cd.dbt.keys import enforced_constraints, key_parent
 from dbx_cd.delta.sql_names import names_in
 from dbx_cd.plan.catalog_references import NOT_READ, Kind, Through
@@ -58,7 +59,7 @@ class _Prediction:
 
     def of(self, node: Node) -> Iterator[Leak]:
         """What a node that is built will refer to."""
-        if node.relation is None or node.is_ephemeral:
+        if object_name(node) is None or node.is_ephemeral:
             return
         if node.resource_type == "function" or node.materialized in STAYING_QUERIES:
             yield from self.read_by(node)
@@ -78,23 +79,25 @@ class _Prediction:
         for parent in self._parents(node):
             through: Through = "function" if "function" in (kind, parent.resource_type) else "view text"
             if (staging := self._in_staging(parent)) is not None:
-                yield Leak(str(node.relation), kind, through, (), staging)
-            elif parent.relation is not None:
-                for leak in self._of_parent(parent):
-                    path = (str(parent.relation), *leak.path)
-                    yield replace(leak, relation=str(node.relation), kind=kind, through=_via(leak, through), path=path)
+                yield Leak(str(object_name(node)), kind, through, (), staging)
+                continue
+            for leak in self._of_parent(parent):
+                path = (str(object_name(parent)), *leak.path)
+                via = through if leak.is_certain else leak.through
+                yield replace(leak, relation=str(object_name(node)), kind=kind, through=via, path=path)
 
     def _of_parent(self, parent: Node) -> Sequence[Leak]:
         """What whoever reads this parent reads of staging with it."""
         if parent.unique_id not in self.selected:
-            found = self.existing.get(parent.relation.key, ()) if parent.relation else ()
+            name = object_name(parent)
+            found = self.existing.get(name.key, ()) if name else ()
             return [leak for leak in found if leak.through not in NOT_READ]
         if parent.resource_type == "function" or parent.materialized in STAYING_QUERIES:
             return self.read_by(parent)
         return [*self._protection(parent)] if parent.resource_type == "model" else ()
 
     def _parents(self, node: Node) -> Iterator[Node]:
-        """What a node reads, through models that are only a part of others' queries; without what keys alone name."""
+        """What a node reads, also through ephemeral models; what only its keys name is among it."""
         for parent in self.manifest.select(node.depends_on):
             if parent.is_ephemeral:
                 yield from self._parents(parent)
@@ -108,26 +111,24 @@ class _Prediction:
         resolution = self.resolutions.get(parent.unique_id)
         if resolution is not None and resolution.place == "state":
             return resolution.relation
-        if resolution is None and parent.relation is not None and self.staging.has(parent.relation):
-            return str(parent.relation)
-        return None
+        name = object_name(parent)
+        return str(name) if resolution is None and name is not None and self.staging.has(name) else None
 
     def _keys(self, node: Node) -> Iterator[Leak]:
+        """The foreign keys that a model's contract gives its table."""
         for constraint in enforced_constraints(node):
-            if constraint.get("type") != "foreign_key":
-                continue
-            for name in self._referenced(constraint):
-                yield Leak(str(node.relation), "table", "foreign key", (), name)
+            if constraint.get("type") in ("foreign_key", "custom"):
+                for name in self._referenced(constraint):
+                    yield Leak(str(node.relation), "table", "foreign key", (), name)
 
     def _referenced(self, constraint: Mapping[str, Any]) -> Iterator[str]:
-        """What a foreign key refers to in staging: by `to`, or by the names in its expression."""
-        to = str(constraint.get("to") or "")
-        parent = key_parent(self.manifest, to)
-        if parent is not None:
-            if (name := self._in_staging(parent)) is not None:
-                yield name
-            return
-        yield from self._named(f"{to} {constraint.get('expression') or ''}")
+        """What a key refers to in staging: by its expression, which dbt-databricks prefers, or else by `to`."""
+        expression, to = str(constraint.get("expression") or ""), str(constraint.get("to") or "")
+        parent = None if expression else key_parent(self.manifest, to)
+        if parent is None:
+            yield from self._named(expression or to)
+        elif (name := self._in_staging(parent)) is not None:
+            yield name
 
     def _protection(self, node: Node) -> Iterator[Leak]:
         """The masks and the row filter that a model's config gives its table."""
@@ -143,7 +144,3 @@ class _Prediction:
         for name in names_in(text):
             if len(name.parts) == 3 and self.staging.has(RelationName(*name.parts)):
                 yield ".".join(name.parts)
-
-
-def _via(leak: Leak, through: Through) -> Through:
-    return through if leak.is_certain else leak.through

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from dbx_cd.dbt.artifacts import Manifest
+from dbx_cd.dbt.functions import function_name
 from dbx_cd.delta.tables import Tables
 from dbx_cd.plan.catalog_references import NOT_READ, Kind, Referring, Thing, Through, catalog_references
 from dbx_cd.relations import RelationName
@@ -146,8 +147,8 @@ def _relations_of(manifest: Manifest) -> Mapping[str, RelationName]:
 
 
 def _functions_of(manifest: Manifest) -> Mapping[str, RelationName]:
-    nodes = (n for n in manifest.nodes.values() if n.resource_type == "function")
-    return {n.relation.key: n.relation for n in nodes if n.relation is not None}
+    names = (function_name(node) for node in manifest.nodes.values())
+    return {name.key: name for name in names if name is not None}
 
 
 def _sources_of(manifest: Manifest) -> Mapping[str, RelationName]:

@@ -12,10 +12,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from dbx_cd.dbt.artifacts import BUILT_TYPES, Manifest, Node
+from dbx_cd.dbt.keys import constraints, key_parent
 from dbx_cd.dbt.lookup import nearest_model
 from dbx_cd.dbt.names import all_names
 from dbx_cd.errors import SuiteError
-from dbx_cd.relations import quote
+from dbx_cd.relations import quote, split_name
 from dbx_cd.smoke.checks import Severity
 from dbx_cd.smoke.contract import DEFAULT_CONDITION, DEFAULT_COUNT, Contract
 from dbx_cd.smoke.suite import SmokeSuite
@@ -201,7 +202,7 @@ def _from_model(manifest: Manifest, node: Node) -> Iterator[Contract]:
     enforced = node.unique_id if node.materialized != "view" else None
     name = f"{node.name}: columns"
     yield Contract(**shared, name=name, rule="columns", checked_by=node.unique_id, data_types=types)
-    for constraint in _constraints(node):
+    for constraint in constraints(node):
         kind, columns = str(constraint.get("type")), tuple(constraint["columns"])
         about = ", ".join(columns) or str(constraint.get("name") or constraint.get("expression"))
         label = f"{node.name}: {kind.replace('_', ' ')} ({about})"
@@ -218,41 +219,42 @@ def _from_model(manifest: Manifest, node: Node) -> Iterator[Contract]:
             rule = "unique" if len(columns) == 1 else "unique_combination"
             yield Contract(**shared, name=label, rule=rule, checked_by=None, columns=columns)
         if kind == "foreign_key":
-            yield _foreign_key(manifest, constraint, shared | {"name": label})
+            yield _foreign_key(manifest, node, constraint, shared | {"name": label})
         if kind == "check":
             yield Contract(
                 **shared, name=label, rule="check", checked_by=enforced, expression=str(constraint.get("expression"))
             )
 
 
-def _constraints(node: Node) -> Iterator[dict[str, Any]]:
-    for constraint in node.raw.get("constraints") or ():
-        yield {**constraint, "columns": constraint.get("columns") or []}
-    for name, column in node.columns.items():
-        for constraint in column.get("constraints") or ():
-            yield {**constraint, "columns": [name]}
-
-
-def _foreign_key(manifest: Manifest, constraint: Mapping[str, Any], shared: Mapping[str, Any]) -> Contract:
+def _foreign_key(manifest: Manifest, node: Node, constraint: Mapping[str, Any], shared: Mapping[str, Any]) -> Contract:
     parent_columns = constraint.get("to_columns") or []
     to = str(constraint.get("to") or "")
-    parent = next((p for p in manifest.nodes.values() if p.relation and to and _same_relation(p, to)), None)
     columns = tuple(str(c) for c in constraint["columns"])
-    if parent is None or len(columns) != 1 or len(parent_columns) != 1:
+    if not to or len(columns) != 1 or len(parent_columns) != 1:
         reason = "only a foreign key of one column, written with `to` and `to_columns`, can be executed"
         return Contract(**shared, rule="relationships", checked_by=None, columns=columns, untranslated=reason)
+    parent = key_parent(manifest, to) or _namesake(manifest, node, to)
     return Contract(
         **shared,
         rule="relationships",
         checked_by=None,
         columns=columns,
-        parent_id=parent.unique_id,
+        # Of what no node is, the check is broken for that: the manifest has no such node.
+        parent_id=to if parent is None else parent.unique_id,
         parent_column=quote(str(parent_columns[0])),
     )
 
 
-def _same_relation(node: Node, text: str) -> bool:
-    return node.relation is not None and str(node.relation).lower() == text.replace("`", "").lower()
+def _namesake(manifest: Manifest, node: Node, to: str) -> Node | None:
+    """The one node among what a model depends on whose relation in another environment is meant.
+
+    dbt compiles a key to the relation that a ref is deferred to (dbt-core 1.11, `compilation.py`), so a manifest of
+    production may name staging's; the node is among what the model depends on all the same.
+    """
+    parts = split_name(to)
+    others = [p for p in manifest.select(node.depends_on) if p.relation is not None]
+    found = [p for p in others if p.relation and parts and p.relation.identifier.lower() == parts[-1].lower()]
+    return found[0] if len(found) == 1 else None
 
 
 def _severity(node: Node) -> Severity:

@@ -270,6 +270,30 @@ def test_keys_of_an_enforced_contract_are_verified_although_databricks_only_reco
     assert (changed.status, changed.observed) == ("fail", "more is not in the contract; k is bigint, not int")
 
 
+def test_keys_to_another_environment_s_relations_are_checked_or_broken_and_never_skipped(
+    shop: SparkSession, builds: Builds
+) -> None:
+    """As dbt compiles them in a deferred build: a node's relation in another environment, and one that is no node's."""
+    shop.sql("create or replace table stg.smoke_stg.deferring as select explode(array(1, 99)) as a, 1 as b")
+    keys = {"a": "`other`.`shop`.`customers`", "b": "`other`.`shop`.`nobody`"}
+    columns = {
+        name: {
+            "name": name,
+            "data_type": "int",
+            "constraints": [{"type": "foreign_key", "to": to, "to_columns": ["customer_id"]}],
+        }
+        for name, to in keys.items()
+    }
+    deferring = model(
+        "deferring", "stg.smoke_stg.deferring", config={"contract": {"enforced": True}}, columns=columns
+    ) | {"depends_on": {"nodes": [CUSTOMERS_NODE["unique_id"]]}}
+    report = run(shop, builds.build(deferring, CUSTOMERS_NODE))
+    found = only(report, "deferring: foreign key (a)")
+    assert (found.status, found.examples) == ("fail", ("a=99, b=1",))
+    unknown = only(report, "deferring: foreign key (b)")
+    assert (unknown.status, unknown.reason) == ("broken", "the manifest has no node `other`.`shop`.`nobody`")
+
+
 def test_every_fault_is_reported_in_one_run(shop: SparkSession, builds: Builds, smoke_dir: Path) -> None:
     faulty = table(
         shop, "faulty", "select explode(array(-5, 1)) as amount, 'x' as label, cast('nan' as double) as ratio"

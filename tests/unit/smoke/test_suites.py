@@ -229,6 +229,46 @@ def test_data_test_that_promises_less_takes_no_place_of_an_enforced_contract() -
     assert "orders: unique (id)" in checks("customers", severity="warn")
 
 
+def foreign_key(to: str, *others: dict[str, Any], to_columns: tuple[str, ...] = ("id",)) -> Contract:
+    """The check of a foreign key of production's orders, in a manifest with these other nodes."""
+    key = {"type": "foreign_key", "to": to, "to_columns": list(to_columns)}
+    depends_on = {"nodes": [other["unique_id"] for other in others]}
+    orders = node(
+        "orders",
+        config={"materialized": "table", "contract": {"enforced": True}},
+        columns={"id": {"name": "id", "data_type": "bigint", "constraints": [key]}},
+        depends_on=depends_on,
+    )
+    (found,) = (c for c in contracts_from_manifest(manifest(orders, *others)) if c.name == "orders: foreign key (id)")
+    assert isinstance(found, Contract)
+    return found
+
+
+@pytest.mark.parametrize(
+    "to",
+    ["stg.marts.customers", "`STG`.`marts`.`customers`", "ref('customers')", "ref('shop', 'customers')"],
+)
+def test_foreign_key_finds_its_parent_as_parsed_and_as_compiled(to: str) -> None:
+    found = foreign_key(to, node("customers"), node("guests"))
+    assert (found.parent_id, found.untranslated) == ("model.shop.customers", None)
+
+
+def test_foreign_key_that_dbt_deferred_to_another_environment_finds_its_parent() -> None:
+    found = foreign_key("`other`.`elsewhere`.`customers`", node("customers"), node("guests"))
+    assert (found.parent_id, found.untranslated) == ("model.shop.customers", None)
+
+
+def test_foreign_key_to_nobody_s_relation_is_no_check_that_is_skipped() -> None:
+    """Its parent is what the manifest has not, which makes the check a broken one."""
+    found = foreign_key("`other`.`elsewhere`.`nobody`", node("customers"))
+    assert (found.parent_id, found.untranslated) == ("`other`.`elsewhere`.`nobody`", None)
+
+
+def test_foreign_key_of_two_columns_says_why_it_is_not_executed() -> None:
+    found = foreign_key("stg.marts.customers", node("customers"), to_columns=("id", "day"))
+    assert "only a foreign key of one column" in str(found.untranslated)
+
+
 def test_not_null_of_a_view_is_not_enforced_by_delta() -> None:
     column = {"name": "id", "data_type": "bigint", "constraints": [{"type": "not_null"}]}
     view = node("v", config={"materialized": "view", "contract": {"enforced": True}}, columns={"id": column})
