@@ -12,6 +12,7 @@ import pytest
 
 from dbx_cd.delta.history import Commit
 from dbx_cd.delta.log_table import Brief, LogRow, LogTable
+from dbx_cd.delta.references import references
 from dbx_cd.delta.retention import FILES_KEPT
 from dbx_cd.delta.tables import Column, Tables, ViewReading
 from dbx_cd.errors import SqlFailed
@@ -46,6 +47,12 @@ class World(Protocol):
 
     def rows(self, name: RelationName) -> list[int]:
         """The ids, sorted."""
+
+    def clone(self, name: RelationName, source: RelationName) -> None:
+        """CREATE TABLE ... SHALLOW CLONE."""
+
+    def function(self, name: RelationName, over: RelationName) -> None:
+        """CREATE FUNCTION of no arguments: the greatest id of a relation."""
 
 
 def _operations(world: World, name: RelationName) -> list[str]:
@@ -255,6 +262,30 @@ def properties_are_unset_by_a_commit_that_names_them(world: World) -> None:
     assert world.tables.history(t).commits[2].changed_properties == {"dbx_cd.test", "dbx_cd.never_set"}
 
 
+def a_shallow_clone_says_what_it_was_made_from(world: World) -> None:
+    t, c = world.name("t"), world.name("c")
+    world.create(t, 1)
+    world.clone(c, t)
+    world.insert(c, 2)
+    entries = world.tables.entries([t, c])
+    assert (entries[t.key].is_shallow_clone, entries[c.key].is_shallow_clone) == (False, True)
+    made = [commit for commit in world.tables.history(c).commits.values() if commit.operation == "CLONE"]
+    assert RelationName.parse(made[0].parameters["source"]).key == t.key
+    assert (world.rows(t), world.rows(c)) == ([1], [1, 2])
+
+
+def functions_of_any_schema_are_found_by_their_own_names(world: World) -> None:
+    t, f, g = world.name("t"), world.name("own_function"), world.name("another_function")
+    world.create(t, 1)
+    world.function(f, t)
+    world.function(g, t)
+    found = world.tables.functions(f.catalog, ["Own_Function", "own_function", "not_there"])
+    assert [key for key in found if key.startswith(f.key.rpartition(".")[0])] == [f.key]
+    assert found[f.key].language == "SQL"
+    assert [r.key for r in references(found[f.key].body or "").relations] == [t.key]
+    assert world.tables.functions(f.catalog, []) == world.tables.functions(f.catalog, ["not_there"]) == {}
+
+
 def every_commit_names_its_user_and_is_known_by_its_mark(world: World) -> None:
     t = world.name("t")
     world.create(t, 1)
@@ -379,6 +410,8 @@ CONTRACT = [
     a_view_is_what_it_was_made_from_and_stops_answering_without_its_column,
     a_view_is_read_in_the_schema_it_was_made_in,
     properties_are_unset_by_a_commit_that_names_them,
+    a_shallow_clone_says_what_it_was_made_from,
+    functions_of_any_schema_are_found_by_their_own_names,
     every_commit_names_its_user_and_is_known_by_its_mark,
     a_view_does_not_take_a_table_s_name,
     properties_are_set_by_a_commit_that_is_maintenance_for_retention_alone,

@@ -37,3 +37,9 @@ class MemoryWorld:
 
     def rows(self, name: RelationName) -> list[int]:
         return [int(str(row)) for row in self.tables.rows(name)]
+
+    def clone(self, name: RelationName, source: RelationName) -> None:
+        self.tables.clone(name, source)
+
+    def function(self, name: RelationName, over: RelationName) -> None:
+        self.tables.function(name, f"(SELECT max(id) FROM {over.quoted})")

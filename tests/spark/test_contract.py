@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import pytest
 from aged_logs import age
+from emulated_statements import runner
 from pyspark.sql import SparkSession
 
 from dbx_cd.delta.log_table import DeltaLogTable
@@ -58,6 +59,14 @@ class DeltaWorld:
 
     def rows(self, name: RelationName) -> list[int]:
         return sorted(row["id"] for row in self._spark.table(name.quoted).collect())
+
+    def clone(self, name: RelationName, source: RelationName) -> None:
+        runner(self._spark)(f"CREATE TABLE {name.quoted} SHALLOW CLONE {source.quoted}")
+
+    def function(self, name: RelationName, over: RelationName) -> None:
+        runner(self._spark)(
+            f"CREATE FUNCTION {name.quoted}() RETURNS BIGINT RETURN (SELECT max(id) FROM {over.quoted})"
+        )
 
 
 @pytest.mark.parametrize("promise", CONTRACT, ids=lambda promise: promise.__name__)

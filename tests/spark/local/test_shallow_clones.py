@@ -33,6 +33,8 @@ def table_type(run: Run, name: str) -> str:
 def test_a_clone_is_a_table_of_its_own_type_made_in_one_commit(run: Run) -> None:
     run(f"CREATE TABLE {SCHEMA}.one SHALLOW CLONE {SCHEMA}.source")
     assert [row[4] for row in run(f"DESCRIBE HISTORY {SCHEMA}.one")] == ["CLONE"]
+    (commit,) = run(f"SELECT operationParameters['source'] FROM (DESCRIBE HISTORY {SCHEMA}.one)")
+    assert commit == (f"{SCHEMA}.source",)
     assert table_type(run, "one") == "MANAGED_SHALLOW_CLONE"
     assert table_type(run, "source") == "MANAGED"
     run(f"ALTER TABLE {SCHEMA}.one RENAME TO {SCHEMA}.renamed")
@@ -55,6 +57,7 @@ def test_a_clone_replaced_by_a_clone_keeps_its_history(run: Run) -> None:
     run(f"CREATE OR REPLACE TABLE {clone} SHALLOW CLONE {other}")
     assert sorted(run(f"SELECT id, day FROM {clone}")) == [(5, 1), (7, 2)]
     assert [row[4] for row in run(f"DESCRIBE HISTORY {clone}")] == ["CLONE", "WRITE", "CLONE"]
+    assert [row[5].get("source") for row in run(f"DESCRIBE HISTORY {clone}")] == [other, None, f"{SCHEMA}.source"]
     assert sorted(run(f"SELECT id FROM {clone} VERSION AS OF 1")) == [(1,), (2,)]
     run(f"DELETE FROM {clone} WHERE id = 5")
     assert sorted(run(f"SELECT id FROM {other}")) == [(5,), (7,)]

@@ -13,7 +13,8 @@ import org.apache.hadoop.fs.Path;
 
 /**
  * Writes Delta's log as Delta does, and into each commit the user of the session that makes it, as Databricks does:
- * open-source Delta leaves {@code userName} out. Delta makes a commit on the thread that runs the statement.
+ * open-source Delta leaves {@code userName} out. Delta makes a commit on the thread that runs the statement. The source
+ * of a clone gets its three-level name.
  */
 public final class CommitLog extends HDFSLogStore {
   /** How Delta begins that action; nothing else in its log begins so. */
@@ -51,6 +52,9 @@ public final class CommitLog extends HDFSLogStore {
         ObjectNode read = (ObjectNode) JSON.readTree(action);
         ObjectNode info = (ObjectNode) read.get("commitInfo");
         WrittenRows.remember(info);
+        if (info.path("operationParameters") instanceof ObjectNode parameters && parameters.has("source")) {
+          parameters.put("source", ShallowClones.ownName(parameters.get("source").asText()));
+        }
         info.remove(List.of("userId", "userName")); // whoever wrote them, it was not this workspace
         if (user != null) {
           info.put("userName", user);

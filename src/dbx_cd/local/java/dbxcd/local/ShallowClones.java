@@ -127,6 +127,18 @@ final class ShallowClones {
     return parts.stream().map(KeyRules::quoted).collect(Collectors.joining("."));
   }
 
+  /** The three-level name of a table that Delta names as Spark's session catalog has it; any other name as it is. */
+  static String ownName(String source) {
+    String[] parts = source.split("\\.", 3);
+    if (parts.length != 3 || !parts[0].equals("spark_catalog")) {
+      return source;
+    }
+    return Registry.of(SparkSession.active())
+        .namespace(parts[1])
+        .map(n -> n.catalog() + "." + n.schema() + "." + parts[2])
+        .orElse(source);
+  }
+
   private static Dataset<Row> cloneInto(SparkSession session, String folder, String source) {
     return apart(session, "CREATE TABLE " + named(folder) + " SHALLOW CLONE " + source);
   }
