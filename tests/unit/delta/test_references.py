@@ -107,6 +107,10 @@ NOT_PARSED = {
     "a clause nobody knows": ("SELECT * FROM stg.shop.x WITH (SOMETHING new)", X),
     "no SQL": ("this is ( no SQL FROM `stg`.`shop`.x,, y '", f"{X} prod.shop.y"),
     "still no comment or string": ("((( 'a.b.c' /* d.e.f */ stg.shop.x -- g.h.i", X),
+    "left as a command": ("EXPLAIN SELECT * FROM stg.shop.x", X),
+    "comment in a comment": ("((( /* a.b.c /* d */ e.f.g */ stg.shop.x", X),
+    "comment without an end": ("((( stg.shop.y /* stg.shop.x", f"stg.shop.y {X}"),
+    "string without an end": ("((( stg.shop.y ' stg.shop.x", f"stg.shop.y {X}"),
     "numbers": ("((( 1.5 2.5e3 stg.shop.x", X),
 }
 

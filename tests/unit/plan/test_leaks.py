@@ -132,13 +132,21 @@ def test_a_foreign_key_leaks_and_whoever_reads_its_table_does_not(tables: Memory
     assert found(tables, "t", "u") == ["prod.shop.t refers to stg.shop.x (foreign key)"]
 
 
+def test_a_foreign_key_says_nothing_of_what_its_parent_refers_to(tables: MemoryTables) -> None:
+    tables.clone(prod("c"), name(X))
+    key = Constraint("t_c", "FOREIGN KEY", ("id",), "prod.shop.c_pk", parent="prod.shop.c")
+    settings(tables, "t", keys=(key,))
+    assert found(tables, "t", "c") == ["prod.shop.c has files of stg.shop.x (clone)"]
+
+
 def test_a_foreign_key_whose_table_is_hidden_is_known_by_the_schema_of_its_key(tables: MemoryTables) -> None:
     keys = [
         Constraint("t_x", "FOREIGN KEY", ("id",), "stg.shop.x_pk"),
         Constraint("t_y", "FOREIGN KEY", ("id",), "raw.shop.y_pk"),
     ]
     settings(tables, "t", keys=tuple(keys))
-    assert found(tables, "t") == [
+    view(tables, "u", "SELECT * FROM prod.shop.t")
+    assert found(tables, "t", "u") == [
         "prod.shop.t refers to stg.shop.x_pk (foreign key): this is the name of the key; its table is not shown to "
         "this user",
         "prod.shop.t may refer to staging, for the table of the key raw.shop.y_pk cannot be read: it is not shown to "
