@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -26,6 +27,30 @@ def enforced_constraints(node: Node) -> Iterator[dict[str, Any]]:
     """Those that dbt gives the relation: of a model whose contract is enforced."""
     if (node.config.get("contract") or {}).get("enforced"):
         yield from constraints(node)
+
+
+def only_in_keys(manifest: Manifest, node: Node) -> frozenset[str]:
+    """The unique ids of what a model depends on for its foreign keys alone, and does not read.
+
+    dbt-core 1.11 adds the refs and sources of keys to those of the model's text (`parser/schemas.py`).
+    """
+    named = Counter((r.get("package"), r["name"], r.get("version")) for r in node.raw.get("refs") or ())
+    named += Counter(("source", *source) for source in node.raw.get("sources") or ())
+    keys = [str(c["to"]) for c in constraints(node) if c.get("type") == "foreign_key" and c.get("to")]
+    named -= Counter(filter(None, map(_named, keys)))
+    parents = {to: key_parent(manifest, to) for to in keys if _named(to) not in named}
+    return frozenset(parent.unique_id for parent in parents.values() if parent is not None)
+
+
+def _named(to: str) -> tuple[object, ...] | None:
+    """A `ref` or `source` of a key in the form in which dbt lists it."""
+    call = _CALL.fullmatch(to)
+    if call is None:
+        return None
+    arguments, version = _arguments(to.strip(" \t\n{}"))
+    if call[1] == "source":
+        return ("source", *arguments)
+    return (arguments[0] if len(arguments) == 2 else None, arguments[-1], version) if arguments else None
 
 
 def key_parent(manifest: Manifest, to: str) -> Node | None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from dbx_cd.dbt.artifacts import Manifest, Node
 from dbx_cd.dbt.functions import object_name
-from dbx_cd.dbt.keys import enforced_constraints, key_parent
+from dbx_cd.dbt.keys import enforced_constraints, key_parent, only_in_keys
 from dbx_cd.delta.sql_names import names_in
 from dbx_cd.plan.catalog_references import NOT_READ, Kind, Through
 from dbx_cd.plan.leaks import Leak, StagingNames
@@ -97,8 +97,9 @@ class _Prediction:
         return [*self._protection(parent)] if parent.resource_type == "model" else ()
 
     def _parents(self, node: Node) -> Iterator[Node]:
-        """What a node reads, also through ephemeral models; what only its keys name is among it."""
-        for parent in self.manifest.select(node.depends_on):
+        """What a node reads, also through ephemeral models."""
+        unread = only_in_keys(self.manifest, node)
+        for parent in self.manifest.select(i for i in node.depends_on if i not in unread):
             if parent.is_ephemeral:
                 yield from self._parents(parent)
             elif parent.resource_type in ("model", "seed", "snapshot", "source", "function"):

@@ -35,6 +35,9 @@ MODELS = [
     keyed("to_v1", {"to": "ref('people', v=1)", "to_columns": ["id"]}),
     keyed("to_source", {"to": "source('mine', 'handmade')", "to_columns": ["id"]}),
     keyed("to_expression", {"expression": "REFERENCES `stg`.shop.handmade (id)"}),
+    keyed("to_both", {"to": "ref('heavy')", "to_columns": ["id"], "expression": "REFERENCES prod.shop.orders (id)"}),
+    keyed("keyed_view", {"to": "ref('heavy')", "to_columns": ["id"]}),
+    keyed("keyed_reading_view", {"to": "ref('people', v=1)", "to_columns": ["id"]}),
     keyed("not_enforced", {"to": "ref('heavy')", "to_columns": ["id"]}, enforced=False),
     {"name": "masked", "config": {"row_filter": {"function": "prod.shop.fine", "columns": "id"}},
      "columns": [{"name": "id", "column_mask": {"function": "`stg`.`shop`.mask"}}]},
@@ -62,6 +65,8 @@ FILES: dict[str, str] = {
     **model("filtered", "incremental", "select 1 as id"),
     **{key: text for m in MODELS if "contract" in m.get("config", {})
        for key, text in model(str(m["name"]), "table", "select 1 as id").items()},
+    **model("keyed_view", "view", "select 1 as id"),
+    **model("keyed_reading_view", "view", "select * from {{ ref('people', v=1) }}"),
     "functions/largest.sql": "(select max(id) from {{ ref('heavy') }})",
     "functions/functions.yml": yaml.safe_dump({"functions": [{"name": "largest", "returns": {"data_type": "int"}}]}),
     "models/models.yml": yaml.safe_dump({"models": MODELS, "sources": [
@@ -98,7 +103,8 @@ def predicted(
     """What will leak when these models are built and every other parent resolves to one place."""
     prod, stg = manifests["prod"], manifests["stg"]
     ids = {n.unique_id for n in prod.nodes.values() if n.name in selected and n.resource_type != "source"}
-    others = [n for n in prod.nodes.values() if n.resource_type in ("model", "function") and n.unique_id not in ids]
+    # Those of the selection are among them, and change nothing.
+    others = [n for n in prod.nodes.values() if n.resource_type in ("model", "function")]
     target = "stg" if place == "state" else "prod"
     resolutions = [
         Resolution(n.unique_id, place, str(object_name(manifests[target].nodes[n.unique_id])), (), "") for n in others
@@ -166,7 +172,7 @@ def test_a_source_that_staging_builds_leaks(manifests: dict[str, Manifest]) -> N
 
 
 def test_a_foreign_key_leaks_only_where_its_parent_is_staging_s(manifests: dict[str, Manifest]) -> None:
-    keys = ("to_heavy", "to_orders", "to_v1", "to_source", "not_enforced")
+    keys = ("to_heavy", "to_orders", "to_v1", "to_source", "to_both", "not_enforced")
     assert predicted(manifests, *keys, "orders", "people") == ["to_heavy refers to stg.shop.heavy (foreign key)"]
     assert predicted(manifests, *keys) == [
         "to_heavy refers to stg.shop.heavy (foreign key)",
@@ -174,6 +180,14 @@ def test_a_foreign_key_leaks_only_where_its_parent_is_staging_s(manifests: dict[
         "to_v1 refers to stg.shop.people_v1 (foreign key)",
     ]
     assert predicted(manifests, *keys, place="target") == []
+
+
+def test_a_view_gets_no_keys_and_reads_nothing_by_them(manifests: dict[str, Manifest]) -> None:
+    """Though dbt lists what a key refers to among what the view depends on."""
+    view = manifests["prod"].nodes["model.shop.keyed_view"]
+    assert view.depends_on == ("model.shop.heavy",)
+    assert predicted(manifests, "keyed_view") == []
+    assert predicted(manifests, "keyed_reading_view") == ["keyed_reading_view reads stg.shop.people_v1 (view text)"]
 
 
 def test_a_foreign_key_s_expression_is_read(manifests: dict[str, Manifest]) -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from dbx_cd.dbt.artifacts import Manifest
 from dbx_cd.delta.tables import CatalogSettings, Constraint, ViewReading
 from dbx_cd.errors import SqlFailed
 from dbx_cd.plan.leaks import Leak, StagingNames, find_leaks
@@ -48,6 +49,35 @@ def settings(tables: MemoryTables, identifier: str, **changed: object) -> None:
 def found(tables: MemoryTables, *identifiers: str, functions: tuple[str, ...] = ()) -> list[str]:
     leaks = find_leaks(tables, [prod(i) for i in identifiers], staging=STAGING, functions=[prod(f) for f in functions])
     return [str(leak) for leak in leaks]
+
+
+def manifest(target: str) -> Manifest:
+    """A model of the target's own, and one that is the same relation in every target."""
+    models = (("own", target, "Shop"), ("same", "lake", "shop"), ("apart", "lake", target))
+    nodes = {
+        f"model.shop.{identifier}": {
+            "unique_id": f"model.shop.{identifier}", "name": identifier, "resource_type": "model", "database": catalog,
+            "schema": schema, "relation_name": "x", "config": {"materialized": "table"},
+        }
+        for identifier, catalog, schema in models
+    }  # fmt: skip
+    function = {
+        "unique_id": "function.shop.f", "name": "f", "resource_type": "function", "database": target, "schema": "udf",
+    }  # fmt: skip
+    return Manifest.from_json({"metadata": {}, "nodes": nodes, "functions": {"function.shop.f": function}})
+
+
+def test_what_both_environments_build_is_not_staging_s() -> None:
+    names = StagingNames.of(manifest("stg"), manifest("prod"))
+    assert names == StagingNames(
+        relations=frozenset(["stg.shop.own", "lake.stg.apart"]),
+        schemas=frozenset(["stg.shop", "lake.stg", "stg.udf"]),
+        functions=frozenset(["stg.udf.f"]),
+    )
+    assert names.catalogs == {"stg", "lake"}
+    assert [names.has(name(n)) for n in ("STG.shop.own", "stg.shop.other", "lake.shop.same", "prod.shop.own")] == [
+        True, True, False, False,
+    ]  # fmt: skip
 
 
 def test_what_refers_to_production_alone_leaks_nothing(tables: MemoryTables) -> None:
