@@ -149,6 +149,14 @@ def test_the_gate_shows_what_a_rollback_could_bring_back(story: Observed) -> Non
     assert "restorable" in pages["good"].read_text()
 
 
+def test_each_build_has_a_page_of_when_its_nodes_ran(story: Observed) -> None:
+    folder = story.workflow.artifacts_root / "releases" / story.releases["good"].id
+    for target in ("stg", "prod"):
+        page = (folder / f"timeline-{target}.html").read_text(encoding="utf-8")
+        assert "daily_revenue" in page
+        assert "s the time before" in page
+
+
 def test_docs_and_manifest_are_published(story: Observed) -> None:
     assert story.docs["release_id"] == story.releases["good"].id
     site = Path(story.docs["path"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import ClassVar
 
 from dbx_cd import html
@@ -10,6 +11,7 @@ from dbx_cd.artifacts import archive
 from dbx_cd.artifacts.version import ArtifactVersion
 from dbx_cd.dbt.run import DbtRun
 from dbx_cd.dbt.selection import Selection
+from dbx_cd.deploy.timeline_page import keep_timeline
 from dbx_cd.errors import DbxCdError, noting, what_failed
 from dbx_cd.plan.leaks import Leak
 from dbx_cd.records import Record
@@ -32,9 +34,10 @@ class BuildResult(Record):
     """What the target was before; only where it is gated."""
     replaced: tuple[str, ...] = ()
     """What was dropped so that it could be built, and why; only where the target is open."""
-
     leaks: tuple[Leak, ...] = ()
     """What of a gated target refers to staging now."""
+    timeline: Path | None = None
+    """The page that shows when its nodes ran; None where dbt left no times."""
 
     @property
     def ok(self) -> bool:
@@ -50,9 +53,10 @@ class BuildResult(Record):
             [html.fold(self.restore_point, html.trusted(self.restore_point.to_html()))] if self.restore_point else []
         )
         where = html.paragraph("Artifacts: ", self.artifacts.path)
+        times = [html.paragraph("When its nodes ran: ", self.timeline)] if self.timeline else []
         replaced = [html.paragraph(what) for what in self.replaced]
         leaks = [html.paragraph(html.badge("warn"), " ", leak) for leak in self.leaks]
-        return str(html.join([html.trusted(self.run.to_html()), *replaced, *leaks, where, *point]))
+        return str(html.join([html.trusted(self.run.to_html()), *replaced, *leaks, where, *times, *point]))
 
 
 def publish_build(
@@ -90,6 +94,7 @@ def publish_build(
             run.raise_if_failed()
         raise
     run = replace(run, files_dir=artifacts.path)  # the local folder goes
+    page = keep_timeline(cd.store, artifacts)
     event = Built(
         target=target,
         gated=gated,
@@ -105,4 +110,4 @@ def publish_build(
         with noting(f"and the log cannot have it: {what_failed(exc)}"):
             run.raise_if_failed()
         raise
-    return BuildResult(run, artifacts, restore_point, replaced)
+    return BuildResult(run, artifacts, restore_point, replaced, timeline=page)

@@ -150,6 +150,13 @@ def test_alias_that_the_code_makes_of_the_target_is_no_change() -> None:
     assert changed(*sides).modified == ()
 
 
+def test_config_that_the_code_makes_of_the_target_is_said_and_is_no_modification() -> None:
+    code = "{{ config(materialized='table' if target.name == 'prod' else 'view') }} select 1"
+    sides = [{"raw_code": code, "config": {"materialized": m}} for m in ("view", "table")]
+    diff = changed(*sides)
+    assert (diff.modified, diff.by_environment) == ((), ("model.shop.orders",))
+
+
 @pytest.mark.parametrize("empty", [None, "", [], {}, {"meta": {}, "tags": []}])
 def test_key_that_a_newer_dbt_writes_and_that_is_empty_is_no_change(empty: object) -> None:
     assert changed({"config": {}}, {"config": {"static": empty}}).modified == ()
