@@ -46,11 +46,12 @@ class ArtifactDiff(Record):
     modified: tuple[str, ...]
     """Nodes of both whose code, configuration, macros or columns differ."""
     nodes: tuple[NodeDiff, ...] = ()
-    """What changed in each of them, and in the tests of others."""
+    """What changed in each of them, and in the tests and the edges of others."""
     macros: tuple[MacroDiff, ...] = ()
     """Macros that changed, those of dbt and its adapter left out."""
     by_environment: tuple[str, ...] = ()
-    """Nodes that are written alike and come out otherwise, such as by target or by a variable; not `modified`."""
+    """Nodes that are written alike and come out otherwise, such as by target, by a variable, or since a `ref` means
+    another version now; not `modified`."""
     by_dbt: str = ""
     """That the two are of different versions of dbt, and how many of its own macros differ; "" where they are not."""
     old: str = ""
@@ -91,7 +92,8 @@ class ArtifactDiff(Record):
         if self.by_dbt:
             yield self.by_dbt
         if self.by_environment:
-            yield f"written alike, and otherwise by environment or variables: {', '.join(self.by_environment)}"
+            alike = ", ".join(self.by_environment)
+            yield f"written alike, and come out otherwise, such as by environment or variables: {alike}"
 
     def _macro_text(self) -> Iterator[str]:
         for macro in self.macros:
@@ -127,7 +129,7 @@ def diff_manifests(
         added=tuple(diff.unique_id for diff, _ in diffs if diff.change == "added"),
         removed=tuple(diff.unique_id for diff, _ in diffs if diff.change == "removed"),
         modified=tuple(diff.unique_id for diff, _ in diffs if diff.change == "modified"),
-        nodes=tuple(_bounded(diff for diff in shown if diff.change != "unchanged" or diff.tests)),
+        nodes=tuple(_bounded(diff for diff in shown if diff.change != "unchanged" or diff.lines)),
         macros=macro_diffs(old, new, macros, used),
         by_environment=tuple(diff.unique_id for diff, other in diffs if other and diff.change == "unchanged"),
         by_dbt=_by_dbt(old, new),

@@ -17,6 +17,14 @@ from dbx_cd.dbt.artifacts import Node
 
 _PLACE = ("database", "schema", "alias", "catalog")
 """Config keys that say where a relation is, which differs from target to target."""
+_OTHER_KEYS = {
+    "constraints": "its constraints",
+    "latest_version": "its latest version",
+    "access": "its access",
+    "arguments": "its arguments",
+    "returns": "what it returns",
+}
+"""Keys of a node that are written in YAML files, in words."""
 _MOST_LINES = 200
 
 
@@ -83,7 +91,7 @@ class NodeDiff:
     unique_id: str
     """dbt's own id of the node."""
     change: str
-    """`added`, `removed`, `modified`, or `unchanged` where only its tests changed."""
+    """`added`, `removed`, `modified`, or `unchanged` where only its tests changed, or what the same code reads."""
     columns: tuple[ColumnChange, ...] = ()
     """Columns that were added, removed or have another type."""
     contract: str = ""
@@ -174,7 +182,7 @@ def other_changes(old: Node, new: Node) -> tuple[str, ...]:
     found = []
     for name in sorted(old.columns.keys() & new.columns.keys()):
         before, after = (
-            {key: plain for key, value in node.columns[name].items() if (plain := _plain(value)) is not None}
+            {key: plain for key, value in node.columns[name].items() if (plain := _written(key, value)) is not None}
             for node in (old, new)
         )
         keys = sorted(key for key in {*before, *after} - {"data_type"} if before.get(key) != after.get(key))
@@ -188,6 +196,9 @@ def other_changes(old: Node, new: Node) -> tuple[str, ...]:
         found.append("its arguments")
     if old.raw.get("identifier") != new.raw.get("identifier"):
         found.append(f"its table: {old.raw.get('identifier')} → {new.raw.get('identifier')}")
+    for key, words in _OTHER_KEYS.items():
+        if _written(key, old.raw.get(key)) != _written(key, new.raw.get(key)):
+            found.append(words)
     for key in ("unrendered_database", "unrendered_schema"):
         if old.raw.get(key) and new.raw.get(key) and old.raw[key] != new.raw[key]:
             found.append(f"its {key.removeprefix('unrendered_')}: {old.raw[key]} → {new.raw[key]}")
@@ -230,6 +241,22 @@ def _written_in_code(old: Node, new: Node, key: str) -> bool:
     """Whether a key is set in the code itself, which is the same: its value comes from the environment."""
     code = code_of(old)
     return code == code_of(new) and re.search(rf"\b{re.escape(key)}\s*=", code) is not None
+
+
+def _written(key: str, value: Any) -> Any:
+    """A value as it was written: dbt puts the relation of this target into `to` of a foreign key."""
+    if key == "constraints":
+        value = [
+            {inner: _last_name(v) if inner == "to" else v for inner, v in constraint.items()}
+            for constraint in value or ()
+        ]
+        value = [_plain(constraint) for constraint in value]
+    return _plain(value)
+
+
+def _last_name(relation: Any) -> str | None:
+    """The last name in `catalog.schema.name`, quoted or not, or in `ref('name')`."""
+    return re.findall(r"\w+", relation)[-1] if relation else None
 
 
 def _plain(value: Any) -> Any:

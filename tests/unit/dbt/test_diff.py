@@ -61,7 +61,10 @@ def test_two_environments_of_a_project_are_the_same(pair: tuple[str, str], catal
 
 def test_environments_differ_in_the_names_that_are_left_out() -> None:
     """Else the test above would prove nothing: other catalog, schema and compiled code, and another materialization."""
-    names = [recorded(name).nodes["model.compared.latest_totals"] for name in ("compared", "compared_in_prod")]
+    sides = [recorded(name) for name in ("compared", "compared_in_prod")]
+    names = [side.nodes["model.compared.latest_totals"] for side in sides]
+    keys = [side.nodes["model.compared.visits"].raw["constraints"][0]["to"] for side in sides]
+    assert keys == ["`stg`.`recorded`.`places`", "`prod`.`recorded_finance`.`places`"]
     for key in ("database", "schema", "compiled_code", "relation_name"):
         assert names[0].raw[key] != names[1].raw[key]
     assert [n.materialized for n in names] == ["view", "table"]
@@ -133,8 +136,17 @@ def test_code_is_a_unified_diff(edited: ArtifactDiff) -> None:
 
 def test_alias_that_moves_from_one_version_of_a_model_to_another_is_a_change() -> None:
     diff = diff_manifests(recorded("versions_before"), recorded("versions"))
-    assert diff.modified == ("model.versions.customers.v1", "model.versions.customers.v2")
+    assert diff.modified == tuple(f"model.versions.customers.v{n}" for n in (1, 2, 3))
     assert [c.key for c in of(diff, diff.modified[0]).config] == ["alias"]
+    assert [of(diff, i).others for i in diff.modified] == [("its latest version",)] * 3
+
+
+def test_model_whose_ref_means_another_version_now_is_shown_and_is_not_modified() -> None:
+    diff = diff_manifests(recorded("versions_before"), recorded("versions"))
+    regions = of(diff, "model.versions.regions")
+    assert (regions.change, diff.by_environment) == ("unchanged", ("model.versions.regions",))
+    assert regions.parents_added == ("model.versions.customers.v2",)
+    assert regions.parents_removed == ("model.versions.customers.v1",)
 
 
 def changed(old: dict[str, Any], new: dict[str, Any]) -> ArtifactDiff:
@@ -207,6 +219,16 @@ def test_source_that_points_to_another_table_is_modified() -> None:
     assert diff_manifests(side(**a), side(**a | {"database": "prod"})).modified == ()
     for other in ({"identifier": "events_v2"}, {"unrendered_schema": "web2"}):
         assert diff_manifests(side(**a), side(**a | other)).modified == ("source.shop.web.events",)
+
+
+@pytest.mark.parametrize("to", ["ref('sites')", "`stg`.`shop`.`sites`", "prod.shop.sites"])
+def test_foreign_key_is_compared_by_the_name_it_refers_to(to: str) -> None:
+    def key(to: str) -> dict[str, Any]:
+        return {"constraints": [{"type": "foreign_key", "name": None, "to": to, "to_columns": ["id"]}]}
+
+    assert changed(key("`stg`.`shop`.`sites`"), key(to)).modified == ()
+    (diff,) = changed(key("`stg`.`shop`.`places`"), key(to)).nodes
+    assert diff.others == ("its constraints",)
 
 
 def test_record_is_read_back_as_it_was_written(edited: ArtifactDiff) -> None:
