@@ -6,16 +6,14 @@ run-results v6, sources v3), read with tolerance for fields that come and go bet
 
 from __future__ import annotations
 
-import contextlib
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from dbx_cd import volume
 from dbx_cd.dbt.batches import naming, unbuilt_batches
+from dbx_cd.dbt.json_files import read_json, reading
 from dbx_cd.dbt.manifest_schema import refuse_other_schemas
 from dbx_cd.dbt.names import named
 from dbx_cd.dbt.timing import Timing, timing_of
@@ -305,30 +303,3 @@ def _result(raw: Mapping[str, Any]) -> NodeResult:
         unbuilt=unbuilt,
         timing=timing_of(raw),
     )
-
-
-@contextlib.contextmanager
-def reading(kind: str, path: str | Path) -> Iterator[None]:
-    """Report a field that is missing or of another type as a malformed file."""
-    try:
-        yield
-    except (LookupError, TypeError, AttributeError, ValueError) as exc:
-        raise ArtifactError(f"not {kind}: {exc!r}", where=path) from exc
-
-
-def read_json(path: str | Path) -> dict[str, Any]:
-    """Read a JSON object from a file.
-
-    Raises:
-        ArtifactError: the file is missing, is not JSON, or is not an object.
-        Unreachable: it cannot be read now, so that nobody knows what is in it.
-    """
-    try:
-        document = json.loads(volume.read(Path(path)))  # it may be on a Volume
-    except FileNotFoundError as exc:
-        raise ArtifactError("the file is missing", where=path, next_step="see what the dbt command left") from exc
-    except (ValueError, RecursionError) as exc:
-        raise ArtifactError(f"not readable as JSON: {exc}", where=path) from exc
-    if not isinstance(document, dict):
-        raise ArtifactError("not a JSON object", where=path)
-    return document

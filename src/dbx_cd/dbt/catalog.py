@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from dbx_cd.dbt.artifacts import read_json, reading
+from dbx_cd.dbt.json_files import read_json, reading
 
 Catalog = Mapping[str, Mapping[str, str]]
 """The types of columns, by unique id and name, in their order."""

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from dbx_cd.dbt.artifacts import Manifest, Node, read_json, reading
+from dbx_cd.dbt.artifacts import Manifest, Node
+from dbx_cd.dbt.json_files import read_json, reading
 from dbx_cd.dbt.runner import DbtOutcome
 from dbx_cd.errors import ArtifactError
 

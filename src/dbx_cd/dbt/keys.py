@@ -34,7 +34,9 @@ def only_in_keys(manifest: Manifest, node: Node) -> frozenset[str]:
 
     dbt-core 1.11 adds the refs and sources of keys to those of the model's text (`parser/schemas.py`).
     """
-    named = Counter((r.get("package"), r["name"], r.get("version")) for r in node.raw.get("refs") or ())
+    named: Counter[tuple[object, ...]] = Counter(
+        (r.get("package"), r["name"], r.get("version")) for r in node.raw.get("refs") or ()
+    )
     named += Counter(("source", *source) for source in node.raw.get("sources") or ())
     keys = [str(c["to"]) for c in constraints(node) if c.get("type") == "foreign_key" and c.get("to")]
     named -= Counter(filter(None, map(_named, keys)))

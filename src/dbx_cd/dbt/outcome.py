@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Self
 
 from dbx_cd import volume
-from dbx_cd.dbt.artifacts import NodeResult, read_json
+from dbx_cd.dbt.artifacts import NodeResult
 from dbx_cd.dbt.events import DbtEvent
+from dbx_cd.dbt.json_files import read_json
 from dbx_cd.errors import ArtifactError, DbxCdError
 from dbx_cd.records import Record
 

@@ -16,6 +16,7 @@ from dbx_cd.dbt.finished import NOTHING_SELECTED
 from dbx_cd.dbt.listing import ListQuery
 from dbx_cd.dbt.project_state import ProjectState
 from dbx_cd.dbt.selection import Selection
+from dbx_cd.dbt.state_mismatch import state_mismatch
 from dbx_cd.errors import ArtifactError
 from dbx_cd.plan.in_production import InProduction
 from dbx_cd.plan.project_dbt import ProjectDbt
@@ -77,6 +78,13 @@ class ChangedNodes:
         then = _unpacked(before.version, dbt.work / _BEFORE)
         old = ProjectState(before.manifest, then, selection.vars, before.version.adapter_version or None)
         new = ProjectState(manifest, Path(dbt.project_dir), selection.vars, installed_version("dbt-databricks"))
+        try:
+            mind = state_mismatch(old, new)
+        except ArtifactError as exc:
+            # Renamed, or two projects in one root: a release can still be made, and whoever approves it is told.
+            return cls(built, selected, manifest, {i: NodeChange(i, "new") for i in manifest.nodes}, mind=(exc.what,))
+        if then is None:
+            mind = (*mind, f"the project of {before.version} is gone: variables are not compared")
         compared = changes_between(old, new, answered.nodes)
         return cls(
             built,
@@ -85,7 +93,7 @@ class ChangedNodes:
             {i: _touched(manifest.nodes[i], change, before) for i, change in compared.items()},
             removed=removed(before.manifest, manifest),
             renamed=dict(renamed(before.manifest, manifest)),
-            mind=() if then is not None else (f"the project of {before.version} is gone: variables are not compared",),
+            mind=mind,
         )
 
     @property

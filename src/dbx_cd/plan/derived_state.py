@@ -11,7 +11,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from dbx_cd.dbt.artifacts import read_json
+from dbx_cd.dbt.json_files import read_json
 from dbx_cd.digest import digest
 
 _NAME = "manifest.json"

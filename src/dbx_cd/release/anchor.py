@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from dbx_cd import volume
-from dbx_cd.dbt.artifacts import read_json
+from dbx_cd.dbt.json_files import read_json
 from dbx_cd.errors import ArtifactError, ConfigError, DbxCdError
 from dbx_cd.records import Record
 from dbx_cd.relations import RelationName

@@ -12,7 +12,7 @@ import pytest
 from dbx_cd import DbxCdError, build_release
 from dbx_cd.artifacts import version
 from dbx_cd.artifacts.version import RECORD_NAME, Contents, write_json
-from dbx_cd.dbt.artifacts import read_json
+from dbx_cd.dbt.json_files import read_json
 from memory.releases import Releases, relation
 
 ORDERS = relation("prod", "orders")
