@@ -161,7 +161,7 @@ def _ask(
         ignored=ignored,
         plan=str(plan),
         losses=tuple(map(str, plan.losses)),
-        consent=plan.destructive if cd.config.policies.destructive_changes == "consent" else (),
+        consent=_to_agree_to(plan, asks=cd.config.policies.destructive_changes == "consent"),
     )
     cd.log.append(release, request)
     earlier = next(approvals_to_reuse(cd, log, request), None)
@@ -170,6 +170,12 @@ def _ask(
         decision = Decision("approved", release.id, request.seal, cd.user, reason, request.consent, reuses=earlier.id)
         cd.log.append(release, decision)
     return request
+
+
+def _to_agree_to(plan: DeployPlan, *, asks: bool) -> tuple[str, ...]:
+    """The losses that need consent: what is dropped because nothing makes it any more needs it in any case."""
+    dropped = tuple(loss.name for loss in plan.losses if loss.kind == "orphan_dropped")
+    return plan.destructive if asks else dropped
 
 
 def _untested_after(smoke: SmokeReport) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from dbx_cd.dbt.artifacts import Manifest, Node
@@ -36,6 +36,10 @@ class BuildEffects:
             altered=altered_properties(manifest, selected, full_refresh=full_refresh),
             readers=known_readers(manifest),
         )
+
+    def dropping(self, relations: Iterable[RelationName]) -> BuildEffects:
+        """These effects, of a deploy that drops some more relations."""
+        return replace(self, replaced={**self.replaced, **{r.key: "nothing: no node makes it" for r in relations}})
 
     def properties_after(self, key: str, before: Mapping[str, str]) -> Mapping[str, str] | None:
         """What the build makes of a table's properties; None where it leaves them."""

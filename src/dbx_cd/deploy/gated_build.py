@@ -9,7 +9,7 @@ from pathlib import Path
 
 from dbx_cd import volume
 from dbx_cd.approval.decision import approved_request
-from dbx_cd.approval.request import ApprovalRequest, plan_of
+from dbx_cd.approval.request import ApprovalRequest, Decision, plan_of
 from dbx_cd.artifacts import archive
 from dbx_cd.artifacts.version import ArtifactVersion
 from dbx_cd.dbt.effects import BuildEffects, affected_relations
@@ -20,6 +20,7 @@ from dbx_cd.deploy.build_result import BuildResult, publish_build
 from dbx_cd.deploy.claim import claim
 from dbx_cd.deploy.dbt_versions import refuse_other_dbt
 from dbx_cd.deploy.leak_guard import guarded
+from dbx_cd.deploy.orphan_drop import agreed_orphans, drop_orphans
 from dbx_cd.enumeration import listed
 from dbx_cd.errors import ApprovalStale, DbxCdError, what_failed
 from dbx_cd.plan.deploy_plan import DeployPlan
@@ -60,7 +61,7 @@ def build_gated(
         SetupError: another dbt is installed than the one that staging was built with.
         DbtFailed: dbt cannot say what it would build. A build that fails is in the result.
     """
-    request, _ = approved_request(cd, release, target=target)
+    request, decision = approved_request(cd, release, target=target)
     _refuse_other_parameters(asked, request)
     # The very version that was approved: staging may have been built again since this was asked.
     staged = cd.store.get(request.state_target, request.state_timestamp)
@@ -73,11 +74,11 @@ def build_gated(
         )  # fmt: skip
     with warm_for(cd) as parent:
         dbt = ProjectDbt(cd, target, work, project, profiles_dir, staged.path, defer=True, warm_parent=parent)
-        return _deploy(cd, release, request, staged, dbt)
+        return _deploy(cd, release, request, decision, staged, dbt)
 
 
 def _deploy(
-    cd: Cd, release: Release, request: ApprovalRequest, staged: ArtifactVersion, dbt: ProjectDbt
+    cd: Cd, release: Release, request: ApprovalRequest, decision: Decision, staged: ArtifactVersion, dbt: ProjectDbt
 ) -> BuildResult:
     target = request.target
     made = planned(dbt, staged, request.selection)
@@ -87,10 +88,11 @@ def _deploy(
     selected = [node.unique_id for node in made.plan.nodes]
     _log.info("%s: refs resolve by the state %s: %s", release, made.plan.derived_state, made.plan)
     dbt = replace(dbt, defer_state=made.defer_state)
-    effects = BuildEffects.of(manifest, selected, full_refresh=selection.full_refresh)
+    orphans = agreed_orphans(made.plan.losses, decision)
+    effects = BuildEffects.of(manifest, selected, full_refresh=selection.full_refresh).dropping(orphans)
     claim(cd, release, target=target, seal=request.seal)
     try:
-        affected = affected_relations(manifest, selected)
+        affected = [*affected_relations(manifest, selected), *orphans]
         writers = cd.config.target(target).writers
         point = capture_restore_point(cd, release, affected, target=target, effects=effects, writers=writers)
         touched: Sequence[RelationName] | None = ()
@@ -98,12 +100,15 @@ def _deploy(
             _require_readiness(cd, release, point)
             touched = None  # a dbt that is killed does not say
             built = dbt.run(selection)
+            built, leaks = guarded(cd, built, affected, staging=StagingNames.of(staged.manifest(), manifest))
             touched = built.touched
+            if built.ok:
+                touched = None if touched is None else (*touched, *orphans)
+                drop_orphans(cd, orphans)
         finally:
             # Before anything else can fail, and also when the task is cancelled: without it a rollback cannot tell the
             # release's own commits from later ones.
             _record_versions_after(cd, release, point, touched)
-        built, leaks = guarded(cd, built, affected, staging=StagingNames.of(staged.manifest(), manifest))
         volume.copy(staged.file(archive.ARCHIVE_NAME), built.files_dir / archive.ARCHIVE_NAME)
         result = publish_build(cd, release, selection, built, target=target, gated=True, restore_point=point)
         result = replace(result, leaks=leaks)

@@ -59,7 +59,7 @@ def _orphan(node: Node, manifest: Manifest, entry: CatalogEntry, policy: OrphanP
     what = entry.kind if entry.kind != "other" else entry.table_type.lower().replace("_", " ")
     now = manifest.nodes.get(node.unique_id)
     moved = f"; {node.resource_type} {node.name} is {now.relation} now" if now is not None and now.relation else ""
-    if policy == "drop":
+    if policy == "drop" and entry.kind != "other":
         detail = f"the {what} is dropped: {node.resource_type} {node.name} made it, and nothing does any more{moved}"
         return loss(node.relation, "orphan_dropped", "orphan", detail)
     detail = f"the {what} stays as it is: {node.resource_type} {node.name} made it, and nothing does any more{moved}"
