@@ -1,4 +1,4 @@
-"""`make demo`: the story of four releases of the shop, two of which are undone, on the embedded workspace.
+"""`make demo`: five releases of the shop, of which one is undone and two are stopped, on the embedded workspace.
 
 Every fact printed here is read from the tables, the release log or the artifacts; where one is not as told, the demo
 stops with an error.
@@ -17,7 +17,7 @@ from pathlib import Path
 
 from pyspark.sql import SparkSession
 
-from dbx_cd import html
+from dbx_cd import ApprovalRequest, DeployPlan, html
 from dbx_cd.local.project import LocalProject
 from dbx_cd.local.run import LocalWorkflow, follow, results_of
 from dbx_cd.local.session_user import act_as
@@ -152,7 +152,7 @@ def main() -> int:
 
 
 def story(workflow: LocalWorkflow, shop: Shop, first: str) -> None:
-    """The five chapters."""
+    """The six chapters."""
     # Looked at with the rights of somebody who may read, and no others.
     cd, spark = workflow.cd, act_as(workflow.workspace.spark, DEVELOPER)
     production = Production(spark)
@@ -176,11 +176,31 @@ def story(workflow: LocalWorkflow, shop: Shop, first: str) -> None:
         expect("prod_build did not run", results["prod_build"] not in ("SUCCESS", "FAILED"))
         expect("production is unchanged to the row", production.contents() == rows)
 
-    with chapter("(c) A good change goes through approval to production"):
+    with chapter("(c) A view that would read staging for good is refused before anybody is asked"):
         shop.merge("revert", patch="buggy_release", reverse=True)
+        leaky = shop.merge("open orders, as a view", patch="leaky_release")
+        leak, results = release(workflow, leaky, reason="open orders", approve=False)
+        plan = cd.log.last(leak, DeployPlan)
+        expect("dbt build and the smoke test of staging succeeded", results["stg_smoke"] == "SUCCESS")
+        expect("the gate refused it", results["approval_gate"] == "FAILED" and plan is not None and not plan.ok)
+        expect(
+            f"its plan names the leak: {plan.leaks[0]}",
+            [leak.refers_to for leak in plan.leaks] == ["stg.staging.stg_orders"],
+        )
+        expect("nobody was asked", cd.log.last(leak, ApprovalRequest) is None)
+        expect("production is unchanged to the row", production.contents() == rows)
+
+    with chapter("(d) A good change goes through approval to production"):
+        shop.merge("revert", patch="leaky_release", reverse=True)
         good = shop.merge("average order amount", patch="good_release")
         three, results = release(workflow, good, reason="a new column")
         expect("every task succeeded", set(results.values()) == {"SUCCESS"})
+        plan = cd.log.last(three, DeployPlan)
+        expect(f"the plan named the new column: {plan.columns[0]}", "+ average_order_amount" in plan.columns[0])
+        expect(f"the dashboard that shows it: {plan.exposures[0]}", "weekly_sales_dashboard" in plan.exposures[0])
+        staged = sorted(r.relation for r in plan.resolutions if r.place == "state")
+        expect(f"what it would read from staging: {', '.join(staged)}", "stg.staging.stg_orders" in staged)
+        expect("and that nothing would be lost, and nothing refer to staging", not plan.losses and not plan.leaks)
         decided = cd.log.state(three).actor
         expect(f"approved by {decided}", decided == OWNER)
         expect("prod has the new column", "average_order_amount" in spark.table(MART).columns)
@@ -196,7 +216,7 @@ def story(workflow: LocalWorkflow, shop: Shop, first: str) -> None:
             "`prod`.`shop`.`orders`" in compiled["daily_revenue"],
         )
 
-    with chapter("(d) An SRE rolls the data back to the restore point"):
+    with chapter("(e) An SRE rolls the data back to the restore point"):
         planned = roll_back(workflow, three, "--plan")
         expect("the plan changed nothing", production.contents() != rows)
         seal = planned.split("seal: ")[1].split()[0]
@@ -204,17 +224,17 @@ def story(workflow: LocalWorkflow, shop: Shop, first: str) -> None:
         expect("the rows of production equal those before the release", production.contents() == rows)
         expect("the release log says so", cd.log.state(three).phase == "rolled_back")
 
-    with chapter("(e) Code rollback: the Workflow runs again at the earlier commit"):
+    with chapter("(f) Code rollback: the Workflow runs again at the earlier commit"):
         commit = cd.log.last_good("prod").commit
         expect("the last good commit is the first one", commit == first)
-        four, results = release(workflow, commit, reason="roll the code back", approve=False)
+        again, results = release(workflow, commit, reason="roll the code back", approve=False)
         expect("every task succeeded, without a second approval", set(results.values()) == {"SUCCESS"})
         expect("the rows of production equal those of the first release", production.contents() == rows)
 
     history = cd.log.history()
     print(f"\nReleases, newest first:\n{history}")
     page = html.page("The story of the shop", html.trusted(history.to_html()))
-    print(f"\nSummary: {cd.store.attach(four.id, 'demo.html', str(page))}")
+    print(f"\nSummary: {cd.store.attach(again.id, 'demo.html', str(page))}")
 
 
 if __name__ == "__main__":

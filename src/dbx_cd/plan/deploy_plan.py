@@ -16,7 +16,15 @@ from dbx_cd.errors import DeployRefused
 from dbx_cd.plan.estimate import Estimate
 from dbx_cd.plan.leaks import Leak
 from dbx_cd.plan.loss import Loss
-from dbx_cd.plan.plan_page import leaks_part, lineage_part, losses_part, nodes_part, resolutions_part, warnings_part
+from dbx_cd.plan.plan_page import (
+    leaks_part,
+    lineage_part,
+    lines_part,
+    losses_part,
+    nodes_part,
+    resolutions_part,
+    warnings_part,
+)
 from dbx_cd.plan.resolution import Place, Resolution
 from dbx_cd.records import Record
 
@@ -53,6 +61,10 @@ class DeployPlan(Record):
     """The unique ids that the target's last build has and this project does not."""
     renamed: Mapping[str, str] = field(default_factory=dict)
     """New unique ids by those that they take the place of."""
+    columns: tuple[str, ...] = ()
+    """The columns that it adds (`+`), takes away (`-`) or gives another type (`~`), a line each."""
+    exposures: tuple[str, ...] = ()
+    """The dashboards and other uses that depend on what it changes, in words."""
     losses: tuple[Loss, ...] = ()
     """What the target loses by it."""
     leaks: tuple[Leak, ...] = ()
@@ -137,6 +149,10 @@ class DeployPlan(Record):
 
     def _parts(self) -> Iterable[str]:
         yield f"plan for {self.target}: {len(self.nodes)} nodes ({self.counted()})"
+        if self.columns:
+            yield f"columns: {listed(self.columns, most=_SHOWN)}"
+        if self.exposures:
+            yield f"used by {listed(self.exposures, most=_SHOWN)}"
         staged = [r for r in self.resolutions if r.place == "state"]
         if staged:
             yield f"{len(staged)} parents read from {self.state_target}"
@@ -155,6 +171,8 @@ class DeployPlan(Record):
         against = f"{self.target}/{self.baseline}" if self.baseline else f"nothing: {self.target} has no build in place"
         parts = [
             *warnings_part(self.refused, self.mind),
+            lines_part("Columns", self.columns),
+            lines_part("Dashboards and other uses of what changes", self.exposures),
             losses_part(self.losses, target=self.target),
             leaks_part(self.leaks, target=self.target, state=self.state_target),
             resolutions_part(self.resolutions, places),

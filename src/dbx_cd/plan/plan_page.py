@@ -24,6 +24,11 @@ def warnings_part(refused: Sequence[str], mind: Sequence[str]) -> Iterator[Marku
         yield html.paragraph(html.badge("warn"), " ", line)
 
 
+def lines_part(title: str, lines: Sequence[str]) -> Markup:
+    """Lines under a title; nothing where there are none."""
+    return html.table((title,), [(line,) for line in lines]) if lines else Markup("")
+
+
 def losses_part(losses: Sequence[Loss], *, target: str) -> Markup:
     """What the target loses; first what somebody has to agree to."""
     if not losses:

@@ -15,6 +15,7 @@ from dbx_cd.dbt.selection import Selection
 from dbx_cd.delta.tables import CatalogEntry
 from dbx_cd.errors import ArtifactError
 from dbx_cd.plan.asked_selection import asked_selection
+from dbx_cd.plan.changed_columns import changed_columns, changed_exposures
 from dbx_cd.plan.changed_nodes import ChangedNodes, project_file
 from dbx_cd.plan.comparison import Comparison
 from dbx_cd.plan.deploy_plan import DeployPlan
@@ -26,7 +27,7 @@ from dbx_cd.plan.leak_prediction import predicted_leaks
 from dbx_cd.plan.leaks import StagingNames, find_leaks
 from dbx_cd.plan.loss import Loss
 from dbx_cd.plan.losses import losses_of
-from dbx_cd.plan.orphans import orphans_of
+from dbx_cd.plan.orphans import OrphanPolicy, orphans_of
 from dbx_cd.plan.project_dbt import ProjectDbt, warm_for
 from dbx_cd.plan.refusals import refusals
 from dbx_cd.plan.resolution import Presence, Refs, Resolution, resolutions
@@ -110,6 +111,8 @@ def planned(dbt: ProjectDbt, staged: ArtifactVersion, asked: Selection) -> Plann
     resolved = resolutions(refs, presence, rule=rule)
     staging = StagingNames.of(state, changed.manifest)
     leaking = find_leaks(cd.tables, _views_read(changed.manifest, resolved, there), staging=staging)
+    comparison = _comparison(dbt, changed, before, there, _built(staged, in_state))
+    differing = changed.changed & changed.selected
     deferred = dbt.work / _DEFERRED
     keep = {r.parent for r in resolved if r.place == "state"}
     plan = DeployPlan(
@@ -125,9 +128,11 @@ def planned(dbt: ProjectDbt, staged: ArtifactVersion, asked: Selection) -> Plann
         untagged=tuple(i for i in refs.ancestors() if i in changed.changed),
         removed=changed.removed,
         renamed=changed.renamed,
-        losses=_losses(dbt, changed, before, there, _built(staged, in_state)),
+        columns=changed_columns(comparison, differing),
+        exposures=changed_exposures(changed.manifest, differing),
+        losses=_losses(comparison, before, orphans=cd.config.policies.orphans),
         leaks=predicted_leaks(changed.manifest, changed.selected, resolved, staging=staging, existing=leaking),
-        edges=edges_touched(changed.manifest, changed.changed & changed.selected, keep),
+        edges=edges_touched(changed.manifest, differing, keep),
         mind=(*before.mind, *changed.mind),
         estimate=estimate(changed.manifest, changed.selected, _runs(cd, target)),
     )
@@ -135,30 +140,32 @@ def planned(dbt: ProjectDbt, staged: ArtifactVersion, asked: Selection) -> Plann
     return Planned(plan, changed.manifest, deferred)
 
 
-def _losses(
+def _comparison(
     dbt: ProjectDbt,
     changed: ChangedNodes,
     before: InProduction,
     there: Mapping[str, CatalogEntry],
     staged: tuple[Manifest, Mapping[str, CatalogEntry]],
-) -> tuple[Loss, ...]:
-    """What the target loses: by the build, and of what nothing makes any more."""
-    comparison = Comparison(
+) -> Comparison:
+    """What the target has, and what this release makes of it."""
+    return Comparison(
         manifest=changed.manifest,
         selected=changed.selected,
         there=there,
         settings=dbt.cd.tables.settings([r for r in relations_of(changed.manifest) if r.key in there]),
         before=before.manifest,
-        earlier=before.earlier,
-        touched=before.uncertain,
         staged_manifest=staged[0],
         staged=staged[1],
         full_refresh=changed.selection.full_refresh,
         materialization_v2=bool((project_file(dbt.project_dir).get("flags") or {}).get("use_materialization_v2")),
     )
+
+
+def _losses(comparison: Comparison, before: InProduction, *, orphans: OrphanPolicy) -> tuple[Loss, ...]:
+    """What the target loses: by the build, and of what nothing makes any more."""
     earlier = [m for m in (before.manifest, *before.earlier) if m is not None]
-    policy = dbt.cd.config.policies.orphans
-    return (*losses_of(comparison), *orphans_of(changed.manifest, earlier=earlier, there=there, policy=policy))
+    left = orphans_of(comparison.manifest, earlier=earlier, there=comparison.there, policy=orphans)
+    return (*losses_of(comparison), *left)
 
 
 def _built(
