@@ -94,7 +94,6 @@ def publish_build(
             run.raise_if_failed()
         raise
     run = replace(run, files_dir=artifacts.path)  # the local folder goes
-    page = keep_timeline(cd.store, artifacts)
     event = Built(
         target=target,
         gated=gated,
@@ -110,4 +109,4 @@ def publish_build(
         with noting(f"and the log cannot have it: {what_failed(exc)}"):
             run.raise_if_failed()
         raise
-    return BuildResult(run, artifacts, restore_point, replaced, timeline=page)
+    return BuildResult(run, artifacts, restore_point, replaced, timeline=keep_timeline(cd.store, artifacts))
