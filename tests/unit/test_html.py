@@ -82,7 +82,10 @@ def test_trusted_markup_is_not_escaped_again() -> None:
     assert "<b>x</b>" in html.paragraph(html.trusted("<b>x</b>"))
 
 
-@pytest.mark.parametrize(("status", "tone"), [("pass", "good"), ("error", "bad"), ("skipped", "warn"), ("other", "")])
+@pytest.mark.parametrize(
+    ("status", "tone"),
+    [("pass", "good"), ("error", "bad"), ("skipped", "warn"), ("modified", "warn"), ("consent", "bad"), ("other", "")],
+)
 def test_badge_has_the_tone_of_its_status(status: str, tone: str) -> None:
     assert dict(Document(html.badge(status)).attributes)["class"] == f"badge {tone}"
 

@@ -11,10 +11,11 @@ from collections.abc import Iterable, Sequence
 from markupsafe import Markup
 
 _TONES = {
-    **dict.fromkeys(("pass", "success", "ok", "deployed", "approved", "restorable", "done", "yes"), "good"),
+    **dict.fromkeys(("pass", "success", "ok", "deployed", "approved", "restorable", "done", "yes", "new"), "good"),
     **dict.fromkeys(("fail", "error", "failed", "rejected", "broken", "impossible", "stale", "no"), "bad"),
-    **dict.fromkeys(("runtime error", "partial success"), "bad"),
+    **dict.fromkeys(("runtime error", "partial success", "removed", "consent"), "bad"),
     **dict.fromkeys(("warn", "skipped", "waiting", "superseded", "expired", "rebuild", "undrop"), "warn"),
+    **dict.fromkeys(("modified", "environment", "told"), "warn"),
 }
 
 

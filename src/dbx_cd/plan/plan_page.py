@@ -90,7 +90,7 @@ def lineage_part(
     boxes = [
         Box(
             name,
-            name.split(".")[-1],
+            name.split(".", 2)[-1],  # with the version of a model, and the source of a table
             name.split(".")[0],
             mark="unchanged" if marks.get(name) == "environment" else marks.get(name, ""),
             place=places[read[name]] if name in read else "",
