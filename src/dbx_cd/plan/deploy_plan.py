@@ -89,6 +89,11 @@ class DeployPlan(Record):
         return tuple(loss.name for loss in self.losses if loss.destructive)
 
     @property
+    def _leaking(self) -> frozenset[str]:
+        """What is certain to refer to staging; why something cannot be read may be worded otherwise each time."""
+        return frozenset(str(leak) for leak in self.leaks if leak.is_certain)
+
+    @property
     def sealed(self) -> dict[str, Any]:
         """What an approval is bound to: never durations nor row counts."""
         return {
@@ -97,7 +102,7 @@ class DeployPlan(Record):
             "resolutions": sorted([r.parent, r.place, r.relation] for r in self.resolutions),
             "derived state": self.derived_state,
             "losses": sorted(self.destructive),
-            "leaks": sorted(map(str, self.leaks)),
+            "leaks": sorted(self._leaking),
         }
 
     @property
@@ -120,7 +125,7 @@ class DeployPlan(Record):
                 was = f", not as {before.relation}" if before is not None else ""
                 lines.append(f"{found.parent} would be read as {found.relation}{was}")
         lines += [f"loss: {name}" for name in sorted(set(self.destructive) - set(agreed.destructive))]
-        lines += [f"leak: {leak}" for leak in sorted(set(map(str, self.leaks)) - set(map(str, agreed.leaks)))]
+        lines += [f"leak: {leak}" for leak in sorted(self._leaking - agreed._leaking)]
         if not lines and self.derived_state != agreed.derived_state:
             lines.append("the state that refs resolve by is another")
         return (*lines, *self.refused)
@@ -158,8 +163,8 @@ class DeployPlan(Record):
             yield f"{len(staged)} parents read from {self.state_target}"
         if self.losses:
             yield f"{len(self.losses)} losses, {len(self.destructive)} need consent"
-        if self.leaks:
-            yield f"{len(self.leaks)} relations will refer to {self.state_target}"
+        if self._leaking:
+            yield f"{len(self._leaking)} times something of {self.target} will refer to {self.state_target}"
         if self.estimate is not None:
             yield f"time: {self.estimate}"
         if self.refused:
