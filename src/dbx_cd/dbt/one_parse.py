@@ -27,8 +27,6 @@ LISTED = "DbxCdListed"
 # What dbt says of a list is in its log. A list of nothing and a contract that breaks are answers, also where the
 # project makes errors of warnings.
 _QUIETLY = ("--log-level", "none", "--no-write-json")
-_ANSWERS = ("--warn-error-options", "{}")
-_NOT_BOTH = "not allowed with argument warn_error"
 
 
 def main(argv: Sequence[str]) -> int:
@@ -45,9 +43,10 @@ def main(argv: Sequence[str]) -> int:
     if not parsed.success:
         return _code(parsed)
     gc.freeze()  # the manifest stays to the end, and looking at it again is a third of the time of a list (measured)
+    flags, parameters = _answers()
     for head, args in lists:
         optional, _, name = head.partition("=")
-        listed = _list(args, manifest=parsed.result)
+        listed = _invoke([*args, *_QUIETLY, *flags], manifest=parsed.result, **parameters)
         if listed.success:
             _say(name, listed=[json.loads(line)["unique_id"] for line in listed.result or ()])
         elif f"{optional}=" == MAY_FAIL and isinstance(listed.exception, Exception):
@@ -69,12 +68,14 @@ def _parts(argv: Iterable[str]) -> Iterator[tuple[str, list[str]]]:
     yield head, args
 
 
-def _list(args: Sequence[str], *, manifest: Any) -> Any:
-    result = _invoke([*args, *_QUIETLY, *_ANSWERS], manifest=manifest)
-    if _NOT_BOTH in str(result.exception):
-        # `warn_error` in dbt_project.yml or the environment, which no flag of the command line takes back.
-        result = _invoke([*args, *_QUIETLY], manifest=manifest, warn_error=False)
-    return result
+def _answers() -> tuple[tuple[str, ...], dict[str, bool]]:
+    """The flags and parameters by which warnings stay what they are, as the project has set it for the parse."""
+    from dbt import flags
+
+    if getattr(flags.get_flags(), "WARN_ERROR", False):  # type: ignore[no-untyped-call]
+        # Set in dbt_project.yml or the environment: no flag of the command line takes it back, and none goes with it.
+        return (), {"warn_error": False}
+    return ("--warn-error-options", "{}"), {}
 
 
 def _invoke(args: Sequence[str], *, manifest: Any = None, **parameters: Any) -> Any:

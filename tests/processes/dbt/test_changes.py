@@ -72,11 +72,9 @@ def compared(warm_parent: WarmParent, tmp_path_factory: pytest.TempPathFactory) 
     shutil.rmtree(folder)
 
 
-def test_all_lists_are_made_in_one_process_with_one_parse(compared: Compared) -> None:
+def test_dbt_refuses_none_of_its_selectors(compared: Compared) -> None:
     assert compared.listed.refused == {}
     assert set(compared.listed.nodes) == {"all", "modified", *SELECTORS}
-    log = (compared.listed.run.files_dir / "dbt.log").read_text()
-    assert log.count("Acquiring new databricks connection") >= 0
 
 
 @pytest.mark.parametrize("name", sorted(EXPECTED))
