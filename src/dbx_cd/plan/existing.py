@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 
 from dbx_cd.dbt.artifacts import Manifest
+from dbx_cd.dbt.functions import function_name
 from dbx_cd.delta.tables import CatalogEntry, Tables
 from dbx_cd.relations import RelationName
 
@@ -32,7 +33,6 @@ def existing_functions(tables: Tables, manifest: Manifest) -> frozenset[str]:
         SqlFailed: a catalog cannot be asked.
     """
     names: dict[str, set[str]] = defaultdict(set)
-    for node in manifest.nodes.values():
-        if node.resource_type == "function" and node.relation is not None:
-            names[node.relation.catalog].add(node.relation.identifier)
+    for name in filter(None, map(function_name, manifest.nodes.values())):
+        names[name.catalog].add(name.identifier)
     return frozenset(key for catalog, wanted in names.items() for key in tables.functions(catalog, wanted))

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from dbx_cd.dbt.artifacts import BUILT_TYPES, Manifest, Node
+from dbx_cd.dbt.functions import object_name
 from dbx_cd.policies import UntaggedChanges
 
 Place = Literal["target", "state", "nowhere"]
@@ -144,9 +145,9 @@ def is_listed(node: Node) -> bool:
 def _resolved(
     node: Node, readers: tuple[str, ...], there: Presence, *, changed: bool, rule: UntaggedChanges
 ) -> Resolution:
-    own = node.relation
+    own = object_name(node)
     other = there.state.nodes.get(node.unique_id)
-    others = other.relation if other is not None and not other.is_ephemeral else None
+    others = object_name(other) if other is not None and not other.is_ephemeral else None
     seen = is_listed(node)
     in_state = others is not None and (others.key in there.in_state or not seen)
     in_target = own is not None and (own.key in there.target or not (seen or in_state))

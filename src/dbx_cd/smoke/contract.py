@@ -39,6 +39,8 @@ class Contract(Check):
     """The unique id of the model that a relationship leads to."""
     parent_column: str = ""
     """The column of the parent, as it goes into SQL."""
+    names_parent: bool = False
+    """Whether it is a compiled key that names the parent's own relation, so that no other environment's is meant."""
     condition: str | None = None
     """dbt's `where`: keeps only the rows that meet it, in SQL."""
     limit: int | None = None

@@ -234,6 +234,7 @@ def _foreign_key(manifest: Manifest, node: Node, constraint: Mapping[str, Any], 
         reason = "only a foreign key of one column, written with `to` and `to_columns`, can be executed"
         return Contract(**shared, rule="relationships", checked_by=None, columns=columns, untranslated=reason)
     parent = key_parent(manifest, to) or _namesake(manifest, node, to)
+    names_parent = parent is not None and parent.relation is not None and parent.relation.key == _plain(to)
     return Contract(
         **shared,
         rule="relationships",
@@ -242,7 +243,12 @@ def _foreign_key(manifest: Manifest, node: Node, constraint: Mapping[str, Any], 
         # Of what no node is, the check is broken for that: the manifest has no such node.
         parent_id=to if parent is None else parent.unique_id,
         parent_column=quote(str(parent_columns[0])),
+        names_parent=names_parent,
     )
+
+
+def _plain(name: str) -> str:
+    return ".".join(split_name(name)).lower()
 
 
 def _namesake(manifest: Manifest, node: Node, to: str) -> Node | None:

@@ -180,8 +180,9 @@ class Planner:
         parent = self.build.manifest.nodes.get(contract.parent_id)
         if parent is None:
             raise DbxCdError(f"the manifest has no node {contract.parent_id}")
+        may_be_state_s = self.build.favors_state and not contract.names_parent
         try:
-            found = self.build.built(parent) if self.build.favors_state else self.build.available(parent, self.exists)
+            found = self.build.built(parent) if may_be_state_s else self.build.available(parent, self.exists)
         except NotBuilt:
             if compiled is None:
                 raise

@@ -13,10 +13,13 @@ from dbx_cd.config import WARM_DBT
 from dbx_cd.dbt.artifacts import Manifest
 from dbx_cd.dbt.functions import object_name
 from dbx_cd.dbt.keys import constraints, key_parent
+from dbx_cd.plan.existing import existing_functions
 from dbx_cd.plan.leak_prediction import predicted_leaks
 from dbx_cd.plan.leaks import Leak, StagingNames
-from dbx_cd.plan.resolution import Place, Resolution
+from dbx_cd.plan.resolution import Place, Presence, Refs, Resolution, resolutions
+from dbx_cd.relations import RelationName
 from dbx_cd.warm.parent import WarmParent
+from memory.tables import MemoryTables
 
 
 def model(name: str, materialized: str, query: str) -> dict[str, str]:
@@ -213,6 +216,25 @@ def test_a_function_leaks_and_so_does_a_view_that_calls_it(manifests: dict[str, 
         "calling reads stg.shop.heavy through prod.shop.largest (function)",
     ]
     assert predicted(manifests, "calling", "largest", "heavy") == []
+
+
+def test_a_function_that_is_not_built_resolves_where_it_is(manifests: dict[str, Manifest]) -> None:
+    """dbt tells no `relation_name` of functions."""
+    prod, stg = manifests["prod"], manifests["stg"]
+    refs = Refs(prod, ["model.shop.calling"])
+    tables = MemoryTables()
+    tables.function(RelationName("stg", "shop", "largest"), "1")
+
+    def resolved() -> tuple[str, str]:
+        there = Presence(existing_functions(tables, prod), stg, existing_functions(tables, stg))
+        (found,) = resolutions(refs, there, rule="read_existing")
+        return found.place, found.relation
+
+    assert resolved() == ("state", "stg.shop.largest")
+    tables.function(RelationName("prod", "shop", "largest"), "1")
+    assert resolved() == ("target", "prod.shop.largest")
+    tables.known_functions.clear()
+    assert resolved() == ("nowhere", "prod.shop.largest")
 
 
 def test_what_a_key_refers_to_is_found_as_dbt_finds_it(manifests: dict[str, Manifest]) -> None:

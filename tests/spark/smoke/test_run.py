@@ -294,6 +294,26 @@ def test_keys_to_another_environment_s_relations_are_checked_or_broken_and_never
     assert (unknown.status, unknown.reason) == ("broken", "the manifest has no node `other`.`shop`.`nobody`")
 
 
+def test_a_key_that_names_its_parent_is_checked_with_a_parent_from_before_also_when_state_is_favored(
+    shop: SparkSession, builds: Builds
+) -> None:
+    """dbt has compiled where the ref resolved: of another key nobody knows what was meant but the state's."""
+    shop.sql("create or replace table stg.smoke_stg.favoring as select explode(array(1, 99)) as a")
+    key = {"type": "foreign_key", "to_columns": ["customer_id"]}
+
+    def checked(to: str) -> tuple[str, str | None]:
+        column = {"name": "a", "data_type": "int", "constraints": [key | {"to": to}]}
+        favoring = model(
+            "favoring", "stg.smoke_stg.favoring", config={"contract": {"enforced": True}}, columns={"a": column}
+        ) | {"depends_on": {"nodes": [CUSTOMERS_NODE["unique_id"]]}}
+        build = builds.build(favoring, CUSTOMERS_NODE, not_built=["customers"], args={"favor_state": True})
+        found = only(run(shop, build), "favoring: foreign key (a)")
+        return found.status, found.observed or found.reason
+
+    assert checked("`stg`.`smoke_stg`.`customers`") == ("fail", "1 rows")
+    assert checked("`other`.`shop`.`customers`") == ("skipped", "not built in this release")
+
+
 def test_every_fault_is_reported_in_one_run(shop: SparkSession, builds: Builds, smoke_dir: Path) -> None:
     faulty = table(
         shop, "faulty", "select explode(array(-5, 1)) as amount, 'x' as label, cast('nan' as double) as ratio"
