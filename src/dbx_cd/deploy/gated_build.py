@@ -13,6 +13,7 @@ from dbx_cd.approval.request import ApprovalRequest, Decision, plan_of
 from dbx_cd.artifacts import archive
 from dbx_cd.artifacts.version import ArtifactVersion
 from dbx_cd.dbt.effects import BuildEffects, affected_relations
+from dbx_cd.dbt.functions import function_name
 from dbx_cd.dbt.packages import needs_deps
 from dbx_cd.dbt.project import COPY
 from dbx_cd.dbt.selection import Selection
@@ -100,7 +101,13 @@ def _deploy(
             _require_readiness(cd, release, point)
             touched = None  # a dbt that is killed does not say
             built = dbt.run(selection)
-            built, leaks = guarded(cd, built, affected, staging=StagingNames.of(staged.manifest(), manifest))
+            built, leaks = guarded(
+                cd,
+                built,
+                affected,
+                staging=StagingNames.of(staged.manifest(), manifest),
+                functions=[*filter(None, map(function_name, manifest.select(selected)))],
+            )
             touched = built.touched
             if built.ok:
                 touched = None if touched is None else (*touched, *orphans)

@@ -17,7 +17,12 @@ _log = logging.getLogger(__name__)
 
 
 def guarded(
-    cd: Cd, run: DbtRun, relations: Sequence[RelationName], *, staging: StagingNames
+    cd: Cd,
+    run: DbtRun,
+    relations: Sequence[RelationName],
+    *,
+    staging: StagingNames,
+    functions: Sequence[RelationName] = (),
 ) -> tuple[DbtRun, tuple[Leak, ...]]:
     """Prove from the catalog that nothing refers to staging, or say what does; by policy the build has failed then.
 
@@ -26,6 +31,7 @@ def guarded(
         run: what dbt did.
         relations: what the build may have changed, and the views over it.
         staging: what counts as staging's.
+        functions: the functions that it has made.
 
     Returns:
         The run, which is a failed one where something leaks that must not, also in its artifacts; and what leaks.
@@ -36,9 +42,8 @@ def guarded(
     if not run.ok:
         return run, ()
     policies = cd.config.policies
-    leaks = tuple(
-        leak for leak in find_leaks(cd.tables, relations, staging=staging) if leak_rule(leak, policies) != "allow"
-    )
+    found = find_leaks(cd.tables, relations, staging=staging, functions=functions)
+    leaks = tuple(leak for leak in found if leak_rule(leak, policies) != "allow")
     errors = tuple(
         f"built, but {leak} (policies.staging_leak): roll the release back, and let {run.target} build what is read"
         for leak in leaks

@@ -10,6 +10,7 @@ from pathlib import Path
 from dbx_cd.artifacts import archive
 from dbx_cd.artifacts.version import ArtifactVersion
 from dbx_cd.dbt.artifacts import Manifest, RunResults
+from dbx_cd.dbt.functions import function_name
 from dbx_cd.dbt.project import COPY
 from dbx_cd.dbt.selection import Selection
 from dbx_cd.delta.tables import CatalogEntry
@@ -24,7 +25,7 @@ from dbx_cd.plan.estimate import estimate
 from dbx_cd.plan.existing import existing_functions, existing_relations, relations_of
 from dbx_cd.plan.in_production import InProduction, in_production
 from dbx_cd.plan.leak_prediction import predicted_leaks
-from dbx_cd.plan.leaks import StagingNames, find_leaks
+from dbx_cd.plan.leaks import Leak, StagingNames, find_leaks
 from dbx_cd.plan.loss import Loss
 from dbx_cd.plan.losses import losses_of
 from dbx_cd.plan.orphans import OrphanPolicy, orphans_of
@@ -32,7 +33,6 @@ from dbx_cd.plan.project_dbt import ProjectDbt, warm_for
 from dbx_cd.plan.refusals import refusals
 from dbx_cd.plan.resolution import Presence, Refs, Resolution, resolutions
 from dbx_cd.plan.touched import edges_touched
-from dbx_cd.relations import RelationName
 from dbx_cd.release.context import Cd
 from dbx_cd.release.events import Release
 
@@ -110,7 +110,7 @@ def planned(dbt: ProjectDbt, staged: ArtifactVersion, asked: Selection) -> Plann
     )
     resolved = resolutions(refs, presence, rule=rule)
     staging = StagingNames.of(state, changed.manifest)
-    leaking = find_leaks(cd.tables, _views_read(changed.manifest, resolved, there), staging=staging)
+    leaking = _read_leaks(cd, changed.manifest, resolved, there, staging=staging)
     comparison = _comparison(dbt, changed, before, there, _built(staged, in_state))
     differing = changed.changed & changed.selected
     deferred = dbt.work / _DEFERRED
@@ -178,13 +178,19 @@ def _built(
     return manifest, {key: entry for key, entry in in_state.items() if key in keys}
 
 
-def _views_read(
-    manifest: Manifest, resolved: Sequence[Resolution], there: Mapping[str, CatalogEntry]
-) -> list[RelationName]:
-    """The target's own views that are read and not built: what is built over one that reads staging does so too."""
-    parents = manifest.select(r.parent for r in resolved if r.place == "target")
-    relations = (n.relation for n in parents if n.relation is not None)
-    return [r for r in relations if r.key in there and there[r.key].kind == "view"]
+def _read_leaks(
+    cd: Cd,
+    manifest: Manifest,
+    resolved: Sequence[Resolution],
+    there: Mapping[str, CatalogEntry],
+    *,
+    staging: StagingNames,
+) -> tuple[Leak, ...]:
+    """What leaks of the target's own that is read and not built: what is built over it and stays leaks too."""
+    parents = [*manifest.select(r.parent for r in resolved if r.place == "target")]
+    relations = [n.relation for n in parents if n.relation is not None]
+    queries = [r for r in relations if r.key in there and there[r.key].is_query]
+    return find_leaks(cd.tables, queries, staging=staging, functions=[*filter(None, map(function_name, parents))])
 
 
 def _runs(cd: Cd, target: str) -> list[RunResults]:
