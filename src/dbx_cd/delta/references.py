@@ -6,19 +6,12 @@ parsed, every dotted name in it counts: what is unclear is looked at, and never 
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-import sqlglot
-from sqlglot import exp
-from sqlglot.errors import SqlglotError
-
 from dbx_cd.delta.sql_names import Name, names_in
 from dbx_cd.relations import RelationName
-
-_log = logging.getLogger(__name__)
 
 # Data sources by which Spark reads files as a relation: delta.`/path` (reference, "SELECT on files").
 _FILES = frozenset(("avro", "binaryfile", "csv", "delta", "iceberg", "json", "orc", "parquet", "text", "xml"))
@@ -63,9 +56,9 @@ RelationName(catalog='stg', schema='shop', identifier='people'))
     """
     text = _RETURN.sub("", text, count=1) if _RETURN.match(text) else text
     names = names_in(text)
-    parsed = _parsed(text)
+    parsed = _by_parser(text)
     by_tokens = parsed is None
-    relations = [*_by_words(names)] if parsed is None else [*_by_parser(parsed)]
+    relations = [*_by_words(names)] if parsed is None else parsed
     # Where identifier('...') stands, a relation, a function or a column may: each is looked at as what it may be.
     relations += [n.parts for n in names if n.is_identifier_clause and not n.is_called]
     called = [n.parts for n in names if n.is_called and n.parts]
@@ -102,54 +95,12 @@ def _is_file(parts: Sequence[str]) -> bool:
     return len(parts) == 2 and parts[0].lower() in _FILES and ("/" in parts[1] or ":" in parts[1])
 
 
-def _parsed(text: str) -> list[exp.Expr] | None:
-    """The statements of a text; None where the parser does not understand it all."""
-    try:
-        found = [s for s in sqlglot.parse(text, dialect="databricks") if s is not None]
-    except (SqlglotError, RecursionError, ValueError) as exc:
-        _log.debug("not parsed, its words count: %s", str(exc).split("\n", 1)[0])
-        return None
-    # What it leaves as a command has not been parsed.
-    return None if any(s.find(exp.Command) for s in found) else found
+def _by_parser(text: str) -> list[Sequence[str]] | None:
+    """The relations that the parser finds; None where it does not understand the text."""
+    # The parser takes a while to be imported, and those who read records of leaks parse nothing.
+    from dbx_cd.delta.parsed_sql import relations_in
 
-
-def _by_parser(statements: Iterable[exp.Expr]) -> Iterator[Sequence[str]]:
-    """Every relation that is no common table expression where it stands."""
-    for statement in statements:
-        for node in statement.find_all(exp.Table, exp.Anonymous):
-            parts = _parts(node)
-            if len(parts) > 1 or (parts and not _is_common_table(node, parts[0].lower())):
-                yield parts
-
-
-def _parts(node: exp.Expr) -> Sequence[str]:
-    """The name of a relation, also as the argument of TABLE(...); nothing for what is none."""
-    if isinstance(node, exp.Table):
-        return () if isinstance(node.this, exp.Func) else [part.name for part in node.parts]
-    named = node.expressions[0] if node.name.lower() == "table" and len(node.expressions) == 1 else None
-    return [part.name for part in named.parts] if isinstance(named, exp.Column | exp.Dot) else ()
-
-
-def _is_common_table(table: exp.Expr, name: str) -> bool:
-    """Whether a name of one part means a common table expression: one of its own query, or of one around it.
-
-    Each is known to those after it and to the query; to itself only in WITH RECURSIVE.
-    """
-    inside: exp.Expr = table
-    own: exp.Expr | None = None  # the common table expression that we come from
-    around = table.parent
-    while around is not None:
-        if isinstance(around, exp.CTE):
-            own = around
-        known = around.args.get("with_") or around.args.get("with")
-        if known is not None:
-            tables = known.expressions
-            if inside is known and own in tables:
-                tables = tables[: tables.index(own) + bool(known.args.get("recursive"))]
-            if any(t.alias.lower() == name for t in tables):
-                return True
-        inside, around = around, around.parent
-    return False
+    return relations_in(text)
 
 
 def _by_words(names: Iterable[Name]) -> Iterator[Sequence[str]]:
