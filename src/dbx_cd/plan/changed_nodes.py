@@ -27,6 +27,9 @@ _log = logging.getLogger(__name__)
 
 _SELECTED, _BEFORE = "selected", "before"
 _PROJECT_FILE = "dbt_project.yml"
+# What runs a query in `dbt build` (dbt-core 1.11, `RUNNER_MAP` in task/build.py, where saved queries and exposures do
+# nothing).
+_RUN = ("model", "seed", "snapshot", "function", "test", "unit_test")
 _TOUCHED = "a later release has touched it"
 
 
@@ -130,8 +133,11 @@ class ChangedNodes:
 
 
 def is_built_by(node: Node, cmd: str) -> bool:
-    """Whether a command takes a selected node: `run` takes models alone, and dbt takes all others for not selected."""
-    return cmd != "run" or node.resource_type == "model"
+    """Whether a command runs a selected node: `run` takes models alone, and dbt takes all others for not selected.
+
+    What only describes, such as an exposure, is listed and runs no query; an empty file neither (`Node.is_blank`).
+    """
+    return node.resource_type in (("model",) if cmd == "run" else _RUN) and not node.is_blank
 
 
 def exactly(node: Node) -> str:

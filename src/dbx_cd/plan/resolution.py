@@ -148,7 +148,10 @@ def _resolved(
     own = object_name(node)
     other = there.state.nodes.get(node.unique_id)
     others = object_name(other) if other is not None and not other.is_ephemeral else None
-    seen = is_listed(node)
+    # A custom materialization may build what no catalog lists; one of the two that is listed says that it does not.
+    seen = is_listed(node) or any(
+        r is not None and r.key in k for r, k in ((own, there.target), (others, there.in_state))
+    )
     in_state = others is not None and (others.key in there.in_state or not seen)
     in_target = own is not None and (own.key in there.target or not (seen or in_state))
     target, state = there.names
