@@ -404,7 +404,7 @@ def who_altered_the_log_acknowledges_it(releases: Releases) -> Step:
 def an_approver_is_handed_the_seal_of_an_older_request(releases: Releases) -> Step:
     release = releases.staged()
     older = releases.ask(release)
-    releases.ask(release, exclude="orders")
+    releases.ask(release, full_refresh=True)
     return lambda: approve(releases.cd(OWNER), older, seal=older.seal)
 
 

@@ -35,7 +35,8 @@ def releases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Releases:
 def run(notebook: str, cells: slice, **names: Any) -> list[str]:
     """Run some cells of a notebook; returns what was displayed."""
     displayed: list[str] = []
-    public = {name: getattr(dbx_cd, name) for name in ("past_reports", "request_approval", "require_approval")}
+    names_used = ("Selection", "past_reports", "plan_deploy", "request_approval", "require_approval")
+    public = {name: getattr(dbx_cd, name) for name in names_used}
     readiness = {"rollback_readiness": lambda *_, **__: SimpleNamespace(to_html=lambda: "ready")}
     everything = {**public, **readiness, "displayHTML": displayed.append, "target": "stg", **names}
     for cell in (NOTEBOOKS / f"{notebook}.py").read_text().split("# COMMAND ----------")[cells]:
@@ -56,10 +57,10 @@ def test_a_smoke_test_that_failed_says_why_where_its_page_cannot_be_kept(
 
 def test_a_release_waits_for_approval_where_the_page_of_its_request_cannot_be_kept(releases: Releases) -> None:
     release = releases.staged()
-    flags = dict.fromkeys(("select", "exclude"), "") | {"cmd": "build", "full_refresh": False}
-    task = Task(releases.cd(), release, flags | {"select": "tag:deploy"})
+    asked = {"cmd": "build", "select": "tag:deploy", "exclude": "", "full_refresh": False}
+    task = Task(releases.cd(), release, asked | {"profiles_dir": ""})
     with pytest.raises(ApprovalPending):
-        run("approval_gate", slice(-3, None), task=task, target="prod")
+        run("approval_gate", slice(-4, None), task=task, target="prod", asked=asked)
     assert releases.cd().log.state(release).phase == "waiting"
 
 

@@ -311,6 +311,6 @@ def test_the_next_approval_and_readiness_are_about_the_build_in_place(releases: 
     releases.model("payments")
     undone(releases, deployed(releases, 2))
     third = releases.staged("3", commit="3" * 40)  # what was rolled back, once more
-    assert releases.ask(third).changes == "1 added, 0 removed, 0 modified"
+    assert releases.ask(third).changes == "1 added, 0 removed, 1 modified"
     served = releases.cd().store.latest("prod")
     assert f"prod/{served.timestamp}" in rollback_readiness(releases.cd(), third, target="prod").note
