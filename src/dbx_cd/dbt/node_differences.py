@@ -30,8 +30,8 @@ _WITHOUT_BODY = ("source", "exposure", "metric", "semantic_model", "saved_query"
 _BY_PATH = "path"
 MOVED = "relation "
 """What a difference between two relations begins with."""
-# Where a file lies is not in it; what `doc` brings, and what a unit test takes from a fixture, is in other files.
-_OF_OTHER_FILES = ("description", "path")
+# Code is not rendered, and where a file lies is not in it; what `doc` brings is in other files.
+_NEVER_OUTSIDE = ("code", "description", "path")
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Difference:
             node: the node.
             same_files: whether all that is written of the node is the same; None where the files are not there.
         """
-        if self.what in _OF_OTHER_FILES or node.resource_type == "unit_test":
+        if self.what in _NEVER_OUTSIDE or node.resource_type == "unit_test":
             return False
         return not self.written if same_files is None else same_files
 
