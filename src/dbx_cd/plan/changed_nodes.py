@@ -71,7 +71,7 @@ class ChangedNodes:
         answered = dbt.list_all(queries)
         if answered.run.ok and not answered.nodes[_SELECTED]:
             answered = replace(answered, run=replace(answered.run, ok=False, errors=(NOTHING_SELECTED,)))
-        answered.run.raise_if_failed()
+        answered.run.raise_if_failed(next_step=f"see what `dbt ls --target {dbt.target}` says in the project's folder")
         manifest = Manifest.load(answered.run.files_dir / "manifest.json")
         listed = manifest.select(answered.nodes[_SELECTED])
         selected = frozenset(n.unique_id for n in listed if is_built_by(n, selection.cmd))
@@ -86,6 +86,7 @@ class ChangedNodes:
         except ArtifactError as exc:
             # Renamed, or two projects in one root: a release can still be made, and whoever approves it is told.
             return cls(built, selected, manifest, {i: NodeChange(i, "new") for i in manifest.nodes}, mind=(exc.what,))
+        mind = (*mind, *(f"dbt does not compare it with what is deployed: {why}" for why in answered.refused.values()))
         if then is None:
             mind = (*mind, f"the project of {before.version} is gone: variables are not compared")
         compared = changes_between(old, new, answered.nodes)
