@@ -33,6 +33,10 @@ class Policies:
     """`consent`: who approves names each loss; `warn` only says what a release would lose."""
     orphans: Literal["tell", "drop"] = "tell"
     """What becomes of relations that nothing makes any more: `drop` asks for consent and drops them after the build."""
+    changed_only: bool = False
+    """Whether a release builds only what changed and what is below that, in staging and in gated targets."""
+    refresh: Literal["on_new_data", "code_only"] = "on_new_data"
+    """With `changed_only`: whether new data counts as a change; `code_only` leaves that to other jobs."""
     require_rollback_ready: Literal["ignore", "warn", "error"] = "warn"
     """`warn` prints what a rollback could bring back; `error` also refuses a deploy that loses a table."""
     auto_rollback: Literal["never", "contracts", "any"] = "never"

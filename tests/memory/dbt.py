@@ -92,9 +92,12 @@ class MemoryDbt:
     def _selected(self, args: list[str], models: dict[str, str]) -> set[str]:
         """All models, or those that `state:` selectors mean, and what is downstream of them with `+`.
 
-        Other terms, such as tags, mean all: every model has every tag.
+        Of intersections those count that name one model by `fqn:` and its file; with `resource_type:` they mean tests,
+        of which there are none. Other terms, such as tags, mean all: every model has every tag.
         """
         terms = _words(args, "--select")
+        if any("," in term for term in terms):
+            return {name for term in terms for name in _meant(term, models)}
         if not any(term.startswith("state:") for term in terms):
             return set(models)
         state = json.loads((Path(_option(args, "--state")) / "manifest.json").read_text())
@@ -159,6 +162,18 @@ def _node(name: str, text: str, relation: RelationName) -> dict[str, Any]:
         "config": {"materialized": "view" if "view" in text else "table"},
         "depends_on": {"nodes": [_id(read) for read in _REF.findall(text)]},
     }
+
+
+def _meant(term: str, models: dict[str, str]) -> set[str]:
+    """What an intersection of terms means."""
+    found = set(models)
+    for part in term.split(","):
+        method, _, value = part.partition(":")
+        if method == "resource_type":
+            return set()
+        wanted = {"fqn": value.rpartition(".")[2], "path": Path(value).stem}.get(method)
+        found &= found if wanted is None else {wanted}
+    return found
 
 
 def _downstream(names: set[str], models: dict[str, str]) -> set[str]:

@@ -206,7 +206,9 @@ class Outcome:
                 where=folder,
                 next_step="publish the files of one invocation",
             )
-        complete = results.ok and bool(results.results) and (folder / "manifest.json").is_file()
+        # `run_dbt` takes a dbt that had nothing to do for a failure: who has written otherwise had nothing to be done.
+        any_or_none_meant = bool(results.results) or (ended is not None and ended.ok is True)
+        complete = results.ok and any_or_none_meant and (folder / "manifest.json").is_file()
         ok = complete and (ended is None or (ended.ok is True and not ended.exit_code and not ended.hooks))
         return cls(results.command, ok, str(results.metadata.get("dbt_version") or ""), adapter, ok_from)
 

@@ -18,15 +18,17 @@ from dbx_cd.deploy.build_result import BuildResult, publish_build
 from dbx_cd.deploy.failures import keeping_log, noting_refusal
 from dbx_cd.deploy.gated_build import build_gated
 from dbx_cd.deploy.layout import Refusal, make_room, refusals, way_out
+from dbx_cd.deploy.staging_changes import completed, staging_changes
 from dbx_cd.deploy.staging_parents import with_parents_there
 from dbx_cd.errors import ArtifactError, ConfigError, DbtFailed
 from dbx_cd.people import same_person
 from dbx_cd.plan.apart import require_apart
 from dbx_cd.plan.asked_selection import deployable
 from dbx_cd.plan.changed_nodes import is_built_by
+from dbx_cd.plan.in_staging import counts_changes
 from dbx_cd.plan.project_dbt import ProjectDbt, warm_for
 from dbx_cd.release.context import Cd
-from dbx_cd.release.events import Deploying, Release
+from dbx_cd.release.events import BuildBegun, Deploying, Release
 from dbx_cd.release.in_place import settle_latest
 from dbx_cd.release.reading import LogReading
 from dbx_cd.release.turn import refuse_over
@@ -144,20 +146,26 @@ def _build_open(cd: Cd, release: Release, selection: Selection, dbt: ProjectDbt)
         return publish_build(cd, release, selection, exc.result, target=dbt.target, gated=False)
     # Staging builds what the archive holds, as production will: not the checkout, which may hold more.
     dbt = replace(dbt, project_dir=archive.unpack_files(packed, dbt.work / COPY))
-    listed, asked = dbt.list(selection), selection
+    listed, asked, changes = dbt.list(selection), selection, None
     if listed.ok:
         manifest = Manifest.load(listed.files_dir / "manifest.json")
         require_apart(
             cd, target=dbt.target, cmd=selection.cmd, manifest=manifest, selected=listed.listed, names_in=dbt.names_in
         )
         built = [n.unique_id for n in manifest.select(listed.listed) if is_built_by(n, selection.cmd)]
-        dbt, selection = with_parents_there(dbt, selection, manifest, built)
+        resolving = with_parents_there(dbt, selection, manifest, built)
+        changes = staging_changes(dbt, asked, resolving) if cd.config.policies.changed_only else None
+        dbt, selection = resolving[0], resolving[1] if changes is None else changes.selection
+        if counts_changes(cd, dbt.target):
+            cd.log.append(release, BuildBegun(dbt.target))
     run = dbt.run(selection) if listed.ok else listed
     replaced = make_room(cd, _refused(run, run.files_dir))
     if replaced:
         run = dbt.run(selection)
+    run, kept = completed(changes, run)
     shutil.copyfile(packed, run.files_dir / archive.ARCHIVE_NAME)
-    return publish_build(cd, release, asked, run, target=dbt.target, gated=False, replaced=replaced)
+    result = publish_build(cd, release, asked, run, target=dbt.target, gated=False, replaced=replaced)
+    return replace(result, kept=kept)
 
 
 def _refused(run: DbtRun, folder: Path) -> list[Refusal]:

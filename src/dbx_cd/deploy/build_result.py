@@ -36,6 +36,8 @@ class BuildResult(Record):
     """What was dropped so that it could be built, and why; only where the target is open."""
     leaks: tuple[Leak, ...] = ()
     """What of a gated target refers to staging now."""
+    kept: tuple[str, ...] = ()
+    """The unique ids of what was asked for and found unchanged, so that it stands as it was."""
     timeline: Path | None = None
     """The page that shows when its nodes ran; None where dbt left no times."""
 
@@ -45,7 +47,9 @@ class BuildResult(Record):
         return self.run.ok
 
     def __str__(self) -> str:
-        return "; ".join([str(self.run), *self.replaced, *map(str, self.leaks), f"artifacts {self.artifacts.path}"])
+        kept = [f"{len(self.kept)} unchanged relations stand as they are"] if self.kept else []
+        parts = [str(self.run), *kept, *self.replaced, *map(str, self.leaks), f"artifacts {self.artifacts.path}"]
+        return "; ".join(parts)
 
     def to_html(self) -> str:
         """The dbt run, where its artifacts are, and how the target can be brought back."""
@@ -54,9 +58,11 @@ class BuildResult(Record):
         )
         where = html.paragraph("Artifacts: ", self.artifacts.path)
         times = [html.paragraph("When its nodes ran: ", self.timeline)] if self.timeline else []
+        names = ", ".join(self.kept)
+        kept = [html.fold(f"{len(self.kept)} unchanged relations stand as they are", names)] if self.kept else []
         replaced = [html.paragraph(what) for what in self.replaced]
         leaks = [html.paragraph(html.badge("warn"), " ", leak) for leak in self.leaks]
-        return str(html.join([html.trusted(self.run.to_html()), *replaced, *leaks, where, *times, *point]))
+        return str(html.join([html.trusted(self.run.to_html()), *kept, *replaced, *leaks, where, *times, *point]))
 
 
 def publish_build(

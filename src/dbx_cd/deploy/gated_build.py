@@ -22,6 +22,7 @@ from dbx_cd.deploy.claim import claim
 from dbx_cd.deploy.dbt_versions import refuse_other_dbt
 from dbx_cd.deploy.leak_guard import guarded
 from dbx_cd.deploy.orphan_drop import agreed_orphans, drop_orphans
+from dbx_cd.deploy.partial_build import nothing_to_do, record_inputs
 from dbx_cd.enumeration import listed
 from dbx_cd.errors import ApprovalStale, DbxCdError, what_failed
 from dbx_cd.plan.deploy_plan import DeployPlan
@@ -82,9 +83,10 @@ def _deploy(
     cd: Cd, release: Release, request: ApprovalRequest, decision: Decision, staged: ArtifactVersion, dbt: ProjectDbt
 ) -> BuildResult:
     target = request.target
-    made = planned(dbt, staged, request.selection)
+    agreed = plan_of(cd.log.read(release), request)
+    made = planned(dbt, staged, request.selection, agreed=agreed)
     refuse_other_dbt(staged, made.manifest)
-    _refuse_other_plan(cd, release, request, made.plan)
+    _refuse_other_plan(cd, release, agreed, made.plan)
     manifest, selection = made.manifest, made.plan.selection
     selected = [node.unique_id for node in made.plan.nodes]
     _log.info("%s: refs resolve by the state %s: %s", release, made.plan.derived_state, made.plan)
@@ -100,7 +102,8 @@ def _deploy(
         try:
             _require_readiness(cd, release, point)
             touched = None  # a dbt that is killed does not say
-            built = dbt.run(selection)
+            built = nothing_to_do(dbt.run(selection), expected=not selected)
+            touched = built.touched if selected else ()
             built, leaks = guarded(
                 cd,
                 built,
@@ -108,7 +111,6 @@ def _deploy(
                 staging=StagingNames.of(staged.manifest(), manifest),
                 functions=[*filter(None, map(function_name, manifest.select(selected)))],
             )
-            touched = built.touched
             if built.ok:
                 touched = None if touched is None else (*touched, *orphans)
                 drop_orphans(cd, orphans)
@@ -116,9 +118,10 @@ def _deploy(
             # Before anything else can fail, and also when the task is cancelled: without it a rollback cannot tell the
             # release's own commits from later ones.
             _record_versions_after(cd, release, point, touched)
+        record_inputs(made.unchanged, built, kept=made.plan.kept)
         volume.copy(staged.file(archive.ARCHIVE_NAME), built.files_dir / archive.ARCHIVE_NAME)
         result = publish_build(cd, release, selection, built, target=target, gated=True, restore_point=point)
-        result = replace(result, leaks=leaks)
+        result = replace(result, leaks=leaks, kept=made.plan.kept)
     except BaseException as exc:
         _write_failure(cd, release, Failed(target, what_failed(exc)))
         raise
@@ -129,9 +132,8 @@ def _deploy(
     return result
 
 
-def _refuse_other_plan(cd: Cd, release: Release, request: ApprovalRequest, plan: DeployPlan) -> None:
+def _refuse_other_plan(cd: Cd, release: Release, agreed: DeployPlan | None, plan: DeployPlan) -> None:
     """What is done is what was agreed to, or less: the catalog may be another than when the plan was made."""
-    agreed = plan_of(cd.log.read(release), request)
     if agreed is None:  # asked by a wheel that made no plan
         plan.raise_if_refused()
         cd.log.append(release, plan)

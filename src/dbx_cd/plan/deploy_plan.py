@@ -77,6 +77,10 @@ class DeployPlan(Record):
     """What of the project it touches: pairs of unique ids, what is read and what reads it."""
     estimate: Estimate | None = None
     """How long it will take, by the last builds."""
+    kept: tuple[str, ...] = ()
+    """The unique ids of what was asked for and is not built, since the target has it as it would be built."""
+    savings: str = ""
+    """What `policies.changed_only` saves, or would save, in words."""
 
     @property
     def ok(self) -> bool:
@@ -144,6 +148,11 @@ class DeployPlan(Record):
                 next_step="change the project or the policy that is named, and merge again",
             )
 
+    @property
+    def builds_any(self) -> bool:
+        """Whether anything is made; else at most tests run."""
+        return any(not node.unique_id.startswith(("test.", "unit_test.")) for node in self.nodes)
+
     def counted(self) -> str:
         """How many nodes are of which change, in words such as `1 modified, 7 unchanged`."""
         found = Counter(node.change for node in self.nodes)
@@ -158,6 +167,8 @@ class DeployPlan(Record):
             yield f"columns: {listed(self.columns, most=_SHOWN)}"
         if self.exposures:
             yield f"used by {listed(self.exposures, most=_SHOWN)}"
+        if self.kept and not self.builds_any:
+            yield f"no relation changes, and {len(self.kept)} stand as they are"
         staged = [r for r in self.resolutions if r.place == "state"]
         if staged:
             yield f"{len(staged)} parents read from {self.state_target}"
@@ -167,6 +178,8 @@ class DeployPlan(Record):
             yield f"{len(self._leaking)} times something of {self.target} will refer to {self.state_target}"
         if self.estimate is not None:
             yield f"time: {self.estimate}"
+        if self.savings:
+            yield self.savings
         if self.refused:
             yield f"REFUSED: {'; '.join(self.refused)}"
 
@@ -184,6 +197,7 @@ class DeployPlan(Record):
             nodes_part(self.nodes, self.removed, self.renamed, counted=self.counted(), against=against),
             lineage_part(self.edges, self.nodes, self.resolutions, places),
             html.paragraph(f"Time, by the last builds: {self.estimate or 'not known'}"),
+            *([html.paragraph(self.savings)] if self.savings else []),
         ]
         return str(html.section(f"What the deploy to {self.target} will do", *parts))
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dbx_cd.artifacts import archive
+from dbx_cd.artifacts.built_inputs import kept_by
 from dbx_cd.artifacts.version import ArtifactVersion
 from dbx_cd.dbt.artifacts import Manifest, RunResults
 from dbx_cd.dbt.functions import function_name
@@ -15,9 +16,11 @@ from dbx_cd.dbt.project import COPY
 from dbx_cd.dbt.selection import Selection
 from dbx_cd.delta.tables import CatalogEntry
 from dbx_cd.errors import ArtifactError
+from dbx_cd.plan.agreed_plan import agreed_plan
 from dbx_cd.plan.asked_selection import asked_selection
 from dbx_cd.plan.changed_columns import changed_columns, changed_exposures
 from dbx_cd.plan.changed_nodes import ChangedNodes, project_file
+from dbx_cd.plan.changed_only import changed_only
 from dbx_cd.plan.comparison import Comparison
 from dbx_cd.plan.deploy_plan import DeployPlan
 from dbx_cd.plan.derived_state import derived_state
@@ -33,6 +36,7 @@ from dbx_cd.plan.project_dbt import ProjectDbt, warm_for
 from dbx_cd.plan.refusals import refusals
 from dbx_cd.plan.resolution import Presence, Refs, Resolution, resolutions
 from dbx_cd.plan.touched import edges_touched
+from dbx_cd.plan.unchanged import Unchanged
 from dbx_cd.release.context import Cd
 from dbx_cd.release.events import Release
 
@@ -50,12 +54,17 @@ class Planned:
     """The manifest of the target, as dbt has just parsed the project."""
     defer_state: Path
     """The folder of the state that refs resolve by."""
+    unchanged: Unchanged | None = None
+    """What is proved unchanged, with the inputs as they are before the build; None without `changed_only`."""
 
 
 def plan_deploy(
     cd: Cd, release: Release, *, target: str, selection: Selection | None = None, profiles_dir: str | Path | None = None
 ) -> DeployPlan:
     """Say what the deploy of a release will do, and what it would be refused for. Nothing is changed anywhere.
+
+    With `policies.changed_only` a plan that is approved already is made again as it was agreed to, so long as what must
+    be built is in it: data that came since is for the next release.
 
     Args:
         cd: the context.
@@ -74,41 +83,55 @@ def plan_deploy(
         DbtFailed: dbt cannot say what it would build, or the selection matches nothing.
         SqlFailed: the catalog or the log cannot be asked.
     """
-    asked = asked_selection(cd, cd.log.read(release), release, target=target, selection=selection or Selection())
+    log = cd.log.read(release)
+    asked = asked_selection(cd, log, release, target=target, selection=selection or Selection())
     staged = cd.store.find(cd.config.staging_of(target), release.id)
     with tempfile.TemporaryDirectory(prefix="dbx_cd-", ignore_cleanup_errors=True) as folder, warm_for(cd) as parent:
         project = archive.unpack(staged, Path(folder) / COPY)
         dbt = ProjectDbt(cd, target, Path(folder), project, profiles_dir, staged.path, defer=True, warm_parent=parent)
+        agreed = agreed_plan(log, target) if cd.config.policies.changed_only else None
+        if agreed is not None and (agreed.asked, agreed.state_timestamp) == (asked, staged.timestamp):
+            own = replace(dbt, work=Path(folder) / "again")
+            again = planned(own, staged, asked, agreed=agreed).plan
+            if not again.beyond(agreed):
+                return again
         return planned(dbt, staged, asked).plan
 
 
-def planned(dbt: ProjectDbt, staged: ArtifactVersion, asked: Selection) -> Planned:
+def planned(dbt: ProjectDbt, staged: ArtifactVersion, asked: Selection, *, agreed: DeployPlan | None = None) -> Planned:
     """Make the plan with a project that is unpacked already; the build can go on with the same parse.
 
     Args:
         dbt: dbt on the release's archive and the gated target, with the staging artifacts as its state.
         staged: those artifacts.
         asked: what is to be built.
+        agreed: a plan that somebody has agreed to: with `changed_only` what it builds is built.
 
     Raises:
         DbtFailed, ArtifactError, SqlFailed: as `plan_deploy`.
     """
     cd, target, rule = dbt.cd, dbt.target, dbt.cd.config.policies.untagged_changes
     before = in_production(cd, target)
-    changed = ChangedNodes.find(dbt, asked, before)
-    there = existing_relations(cd.tables, changed.manifest, before.manifest, *before.earlier)
+    whole = ChangedNodes.find(dbt, asked, before)
+    there = existing_relations(cd.tables, whole.manifest, before.manifest, *before.earlier)
     if rule == "build_in_prod":
-        changed = changed.building_ancestors(dbt, there)
+        whole = whole.building_ancestors(dbt, there)
     state = staged.manifest()
     in_state = existing_relations(cd.tables, state)
-    refs = Refs(changed.manifest, changed.selected, changed.changed)
+    refs = Refs(whole.manifest, whole.selected, whole.changed)
     presence = Presence(
-        {*there, *existing_functions(cd.tables, changed.manifest)},
+        {*there, *existing_functions(cd.tables, whole.manifest)},
         state,
         {*in_state, *existing_functions(cd.tables, state)},
         (target, staged.target),
     )
     resolved = resolutions(refs, presence, rule=rule)
+    only = changed_only(dbt, whole, before, resolved=resolved, there=presence.target, agreed=agreed)
+    changed, kept = only.narrowed.changed, only.narrowed.kept
+    if kept:
+        narrow = Refs(whole.manifest, changed.selected, whole.changed, kept)
+        resolved = resolutions(narrow, presence, rule=rule)
+    runs = _runs(cd, target)
     staging = StagingNames.of(state, changed.manifest)
     leaking = _read_leaks(cd, changed.manifest, resolved, there, staging=staging)
     comparison = _comparison(dbt, changed, before, there, _built(staged, in_state))
@@ -133,11 +156,13 @@ def planned(dbt: ProjectDbt, staged: ArtifactVersion, asked: Selection) -> Plann
         losses=_losses(comparison, before, orphans=cd.config.policies.orphans),
         leaks=predicted_leaks(changed.manifest, changed.selected, resolved, staging=staging, existing=leaking),
         edges=edges_touched(changed.manifest, differing, keep),
-        mind=(*before.mind, *changed.mind),
-        estimate=estimate(changed.manifest, changed.selected, _runs(cd, target)),
+        mind=(*before.mind, *changed.mind, *only.narrowed.mind),
+        estimate=estimate(changed.manifest, changed.selected, runs),
+        kept=tuple(sorted(kept)),
+        savings=only.savings(whole, runs, refresh=cd.config.policies.refresh),
     )
-    plan = replace(plan, refused=tuple(refusals(plan, cd.config.policies)))
-    return Planned(plan, changed.manifest, deferred)
+    plan = replace(plan, refused=(*refusals(plan, cd.config.policies), *only.stale))
+    return Planned(plan, changed.manifest, deferred, only.unchanged)
 
 
 def _comparison(
@@ -174,6 +199,7 @@ def _built(
     """What this very build has made in staging: a table of an earlier one says nothing of this code."""
     manifest = staged.manifest()
     made = {result.unique_id for result in staged.run_results().results if result.status == "success"}
+    made |= kept_by(staged)  # as this code would make it: with `changed_only` that is proved
     keys = {n.relation.key for n in manifest.select(made) if n.relation is not None}
     return manifest, {key: entry for key, entry in in_state.items() if key in keys}
 

@@ -69,6 +69,8 @@ class Refs:
     """The unique ids that are built."""
     changed: Collection[str] = field(default_factory=frozenset)
     """The unique ids whose code is not what the target has."""
+    kept: Collection[str] = field(default_factory=frozenset)
+    """The unique ids that ship and are not built, since the target has them as this build would make them."""
 
     def readers(self) -> Mapping[str, tuple[str, ...]]:
         """The nodes outside of the selection that it reads, each with who reads it; sorted."""
@@ -85,7 +87,9 @@ class Refs:
         while waiting:
             unique_id = waiting.pop()
             node = self.manifest.nodes.get(unique_id)
-            if node is None or unique_id in found or unique_id in self.selected or node.resource_type not in REFABLE:
+            if node is None or unique_id in found or node.resource_type not in REFABLE:
+                continue
+            if unique_id in self.selected or unique_id in self.kept:
                 continue
             found.add(unique_id)
             waiting += node.depends_on
@@ -127,9 +131,17 @@ def resolutions(refs: Refs, there: Presence, *, rule: UntaggedChanges) -> tuple[
     """
     changed = refs.with_changed_ancestors()
     return tuple(
-        _resolved(refs.manifest.nodes[parent], readers, there, changed=parent in changed, rule=rule)
+        _kept(refs.manifest.nodes[parent], readers, there)
+        if parent in refs.kept
+        else _resolved(refs.manifest.nodes[parent], readers, there, changed=parent in changed, rule=rule)
         for parent, readers in refs.readers().items()
     )
+
+
+def _kept(node: Node, readers: tuple[str, ...], there: Presence) -> Resolution:
+    """What ships and is not built is read from where it would be built, whatever the rule: it is the same."""
+    reason = f"unchanged: {there.names[0]} has it"
+    return Resolution(node.unique_id, "target", str(node.relation), readers, reason)
 
 
 def by_hooks(readers: Collection[str]) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from dbx_cd import html
+from dbx_cd.artifacts.built_inputs import kept_by
 from dbx_cd.dbt.artifacts import Manifest
 from dbx_cd.dbt.effects import BuildEffects, affected_relations, known_readers
 from dbx_cd.errors import ArtifactError, ArtifactNotFound, RestoreRefused
@@ -81,7 +82,7 @@ def rollback_readiness(cd: Cd, release: Release, *, target: str, full_refresh: b
         note = f"{target} has no build yet, so its names are not known here" if missing else f"not known: {exc}"
         return RollbackReadiness(target, look_at(cd.tables, release, [], effects=BuildEffects()), note)
     then, now = before.manifest(), staged.manifest()
-    built = {r.unique_id for version in (staged, before) for r in version.run_results().results}
+    built = {r.unique_id for version in (staged, before) for r in version.run_results().results} | kept_by(staged)
     relations = affected_relations(then, built)
     there = BuildEffects.of(now, built, full_refresh=full_refresh)
     effects = BuildEffects(

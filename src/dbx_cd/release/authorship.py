@@ -15,7 +15,7 @@ from dbx_cd.release.state import Event
 
 OF_THE_WORKFLOW = (
     *("superseded", "built", "smoked", "approval_requested", "deploying", "claim_withdrawn", "deployed", "failed"),
-    *("deploy_planned", "restore_point", "built_versions"),
+    *("deploy_planned", "restore_point", "built_versions", "build_begun"),
 )
 """The kinds of events by which a release gets on: they count in the name of whoever opened the release, and at the gate
 in the Workflow's name only. A rollback is a person's as well; the smoke test after it lets nothing on."""

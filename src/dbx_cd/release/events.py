@@ -60,6 +60,22 @@ class Deploying(Record):
 
 
 @dataclass(frozen=True)
+class BuildBegun(Record):
+    """An open target is about to be changed by a build that may leave unchanged relations as they stand.
+
+    Where no `built` follows, the build was killed, and nobody knows what it has changed.
+    """
+
+    KIND: ClassVar[str] = "build_begun"
+
+    target: str
+    """The open target."""
+
+    def __str__(self) -> str:
+        return f"{self.target} is about to be built"
+
+
+@dataclass(frozen=True)
 class Deployed(Record):
     """A gated target was built."""
 

@@ -39,6 +39,8 @@ class Build:
     """What the project defines, for the target it was built in."""
     run_results: RunResults
     """How each node of the build ended."""
+    kept: frozenset[str] = frozenset()
+    """The unique ids of what was asked for, found unchanged: it stands as if it were built."""
 
     def result(self, unique_id: str | None) -> NodeResult | None:
         """How a node ended in this build; None when it was not part of it."""
@@ -79,6 +81,8 @@ class Build:
         if node.resource_type == "source":
             return node.relation
         result = self.result(node.unique_id)
+        if result is None and node.unique_id in self.kept:
+            return node.relation
         if result is None:
             raise NotBuilt(node)
         if result.failed or result.status == "skipped":
@@ -112,13 +116,17 @@ class Build:
             return node.unique_id in self._compiled_in or any(
                 map(self._was_made, self.manifest.select(node.depends_on))
             )
-        return node.resource_type in BUILT_TYPES and self.result(node.unique_id) is not None
+        return node.resource_type in BUILT_TYPES and self.stands(node)
+
+    def stands(self, node: Node) -> bool:
+        """Whether it was built, or found unchanged."""
+        return self.result(node.unique_id) is not None or node.unique_id in self.kept
 
     @cached_property
     def _compiled_in(self) -> frozenset[str]:
         """The ephemeral models whose code is in what this build made."""
         found: set[str] = set()
-        readers = [node for node in self.manifest.select(self._by_id) if node.builds_relation]
+        readers = [node for node in self.manifest.select((*self._by_id, *self.kept)) if node.builds_relation]
         while readers:
             read = self.manifest.select({parent for node in readers for parent in node.depends_on} - found)
             readers = [node for node in read if node.is_ephemeral]
@@ -130,7 +138,7 @@ class Build:
 
         Their tables, where there are any, are of an earlier release, or of the state that was deferred to.
         """
-        return [node for node in self._with_tables(unique_ids) if self.result(node.unique_id) is None]
+        return [node for node in self._with_tables(unique_ids) if not self.stands(node)]
 
     def _with_tables(self, unique_ids: Iterable[str]) -> Iterator[Node]:
         for node in self.manifest.select(unique_ids):
@@ -151,7 +159,8 @@ class Build:
 
     def reads(self, source: Node) -> bool:
         """Whether a node of this build reads the source."""
-        return any(source.unique_id in n.depends_on for n in self.manifest.select(self._by_id) if n.builds_relation)
+        made = self.manifest.select((*self._by_id, *self.kept))
+        return any(source.unique_id in n.depends_on for n in made if n.builds_relation)
 
 
 def render(sql: str, build: Build, exists: Callable[[RelationName], bool]) -> tuple[str, list[Node]]:
@@ -185,7 +194,7 @@ def render(sql: str, build: Build, exists: Callable[[RelationName], bool]) -> tu
         raise
     except Exception as exc:  # also what Python says of an expression, such as 1/0
         raise DbxCdError(f"the template cannot be rendered: {exc}") from exc
-    if nodes and not any(build.result(n.unique_id) or n.resource_type == "source" for n in nodes):
+    if nodes and not any(build.stands(n) or n.resource_type == "source" for n in nodes):
         raise NotBuilt(next((n for n in nodes if n.is_blank), nodes[0]))
     return rendered, nodes
 

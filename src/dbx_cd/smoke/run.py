@@ -34,7 +34,8 @@ from dbx_cd.smoke.suite import SmokeSuite
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-    from dbx_cd.artifacts.version import ArtifactVersion
+    from dbx_cd.artifacts.built_inputs import kept_by
+from dbx_cd.artifacts.version import ArtifactVersion
 
 _log = logging.getLogger(__name__)
 
@@ -147,7 +148,7 @@ def run_smoke(
     started = time.perf_counter()
     _log.info("smoke of %s begins: %d suites%s", artifacts, len(suites), ", tiny" if tiny else "")
     with _meanwhile(freshness) as found:
-        build = Build(artifacts.manifest(), artifacts.run_results())
+        build = Build(artifacts.manifest(), artifacts.run_results(), kept_by(artifacts))
         planner = Planner(build, recheck, exists=partial(data.exists, spark), data_type=_data_type(spark))
         results, planned = _planned(suites, planner, tiny=tiny)
         bounded = with_bounds(planned, spark=spark, baseline=baseline_from(baseline))

@@ -1,0 +1,142 @@
+"""What of a selection must be built so that the target becomes what a build of all of it would make. Pure.
+
+A relation is left as it stands only where it is proved to be what would be made: the same code, macros, variables and
+dbt; inputs that have no new data; nothing in the code that gives other rows from the same inputs; and nothing above it
+that is built.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from dbx_cd.dbt.artifacts import BUILT_TYPES, Manifest, Node
+from dbx_cd.dbt.build_order import is_run
+from dbx_cd.dbt.changes import NodeChange
+from dbx_cd.plan.resolution import REFABLE, Resolution, is_listed
+from dbx_cd.relations import RelationName
+
+_MADE = (*BUILT_TYPES, "function")
+Reasons = Mapping[str, tuple[str, ...]]
+"""Why nodes are built, in words, by unique id."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What is known of what a target has."""
+
+    manifest: Manifest
+    """The manifest of the target, as the project is now."""
+    selected: Collection[str]
+    """The unique ids that were asked for."""
+    changes: Mapping[str, NodeChange]
+    """How each node's code differs from what the target has."""
+    there: Collection[str]
+    """The relations and functions that the target has, by key."""
+    everything: str = ""
+    """Why nothing can be left as it is, in words."""
+    moved: Mapping[str, str] = field(default_factory=dict)
+    """Why what a node reads outside of the selection is other code, in words, by the id of the node."""
+
+    @property
+    def made(self) -> tuple[Node, ...]:
+        """What of the selection makes something in the target."""
+        return tuple(n for n in self.manifest.select(self.selected) if n.resource_type in _MADE and is_run(n))
+
+
+def reasons_to_build(standing: Standing, data: Callable[[Node], Sequence[str]]) -> Reasons:
+    """What must be built of a selection, and why.
+
+    Args:
+        standing: what the target has.
+        data: why a node whose code is the same may still give other rows, in words.
+    """
+    own = {node.unique_id: tuple(_own(node, standing)) or tuple(data(node)) for node in standing.made}
+    start = {i for i, why in own.items() if why} | _ephemeral(standing)
+    below = _below(standing.manifest, start)
+    found = {}
+    for node in standing.made:
+        above = below.get(node.unique_id)
+        why = own[node.unique_id] or ((f"it reads {above}, which is built",) if above is not None else ())
+        if why:
+            found[node.unique_id] = why
+    return found
+
+
+def reads_outside(
+    manifest: Manifest, selected: Collection[str], places: Mapping[str, RelationName]
+) -> Mapping[str, tuple[RelationName, ...]]:
+    """What selected nodes read that none of them makes: sources, and what is not selected; through ephemeral models.
+
+    Args:
+        manifest: the manifest.
+        selected: unique ids.
+        places: what the refs to unselected nodes mean, by the ids of those.
+    """
+    return {
+        node.unique_id: tuple(sorted(set(_read(manifest, node, selected, places))))
+        for node in manifest.select(selected)
+    }
+
+
+def moved_by(resolved: Sequence[Resolution]) -> Mapping[str, str]:
+    """Which nodes read other code than before because what they read changed and does not ship, and why in words."""
+    return {
+        reader: f"it reads {found.parent}, which changed and does not ship"
+        for found in resolved
+        if found.changed and found.place == "state"
+        for reader in found.readers
+    }
+
+
+def _own(node: Node, standing: Standing) -> Iterator[str]:
+    change = standing.changes.get(node.unique_id)
+    if change is None or change.change != "unchanged":
+        yield from (change.reasons if change is not None and change.reasons else ("it is new",))
+    if standing.everything:
+        yield standing.everything
+    if node.relation is not None and is_listed(node) and node.relation.key not in standing.there:
+        yield f"there is no {node.relation} yet"
+    if node.unique_id in standing.moved:
+        yield standing.moved[node.unique_id]
+
+
+def _ephemeral(standing: Standing) -> set[str]:
+    """The ephemeral models that changed, selected or not: they are part of what reads them."""
+    return {
+        i
+        for i, change in standing.changes.items()
+        if change.change != "unchanged" and i in standing.manifest.nodes and standing.manifest.nodes[i].is_ephemeral
+    }
+
+
+def _below(manifest: Manifest, start: Collection[str]) -> Mapping[str, str]:
+    """All that is below some nodes, through whatever is between, each with what is above it."""
+    children: dict[str, list[str]] = defaultdict(list)
+    for node in manifest.nodes.values():
+        for parent in node.depends_on:
+            children[parent].append(node.unique_id)
+    found: dict[str, str] = {}
+    waiting = [(i, i) for i in sorted(start)]
+    while waiting:
+        at, above = waiting.pop()
+        for child in children[at]:
+            if child not in found:
+                found[child] = above
+                waiting.append((child, child if manifest.nodes[child].resource_type in REFABLE else above))
+    return found
+
+
+def _read(
+    manifest: Manifest, node: Node, selected: Collection[str], places: Mapping[str, RelationName]
+) -> Iterator[RelationName]:
+    for parent in manifest.select(node.depends_on):
+        if parent.is_ephemeral:
+            yield from _read(manifest, parent, selected, places)
+        elif parent.resource_type == "source" and parent.relation is not None:
+            yield parent.relation
+        elif parent.unique_id not in selected and parent.resource_type in BUILT_TYPES:
+            where = places.get(parent.unique_id, parent.relation)
+            if where is not None:
+                yield where

@@ -1,0 +1,130 @@
+"""What of a target is proved unchanged, and the record that the next build goes by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dbx_cd.artifacts.built_inputs import BuiltInputs, NodeInputs
+from dbx_cd.artifacts.version import installed_version
+from dbx_cd.dbt.artifacts import Manifest, Node
+from dbx_cd.dbt.doubts import Doubts
+from dbx_cd.plan.input_versions import InputVersions
+from dbx_cd.plan.must_build import Reasons, Standing, reads_outside, reasons_to_build
+from dbx_cd.relations import RelationName
+
+if TYPE_CHECKING:
+    from dbx_cd.delta.tables import Tables
+    from dbx_cd.plan.in_production import InProduction
+    from dbx_cd.policies import Policies
+
+NOT_RECORDED = "from what it was built is not recorded"
+
+
+@dataclass(frozen=True)
+class Unchanged:
+    """A target before a build: what it has, from what that was built, and what these inputs are now."""
+
+    standing: Standing
+    """What the target has."""
+    recorded: Mapping[str, NodeInputs]
+    """From what it was built, by unique id."""
+    reads: Mapping[str, tuple[RelationName, ...]]
+    """What each node reads that is not selected."""
+    versions: InputVersions
+    """What that is now."""
+    on_new_data: bool = True
+    """Whether new data counts."""
+
+    @classmethod
+    def look(
+        cls,
+        tables: Tables,
+        standing: Standing,
+        before: InProduction,
+        *,
+        places: Mapping[str, RelationName],
+        policies: Policies,
+    ) -> Unchanged:
+        """Look at the inputs as they are now; the build must not have begun.
+
+        Args:
+            tables: the tables of a session.
+            standing: what the target has.
+            before: the build that says so.
+            places: what the refs to unselected nodes mean, by their unique ids.
+            policies: the project's.
+
+        Raises:
+            SqlFailed: the catalog cannot be asked.
+            Unreachable: the record of the last build cannot be read now.
+        """
+        outside = reads_outside(standing.manifest, standing.selected, places)
+        reads = {node.unique_id: outside[node.unique_id] for node in standing.made}
+        built = {n.relation.key for n in standing.made if n.relation is not None}
+        versions = InputVersions(tables, [r for read in reads.values() for r in read], built=built)
+        recorded = BuiltInputs.of(before.version)
+        nodes = {} if recorded is None else recorded.nodes
+        return cls(standing, nodes, reads, versions, policies.refresh == "on_new_data")
+
+    def reasons(self, *, data: bool = True) -> Reasons:
+        """What must be built, and why.
+
+        Args:
+            data: whether what may give other rows by the same code counts, so far as the policy lets it.
+        """
+        return reasons_to_build(self.standing, lambda node: tuple(self._of_data(node)) if data else ())
+
+    def record(self, target: str, built: Manifest, kept: Sequence[str]) -> BuiltInputs:
+        """What is to be written beside the artifacts of a build that succeeded.
+
+        Args:
+            target: the dbt target.
+            built: its manifest, with what dbt has compiled.
+            kept: the unique ids that it did not build, since they are unchanged.
+        """
+        left = set(kept)
+        doubts = Doubts(built)
+        nodes = {
+            i: known
+            for i, known in self.recorded.items()
+            if i not in self.reads and i in self.standing.changes and self.standing.changes[i].change == "unchanged"
+        }
+        for unique_id, read in self.reads.items():
+            if unique_id in left and unique_id in self.recorded:
+                nodes[unique_id] = self.recorded[unique_id]
+            elif unique_id not in left:
+                node = built.nodes.get(unique_id) or self.standing.manifest.nodes[unique_id]
+                why = doubts.of(node, also_read={r.key for r in read})
+                nodes[unique_id] = NodeInputs(self.versions.of(read), why)
+        return BuiltInputs(target, nodes, tuple(sorted(left)))
+
+    def _of_data(self, node: Node) -> Iterator[str]:
+        known = self.recorded.get(node.unique_id)
+        if known is None:
+            yield NOT_RECORDED
+            return
+        read = self.reads.get(node.unique_id, ())
+        if self.on_new_data:
+            yield from self.versions.new_since(known.inputs, read)
+            yield from known.doubts
+        else:
+            yield from self.versions.other_than(known.inputs, read)
+
+
+def by_code_alone(standing: Standing, *, on_new_data: bool) -> Reasons:
+    """What would have to be built so far as the code tells: without a record of what the target was built from."""
+    doubts = Doubts(standing.manifest)
+    return reasons_to_build(standing, lambda node: doubts.of(node) if on_new_data else ())
+
+
+def other_dbt(before: InProduction, manifest: Manifest) -> str:
+    """Why another dbt may build other things from the same code, in words; "" where it is the same."""
+    if before.version is None or before.manifest is None:
+        return ""
+    versions = (
+        ("dbt", before.manifest.metadata.get("dbt_version"), manifest.metadata.get("dbt_version")),
+        ("dbt-databricks", before.version.adapter_version, installed_version("dbt-databricks")),
+    )
+    return "; ".join(f"it was built by {name} {a}, and this is {b}" for name, a, b in versions if a != b)
