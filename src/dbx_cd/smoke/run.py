@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dbx_cd.artifacts.built_inputs import kept_by
 from dbx_cd.dbt.artifacts import Manifest
 from dbx_cd.dbt.freshness import SourceFreshness
 from dbx_cd.dbt.lookup import require_model
@@ -34,7 +35,6 @@ from dbx_cd.smoke.suite import SmokeSuite
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-    from dbx_cd.artifacts.built_inputs import kept_by
 from dbx_cd.artifacts.version import ArtifactVersion
 
 _log = logging.getLogger(__name__)

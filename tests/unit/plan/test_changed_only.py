@@ -85,7 +85,10 @@ def deployed(releases: Releases, run_id: str) -> Release:
 
 def test_one_changed_model_is_built_with_what_is_below_it_in_both_targets(releases: Releases) -> None:
     releases.model("orders", "select 2 as id")
-    assert built(releases, lambda: deployed(releases, "2")) == {"stg": ["orders", "payments"], "prod": ["orders", "payments"]}
+    assert built(releases, lambda: deployed(releases, "2")) == {
+        "stg": ["orders", "payments"],
+        "prod": ["orders", "payments"],
+    }
     assert built(releases, lambda: deployed(releases, "3")) == {}
     releases.model("people", "select 3 as id")
     assert built(releases, lambda: deployed(releases, "4")) == {"stg": ["people"], "prod": ["people"]}
@@ -133,7 +136,10 @@ def test_new_data_is_a_change_and_maintenance_is_none(releases: Releases) -> Non
     releases.tables.optimize(RAW)
     assert built(releases, lambda: deployed(releases, "2")) == {}
     releases.tables.insert(RAW, 2)
-    assert built(releases, lambda: deployed(releases, "3")) == {"stg": ["orders", "payments"], "prod": ["orders", "payments"]}
+    assert built(releases, lambda: deployed(releases, "3")) == {
+        "stg": ["orders", "payments"],
+        "prod": ["orders", "payments"],
+    }
     assert built(releases, lambda: deployed(releases, "4")) == {}
 
 
@@ -165,7 +171,10 @@ def test_code_only_leaves_new_data_to_others(tmp_path: Path) -> None:
     assert built(releases, lambda: deployed(releases, "2")) == {}
     assert "(code_only)" in newest_plan(releases).savings
     releases.model("orders", "select 2 as id")
-    assert built(releases, lambda: deployed(releases, "3")) == {"stg": ["orders", "payments"], "prod": ["orders", "payments"]}
+    assert built(releases, lambda: deployed(releases, "3")) == {
+        "stg": ["orders", "payments"],
+        "prod": ["orders", "payments"],
+    }
 
 
 def test_new_data_after_the_approval_neither_makes_it_stale_nor_is_it_forgotten(releases: Releases) -> None:
@@ -197,7 +206,9 @@ def test_what_must_be_built_by_now_and_was_not_agreed_to_is_refused(releases: Re
     request = releases.ask(release)
     assert releases.cd().log.state(release).phase == "waiting"
     releases.approve(request)
-    assert built(releases, lambda: build_release(releases.cd(), release, target="prod")) == {"prod": ["payments", "people"]}
+    assert built(releases, lambda: build_release(releases.cd(), release, target="prod")) == {
+        "prod": ["payments", "people"]
+    }
 
 
 def test_a_build_that_failed_half_way_is_repaired_without_another_approval(releases: Releases) -> None:
@@ -246,7 +257,9 @@ def test_after_a_staging_build_that_was_killed_all_is_built(releases: Releases) 
     with pytest.raises(Killed):
         releases.build(release)
     releases.model("people", "select 1 as id")
-    assert built(releases, lambda: releases.staged("3", commit=commit("3"))) == {"stg": ["orders", "payments", "people"]}
+    assert built(releases, lambda: releases.staged("3", commit=commit("3"))) == {
+        "stg": ["orders", "payments", "people"]
+    }
     assert built(releases, lambda: releases.staged("4", commit=commit("4"))) == {}
 
 
@@ -323,7 +336,9 @@ STEP = st.one_of(
 
 @settings(deadline=None, max_examples=40, suppress_health_check=list(HealthCheck))
 @given(st.lists(STEP, max_size=12))
-def test_after_any_edits_production_is_what_a_full_build_makes(tmp_path_factory: pytest.TempPathFactory, steps: Any) -> None:
+def test_after_any_edits_production_is_what_a_full_build_makes(
+    tmp_path_factory: pytest.TempPathFactory, steps: Any
+) -> None:
     releases = project(tmp_path_factory.mktemp("any"))
     rows_read(releases)
     deployed(releases, "1")
@@ -357,9 +372,8 @@ def run_step(releases: Releases, run_id: str, what: str, how: Any) -> None:
         with pytest.raises(DbtFailed):
             deployed(releases, run_id)
         releases.model("people", was)
-    elif what == "roll back":
-        if releases.cd().log.state(newest(releases)).of("prod").is_in_place:
-            roll_back(releases, newest(releases))
+    elif what == "roll back" and releases.cd().log.state(newest(releases)).of("prod").is_in_place:
+        roll_back(releases, newest(releases))
 
 
 def rows_read(releases: Releases) -> None:
@@ -368,7 +382,11 @@ def rows_read(releases: Releases) -> None:
 
     def made(name: RelationName, *rows: object, **more: Any) -> None:
         if name.catalog in ("stg", "prod") and name.identifier in ("orders", "payments", "revenue"):
-            above = {"orders": RAW, "payments": relation(name.catalog, "orders"), "revenue": relation(name.catalog, "payments")}
+            above = {
+                "orders": RAW,
+                "payments": relation(name.catalog, "orders"),
+                "revenue": relation(name.catalog, "payments"),
+            }
             read = above[name.identifier]
             found = releases.tables.rows(read) if read.key in releases.tables.relations else []
             rows = (*rows, *map(str, found))
