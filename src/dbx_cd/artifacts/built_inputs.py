@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 from dbx_cd import volume
 from dbx_cd.artifacts.version import write_json
-from dbx_cd.dbt.artifacts import read_json
+from dbx_cd.dbt.json_files import read_json
 from dbx_cd.errors import ArtifactError, DbxCdError
 from dbx_cd.records import Record
 from dbx_cd.volume import Unreachable
