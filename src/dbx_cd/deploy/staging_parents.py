@@ -49,17 +49,18 @@ def with_parents_there(
     readers = {
         parent: read_by for parent, read_by in Refs(manifest, selected).readers().items() if not by_hooks(read_by)
     }
-    parents = {n.unique_id: n for n in manifest.select(readers) if n.relation is not None and is_listed(n)}
-    borrowed = _borrowed(dbt, selection, parents) if selection.exclude else frozenset()
-    own = {i: n.relation for i, n in parents.items() if i not in borrowed and n.relation is not None}
+    borrowed = _borrowed(dbt, selection, readers) if selection.exclude else frozenset()
+    parents = (n for n in manifest.select(readers) if n.unique_id not in borrowed and is_listed(n))
+    own = {n.unique_id: n.relation for n in parents if n.relation is not None}
     there = {*dbt.cd.tables.listed(list(own.values())), *existing_functions(dbt.cd.tables, manifest)}
     missing = {i: relation for i, relation in own.items() if relation.key not in there}
     if missing:
         raise ConfigError(
-            f"{dbt.target} has nothing that these models read and this build leaves out, so nothing was built: "
+            f"{dbt.target} does not have what this build reads and leaves out, so nothing was built: "
             + listed([f"{i} ({r}), read by {', '.join(readers[i])}" for i, r in missing.items()], most=_SHOWN),
             where=f"target {dbt.target}",
-            next_step="set policies.heavy_from to prod, where production has it; or build it there once; or select it",
+            next_step="select it; or build it there once; or exclude it and set policies.heavy_from to prod, so that "
+            "what production has is read",
         )
     if not borrowed:
         return dbt, selection
@@ -77,10 +78,10 @@ def _borrowed(dbt: ProjectDbt, selection: Selection, parents: Collection[str]) -
     if before.version is None or before.manifest is None:
         return frozenset()
     excluded = set(dbt.list(Selection(select=selection.exclude)).listed)
-    nodes = [n for n in before.manifest.select(sorted(excluded.intersection(parents))) if n.relation is not None]
-    names: list[RelationName] = [n.relation for n in nodes if n.relation is not None]
-    there = cd.tables.listed(names)
-    found = frozenset(n.unique_id for n in nodes if n.relation is not None and n.relation.key in there)
+    nodes = before.manifest.select(sorted(excluded.intersection(parents)))
+    names: dict[str, RelationName] = {n.unique_id: n.relation for n in nodes if n.relation is not None}
+    there = {*cd.tables.listed(list(names.values())), *existing_functions(cd.tables, before.manifest)}
+    found = frozenset(unique_id for unique_id, relation in names.items() if relation.key in there)
     if found:
         derived_state(before.version.file("manifest.json"), found, into=dbt.work / "heavy")
         _log.info("%s reads from %s what it leaves out: %s", dbt.target, gate, ", ".join(sorted(found)))

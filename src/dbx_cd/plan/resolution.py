@@ -76,6 +76,8 @@ class Refs:
         """The nodes outside of the selection that it reads, each with who reads it; sorted."""
         found: dict[str, set[str]] = {}
         for node in self._reading():
+            if node.is_ephemeral:  # selected or not, nothing is built of it by itself
+                continue
             for parent in self._parents(node, seen=set()):
                 found.setdefault(parent.unique_id, set()).add(node.unique_id)
         return {parent: tuple(sorted(found[parent])) for parent in sorted(found)}

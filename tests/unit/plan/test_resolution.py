@@ -251,3 +251,11 @@ def test_ancestors_end_at_what_is_selected_and_at_sources() -> None:
     assert Refs(manifest, {READER}).ancestors() == (middle, top)
     assert Refs(manifest, {READER, middle}).ancestors() == (top,)
     assert list(itertools.chain(*Refs(manifest, {READER, middle, top}).readers().values())) == []
+
+
+def test_an_ephemeral_model_that_is_selected_reads_nothing_by_itself() -> None:
+    nodes = [(PARENT, ()), ("model.shop.one", (PARENT,)), ("model.shop.two", ("model.shop.one",))]
+    target, state = two(*nodes, (READER, ()), one={"materialized": "ephemeral"})
+    assert resolved(target, state, selected=(READER, "model.shop.one")) == {}
+    found = resolved(target, state, selected=("model.shop.two", "model.shop.one"))
+    assert found[PARENT].readers == ("model.shop.two",)
