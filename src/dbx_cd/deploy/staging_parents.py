@@ -11,6 +11,7 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from dbx_cd.dbt.artifacts import Manifest
+from dbx_cd.dbt.functions import object_name
 from dbx_cd.dbt.selection import Selection
 from dbx_cd.enumeration import listed
 from dbx_cd.errors import ConfigError
@@ -19,7 +20,6 @@ from dbx_cd.plan.existing import existing_functions
 from dbx_cd.plan.in_production import in_production
 from dbx_cd.plan.project_dbt import ProjectDbt
 from dbx_cd.plan.resolution import Refs, by_hooks, is_listed
-from dbx_cd.relations import RelationName
 
 _log = logging.getLogger(__name__)
 _SHOWN = 10
@@ -51,7 +51,7 @@ def with_parents_there(
     }
     borrowed = _borrowed(dbt, selection, readers) if selection.exclude else frozenset()
     parents = (n for n in manifest.select(readers) if n.unique_id not in borrowed and is_listed(n))
-    own = {n.unique_id: n.relation for n in parents if n.relation is not None}
+    own = {n.unique_id: name for n in parents if (name := object_name(n)) is not None}
     there = {*dbt.cd.tables.listed(list(own.values())), *existing_functions(dbt.cd.tables, manifest)}
     missing = {i: relation for i, relation in own.items() if relation.key not in there}
     if missing:
@@ -79,7 +79,7 @@ def _borrowed(dbt: ProjectDbt, selection: Selection, parents: Collection[str]) -
         return frozenset()
     excluded = set(dbt.list(Selection(select=selection.exclude)).listed)
     nodes = before.manifest.select(sorted(excluded.intersection(parents)))
-    names: dict[str, RelationName] = {n.unique_id: n.relation for n in nodes if n.relation is not None}
+    names = {n.unique_id: name for n in nodes if not n.is_ephemeral and (name := object_name(n)) is not None}
     there = {*cd.tables.listed(list(names.values())), *existing_functions(cd.tables, before.manifest)}
     found = frozenset(unique_id for unique_id, relation in names.items() if relation.key in there)
     if found:

@@ -13,6 +13,7 @@ from dbx_cd.artifacts.version import ArtifactVersion, installed_version
 from dbx_cd.dbt.artifacts import Manifest, Node
 from dbx_cd.dbt.changes import NodeChange, change_queries, changes_between, removed, renamed
 from dbx_cd.dbt.finished import NOTHING_SELECTED
+from dbx_cd.dbt.functions import function_name, object_name
 from dbx_cd.dbt.listing import ListQuery
 from dbx_cd.dbt.project_state import ProjectState
 from dbx_cd.dbt.selection import Selection
@@ -115,15 +116,15 @@ class ChangedNodes:
 
         Args:
             dbt: dbt on the release's archive and the gated target.
-            there: the relations that the target has, by key.
+            there: the relations and functions that the target has, by key.
 
         Raises:
             DbtFailed: dbt cannot say what the wider selection means.
         """
         refs = Refs(self.manifest, self.selected, self.changed)
-        above = [n for n in self.manifest.select(refs.ancestors()) if n.builds_relation]
+        above = [n for n in self.manifest.select(refs.ancestors()) if n.builds_relation or function_name(n)]
         stale = refs.with_changed_ancestors()
-        missing = {n.unique_id for n in above if n.relation is not None and n.relation.key not in there}
+        missing = {n.unique_id for n in above if (name := object_name(n)) is not None and name.key not in there}
         terms = [exactly(n) for n in above if n.unique_id in stale or n.unique_id in missing]
         if not terms or not self.selection.select:
             return self

@@ -114,13 +114,14 @@ def planned(dbt: ProjectDbt, staged: ArtifactVersion, asked: Selection, *, agree
     before = in_production(cd, target)
     whole = ChangedNodes.find(dbt, asked, before)
     there = existing_relations(cd.tables, whole.manifest, before.manifest, *before.earlier)
+    in_target = {*there, *existing_functions(cd.tables, whole.manifest)}
     if rule == "build_in_prod":
-        whole = whole.building_ancestors(dbt, there)
+        whole = whole.building_ancestors(dbt, in_target)
     state = staged.manifest()
     in_state = existing_relations(cd.tables, state)
     refs = Refs(whole.manifest, whole.selected, whole.changed)
     presence = Presence(
-        {*there, *existing_functions(cd.tables, whole.manifest)},
+        in_target,
         state,
         {*in_state, *existing_functions(cd.tables, state)},
         (target, staged.target),

@@ -6,41 +6,30 @@ every kind, under each policy. `EXPECTED` is written by hand.
 
 from __future__ import annotations
 
-import json
 import os
 import re
-import uuid
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
-from deferral_project import NAME, RULES, SOMEWHERE, Parent, fill
-from emulated_statements import Run, runner
+from deferral_project import NAME, NOWHERE, READ_TOGETHER, READERS, RULES, SOMEWHERE, Parent
+from deferral_scene import TOKEN, Deferral, Deployed
 
 from dbx_cd import (
-    ArtifactStore,
-    Cd,
-    CdConfig,
-    Release,
-    ReleaseLog,
-    SmokeReport,
-    approve,
+    ConfigError,
+    DeployRefused,
+    Selection,
     build_release,
+    plan_deploy,
     request_approval,
+    run_dbt,
 )
+from dbx_cd.artifacts import archive
 from dbx_cd.config import WARM_DBT
 from dbx_cd.dbt.artifacts import Manifest
-from dbx_cd.local.workspace import OWNER, RELEASE_BOT, EmbeddedWorkspace
-from dbx_cd.plan.deploy_plan import DeployPlan
-from dbx_cd.policies import Policies, StagingLeak
-from dbx_cd.release.events import Built
-from dbx_cd.smoke.report import CheckResult
+from dbx_cd.local.workspace import RELEASE_BOT, EmbeddedWorkspace
 from dbx_cd.warm.parent import WarmParent
 
-TOKEN = "DBT_ENV_SECRET_DEFERRAL_TOKEN"
 EXPECTED = {
     ("read_staging", "both"): "stg",
     ("read_staging", "staging"): "stg",
@@ -52,124 +41,10 @@ EXPECTED = {
     ("build_in_prod", "staging"): "built",
     ("build_in_prod", "production"): "prod",
 }
+TOGETHER = tuple(p for p in SOMEWHERE if p.kind in READ_TOGETHER)
+HEAVY_READERS = "read_existing_table read_existing_view"
 LATER = " ".join(f"tag:{rule}" for rule in RULES)
 MADE = {"stg": "stg", "prod": "before", "built": "prod"}
-
-
-@dataclass(frozen=True)
-class Deployed:
-    """A release that was deployed: what its plan said, what dbt compiled, and what was built."""
-
-    plan: DeployPlan
-    manifest: Manifest
-    texts: Mapping[str, str]
-    rows: Mapping[str, Mapping[str, str]]
-    keys: Mapping[str, str]
-    failures: Mapping[str, int]
-
-
-@dataclass
-class Deferral:
-    """The project, its store and its log, in schemas of its own."""
-
-    workspace: EmbeddedWorkspace
-    folder: Path
-    schema: str
-    run: Run
-
-    @classmethod
-    def create(cls, workspace: EmbeddedWorkspace, folder: Path) -> Deferral:
-        scene = cls(workspace, folder, f"deferral_{uuid.uuid4().hex[:8]}", runner(workspace.spark))
-        fill(scene.project)
-        given = {**workspace.profile_connection, "token": f"{{{{ env_var('{TOKEN}') }}}}"}
-        outputs = {
-            target: {"type": "databricks", "catalog": target, "schema": scene.schema, "threads": 4, **given}
-            for target in ("stg", "prod")
-        }
-        (scene.project / "profiles.yml").write_text(yaml.safe_dump({NAME: {"target": "stg", "outputs": outputs}}))
-        return scene
-
-    @property
-    def project(self) -> Path:
-        return self.folder / "project"
-
-    def cd(self, user: str = RELEASE_BOT, **policies: Any) -> Cd:
-        given = {"destructive_changes": "warn", "staging_leak": StagingLeak("allow", "allow"), **policies}
-        config = CdConfig.load(self.project, overrides={"artifacts_root": str(self.folder / "artifacts")})
-        log = ReleaseLog(self.workspace.spark, f"ops.{self.schema}.log", actor=user)
-        store = ArtifactStore(self.folder / "artifacts")
-        return Cd(
-            self.workspace.spark, replace(config, policies=Policies(**given)), store, log, self.workspace.client(user)
-        )
-
-    def make(self, parent: Parent) -> None:
-        """Have a parent where it is said to be, after all have been built in staging."""
-        if parent.where in ("both", "production"):
-            self.run(parent.made_by.replace("@", parent.relation("prod", self.schema)))
-        if parent.where == "production":
-            self.run(parent.dropped_by.replace("@", parent.relation("stg", self.schema)))
-
-    def tested(self, release: Release) -> None:
-        """Write down a smoke test of its staging build."""
-        cd = self.cd()
-        check = CheckResult(name="rows", kind="metric", status="pass", domain="d", where="d.yml:3", guardrail=True)
-        report = SmokeReport(
-            target="stg", artifacts=cd.store.find("stg", release.id).timestamp, commit=release.commit,
-            release_id=release.id, tiny=False, seconds=0.0, checks=(check,),
-        )  # fmt: skip
-        cd.log.append(release, report)
-
-    def staged_again(self, run_id: str) -> Release:
-        """A release with the staging build of the first one: another build of the same would leave the same."""
-        cd = self.cd()
-        release = cd.log.open(run_id * 40, run_id=run_id, requester="ci")
-        first = cd.store.list("stg")[0]
-        made = cd.store.publish("stg", first.path, commit=release.commit, release_id=release.id, latest=True)
-        before = next(b for e in cd.log.read().history for b in cd.log.read(e[0]).all(Built) if b.target == "stg")
-        cd.log.append(release, replace(before, timestamp=made.timestamp))
-        self.tested(release)
-        return release
-
-    def deploy(self, release: Release, *, select: str, **policies: Any) -> Deployed:
-        """Ask for a selection, approve it, and build it in production."""
-        cd = self.cd(**policies)
-        request = request_approval(cd, release, target="prod", select=select)
-        approve(self.cd(OWNER, **policies), request, seal=request.seal, consent=request.consent)
-        built = build_release(cd, release, target="prod", select=select)
-        plan = cd.log.last(release, DeployPlan)
-        assert plan is not None
-        return self.observed(plan, built.artifacts.manifest(), built.artifacts.run_results().results, select)
-
-    def observed(self, plan: DeployPlan, manifest: Manifest, results: Any, select: str) -> Deployed:
-        rule = select.split()[0].removeprefix("tag:")
-        audit = f"prod.{self.schema}_dbt_test__audit.{rule}_test"
-        own = f"prod.{self.schema}.{rule}"
-        where = {reader: f"{own}_{reader}" for reader in ("table", "view", "incremental", "snapshot")}
-        where |= {"test": audit, "post_hook": f"{own}_post_hook_seen", "hook": f"prod.{self.schema}.hook_seen"}
-        views = {r: where[r] for r in ("view", "post_hook", "hook")}
-        return Deployed(
-            plan,
-            manifest,
-            {reader: self.view_text(name) for reader, name in views.items()},
-            {r: dict(self.run(f"SELECT parent, made_in FROM {name}")) for r, name in where.items()},
-            self.foreign_keys(f"{rule}_key"),
-            {r.unique_id.split(".")[2]: r.failures for r in results},
-        )
-
-    def view_text(self, name: str) -> str:
-        schema, table = name.split(".")[1:]
-        ((text,),) = self.run(
-            "SELECT view_definition FROM prod.information_schema.views "
-            f"WHERE table_schema = '{schema}' AND table_name = '{table}'"
-        )
-        return str(text)
-
-    def foreign_keys(self, table: str) -> dict[str, str]:
-        """The relations that a table's foreign keys refer to, by its columns."""
-        text = self.run(f"DESCRIBE TABLE EXTENDED prod.{self.schema}.{table} AS JSON")[0][0]
-        constraints = str(json.loads(text).get("table_constraints"))
-        found = re.findall(r"FOREIGN KEY \(`(\w+)`\) REFERENCES (\S+)", constraints)
-        return {column: to.replace("`", "") for column, to in found}
 
 
 @pytest.fixture(scope="module")
@@ -204,15 +79,137 @@ def deployed(scene: Deferral) -> Mapping[str, Deployed]:
     return found
 
 
-def test_it(deployed: Mapping[str, Deployed]) -> None:
-    for rule, d in deployed.items():
-        print(rule, d.plan.refused)
-        for r in d.plan.resolutions:
-            print(r.parent, r.place, r.relation)
-        print(d.rows)
-        print(d.keys)
-        print(d.texts)
-        print(d.failures)
-        for i, n in d.manifest.nodes.items():
-            if "compiled_code" in n.raw:
-                print(i, n.raw["compiled_code"][:300])
+@pytest.fixture(scope="module")
+def heavy(scene: Deferral, deployed: Mapping[str, Deployed]) -> tuple[Manifest, Mapping[str, Mapping[str, str]]]:
+    """A staging build without the parents, that reads what production has of them; production has lost two."""
+    for kind in ("table", "view"):
+        gone = Parent(kind, "staging")
+        scene.run(gone.dropped_by.replace("@", gone.relation("prod", scene.schema)))
+    cd = scene.cd(heavy_from="prod")
+    release = cd.log.open("9" * 40, run_id="9", requester="ci")
+    built = build_release(
+        cd, release, target="stg", select=HEAVY_READERS, exclude="tag:parent", project_dir=scene.project
+    )
+    relations = {reader: f"stg.{scene.schema}.read_existing_{reader}" for reader in ("table", "view")}
+    return built.artifacts.manifest(), {reader: scene.read(name) for reader, name in relations.items()}
+
+
+def relation_read(text: str, parent: Parent) -> str:
+    """The relation that a query reads on the line of a parent."""
+    of_function = rf"select '{parent.name}' as parent, (\S+)\(\) as made_in"
+    pattern = of_function if parent.kind == "function" else rf"select '{parent.name}' as parent, made_in from ([^\s)]+)"
+    (found,) = re.findall(pattern, text)
+    return str(found).replace("`", "")
+
+
+def compiled(of: Deployed, rule: str, reader: str) -> str:
+    """The query of a reader as dbt has compiled it; of a hook as the view has it that the hook makes."""
+    if reader in ("hook", "post_hook"):
+        return of.texts[reader]
+    kind = reader if reader in ("snapshot", "test") else "model"
+    return str(of.manifest.nodes[f"{kind}.{NAME}.{rule}_{reader}"].raw["compiled_code"])
+
+
+def planned(of: Deployed, parent: Parent, catalog_of_state: str, schema: str) -> str:
+    """The relation that a plan says is read: one that is built is the target's own."""
+    found = [r for r in of.plan.resolutions if r.parent == parent.unique_id]
+    if not found:
+        assert parent.unique_id in {n.unique_id for n in of.plan.nodes}
+        return parent.relation("prod", schema)
+    assert found[0].place == ("state" if found[0].relation.startswith(f"{catalog_of_state}.") else "target")
+    return found[0].relation
+
+
+@pytest.mark.parametrize("parent", TOGETHER, ids=lambda p: p.name)
+@pytest.mark.parametrize("rule", RULES)
+def test_planned_compiled_and_really_read_are_the_same(
+    scene: Deferral, deployed: Mapping[str, Deployed], rule: str, parent: Parent
+) -> None:
+    of, place = deployed[rule], EXPECTED[rule, parent.where]
+    expected = parent.relation("stg" if place == "stg" else "prod", scene.schema)
+    assert planned(of, parent, "stg", scene.schema) == expected
+    for reader in READERS:
+        assert relation_read(compiled(of, rule, reader), parent) == expected, reader
+        assert of.rows[reader][parent.name] == MADE[place], reader
+    assert relation_read(of.texts["view"], parent) == expected
+
+
+@pytest.mark.parametrize("where", ["both", "staging", "production", "owned"])
+@pytest.mark.parametrize("rule", RULES)
+def test_a_foreign_key_refers_to_what_a_ref_reads_and_to_production_where_the_parent_is_selected(
+    scene: Deferral, deployed: Mapping[str, Deployed], rule: str, where: str
+) -> None:
+    of = deployed[rule]
+    if where == "owned":
+        expected = f"prod.{scene.schema}.{rule}_owned"
+        assert f"model.{NAME}.{rule}_owned" in {n.unique_id for n in of.plan.nodes}
+    else:
+        catalog = "stg" if EXPECTED[rule, where] == "stg" else "prod"
+        expected = Parent("keyed", where).relation(catalog, scene.schema)
+        assert planned(of, Parent("keyed", where), "stg", scene.schema) == expected
+    (constraint,) = of.manifest.nodes[f"model.{NAME}.{rule}_key"].columns[where]["constraints"]
+    assert str(constraint["to"]).replace("`", "") == expected
+    assert of.keys[where] == expected
+
+
+@pytest.mark.parametrize("where", ["both", "staging", "production"])
+@pytest.mark.parametrize("rule", RULES)
+def test_a_relationships_test_reads_what_the_plan_says(
+    scene: Deferral, deployed: Mapping[str, Deployed], rule: str, where: str
+) -> None:
+    of, parent = deployed[rule], Parent("table", where)
+    expected = planned(of, parent, "stg", scene.schema)
+    (test,) = [n for n in of.manifest.nodes.values() if n.name == f"{rule}_relationship_{where}"]
+    assert expected in str(test.raw["compiled_code"]).replace("`", "")
+    found_there = of.failures[f"{rule}_relationship_{where}"] == 0
+    assert found_there == (MADE[EXPECTED[rule, where]] == "before")
+
+
+def test_what_is_nowhere_is_refused_beforehand_and_dbt_could_not_have_built_it(
+    scene: Deferral, deployed: Mapping[str, Deployed], tmp_path: Path
+) -> None:
+    cd = scene.cd()
+    release = scene.staged_again("8")
+    plan = plan_deploy(cd, release, target="prod", selection=Selection(select="tag:nowhere"))
+    found = {r.parent: r for r in plan.resolutions if r.place == "nowhere"}
+    sure = [
+        parent for parent in NOWHERE if parent.kind != "custom"
+    ]  # what is of our own making, a catalog may not list
+    assert set(found) == {parent.unique_id for parent in sure}
+    for parent in sure:
+        assert found[parent.unique_id].readers == (f"model.{NAME}.nowhere_{parent.kind}",)
+        assert any(line.startswith(f"{parent.unique_id} is read by ") for line in plan.refused)
+    with pytest.raises(DeployRefused):
+        request_approval(cd, release, target="prod", select="tag:nowhere")
+    staged = cd.store.find("stg", release.id)
+    run = run_dbt(
+        "build", target="prod", select="tag:nowhere", defer=True, favor_state=True, state_path=staged.path,
+        project_dir=archive.unpack(staged, tmp_path / "project"),
+    )  # fmt: skip
+    models = {n.unique_id: n.status for n in run.nodes if n.unique_id.startswith("model.")}
+    assert models == {f"model.{NAME}.nowhere_{parent.kind}": "error" for parent in NOWHERE}
+
+
+def test_staging_without_its_parents_is_refused_beforehand(scene: Deferral, deployed: Mapping[str, Deployed]) -> None:
+    cd = scene.cd(heavy_from="none")
+    release = cd.log.open("7" * 40, run_id="7", requester="ci")
+    with pytest.raises(ConfigError, match="nothing was built") as refused:
+        build_release(cd, release, target="stg", select=HEAVY_READERS, exclude="tag:parent", project_dir=scene.project)
+    missing = {p.unique_id for p in TOGETHER if p.where == "production" and p.kind != "custom"}
+    assert len(missing) > 10
+    assert all(unique_id in refused.value.what for unique_id in sorted(missing)[:10])
+    assert "heavy_from" in str(refused.value.next_step)
+
+
+@pytest.mark.parametrize("parent", TOGETHER, ids=lambda p: p.name)
+def test_staging_reads_what_it_leaves_out_from_production_where_that_has_it(
+    scene: Deferral, heavy: tuple[Manifest, Mapping[str, Mapping[str, str]]], parent: Parent
+) -> None:
+    manifest, rows = heavy
+    lost = parent.where == "staging" and parent.kind in ("table", "view")
+    catalog = "stg" if lost else "prod"
+    made = "stg" if lost else "prod" if parent.where == "staging" else "before"
+    for reader in ("table", "view"):
+        node = manifest.nodes[f"model.{NAME}.read_existing_{reader}"]
+        assert relation_read(str(node.raw["compiled_code"]), parent) == parent.relation(catalog, scene.schema)
+        assert rows[reader][parent.name] == made

@@ -50,7 +50,7 @@ def states_read(releases: Releases) -> list[dict[str, str]]:
         assert {"--defer", "--favor-state"} <= set(call)
         state = json.loads((Path(call[call.index("--defer-state") + 1]) / "manifest.json").read_text())
         nodes = {**state["nodes"], **state.get("functions", {})}
-        return found.append({i: raw["relation_name"].replace("`", "") for i, raw in nodes.items()})
+        return found.append({i: f"{raw['database']}.{raw['schema']}.{raw['alias']}" for i, raw in nodes.items()})
 
     releases.dbt.before_statement = look
     return found
@@ -153,7 +153,7 @@ def test_a_function_that_is_left_out_is_called_in_production(releases: Releases)
 
     def calling(manifest: dict[str, Any]) -> None:
         target = manifest["nodes"][LIGHT]["database"]
-        named = {"database": target, "relation_name": f"`{target}`.`shop`.`rate`", "config": {}}
+        named = {"database": target, "relation_name": None, "config": {}}
         manifest["functions"] = {FUNCTION: {**function, **named}}
         manifest["nodes"][LIGHT]["depends_on"]["nodes"] = [FUNCTION]
 

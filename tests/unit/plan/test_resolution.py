@@ -37,7 +37,7 @@ def node(unique_id: str, *reads: str, catalog: str = "prod", **raw: Any) -> dict
     return {
         "unique_id": unique_id, "resource_type": kind, "name": name.split(".")[0], "package_name": package,
         "database": catalog, "schema": "main", "alias": alias,
-        "relation_name": f"`{catalog}`.`main`.`{alias}`" if made else None,
+        "relation_name": f"`{catalog}`.`main`.`{alias}`" if made and kind != "function" else None,
         "depends_on": {"nodes": list(reads)}, "config": config, "raw_code": "select 1", **raw,
     }  # fmt: skip
 
