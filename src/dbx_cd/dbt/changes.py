@@ -137,8 +137,10 @@ class _Comparison:
 
     def _macros(self, before: Node, node: Node) -> tuple[list[str], list[str]]:
         """The macros behind a node that differ: those of projects, and in other words those of dbt and its adapters."""
-        a, b = (read.macros(n) for read, n in zip(self._read, (before, node), strict=True))
-        other = sorted(i for i in {*a, *b} if a.get(i) != b.get(i))
+        a, b = self._read
+        # A build adds to a node what it called while it ran, and a parse does not know that (measured, 1.11).
+        called = {*a.macros(before), *b.macros(node)}
+        other = sorted(i for i in called if a.code_of(i) != b.code_of(i))
         mine = [f"macro {'.'.join(i.split('.')[1:])}" for i in other if not self._read[1].is_of_dbt(i)]
         packages = dict.fromkeys(i.split(".")[1] for i in other if self._read[1].is_of_dbt(i))
         return mine, [self._upgrade(package) for package in packages]

@@ -45,6 +45,10 @@ class CodeRead:
             self._reached[first] = self._closure(first)
         return self._reached[first]
 
+    def code_of(self, macro: str) -> str | None:
+        """The code of a macro; None where there is none of that unique id."""
+        return str(self._macros[macro].get("macro_sql") or "") if macro in self._macros else None
+
     def _closure(self, first: frozenset[str]) -> Mapping[str, str]:
         found: set[str] = set()
         ahead = set(first)

@@ -60,6 +60,15 @@ def test_other_macros_of_dbt_s_own_packages_are_an_upgrade(package: str, reason:
     assert (found.change, found.reasons, found.must_build) == ("environment", (reason,), False)
 
 
+@pytest.mark.parametrize("package", ["dbt", "shop"])
+def test_what_a_build_says_that_it_called_while_it_ran_is_no_change(package: str) -> None:
+    """The manifest of what is deployed is a build's, and that of the plan a parse's."""
+    called = f"macro.{package}.get_limit"
+    same = {f"{package}__get_limit": macro(called, "limit 1")}
+    found = change(project(orders(called), **same), project(orders(), **same), modified=False)
+    assert (found.change, found.reasons) == ("unchanged", ())
+
+
 def test_other_macros_of_another_package_are_a_change_of_the_project() -> None:
     old, new = (
         project(orders("macro.dbt_utils.day"), dbt_utils__day=macro("macro.dbt_utils.day", sql)) for sql in "12"
