@@ -22,6 +22,8 @@ KINDS = (
 PLACES = ("both", "staging", "production", "neither")
 READ_TOGETHER = tuple(kind for kind in KINDS if kind != "keyed")
 READERS = ("table", "view", "incremental", "snapshot", "test", "post_hook", "hook")
+"""What reads parents; the table reads all of them, and the others those of the kinds `READ_BY_ALL`."""
+READ_BY_ALL = ("table", "ephemeral")
 _NEXT = {"both": "staging", "staging": "production", "production": "both", "neither": "neither"}
 _SELECT = "select '{{ target.name }}' as made_in"
 _MATERIALIZED = {
@@ -152,6 +154,10 @@ class Parent:
 
 PARENTS = tuple(Parent(kind, where) for kind in KINDS for where in PLACES)
 SOMEWHERE = tuple(p for p in PARENTS if p.where != "neither")
+READ = {
+    reader: tuple(p for p in SOMEWHERE if p.kind in (READ_TOGETHER if reader == "table" else READ_BY_ALL))
+    for reader in READERS
+}
 NOWHERE = tuple(p for p in PARENTS if p.where == "neither")
 
 
@@ -214,7 +220,7 @@ _TAGGED = {
 
 
 def _project() -> dict[str, Any]:
-    hook = "create or replace view {{ target.catalog }}.{{ target.schema }}.hook_seen as " + body(_TOGETHER)
+    hook = "create or replace view {{ target.catalog }}.{{ target.schema }}.hook_seen as " + body(READ["hook"])
     return {
         "name": NAME,
         "version": "1.0",
@@ -233,13 +239,10 @@ def _project() -> dict[str, Any]:
     }
 
 
-_TOGETHER = tuple(p for p in SOMEWHERE if p.kind in READ_TOGETHER)
-
-
 def _readers(rule: str) -> Iterator[tuple[str, str]]:
-    folder, query = f"readers/{rule}", body(_TOGETHER)
+    folder, query = f"readers/{rule}", body(READ["view"])
     for kind in ("table", "view", "incremental"):
-        text = f"{{{{ config(materialized='{kind}') }}}}\nselect *, 'before' as known from (\n{query}\n)"
+        text = f"{{{{ config(materialized='{kind}') }}}}\nselect *, 'before' as known from (\n{body(READ[kind])}\n)"
         yield f"models/{folder}/{rule}_{kind}.sql", text
     config = "unique_key='parent', strategy='check', check_cols='all'"
     text = f"{{% snapshot {rule}_snapshot %}}\n{{{{ config({config}) }}}}\n{query}\n{{% endsnapshot %}}"

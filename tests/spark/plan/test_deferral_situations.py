@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
-from deferral_project import NAME, NOWHERE, READ_TOGETHER, READERS, RULES, SOMEWHERE, Parent
+from deferral_project import NAME, NOWHERE, READ, RULES, SOMEWHERE, Parent
 from deferral_scene import TOKEN, Deferral, Deployed
 
 from dbx_cd import (
@@ -41,7 +41,7 @@ EXPECTED = {
     ("build_in_prod", "staging"): "built",
     ("build_in_prod", "production"): "prod",
 }
-TOGETHER = tuple(p for p in SOMEWHERE if p.kind in READ_TOGETHER)
+TOGETHER = READ["table"]
 HEAVY_READERS = "read_existing_table read_existing_view"
 LATER = " ".join(f"tag:{rule}" for rule in RULES)
 MADE = {"stg": "stg", "prod": "before", "built": "prod"}
@@ -128,10 +128,11 @@ def test_planned_compiled_and_really_read_are_the_same(
     of, place = deployed[rule], EXPECTED[rule, parent.where]
     expected = parent.relation("stg" if place == "stg" else "prod", scene.schema)
     assert planned(of, parent, "stg", scene.schema) == expected
-    for reader in READERS:
+    for reader in [reader for reader, parents in READ.items() if parent in parents]:
         assert relation_read(compiled(of, rule, reader), parent) == expected, reader
         assert of.rows[reader][parent.name] == MADE[place], reader
-    assert relation_read(of.texts["view"], parent) == expected
+        if reader in of.texts:
+            assert relation_read(of.texts[reader], parent) == expected
 
 
 @pytest.mark.parametrize("where", ["both", "staging", "production", "owned"])
@@ -209,7 +210,7 @@ def test_staging_reads_what_it_leaves_out_from_production_where_that_has_it(
     lost = parent.where == "staging" and parent.kind in ("table", "view")
     catalog = "stg" if lost else "prod"
     made = "stg" if lost else "prod" if parent.where == "staging" else "before"
-    for reader in ("table", "view"):
+    for reader in [reader for reader in ("table", "view") if parent in READ[reader]]:
         node = manifest.nodes[f"model.{NAME}.read_existing_{reader}"]
         assert relation_read(str(node.raw["compiled_code"]), parent) == parent.relation(catalog, scene.schema)
         assert rows[reader][parent.name] == made
