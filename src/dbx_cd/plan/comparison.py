@@ -46,7 +46,7 @@ class Comparison:
     earlier: Sequence[Manifest] = ()
     """Manifests of builds before that one: they may have made what is there."""
     touched: Collection[str] = ()
-    """Relations that releases have begun to change since, and failed at, or that were rolled back."""
+    """Relations that releases have begun to make since, and failed at, or that were rolled back."""
     staged_manifest: Manifest | None = None
     """The manifest of staging's build of this very commit; None where there is none."""
     staged: Mapping[str, CatalogEntry] = field(default_factory=dict)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from dbx_cd.artifacts.version import ArtifactVersion
     from dbx_cd.release.context import Cd
     from dbx_cd.release.reading import LogReading
+    from dbx_cd.rollback.relation_state import RelationState
 
 _log = logging.getLogger(__name__)
 
@@ -36,6 +37,9 @@ class InProduction:
     """Relations, by key, that a later release has failed on or was killed at, or that were brought back since."""
     earlier: tuple[Manifest, ...] = ()
     """The manifests of builds before that, newest first: they know what was dbt's, and is perhaps nobody's any more."""
+    begun: frozenset[str] = frozenset()
+    """Relations, by key, that were not there before a later release began to change the target: what is there of them
+    now is what that one, or its repair, has left."""
     mind: tuple[str, ...] = ()
     """What of it cannot be read, in words."""
 
@@ -50,18 +54,22 @@ def in_production(cd: Cd, target: str) -> InProduction:
     log = cd.log.read()
     builds = builds_of(cd.store, log, target)
     version = builds.newest
-    uncertain = frozenset(_changed_since(cd, log, target, version))
+    since = tuple(_changed_since(cd, log, target, version))
+    uncertain = frozenset(state.relation.key for state in since)
+    begun = frozenset(state.relation.key for state in since if state.kind == "missing")
     if version is None:
-        return InProduction(None, None, uncertain)
+        return InProduction(None, None, uncertain, begun=begun)
     try:
         manifest = cd.store.get(target, version.timestamp).manifest()
-        return InProduction(version, manifest, uncertain, tuple(_manifests(builds.in_place[-_EARLIER - 1 : -1])))
+        earlier = tuple(_manifests(builds.in_place[-_EARLIER - 1 : -1]))
+        return InProduction(version, manifest, uncertain, earlier, begun)
     except Unreachable:
         raise
     except ArtifactError as exc:
         _log.warning("%s", exc)
         # A damaged build of production must not keep the next release from replacing it.
-        return InProduction(None, None, uncertain, mind=(f"what {target} has is not known: {what_failed(exc)}",))
+        mind = (f"what {target} has is not known: {what_failed(exc)}",)
+        return InProduction(None, None, uncertain, begun=begun, mind=mind)
 
 
 def _manifests(versions: Sequence[ArtifactVersion]) -> Iterator[Manifest]:
@@ -71,7 +79,7 @@ def _manifests(versions: Sequence[ArtifactVersion]) -> Iterator[Manifest]:
             yield version.manifest()
 
 
-def _changed_since(cd: Cd, log: LogReading, target: str, version: ArtifactVersion | None) -> Iterator[str]:
+def _changed_since(cd: Cd, log: LogReading, target: str, version: ArtifactVersion | None) -> Iterator[RelationState]:
     """What restore points name of releases that have begun to change the target since, and of that one's repairs."""
     for release, state in log.history:
         here = state.of(target)
@@ -86,4 +94,4 @@ def _changed_since(cd: Cd, log: LogReading, target: str, version: ArtifactVersio
                 _log.warning("a restore point of %s cannot be read, and does not count: %s", release.id, exc)
                 continue
             if point.target in ("", target):
-                yield from (state.relation.key for state in point.relations)
+                yield from point.relations

@@ -180,6 +180,8 @@ def _comparison(
         there=there,
         settings=dbt.cd.tables.settings([r for r in relations_of(changed.manifest) if r.key in there]),
         before=before.manifest,
+        earlier=before.earlier,
+        touched=before.begun,
         staged_manifest=staged[0],
         staged=staged[1],
         full_refresh=changed.selection.full_refresh,

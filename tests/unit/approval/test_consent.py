@@ -7,7 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from dbx_cd import ConsentMissing, Decision, Release, approve, build_release, request_approval, require_approval
+from dbx_cd import (
+    ConsentMissing,
+    DbtFailed,
+    Decision,
+    Release,
+    approve,
+    build_release,
+    request_approval,
+    require_approval,
+)
 from dbx_cd.approval.request import ApprovalRequest
 from dbx_cd.plan.deploy_plan import DeployPlan
 from memory.releases import OWNER, Releases, relation
@@ -87,6 +96,40 @@ def test_a_build_that_was_killed_after_a_loss_needs_no_second_consent(releases: 
     releases.dbt.killed_after = None
     assert request_approval(releases.cd(), release, target="prod") == request
     assert build_release(releases.cd(), release, target="prod").ok
+
+
+@pytest.mark.parametrize("attempt", ["repaired", "followed by another release"])
+def test_what_a_build_that_was_killed_has_made_is_nobody_else_s(releases: Releases, attempt: str) -> None:
+    releases.model("made_first")
+    releases.model("made_last")
+    release = releases.approved("2", commit="b" * 40)
+    releases.dbt.killed_after = relation("prod", "made_first")
+    with pytest.raises(DbtFailed):
+        build_release(releases.cd(), release, target="prod")
+    assert relation("prod", "made_first").key in releases.tables.relations
+    releases.dbt.killed_after = None
+    if attempt != "repaired":
+        release = releases.staged("3", commit="c" * 40)
+        assert releases.ask(release).losses == ()
+        approve(releases.cd(OWNER), request := releases.ask(release), seal=request.seal)
+    assert build_release(releases.cd(), release, target="prod").ok
+
+
+def test_a_model_that_comes_back_takes_over_its_own_relation(releases: Releases) -> None:
+    (releases.project / "models" / "becomes_other.sql").unlink()
+    releases.deployed("2", commit="b" * 40)
+    releases.model("becomes_other")
+    assert releases.ask(releases.staged("3", commit="c" * 40)).consent == ()
+
+
+def test_a_relation_that_was_there_before_a_release_failed_is_taken_over_by_consent(releases: Releases) -> None:
+    releases.tables.create(relation("prod", "by_hand"), "by hand")
+    releases.model("by_hand", "select 1 as id -- fails in prod")
+    with pytest.raises(DbtFailed):
+        build_release(releases.cd(), releases.approved("2", commit="b" * 40), target="prod")
+    releases.model("by_hand")
+    asked = releases.ask(releases.staged("3", commit="c" * 40))
+    assert asked.consent == ("prod.shop.by_hand: relation that no release made",)
 
 
 def test_an_approval_lends_itself_to_no_loss_that_it_does_not_name(releases: Releases) -> None:
