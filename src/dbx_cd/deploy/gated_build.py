@@ -113,7 +113,8 @@ def _deploy(
             )
             if built.ok:
                 touched = None if touched is None else (*touched, *orphans)
-                drop_orphans(cd, orphans)
+                if orphans:  # an attempt before this one may have changed what they are
+                    drop_orphans(cd, orphans, before=points_of(cd.log.read(release), target)[0])
         finally:
             # Before anything else can fail, and also when the task is cancelled: without it a rollback cannot tell the
             # release's own commits from later ones.

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dbx_cd import ConsentMissing, Release, approve, build_release, plan_restore, request_approval, restore
+from dbx_cd import ConsentMissing, DbtFailed, Release, approve, build_release, plan_restore, request_approval, restore
 from dbx_cd.approval.request import ApprovalRequest
 from memory.releases import OWNER, Releases, relation
 from memory.tables import MemoryTables
@@ -70,3 +70,24 @@ def test_a_rollback_brings_a_dropped_orphan_back(tmp_path: Path) -> None:
     assert {item.name: item.action for item in plan.items}["prod.shop.payments"] == "undrop"
     restore(releases.cd(), plan, seal=plan.seal)
     assert releases.tables.rows(OLD) == ["select 5 as id"]
+
+
+@pytest.mark.parametrize("is_killed", [False, True])
+def test_what_the_build_has_put_in_an_orphan_s_place_is_not_dropped(tmp_path: Path, is_killed: bool) -> None:
+    releases = releases_in(tmp_path, "policies: {orphans: drop}")
+    release, request = without_payments(releases)
+    releases.approve(request)
+
+    def give_its_name_to_a_view(target: str, _relation: object) -> None:
+        if target == "prod" and releases.tables.entries([OLD])[OLD.key].kind == "table":
+            releases.tables.drop(OLD, kind="table")
+            releases.tables.view(OLD, relation("prod", "orders"))
+
+    releases.dbt.before_statement = give_its_name_to_a_view
+    if is_killed:
+        releases.dbt.killed_after = relation("prod", "orders")
+        with pytest.raises(DbtFailed):
+            build_release(releases.cd(), release, target="prod")
+        releases.dbt.killed_after = None
+    build_release(releases.cd(), release, target="prod")
+    assert releases.tables.entries([OLD])[OLD.key].kind == "view"
