@@ -40,6 +40,8 @@ class InProduction:
     begun: frozenset[str] = frozenset()
     """Relations, by key, that were not there before a later release began to change the target: what is there of them
     now is what that one, or its repair, has left."""
+    built: frozenset[str] = frozenset()
+    """Relations, by key, that one of these builds says it has made: a manifest also names what was never built."""
     mind: tuple[str, ...] = ()
     """What of it cannot be read, in words."""
 
@@ -61,8 +63,9 @@ def in_production(cd: Cd, target: str) -> InProduction:
         return InProduction(None, None, uncertain, begun=begun)
     try:
         manifest = cd.store.get(target, version.timestamp).manifest()
-        earlier = tuple(_manifests(builds.in_place[-_EARLIER - 1 : -1]))
-        return InProduction(version, manifest, uncertain, earlier, begun)
+        versions = builds.in_place[-_EARLIER - 1 :]
+        built = frozenset(key for one in versions for key in _made_by(one))
+        return InProduction(version, manifest, uncertain, tuple(_manifests(versions[:-1])), begun, built)
     except Unreachable:
         raise
     except ArtifactError as exc:
@@ -77,6 +80,13 @@ def _manifests(versions: Sequence[ArtifactVersion]) -> Iterator[Manifest]:
     for version in reversed(versions):
         with contextlib.suppress(ArtifactError):
             yield version.manifest()
+
+
+def _made_by(version: ArtifactVersion) -> Iterator[str]:
+    """The relations, by key, that a build has made; none where it cannot be read."""
+    with contextlib.suppress(ArtifactError):
+        made = [result.unique_id for result in version.run_results().results if result.status == "success"]
+        yield from (n.relation.key for n in version.manifest().select(made) if n.relation is not None)
 
 
 def _changed_since(cd: Cd, log: LogReading, target: str, version: ArtifactVersion | None) -> Iterator[RelationState]:

@@ -1,11 +1,12 @@
 """Relations that production still has and no node makes any more.
 
-An earlier release made them: its manifest says so. What nobody knows to be dbt's is never one of them.
+An earlier release made them: its results say so. Its manifest alone does not, for it also names what was selected by no
+build, and a relation of that name may be somebody else's: it is told, and never dropped.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -18,13 +19,19 @@ OrphanPolicy = Literal["tell", "drop"]
 
 
 def orphans_of(
-    manifest: Manifest, *, earlier: Sequence[Manifest], there: Mapping[str, CatalogEntry], policy: OrphanPolicy
+    manifest: Manifest,
+    *,
+    earlier: Sequence[Manifest],
+    built: Collection[str],
+    there: Mapping[str, CatalogEntry],
+    policy: OrphanPolicy,
 ) -> tuple[Loss, ...]:
     """The orphans of a release, by their names.
 
     Args:
         manifest: the release's manifest, for the target.
-        earlier: manifests of releases that the target had, the newest first: they prove that dbt made a relation.
+        earlier: manifests of releases that the target had, the newest first.
+        built: the relations, by key, that builds of these say they have made.
         there: what the target has, by `RelationName.key`; those that are not in it are not looked at.
         policy: whether they are to be dropped; then each needs consent.
     """
@@ -39,7 +46,8 @@ def orphans_of(
             if key in used or key in found or entry is None or entry.kind == "missing":
                 continue
             read_by, exposures = readers.of(node.unique_id)
-            found[key] = replace(_orphan(node, manifest, entry, policy), readers=read_by, exposures=exposures)
+            orphan = _orphan(node, manifest, entry, policy=policy, is_known=key in built)
+            found[key] = replace(orphan, readers=read_by, exposures=exposures)
     return tuple(sorted(found.values(), key=lambda orphan: orphan.name))
 
 
@@ -54,13 +62,14 @@ def orphan_candidates(manifest: Manifest, *, earlier: Sequence[Manifest]) -> Ite
                 yield node
 
 
-def _orphan(node: Node, manifest: Manifest, entry: CatalogEntry, policy: OrphanPolicy) -> Loss:
+def _orphan(node: Node, manifest: Manifest, entry: CatalogEntry, *, policy: OrphanPolicy, is_known: bool) -> Loss:
     assert node.relation is not None
     what = entry.kind if entry.kind != "other" else entry.table_type.lower().replace("_", " ")
     now = manifest.nodes.get(node.unique_id)
     moved = f"; {node.resource_type} {node.name} is {now.relation} now" if now is not None and now.relation else ""
-    if policy == "drop" and entry.kind != "other":
-        detail = f"the {what} is dropped: {node.resource_type} {node.name} made it, and nothing does any more{moved}"
+    made = f"{node.resource_type} {node.name} " + ("made it" if is_known else "had its name, no known build made it")
+    if policy == "drop" and entry.kind != "other" and is_known:
+        detail = f"the {what} is dropped: {made}, and nothing does any more{moved}"
         return loss(node.relation, "orphan_dropped", "orphan", detail)
-    detail = f"the {what} stays as it is: {node.resource_type} {node.name} made it, and nothing does any more{moved}"
+    detail = f"the {what} stays as it is: {made}, and nothing does any more{moved}"
     return loss(node.relation, "orphan", "orphan", detail, destructive=False)

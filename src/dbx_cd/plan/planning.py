@@ -192,7 +192,7 @@ def _comparison(
 def _losses(comparison: Comparison, before: InProduction, *, orphans: OrphanPolicy) -> tuple[Loss, ...]:
     """What the target loses: by the build, and of what nothing makes any more."""
     earlier = [m for m in (before.manifest, *before.earlier) if m is not None]
-    left = orphans_of(comparison.manifest, earlier=earlier, there=comparison.there, policy=orphans)
+    left = orphans_of(comparison.manifest, earlier=earlier, built=before.built, there=comparison.there, policy=orphans)
     return (*losses_of(comparison), *left)
 
 

@@ -165,7 +165,8 @@ def observed(project: Project) -> Observed:
         )
 
     losses = losses_of(comparison(before, first))
-    orphans = orphans_of(manifest, earlier=[first], there=before.by_key("prod", project.schema), policy="tell")
+    there = before.by_key("prod", project.schema)
+    orphans = orphans_of(manifest, earlier=[first], built=first.relations.keys(), there=there, policy="tell")
     second, _ = project.dbt("build", "prod", "second", exclude=NOT_BUILT)
     after = project.facts("prod", first)
     return Observed(losses, orphans, losses_of(comparison(after, manifest)), before, after, second)

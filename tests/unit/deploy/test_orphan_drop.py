@@ -91,3 +91,15 @@ def test_what_the_build_has_put_in_an_orphan_s_place_is_not_dropped(tmp_path: Pa
         releases.dbt.killed_after = None
     build_release(releases.cd(), release, target="prod")
     assert releases.tables.entries([OLD])[OLD.key].kind == "view"
+
+
+def test_what_only_has_the_name_of_a_model_that_was_never_built_is_not_dropped(tmp_path: Path) -> None:
+    releases = Releases(tmp_path, "policies: {orphans: drop}")
+    releases.model("payments")
+    asked = request_approval(releases.cd(), releases.staged(), target="prod", exclude="payments")
+    releases.approve(asked)
+    build_release(releases.cd(), asked.release, target="prod", exclude="payments")
+    releases.tables.create(OLD, "of somebody else")
+    _, request = without_payments(releases)
+    assert request.consent == ()
+    assert [line for line in request.losses if line.startswith(LOSS)]

@@ -223,17 +223,23 @@ def test_what_no_known_build_made_is_taken_over() -> None:
     assert losses("fresh", table("id int"), before=None) == ()
 
 
+MADE = frozenset(BEFORE.relations)
+
+
 def test_orphans_are_what_earlier_releases_made_and_this_one_does_not() -> None:
     there = {key(name): table() for name in ("abandoned", "dropped", "foreign")}
-    (told,) = orphans_of(AFTER, earlier=[BEFORE], there=there, policy="tell")
+    (told,) = orphans_of(AFTER, earlier=[BEFORE], built=MADE, there=there, policy="tell")
     assert (told.name, told.kind, told.destructive) == ("prod.recorded.abandoned: orphan", "orphan", False)
     assert told.detail == "the table stays as it is: model abandoned made it, and nothing does any more"
-    (dropped,) = orphans_of(AFTER, earlier=[AFTER, BEFORE], there=there, policy="drop")
+    (dropped,) = orphans_of(AFTER, earlier=[AFTER, BEFORE], built=MADE, there=there, policy="drop")
     assert (dropped.name, dropped.kind, dropped.destructive) == (told.name, "orphan_dropped", True)
-    assert orphans_of(AFTER, earlier=[BEFORE], there={}, policy="drop") == ()
+    assert orphans_of(AFTER, earlier=[BEFORE], built=MADE, there={}, policy="drop") == ()
     gone = {key("abandoned"): CatalogEntry("missing")}
-    assert orphans_of(AFTER, earlier=[BEFORE], there=gone, policy="drop") == ()
-    assert orphans_of(BEFORE, earlier=[BEFORE], there=there, policy="drop") == ()
+    assert orphans_of(AFTER, earlier=[BEFORE], built=MADE, there=gone, policy="drop") == ()
+    assert orphans_of(BEFORE, earlier=[BEFORE], built=MADE, there=there, policy="drop") == ()
+    (doubtful,) = orphans_of(AFTER, earlier=[BEFORE], built=frozenset(), there=there, policy="drop")
+    assert (doubtful.kind, doubtful.destructive) == ("orphan", False)
+    assert "model abandoned had its name, no known build made it" in doubtful.detail
     asked = [str(node.relation) for node in orphan_candidates(AFTER, earlier=[BEFORE, BEFORE])]
     assert asked == ["prod.recorded.abandoned"]
 
@@ -243,14 +249,14 @@ def test_a_relation_that_a_release_reads_as_a_source_is_no_orphan() -> None:
     source = replace(abandoned, unique_id="source.lossy.own.abandoned", resource_type="source")
     reading = Manifest(AFTER.metadata, {**AFTER.nodes, source.unique_id: source})
     there = {key("abandoned"): table()}
-    assert orphans_of(reading, earlier=[BEFORE], there=there, policy="drop") == ()
+    assert orphans_of(reading, earlier=[BEFORE], built=MADE, there=there, policy="drop") == ()
 
 
 def test_an_orphan_tells_who_read_it_and_where_its_model_is_now() -> None:
     elsewhere = RelationName("prod", "recorded", "renamed")
     node = AFTER.nodes[node_id("dropped")]
     moved = Manifest(AFTER.metadata, {**AFTER.nodes, node.unique_id: replace(node, relation=elsewhere)})
-    (found,) = orphans_of(moved, earlier=[BEFORE], there={key("dropped"): table()}, policy="tell")
+    (found,) = orphans_of(moved, earlier=[BEFORE], built=MADE, there={key("dropped"): table()}, policy="tell")
     assert found.detail.endswith("nothing does any more; model dropped is prod.recorded.renamed now")
     assert found.readers == ("model summary", "snapshot kept")
     assert [exposure.split(" (")[0] for exposure in found.exposures] == ["dashboard weekly"]
