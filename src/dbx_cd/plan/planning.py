@@ -41,6 +41,9 @@ from dbx_cd.release.context import Cd
 from dbx_cd.release.events import Release
 
 _DEFERRED = "deferred"
+_BUILT_OVER = (
+    "another release has built {} since: of what it built, contracts alone say which columns this one gives and loses"
+)
 _RUNS = 5  # the last builds that say how long a node takes
 
 
@@ -135,7 +138,9 @@ def planned(dbt: ProjectDbt, staged: ArtifactVersion, asked: Selection, *, agree
     runs = _runs(cd, target)
     staging = StagingNames.of(state, changed.manifest)
     leaking = _read_leaks(cd, changed.manifest, resolved, there, staging=staging)
-    comparison = _comparison(dbt, changed, before, there, _built(staged, in_state))
+    built_over = _built_over(cd, staged)
+    made_there = _built(staged, {key: entry for key, entry in in_state.items() if key not in built_over})
+    comparison = _comparison(dbt, changed, before, there, made_there)
     differing = changed.changed & changed.selected
     deferred = dbt.work / _DEFERRED
     keep = {r.parent for r in resolved if r.place == "state"}
@@ -157,7 +162,12 @@ def planned(dbt: ProjectDbt, staged: ArtifactVersion, asked: Selection, *, agree
         losses=_losses(comparison, before, orphans=cd.config.policies.orphans),
         leaks=predicted_leaks(changed.manifest, changed.selected, resolved, staging=staging, existing=leaking),
         edges=edges_touched(changed.manifest, differing, keep),
-        mind=(*before.mind, *changed.mind, *only.narrowed.mind),
+        mind=(
+            *before.mind,
+            *changed.mind,
+            *only.narrowed.mind,
+            *([_BUILT_OVER.format(staged.target)] if built_over else ()),
+        ),
         estimate=estimate(changed.manifest, changed.selected, runs),
         kept=tuple(sorted(kept)),
         savings=only.savings(whole, runs, refresh=cd.config.policies.refresh),
@@ -205,6 +215,20 @@ def _built(
     made |= kept_by(staged)  # as this code would make it: with `changed_only` that is proved
     keys = {n.relation.key for n in manifest.select(made) if n.relation is not None}
     return manifest, {key: entry for key, entry in in_state.items() if key in keys}
+
+
+def _built_over(cd: Cd, staged: ArtifactVersion) -> frozenset[str]:
+    """The relations of staging, by key, that may be of a later build by now: its tables say nothing of this one."""
+    found: set[str] = set()
+    for version in cd.store.list(staged.target):
+        if version.timestamp > staged.timestamp:
+            try:
+                built = {r.unique_id for r in version.run_results().results if r.status != "skipped"}
+                nodes = version.manifest().select(built)
+            except ArtifactError:  # as of a dbt that was killed: it may have built anything
+                return frozenset(staged.manifest().relations)
+            found |= {n.relation.key for n in nodes if n.relation is not None and n.builds_relation}
+    return frozenset(found & staged.manifest().relations.keys())
 
 
 def _read_leaks(

@@ -143,6 +143,20 @@ def test_a_plan_of_another_staging_build_is_refused(releases: Releases) -> None:
         request_approval(releases.cd(), release, target="prod", plan=plan)
 
 
+def test_a_later_build_of_staging_says_nothing_of_the_columns_of_an_approved_release(releases: Releases) -> None:
+    releases.deployed("1")
+    releases.model("orders", "select 2 as id")
+    release = releases.approved("2", commit="b" * 40)
+    releases.staged("3", commit="c" * 40)
+    of_another = relation("stg", "orders")
+    releases.tables.drop(of_another, kind="table")
+    releases.tables.create(of_another, columns=("other",))
+    plan = plan_deploy(releases.cd(), release, target="prod")
+    assert plan.losses == ()
+    assert any(line.startswith("another release has built stg since") for line in plan.mind)
+    assert build_release(releases.cd(), release, target="prod").ok
+
+
 def test_a_selection_of_nothing_is_no_plan(releases: Releases) -> None:
     release = releases.staged()
     with pytest.raises(DbtFailed, match="matched no node"):
