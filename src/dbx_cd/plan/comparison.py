@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from dbx_cd.dbt.artifacts import Manifest, Node
@@ -69,6 +70,12 @@ class Comparison:
             if entry is not None and entry.kind != "missing":
                 before = None if self.before is None else self.before.relations.get(key)
                 yield Existing(node, node.relation, entry, self.settings.get(key, NOTHING_KNOWN), before)
+
+    @cached_property
+    def hooks_at_the_end(self) -> tuple[str, ...]:
+        """The texts of what runs once all is built, whatever is selected."""
+        hooks = (node for node in self.manifest.nodes.values() if node.resource_type == "operation")
+        return tuple(str(n.raw.get("raw_code") or "") for n in hooks if "on-run-end" in (n.raw.get("tags") or ()))
 
     def is_foreign(self, existing: Existing) -> bool:
         """Whether something is there that no known build made; False where no build is known."""

@@ -60,7 +60,7 @@ def _of_one(existing: Existing, treatment: Treatment, comparison: Comparison) ->
     yield from of_columns
     lost = {one.column for one in of_columns if one.kind in _ABOUT_COLUMNS}
     yield from contract_losses(existing, columns_lost=lost)
-    yield from setting_losses(existing, treatment)
+    yield from setting_losses(existing, treatment, hooks=comparison.hooks_at_the_end)
 
 
 def _taken_over(existing: Existing, treatment: Treatment) -> str:

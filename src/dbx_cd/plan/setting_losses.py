@@ -7,22 +7,40 @@ What stays where a relation is replaced in place:
 - CREATE OR REPLACE VIEW keeps all but the grants, which ALTER VIEW keeps (Databricks' documentation of ALTER VIEW).
 - What is dropped and created anew has nothing of all this.
 
-And dbt revokes what others granted where a node has a config `grants`, and leaves all grants where it has none.
+And dbt revokes what others granted where a node has a config `grants`, and leaves all grants where it has none. What a
+hook of the project grants comes back with every build; a hook that is computed may grant anything, so that its grants
+are told as lost and nobody is asked about them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 
 from dbx_cd.plan.comparison import Existing
 from dbx_cd.plan.loss import Loss, LossKind, loss
 from dbx_cd.plan.treatment import Treatment
 
+_THIS = re.compile(r"\{\{\s*this\s*\}\}")
+"""The one expression of Jinja in a hook that says nothing of who is granted what."""
 
-def setting_losses(existing: Existing, treatment: Treatment) -> Iterator[Loss]:
-    """What the catalog keeps of a relation today and will not after the build."""
+
+def setting_losses(existing: Existing, treatment: Treatment, *, hooks: Sequence[str] = ()) -> Iterator[Loss]:
+    """What the catalog keeps of a relation today and will not after the build.
+
+    Args:
+        existing: the relation, and the node that makes it.
+        treatment: what the build does to it.
+        hooks: the texts of what runs at the end of every build.
+    """
+    grants, by_hooks = _grants(existing, treatment), _granting_hooks(existing, hooks)
+    grants = [grant for grant in grants if not any(_grants_to(grant, text) for text in by_hooks)]
+    if grants and any("{" in text for text in by_hooks):
+        detail = f"{', '.join(grants)}: {_why_no_grants(existing, treatment)}, unless a hook does"
+        yield loss(existing.relation, "grants_dropped", "grants", detail, destructive=False)
+        grants = []
     taken: tuple[tuple[LossKind, str, list[str], str], ...] = (
-        ("grants_dropped", "grants", _grants(existing, treatment), _why_no_grants(existing, treatment)),
+        ("grants_dropped", "grants", grants, _why_no_grants(existing, treatment)),
         ("tags_dropped", "tags", _tags(existing, treatment), "gone with what is dropped"),
         ("protection_dropped", "filters and masks", _protection(existing, treatment), "gone with what is dropped"),
     )
@@ -41,6 +59,24 @@ def _grants(existing: Existing, treatment: Treatment) -> list[str]:
         for grantee in ([grantees] if isinstance(grantees, str) else grantees)
     }
     return [grant for grant in sorted(existing.settings.grants or ()) if grant.lower().replace("_", " ") not in granted]
+
+
+def _granting_hooks(existing: Existing, hooks: Sequence[str]) -> list[str]:
+    """What grants something after each build: the node's own hooks, and those at the end."""
+    given = existing.node.config.get("post-hook") or ()
+    own = [str(hook.get("sql") if isinstance(hook, Mapping) else hook) for hook in given]
+    texts = (" ".join(_THIS.sub("", text).lower().split()) for text in (*own, *hooks))
+    return [text for text in texts if "grant" in text]
+
+
+def _grants_to(grant: str, text: str) -> bool:
+    """Whether a statement in a hook's text gives a grant; in Jinja that cannot be told."""
+    privilege, _, grantee = grant.lower().replace("_", " ").partition(" to ")
+    quoted = re.escape(grantee.replace("_", " "))
+    plain = text.replace("_", " ")
+    return "{" not in text and bool(
+        re.search(rf"\bgrant\b[^;]*\b{privilege}\b[^;]* to [`\"]?{quoted}(?![\w@.-])", plain)
+    )
 
 
 def _takes_grants(existing: Existing, treatment: Treatment) -> bool:

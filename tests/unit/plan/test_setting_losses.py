@@ -20,6 +20,7 @@ from lossy_project import (
     with_raw,
 )
 
+from dbx_cd.dbt.artifacts import Manifest
 from dbx_cd.delta.tables import CatalogEntry, CatalogSettings, Constraint
 from dbx_cd.plan.comparison import Comparison
 from dbx_cd.plan.losses import losses_of
@@ -84,6 +85,33 @@ def test_grants_that_the_project_gives_again_are_not_lost() -> None:
     settings = CatalogSettings(grants=("SELECT to anna@example.org",))
     for there, materialized in ((VIEW, "view"), (TABLE, "view"), (TABLE, "table")):
         assert of_settings("granted", there, settings, materialized=materialized) == []
+
+
+ANNA = "SELECT to anna@example.org"
+HOOKS = [
+    # what a hook of the view says, and whether the grant that is taken is told, and consent asked for it
+    ("grant select on {{ this }} to `anna@example.org`", []),
+    ("GRANT  SELECT, MODIFY ON VIEW {{this}}\nTO `anna@example.org`", []),
+    ("grant select on {{ this }} to `anna@example.org.uk`", [True]),
+    ("grant modify on {{ this }} to `anna@example.org`", [True]),
+    ("optimize {{ this }}", [True]),
+    ("{{ grant_all(this) }}", [False]),
+    ("grant select on {{ this }} to `{{ var('readers') }}`", [False]),
+]
+
+
+@pytest.mark.parametrize(("text", "asked"), HOOKS)
+@pytest.mark.parametrize("given", ["by the view", "at the end"])
+def test_what_a_hook_grants_after_every_build_is_not_lost(text: str, asked: list[bool], given: str) -> None:
+    config = {"post-hook": [{"sql": text, "transaction": True}]} if given == "by the view" else {}
+    manifest = with_config(AFTER, "marked", materialized="view", grants={}, **config)
+    if given == "at the end":
+        node = manifest.nodes[node_id("marked")]
+        raw = {"raw_code": text, "tags": ["on-run-end"]}
+        hook = replace(node, unique_id="operation.lossy.end", resource_type="operation", relation=None, raw=raw)
+        manifest = Manifest(manifest.metadata, {**manifest.nodes, hook.unique_id: hook})
+    found = losses("marked", VIEW, settings=CatalogSettings(grants=(ANNA,)), manifest=manifest)
+    assert [loss.destructive for loss in found if loss.kind == "grants_dropped"] == asked
 
 
 def test_what_is_not_known_is_not_lost() -> None:
