@@ -26,8 +26,8 @@ _EXACT = {"float": 7, "double": 15}  # how many digits of whole numbers each kee
 _WIDER = {
     "float": ("double",),
     "date": ("timestamp", "timestamp_ntz"),
-    "void": ("string",),
 }
+_COMMENT = re.compile(r"""\s+comment\s*(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")""")
 _SIZED = re.compile(r"(\w+)\((\d+)(?:,(\d+))?\)")
 
 
@@ -50,6 +50,8 @@ def change_of(before: str, after: str) -> Change:
 
 
 def _fits(then: str, now: str) -> bool:
+    if then == "void":  # it has no values
+        return True
     name, size, scale = _parts(then)
     into, room, decimals = _parts(now)
     if into == "decimal" and (name in _WHOLE or name == "decimal"):
@@ -58,7 +60,7 @@ def _fits(then: str, now: str) -> bool:
     if name in _WHOLE:
         return _WHOLE[name] <= _WHOLE.get(into, _EXACT.get(into, 0))
     if name in ("varchar", "char"):
-        return into == "string" or (into == "varchar" and room >= size)
+        return into == "string" or (into in ("varchar", name) and room >= size)
     return into in _WIDER.get(name, ())
 
 
@@ -72,7 +74,7 @@ def _nested(then: str, now: str) -> Change | None:
     changes = {change_of(inner, after[name]) for name, inner in before.items()}
     if "narrower" in changes or "other" in changes:
         return "narrower" if "narrower" in changes else "other"
-    return "wider"
+    return "same" if changes == {"same"} and [*before] == [*after] else "wider"
 
 
 def _fields(text: str) -> Mapping[str, str] | None:
@@ -82,7 +84,8 @@ def _fields(text: str) -> Mapping[str, str] | None:
         return None
     parts = _split(inside[:-1])
     if kind == "struct":
-        return {name.strip(): inner for name, _, inner in (part.partition(":") for part in parts)}
+        named = (part.strip().partition(":") for part in parts)
+        return {name.strip("` "): inner for name, _, inner in named}
     return {str(place): part for place, part in enumerate(parts)}
 
 
@@ -107,7 +110,7 @@ def _parts(text: str) -> tuple[str, int, int]:
 
 def _plain(text: str) -> str:
     """A type as the catalog writes it: in lower case, without spaces, by its usual name."""
-    lower = re.sub(r"\s*([<>(),:])\s*", r"\1", " ".join(text.lower().split()))
+    lower = re.sub(r"\s*([<>(),:])\s*", r"\1", " ".join(_COMMENT.sub("", text.lower()).split()))
     lower = re.sub(r"(?<=[\w>)])( not null)(?=[,>]|$)", "", lower)
     head = re.match(r"[a-z_]+(?: precision)?", lower)
     if head and head[0] in _ALIASES:
