@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from dbx_cd.delta.sql_names import Name, names_in
+from dbx_cd.delta.sql_names import Name, names_in, names_in_arguments
 from dbx_cd.relations import RelationName
 
 # Data sources by which Spark reads files as a relation: delta.`/path` (reference, "SELECT on files").
@@ -42,7 +42,7 @@ def references(text: str, *, namespace: Sequence[str] | None = None) -> Referenc
     """What a query or an expression of Databricks SQL names.
 
     Names of common table expressions are no relations where they are known; comments and strings name nothing, but for
-    `identifier('a.b.c')`.
+    `identifier('a.b.c')` and `table_changes('a.b.c', 1)`.
 
     Args:
         text: the text, without CREATE.
@@ -61,6 +61,7 @@ RelationName(catalog='stg', schema='shop', identifier='people'))
     relations = [*_by_words(names)] if parsed is None else parsed
     # Where identifier('...') stands, a relation, a function or a column may: each is looked at as what it may be.
     relations += [n.parts for n in names if n.is_identifier_clause and not n.is_called]
+    relations += names_in_arguments(text)
     called = [n.parts for n in names if n.is_called and n.parts]
     files = [parts for parts in relations if _is_file(parts)]
     others = [parts for parts in relations if not _is_file(parts)]

@@ -23,6 +23,7 @@ _COMMENT_EDGE = re.compile(r"/\*|\*/")
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 
 _CLAUSE = "identifier"
+_TAKES_A_NAME = ("table_changes",)
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,18 @@ def names_in(text: str) -> list[Name]:
         before = before if before == "table(" else tokens[start - 1].text.lower() if start else ""
         found.append(Name(parts or (), before, _is_mark(tokens, at, "("), is_clause))
     return found
+
+
+def names_in_arguments(text: str) -> list[tuple[str, ...]]:
+    """The relations that a text names by a string, as `table_changes('a.b.c', 1)` does; their parts, unquoted."""
+    tokens = list(_tokens(text))
+    calls = (at for at, t in enumerate(tokens) if t.kind == "word" and t.text.lower() in _TAKES_A_NAME)
+    found = (_literal(tokens[at + 2 : at + 3]) for at in calls if _is_mark(tokens, at + 1, "("))
+    return [tuple(parts) for parts in found if parts]
+
+
+def _literal(tokens: list[_Token]) -> list[str]:
+    return [part for t in tokens if t.kind in ("string", "raw") for part in split_name(_value(t).strip())]
 
 
 def _dotted(tokens: list[_Token], at: int) -> tuple[tuple[str, ...] | None, int, bool]:

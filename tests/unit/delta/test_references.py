@@ -43,6 +43,8 @@ QUERIES = {
     "pivot": ("SELECT * FROM stg.shop.x PIVOT (sum(n) FOR k IN ('a', 'b'))", X),
     "unpivot": ("SELECT * FROM stg.shop.x UNPIVOT (n FOR k IN (a, b))", X),
     "window and qualify": ("SELECT row_number() OVER (PARTITION BY a) r FROM stg.shop.x QUALIFY r = 1", X),
+    "changes of a table": ("SELECT * FROM table_changes('stg.shop.x', 1)", X),
+    "changes of a quoted table": ("SELECT * FROM TABLE_CHANGES ( '`stg`.`shop`.`x`', 1) AS c", X),
     "identifier": ("SELECT * FROM identifier('stg.shop.x')", X),
     "identifier, quoted": ("SELECT * FROM IDENTIFIER ( \"`stg`.`shop`.x\" ) t", X),
     "identifier, put together": ("SELECT * FROM identifier('stg.' || 'shop' || '.x')", X),
