@@ -18,7 +18,6 @@ from dbx_cd import (
     require_approval,
 )
 from dbx_cd.approval.request import ApprovalRequest
-from dbx_cd.plan.deploy_plan import DeployPlan
 from memory.releases import OWNER, Releases, relation
 
 LOSS = "prod.shop.becomes_other: table"
@@ -132,9 +131,8 @@ def test_a_relation_that_was_there_before_a_release_failed_is_taken_over_by_cons
     assert asked.consent == ("prod.shop.by_hand: relation that no release made",)
 
 
-def test_an_approval_lends_itself_to_no_loss_that_it_does_not_name(releases: Releases) -> None:
-    """The first release is in place, and going back to it takes a table away that a later one has made."""
-    releases.model("becomes_other", "select id from {{ ref('orders') }} -- a view")
+def test_an_approval_is_lent_with_the_loss_that_it_names(releases: Releases) -> None:
+    """A table is there again that was made a view; whoever approved that archive has agreed to lose it."""
     as_view, request = losing(releases)
     releases.approve(request)
     build_release(releases.cd(), as_view, target="prod")
@@ -142,24 +140,24 @@ def test_an_approval_lends_itself_to_no_loss_that_it_does_not_name(releases: Rel
     releases.tables.drop(relation("prod", "becomes_other"), kind="view")
     releases.tables.create(relation("prod", "becomes_other"), "by hand")
     again = releases.staged("3", commit="b" * 40)
-    asked = releases.ask(again)
-    assert asked.consent == (LOSS,)
+    assert releases.ask(again).consent == (LOSS,)
     decision = releases.cd().log.last(again, Decision)
-    assert decision is not None, "that very loss was agreed to when the archive was approved"
-    assert decision.consent == (LOSS,)
+    assert decision is not None
+    assert (decision.reuses, decision.consent) == (as_view.id, (LOSS,))
 
 
-def test_a_code_rollback_that_loses_something_asks_somebody(releases: Releases) -> None:
-    as_view, request = losing(releases)
-    releases.approve(request)
-    build_release(releases.cd(), as_view, target="prod")
-    releases.model("becomes_other", "select 1 as id")
-    back = releases.staged("3")
-    plan = releases.cd().log.last(back, DeployPlan)
-    assert plan is None
-    asked = releases.ask(back)
-    decision = releases.cd().log.last(back, Decision)
-    assert (decision is None) == bool(asked.consent)
+def test_an_approval_is_not_lent_to_a_loss_that_it_does_not_name(releases: Releases) -> None:
+    """Code goes back to where a table of today was a new view, at which nothing was lost."""
+    becomes_table = relation("prod", "summary")
+    releases.model("summary", "select id from {{ ref('orders') }} -- a view")
+    releases.deployed("2", commit="b" * 40)
+    releases.model("summary", "select 1 as id")
+    releases.deployed("3", commit="c" * 40)
+    assert releases.tables.entries([becomes_table])[becomes_table.key].kind == "table"
+    releases.model("summary", "select id from {{ ref('orders') }} -- a view")
+    back = releases.staged("4", commit="b" * 40)
+    assert releases.ask(back).consent == ("prod.shop.summary: table",)
+    assert releases.cd().log.last(back, Decision) is None
 
 
 def test_consent_given_as_one_text_is_one_name(releases: Releases) -> None:
