@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Literal
 
 from dbx_cd.dbt.artifacts import Manifest, Node
-from dbx_cd.dbt.code_read import NAMING, CodeRead, variables_in
+from dbx_cd.dbt.code_read import CodeRead, variables_in
+from dbx_cd.dbt.given_macros import is_of_dbt, names_relations
 from dbx_cd.dbt.listing import ListQuery
 from dbx_cd.dbt.node_differences import MOVED, Difference, differences, is_known_by_path
-from dbx_cd.dbt.parse_time import DBT_S_OWN
 from dbx_cd.dbt.project_state import ProjectState, changed_variables, is_written_alike
 from dbx_cd.dbt.selection import Selection
 
@@ -141,8 +141,8 @@ class _Comparison:
         # A build adds to a node what it called while it ran, and a parse does not know that (measured, 1.11).
         called = {*a.macros(before), *b.macros(node)}
         other = sorted(i for i in called if a.code_of(i) != b.code_of(i))
-        mine = [f"macro {'.'.join(i.split('.')[1:])}" for i in other if not self._read[1].is_of_dbt(i)]
-        packages = dict.fromkeys(i.split(".")[1] for i in other if self._read[1].is_of_dbt(i))
+        mine = [f"macro {'.'.join(i.split('.')[1:])}" for i in other if not is_of_dbt(i)]
+        packages = dict.fromkeys(i.split(".")[1] for i in other if is_of_dbt(i))
         return mine, [self._upgrade(package) for package in packages]
 
     def _upgrade(self, package: str) -> str:
@@ -174,8 +174,8 @@ class _Comparison:
 
 def _naming(manifest: Manifest) -> Mapping[str, object]:
     """The macros of projects that name schemas, relations and catalogs, by unique id."""
-    named = {i: macro.get("macro_sql") for i, macro in manifest.macros.items() if NAMING.search(str(macro["name"]))}
-    return {i: text for i, text in named.items() if i.split(".")[1] not in DBT_S_OWN}
+    macros = manifest.macros.items()
+    return {i: macro.get("macro_sql") for i, macro in macros if names_relations(macro) and not is_of_dbt(i)}
 
 
 def _place(node: Node) -> object:

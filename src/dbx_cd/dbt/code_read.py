@@ -8,17 +8,14 @@ from functools import cached_property
 from typing import Any
 
 from dbx_cd.dbt.artifacts import Manifest, Node
-from dbx_cd.dbt.parse_time import DBT_S_OWN
+from dbx_cd.dbt.given_macros import JINJA, is_of_dbt, names_relations
 from dbx_cd.dbt.project_state import strings
 
-_BLOCK = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
 _WORD = re.compile(r"[A-Za-z_]\w*")
 # `var('day')`, `var("day", 1)` and `var.has_var('day')`.
 _NAMED = re.compile(r"""\bvar\s*(?:\.\s*has_var\s*)?\(\s*(['"])([^'"]*)\1\s*[,)]""")
 _ANY = re.compile(r"\bvar\b")
 _PARTS = ("raw_code", "config", "unrendered_config", "test_metadata", "columns", "constraints")
-NAMING = re.compile(r"generate_(?:schema|alias|database)_name")
-"""The names of macros that dbt calls for every node; what they answer is in the node's relation name."""
 
 
 class CodeRead:
@@ -69,12 +66,8 @@ class CodeRead:
         Returns:
             None where a name is computed, so that it may be any.
         """
-        own = (str(self._macros[i].get("macro_sql") or "") for i in macros if not self.is_of_dbt(i))
+        own = (str(self._macros[i].get("macro_sql") or "") for i in macros if not is_of_dbt(i))
         return variables_in(self._text(node), *own)
-
-    def is_of_dbt(self, unique_id: str) -> bool:
-        """Whether a macro comes with dbt or an adapter."""
-        return unique_id.split(".")[1] in DBT_S_OWN
 
     def _text(self, node: Node) -> str:
         """All that is rendered of a node, its hooks and what a test is given among it."""
@@ -87,7 +80,7 @@ class CodeRead:
         """The macros that a macro calls itself."""
         if unique_id not in self._next:
             macro = self._macros[unique_id]
-            named = () if self.is_of_dbt(unique_id) else self._named_in(str(macro.get("macro_sql") or ""))
+            named = () if is_of_dbt(unique_id) else self._named_in(str(macro.get("macro_sql") or ""))
             self._next[unique_id] = frozenset((*self._called(macro), *named)) - {unique_id}
         return self._next[unique_id]
 
@@ -100,7 +93,7 @@ class CodeRead:
 
     def _named_in(self, text: str) -> Iterator[str]:
         """The projects' macros whose names stand in the Jinja of a text."""
-        for block in _BLOCK.findall(text):
+        for block in JINJA.findall(text):
             for word in _WORD.findall(block):
                 yield from self._by_name.get(word, ())
 
@@ -108,13 +101,13 @@ class CodeRead:
     def _by_name(self) -> Mapping[str, tuple[str, ...]]:
         found: dict[str, tuple[str, ...]] = {}
         for unique_id, macro in self._macros.items():
-            if not self.is_of_dbt(unique_id) and not NAMING.search(str(macro["name"])):
+            if not is_of_dbt(unique_id) and not names_relations(macro):
                 found[str(macro["name"])] = (*found.get(str(macro["name"]), ()), unique_id)
         return found
 
     @cached_property
     def _overriding(self) -> tuple[str, ...]:
-        of_dbt = {str(macro["name"]) for unique_id, macro in self._macros.items() if self.is_of_dbt(unique_id)}
+        of_dbt = {str(macro["name"]) for unique_id, macro in self._macros.items() if is_of_dbt(unique_id)}
         of_dbt = {name for name in of_dbt if not name.startswith(("materialization_", "test_"))}  # nodes name these
         mine = (i for name, ids in self._by_name.items() if name in of_dbt for i in ids)
         return tuple(i for i in mine if i.split(".")[1] == self._root)
@@ -126,7 +119,7 @@ class CodeRead:
 
 def variables_in(*texts: str) -> frozenset[str] | None:
     """The names of the variables that Jinja in texts reads; None where a name is computed, so that it may be any."""
-    rest = "".join(block for text in texts for block in _BLOCK.findall(_NAMED.sub(_without_var, text)))
+    rest = "".join(block for text in texts for block in JINJA.findall(_NAMED.sub(_without_var, text)))
     return None if _ANY.search(rest) else frozenset(match[2] for text in texts for match in _NAMED.finditer(text))
 
 

@@ -7,10 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from dbx_cd.dbt.artifacts import Manifest
+from dbx_cd.dbt.given_macros import is_of_dbt
 from dbx_cd.dbt.node_diff import CodeDiff
-
-_GIVEN_BY_DBT = ("dbt", "dbt_spark", "dbt_databricks")
-"""Packages that come with dbt and its adapter: what changes in them is an upgrade."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +30,7 @@ def changed_macros(old: Manifest, new: Manifest) -> Mapping[str, str]:
     found = {}
     for macro in sorted({*old.macros, *new.macros}):
         before, after = old.macros.get(macro), new.macros.get(macro)
-        if not is_given(macro, before or after or {}) and _code(before) != _code(after):
+        if not is_of_dbt(macro) and _code(before) != _code(after):
             found[macro] = "added" if before is None else "removed" if after is None else "modified"
     return found
 
@@ -40,9 +38,7 @@ def changed_macros(old: Manifest, new: Manifest) -> Mapping[str, str]:
 def given_macros_changed(old: Manifest, new: Manifest) -> int:
     """How many macros of dbt and its adapter differ."""
     both = old.macros.keys() & new.macros.keys()
-    return sum(
-        is_given(macro, new.macros[macro]) and _code(old.macros[macro]) != _code(new.macros[macro]) for macro in both
-    )
+    return sum(is_of_dbt(macro) and _code(old.macros[macro]) != _code(new.macros[macro]) for macro in both)
 
 
 def users(manifest: Manifest, macros: Collection[str]) -> Mapping[str, frozenset[str]]:
@@ -85,11 +81,6 @@ def macro_diffs(
         )
         for macro, change in changed.items()
     )
-
-
-def is_given(unique_id: str, raw: Mapping[str, Any]) -> bool:
-    """Whether a macro comes with dbt or its adapter."""
-    return str(raw.get("package_name") or unique_id.split(".")[1]) in _GIVEN_BY_DBT
 
 
 def _code(raw: Mapping[str, Any] | None) -> str:

@@ -15,17 +15,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from dbx_cd.dbt.given_macros import JINJA, is_of_dbt, names_relations
+
 _UNTRACKED = re.compile(
     r"\b(?:run_started_at|invocation_id|invocation_args_dict|dbt_metadata_envs|thread_id"
     r"|modules|flags)\b"
 )
-# In YAML `flags` is also a key of dbt_project.yml: only what is rendered counts.
-_RENDERED_IN_YAML = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
-DBT_S_OWN = ("dbt", "dbt_spark", "dbt_databricks")
-"""The packages of dbt itself and of the adapters. Their macros are made for partial parsing."""
 _GROUPS = ("nodes", "sources", "exposures", "unit_tests", "metrics", "saved_queries", "semantic_models")
-# dbt calls these for every node by itself; no node names them as a dependency.
-_CALLED_BY_DBT = re.compile(r"generate_(?:schema|alias|database)_name")
 
 
 def depends_on_the_invocation(project_dir: Path, *, manifest: Path) -> bool:
@@ -43,7 +39,8 @@ def depends_on_the_invocation(project_dir: Path, *, manifest: Path) -> bool:
     """
     try:
         texts = (path.read_text(encoding="utf-8") for path in _yaml_files(project_dir))
-        properties = (rendered for text in texts for rendered in _RENDERED_IN_YAML.findall(text))
+        # In YAML `flags` is also a key of dbt_project.yml: only what is rendered counts.
+        properties = (rendered for text in texts for rendered in JINJA.findall(text))
         document = json.loads(manifest.read_bytes())
         return any(map(_UNTRACKED.search, itertools.chain(properties, _rendered(document))))
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
@@ -58,7 +55,7 @@ def _yaml_files(folder: Path) -> Iterator[Path]:
 def _rendered(document: Mapping[str, Any]) -> Iterator[str]:
     """The code of all nodes but hooks, also of those that are disabled, and of the macros they may have called."""
     macros = document["macros"]
-    called: set[str] = {i for i, macro in macros.items() if _CALLED_BY_DBT.search(macro["name"])}
+    called: set[str] = {i for i, macro in macros.items() if names_relations(macro)}
     nodes = [node for group in _GROUPS for node in (document.get(group) or {}).values()]
     disabled = [node for same_id in (document.get("disabled") or {}).values() for node in same_id]
     for node in (*nodes, *disabled):
@@ -69,7 +66,7 @@ def _rendered(document: Mapping[str, Any]) -> Iterator[str]:
     while called:
         unique_id = called.pop()
         macro = macros.get(unique_id)
-        if macro is None or unique_id in reached or macro["package_name"] in DBT_S_OWN:
+        if macro is None or unique_id in reached or is_of_dbt(unique_id):
             continue
         reached.add(unique_id)
         called.update((macro.get("depends_on") or {}).get("macros") or ())
