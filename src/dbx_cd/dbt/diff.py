@@ -10,6 +10,7 @@ from typing import ClassVar
 from dbx_cd import html
 from dbx_cd.dbt.artifacts import Manifest, Node
 from dbx_cd.dbt.catalog import Catalog
+from dbx_cd.dbt.keys import enforces_contract
 from dbx_cd.dbt.macro_diff import MacroDiff, changed_macros, given_macros_changed, macro_diffs, users
 from dbx_cd.dbt.node_diff import (
     CodeDiff,
@@ -180,7 +181,7 @@ def _whole(before: Node | None, after: Node | None, catalogs: tuple[Catalog, Cat
         unique_id=node.unique_id,
         change=change,
         columns=column_changes(*columns),
-        contract=change if (node.config.get("contract") or {}).get("enforced") else "",
+        contract=change if enforces_contract(node) else "",
         parents_added=after.depends_on if after else (),
         parents_removed=before.depends_on if before else (),
         sql=CodeDiff.of(code_of(before) if before else "", code_of(after) if after else ""),

@@ -23,9 +23,14 @@ def constraints(node: Node) -> Iterator[dict[str, Any]]:
             yield {**constraint, "columns": [name]}
 
 
+def enforces_contract(node: Node) -> bool:
+    """Whether dbt builds a node by a contract, or not at all."""
+    return bool((node.config.get("contract") or {}).get("enforced"))
+
+
 def enforced_constraints(node: Node) -> Iterator[dict[str, Any]]:
     """Those that dbt gives the relation: of a model whose contract is enforced."""
-    if (node.config.get("contract") or {}).get("enforced"):
+    if enforces_contract(node):
         yield from constraints(node)
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dbx_cd.dbt.artifacts import Node
+from dbx_cd.dbt.keys import enforces_contract
 
 _PLACE = ("database", "schema", "alias", "catalog")
 """Config keys that say where a relation is, which differs from target to target."""
@@ -153,7 +154,7 @@ def column_changes(before: Mapping[str, str], after: Mapping[str, str]) -> tuple
 
 def contract_change(old: Node, new: Node) -> str:
     """What became of the enforced contract."""
-    before, after = _enforced(old), _enforced(new)
+    before, after = enforces_contract(old), enforces_contract(new)
     if before != after:
         return "added" if after else "removed"
     checksums = [(node.raw.get("contract") or {}).get("checksum") for node in (old, new)]
@@ -172,7 +173,7 @@ def config_changes(old: Node, new: Node) -> tuple[tuple[ConfigChange, ...], bool
         elif before != after:
             if (written[0] is not None and written[0] == written[1]) or _written_in_code(old, new, key):
                 by_environment = True
-            elif key != "contract" or _enforced(old) == _enforced(new):
+            elif key != "contract" or enforces_contract(old) == enforces_contract(new):
                 changes.append(ConfigChange(key, _text(before), _text(after)))
     return tuple(changes), by_environment
 
@@ -231,10 +232,6 @@ def attached(node: Node) -> tuple[str, ...]:
     """The nodes that a test is about: the one it is declared at, else all that it reads."""
     declared = node.raw.get("attached_node")
     return (str(declared),) if declared else node.depends_on
-
-
-def _enforced(node: Node) -> bool:
-    return bool((node.config.get("contract") or {}).get("enforced"))
 
 
 def _written_in_code(old: Node, new: Node, key: str) -> bool:

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from dbx_cd.dbt.artifacts import Manifest, Node
+from dbx_cd.dbt.keys import enforces_contract
 from dbx_cd.delta.tables import NOTHING_KNOWN, CatalogEntry, CatalogSettings, Column
 from dbx_cd.relations import RelationName
 
@@ -103,5 +104,4 @@ class Comparison:
 
 def contract_of(node: Node | None) -> Mapping[str, Mapping[str, Any]] | None:
     """The columns of a contract that dbt enforces; None where there is none."""
-    contract = {} if node is None else node.config.get("contract") or {}
-    return node.columns if node is not None and contract.get("enforced") else None
+    return node.columns if node is not None and enforces_contract(node) else None

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from dbx_cd.dbt.artifacts import Node
+from dbx_cd.dbt.keys import constraints
 from dbx_cd.plan.column_types import change_of
 from dbx_cd.plan.comparison import Existing, contract_of
 from dbx_cd.plan.loss import Loss, loss
@@ -42,12 +43,9 @@ def contract_losses(existing: Existing, *, columns_lost: Collection[str]) -> Ite
 
 
 def constraints_of(node: Node) -> Iterator[tuple[str, tuple[str, ...], Mapping[str, Any]]]:
-    """The constraints that dbt sets, of the model and of its columns: kind, columns in lower case, and all it says."""
-    for constraint in node.raw.get("constraints") or ():
-        yield _kind(constraint), tuple(str(c).lower() for c in constraint.get("columns") or ()), constraint
-    for name, column in node.columns.items():
-        for constraint in column.get("constraints") or ():
-            yield _kind(constraint), (name.lower(),), constraint
+    """The constraints that a node says, and its columns: the kind, the columns in lower case, and all that is said."""
+    for constraint in constraints(node):
+        yield str(constraint.get("type")), tuple(str(c).lower() for c in constraint["columns"]), constraint
 
 
 def _constraints(existing: Existing, before: Node, *, columns_lost: Collection[str]) -> Iterator[Loss]:
@@ -62,11 +60,6 @@ def _constraints(existing: Existing, before: Node, *, columns_lost: Collection[s
         on = f" on {' '.join(columns)}" if columns else f" {constraint.get('name') or constraint.get('expression')}"
         detail = f"the constraint is not in the contract any more{_says(constraint)}"
         yield loss(existing.relation, "contract_narrowed", f"constraint {words}{on}", detail)
-
-
-def _kind(constraint: Mapping[str, Any]) -> str:
-    kind = constraint.get("type")
-    return str(getattr(kind, "value", kind))
 
 
 def _same(kind: str, columns: tuple[str, ...], constraint: Mapping[str, Any]) -> tuple[str, tuple[str, ...], str]:

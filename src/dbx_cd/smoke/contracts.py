@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from dbx_cd.dbt.artifacts import BUILT_TYPES, Manifest, Node
-from dbx_cd.dbt.keys import constraints, key_parent
+from dbx_cd.dbt.keys import constraints, enforces_contract, key_parent
 from dbx_cd.dbt.lookup import nearest_model
 from dbx_cd.dbt.names import all_names
 from dbx_cd.errors import SuiteError
@@ -52,7 +52,7 @@ def contracts_from_manifest(manifest: Manifest, *, select: str | Iterable[str] |
                 contracts.append(contract)
     promised = {c.promise for c in contracts}
     for node in manifest.nodes.values():
-        if node.resource_type in BUILT_TYPES and (node.config.get("contract") or {}).get("enforced") and chosen(node):
+        if node.resource_type in BUILT_TYPES and enforces_contract(node) and chosen(node):
             for contract in _from_model(manifest, node):
                 if contract.promise not in promised:
                     promised.add(contract.promise)
