@@ -25,8 +25,7 @@ def changed_columns(comparison: Comparison, changed: Collection[str]) -> tuple[s
 
 def changed_exposures(manifest: Manifest, changed: Collection[str]) -> tuple[str, ...]:
     """The exposures that read what changes, directly or through others, each once and in words."""
-    readers = Readers(manifest)
-    return tuple(sorted({exposure for unique_id in changed for exposure in readers.of(unique_id)[1]}))
+    return Readers(manifest).exposures(changed)
 
 
 def _of(existing: Existing, comparison: Comparison) -> Iterator[str]:

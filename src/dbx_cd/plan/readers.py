@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from dbx_cd.dbt.artifacts import Manifest, Node
 
@@ -28,21 +28,29 @@ class Readers:
     def of(self, unique_id: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """The models and snapshots downstream of a node, and the exposures, each in words and in order."""
         if unique_id not in self._found:
-            self._found[unique_id] = self._look_for(unique_id)
+            nodes = [self._nodes[i] for i in self.below([unique_id])]
+            readers = sorted({_model(node) for node in nodes if node.resource_type in _READERS})
+            self._found[unique_id] = tuple(readers), _exposures(nodes)
         return self._found[unique_id]
 
-    def _look_for(self, unique_id: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    def exposures(self, unique_ids: Iterable[str]) -> tuple[str, ...]:
+        """The exposures downstream of any of these nodes, each once, in words and in order."""
+        return _exposures(self._nodes[i] for i in self.below(unique_ids))
+
+    def below(self, unique_ids: Iterable[str]) -> frozenset[str]:
+        """The unique ids of all that is downstream of these nodes, without them."""
+        first = frozenset(unique_ids)
         reached: set[str] = set()
-        waiting = [unique_id]
+        waiting = list(first)
         while waiting:
-            for reader in self._read_by.get(waiting.pop(), ()):
-                if reader not in reached and reader != unique_id:
-                    reached.add(reader)
-                    waiting.append(reader)
-        nodes = [self._nodes[i] for i in reached]
-        readers = sorted({_model(node) for node in nodes if node.resource_type in _READERS})
-        exposures = sorted({_exposure(node) for node in nodes if node.resource_type == "exposure"})
-        return tuple(readers), tuple(exposures)
+            new = {reader for reader in self._read_by.get(waiting.pop(), ()) if reader not in reached}
+            reached |= new
+            waiting += new
+        return frozenset(reached - first)
+
+
+def _exposures(nodes: Iterable[Node]) -> tuple[str, ...]:
+    return tuple(sorted({_exposure(node) for node in nodes if node.resource_type == "exposure"}))
 
 
 def _model(node: Node) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 
 from dbx_cd.dbt.artifacts import BUILT_TYPES, Manifest, Node
+from dbx_cd.plan.readers import Readers
 
 _MOST = 400  # edges: the picture draws about sixty nodes
 _SHOWN = (*BUILT_TYPES, "source", "exposure", "function")
@@ -22,9 +23,7 @@ def edges_touched(manifest: Manifest, changed: Collection[str], read: Collection
         Pairs of unique ids: what is read, and what reads it; no more than a picture can show.
     """
     shown = [node for node in manifest.nodes.values() if node.resource_type in _SHOWN]
-    after = set(changed)
-    while more := {n.unique_id for n in shown if n.unique_id not in after and after.intersection(n.depends_on)}:
-        after |= more
+    after = {*changed, *Readers(manifest).below(changed)}
     return tuple(sorted(set(_edges(shown, after, {*changed, *read}))))[:_MOST]
 
 
