@@ -18,7 +18,7 @@ from dbx_cd.plan.key_losses import key_losses
 from dbx_cd.plan.loss import Loss, loss
 from dbx_cd.plan.readers import Readers
 from dbx_cd.plan.setting_losses import setting_losses
-from dbx_cd.plan.treatment import Treatment, treatment_of
+from dbx_cd.plan.treatment import Treatment, in_words, treatment_of
 
 _ABOUT_COLUMNS = ("column_dropped", "column_narrowed")
 
@@ -74,9 +74,9 @@ def _of_the_whole(existing: Existing, treatment: Treatment) -> Iterator[Loss]:
     node, entry = existing.node, existing.entry
     if treatment.how != "dropped" or entry.kind == "view":
         return
-    what = "table" if entry.kind == "table" else entry.table_type.lower().replace("_", " ")
+    what = in_words(entry)
     is_plain = entry.kind == "table" or entry.table_type.upper() in ("MANAGED", "EXTERNAL", "BASE TABLE")
-    if not is_plain or kind_of(node) not in TABLES or "safer" in treatment.by:
+    if treatment.is_swapped or not is_plain or kind_of(node) not in TABLES:
         with_history = ", with its history" if entry.kind == "table" else ""
         yield loss(
             existing.relation, "table_replaced", what, f"the {what} is dropped{with_history}, for {treatment.by}"
