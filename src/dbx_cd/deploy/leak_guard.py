@@ -9,7 +9,7 @@ from dataclasses import replace
 from dbx_cd.dbt.outcome import InvocationOutcome
 from dbx_cd.dbt.run import DbtRun
 from dbx_cd.plan.leaks import Leak, StagingNames, find_leaks
-from dbx_cd.plan.refusals import leak_rule
+from dbx_cd.plan.refusals import leak_rule, refused_leaks
 from dbx_cd.relations import RelationName
 from dbx_cd.release.context import Cd
 
@@ -46,8 +46,7 @@ def guarded(
     leaks = tuple(leak for leak in found if leak_rule(leak, policies) != "allow")
     errors = tuple(
         f"built, but {leak} (policies.staging_leak): roll the release back, and let {run.target} build what is read"
-        for leak in leaks
-        if leak.is_certain and leak_rule(leak, policies) == "error"
+        for leak in refused_leaks(leaks, policies)
     )
     for leak in leaks:
         _log.warning("%s", leak)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from dbx_cd.enumeration import listed
 from dbx_cd.plan.deploy_plan import DeployPlan
@@ -23,12 +23,17 @@ def refusals(plan: DeployPlan, policies: Policies) -> Iterator[str]:
     yield from (_missing(plan, r) for r in plan.resolutions if r.place == "nowhere" and not by_hooks(r.readers))
     if policies.untagged_changes == "error":
         yield from (_untagged(plan, unique_id) for unique_id in plan.untagged)
-    yield from (_leak(plan, leak) for leak in plan.leaks if leak.is_certain and leak_rule(leak, policies) == "error")
+    yield from (_leak(plan, leak) for leak in refused_leaks(plan.leaks, policies))
 
 
 def leak_rule(leak: Leak, policies: Policies) -> Leaks:
     """Which word of `policies.staging_leak` is about a leak."""
     return policies.staging_leak.views if leak.kind == "view" else policies.staging_leak.tables
+
+
+def refused_leaks(leaks: Iterable[Leak], policies: Policies) -> Iterator[Leak]:
+    """Those that must not be; what only cannot be read is told, and refuses nothing."""
+    return (leak for leak in leaks if leak.is_certain and leak_rule(leak, policies) == "error")
 
 
 def _missing(plan: DeployPlan, found: Resolution) -> str:
