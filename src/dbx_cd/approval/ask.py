@@ -68,8 +68,9 @@ def request_approval(
         exclude: what not to build.
         full_refresh: rebuild incremental models from nothing.
         cmd: "build" or "run".
-        profiles_dir: as for `plan_deploy`, which says what would be done.
-        plan: what it says, where it was asked already; then what to build is what the plan was asked for.
+        profiles_dir: folder with `profiles.yml`; None for the one that dbt takes when started in the project's folder.
+        plan: what `plan_deploy` has said already. What to build is then what it was asked for, and `select`, `exclude`,
+            `full_refresh` and `cmd` do not count. By default the plan is made.
 
     Raises:
         ConfigError: another command, or a flag among the selection, since nothing else may change a gated target; or
@@ -80,6 +81,7 @@ def request_approval(
         DeployRefused: what it would do must not be done; the plan, which is in the log, says why.
         DbtFailed: dbt cannot say what it would build.
         ArtifactError: the artifacts of staging, or of the build in place, cannot be read now.
+        SqlFailed: the catalog or the log cannot be asked.
     """
     log, alterations = examined(cd, release)
     wanted = Selection(cmd, select or None, exclude or None, full_refresh=full_refresh) if plan is None else plan.asked
@@ -131,15 +133,19 @@ def _plan_to_seal(
 def _ask(
     cd: Cd, log: LogReading, release: Release, plan: DeployPlan, smoke: SmokeReport, alterations: Alterations
 ) -> ApprovalRequest:
-    target, staging, selection = plan.target, plan.state_target, plan.asked
+    target, staging = plan.target, plan.state_target
     staged = cd.store.get(staging, plan.state_timestamp)
     asked = newest_request(log, target)
     ignored = ignored_decisions(cd, log, asked) if asked is not None else ()
-    deploy = deploy_of(target, selection)
-    record = smoke_record(log, staged)
-    parts = sealed_parts(release, staged, smoke=record, deploy=deploy, plan=plan.digest, ignored=ignored)
-    same = asked is not None and (asked.seal, asked.approvers) == (seal_of(parts), cd.config.approvers)
-    if asked is not None and same and not (expired(asked) and decision_on(log, asked) is None):
+    parts = sealed_parts(
+        release,
+        staged,
+        smoke=smoke_record(log, staged),
+        deploy=deploy_of(target, plan.asked),
+        plan=plan.digest,
+        ignored=ignored,
+    )
+    if asked is not None and _still_asks(cd, log, asked, seal=seal_of(parts)):
         return asked
     now = datetime.now(UTC)
     request = ApprovalRequest(
@@ -147,7 +153,7 @@ def _ask(
         target=target,
         state_target=staging,
         state_timestamp=staged.timestamp,
-        selection=selection,
+        selection=plan.asked,
         sealed=parts,
         seal=seal_of(parts),
         requested_at=now,
@@ -164,12 +170,26 @@ def _ask(
         consent=_to_agree_to(plan, asks=cd.config.policies.destructive_changes == "consent"),
     )
     cd.log.append(release, request)
-    earlier = next(approvals_to_reuse(cd, log, request), None)
-    if earlier is not None and decision_on(log, request) is None:
-        reason = release.reason or "the same project archive is approved and deployed"
-        decision = Decision("approved", release.id, request.seal, cd.user, reason, request.consent, reuses=earlier.id)
-        cd.log.append(release, decision)
+    _lend(cd, log, request)
     return request
+
+
+def _still_asks(cd: Cd, log: LogReading, asked: ApprovalRequest, *, seal: str) -> bool:
+    """Whether a request asks for the same by the same people, and was decided or can be."""
+    if (asked.seal, asked.approvers) != (seal, cd.config.approvers):
+        return False
+    return decision_on(log, asked) is not None or not expired(asked)
+
+
+def _lend(cd: Cd, log: LogReading, request: ApprovalRequest) -> None:
+    """Write the decision where an earlier approval of the same project archive applies."""
+    earlier = next(approvals_to_reuse(cd, log, request), None)
+    if earlier is None or decision_on(log, request) is not None:
+        return
+    release = request.release
+    reason = release.reason or "the same project archive is approved and deployed"
+    decision = Decision("approved", release.id, request.seal, cd.user, reason, request.consent, reuses=earlier.id)
+    cd.log.append(release, decision)
 
 
 def _to_agree_to(plan: DeployPlan, *, asks: bool) -> tuple[str, ...]:
