@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from dbx_cd.dbt.artifacts import Node
 from dbx_cd.relations import RelationName
 
@@ -15,6 +17,11 @@ def function_name(node: Node) -> RelationName | None:
     if node.resource_type != "function" or not raw.get("schema"):
         return None
     return RelationName(str(raw.get("database") or ""), str(raw["schema"]), str(raw.get("alias") or raw["name"]))
+
+
+def functions_of(nodes: Iterable[Node]) -> tuple[RelationName, ...]:
+    """The functions that nodes make, in their order."""
+    return tuple(name for name in map(function_name, nodes) if name is not None)
 
 
 def object_name(node: Node) -> RelationName | None:

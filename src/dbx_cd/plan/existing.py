@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 
 from dbx_cd.dbt.artifacts import Manifest
-from dbx_cd.dbt.functions import function_name
+from dbx_cd.dbt.functions import functions_of
 from dbx_cd.delta.tables import CatalogEntry, Tables
 from dbx_cd.relations import RelationName
 
@@ -33,6 +33,6 @@ def existing_functions(tables: Tables, manifest: Manifest) -> frozenset[str]:
         SqlFailed: a catalog cannot be asked.
     """
     names: dict[str, set[str]] = defaultdict(set)
-    for name in filter(None, map(function_name, manifest.nodes.values())):
+    for name in functions_of(manifest.nodes.values()):
         names[name.catalog].add(name.identifier)
     return frozenset(key for catalog, wanted in names.items() for key in tables.functions(catalog, wanted))

@@ -7,13 +7,14 @@ After a deferred build that is whatever dbt resolved to staging and what stays: 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from dbx_cd.dbt.artifacts import Manifest
-from dbx_cd.dbt.functions import function_name
+from dbx_cd.dbt.functions import functions_of
 from dbx_cd.delta.tables import Tables
 from dbx_cd.plan.catalog_references import NOT_READ, Kind, Referring, Thing, Through, catalog_references
+from dbx_cd.plan.existing import relations_of
 from dbx_cd.relations import RelationName
 
 _VERBS: Mapping[str, str] = {"foreign key": "refers to", "clone": "has files of"}
@@ -66,17 +67,14 @@ class StagingNames:
     @classmethod
     def of(cls, state: Manifest, target: Manifest) -> StagingNames:
         """What is staging's, by the manifest of its artifacts and one of the target's."""
-        own, others = _relations_of(state), _relations_of(target)
-        own_functions, other_functions = _functions_of(state), _functions_of(target)
-        shared = _sources_of(state).keys() & _sources_of(target).keys()
+        own, others = relations_of(state), relations_of(target)
+        own_functions, other_functions = (functions_of(manifest.nodes.values()) for manifest in (state, target))
+        schemas = {*map(_schema, own), *map(_schema, own_functions)}
         return cls(
-            relations=frozenset(own.keys() - others.keys()),
-            schemas=frozenset(
-                {*map(_schema, own.values()), *map(_schema, own_functions.values())}
-                - {*map(_schema, others.values()), *map(_schema, other_functions.values())}
-            ),
-            functions=frozenset(own_functions.keys() - other_functions.keys()),
-            outside=frozenset(shared - own.keys()),
+            relations=_keys(own) - _keys(others),
+            schemas=frozenset(schemas - {*map(_schema, others), *map(_schema, other_functions)}),
+            functions=_keys(own_functions) - _keys(other_functions),
+            outside=(_keys(_sources_of(state)) & _keys(_sources_of(target))) - _keys(own),
         )
 
     @property
@@ -142,15 +140,10 @@ def _schema(name: RelationName) -> str:
     return f"{name.catalog}.{name.schema}".lower()
 
 
-def _relations_of(manifest: Manifest) -> Mapping[str, RelationName]:
-    return {key: node.relation for key, node in manifest.relations.items() if node.relation is not None}
+def _keys(names: Iterable[RelationName]) -> frozenset[str]:
+    return frozenset(name.key for name in names)
 
 
-def _functions_of(manifest: Manifest) -> Mapping[str, RelationName]:
-    names = (function_name(node) for node in manifest.nodes.values())
-    return {name.key: name for name in names if name is not None}
-
-
-def _sources_of(manifest: Manifest) -> Mapping[str, RelationName]:
+def _sources_of(manifest: Manifest) -> Iterator[RelationName]:
     nodes = (n for n in manifest.nodes.values() if n.resource_type == "source")
-    return {n.relation.key: n.relation for n in nodes if n.relation is not None}
+    return (n.relation for n in nodes if n.relation is not None)
