@@ -27,7 +27,7 @@ from dbx_cd.artifacts.version import (
 from dbx_cd.dbt.invocation import run_dbt
 from dbx_cd.dbt.run import DbtRun
 from dbx_cd.deploy.failures import keeping_log
-from dbx_cd.errors import DbtFailed, ReleaseError
+from dbx_cd.errors import ArtifactNotFound, DbtFailed, ReleaseError
 from dbx_cd.records import Record
 from dbx_cd.release.context import Cd
 from dbx_cd.release.events import Built, Release
@@ -131,9 +131,15 @@ def _publish(cd: Cd, release: Release, run: DbtRun) -> DocsSite:
 
 def _publish_for_lineage(cd: Cd, site: DocsSite, artifacts: ArtifactVersion) -> None:
     """Overwrite what lineage tools read, the manifest last: who sees a new one finds the other files with it."""
-    serving = cd.store.latest(site.target)
-    if serving.timestamp != artifacts.timestamp:
-        _log.warning("%s is documented, and %s is in place: the files for lineage stay as they are", artifacts, serving)
+    try:
+        serving = cd.store.latest(site.target)
+    except ArtifactNotFound:  # as after a rollback of the only release
+        serving = None
+    if serving is None or serving.timestamp != artifacts.timestamp:
+        _log.warning(
+            "%s is documented, and %s is in place: the files for lineage stay as they are",
+            artifacts, serving or "nothing",
+        )  # fmt: skip
         return
     folder = cd.store.folder(site.target) / LINEAGE_NAME
     volume.make_folder(folder)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from dbx_cd import ArtifactStore, DbtOutcome, publish_docs, volume
+from dbx_cd import ArtifactStore, DbtOutcome, DocsSite, plan_restore, publish_docs, restore, volume
 from memory.dbt import MemoryDbt
 from memory.releases import Releases
 
@@ -87,3 +87,13 @@ def test_folder_for_lineage_is_no_version_and_is_not_pruned(releases: Releases) 
     assert len(store.list("prod")) == 1
     store.prune("prod", keep=1, dry_run=False)
     assert lineage(releases).keys() == {"manifest.json", "catalog.json", "run_results.json"}
+
+
+def test_docs_of_a_release_that_was_rolled_back_leave_the_files_for_lineage(releases: Releases) -> None:
+    """Where nothing is in place `latest` names nothing, and the site is for people all the same."""
+    release = releases.deployed()
+    plan = plan_restore(releases.cd(), release, new_tables="drop")
+    restore(releases.cd(), plan, seal=plan.seal)
+    site = publish_docs(releases.cd(), release, target="prod")
+    assert releases.cd().log.last(release, DocsSite) == site
+    assert lineage(releases) == {}
