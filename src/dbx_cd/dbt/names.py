@@ -76,12 +76,15 @@ def all_names(node: Named) -> Collection[str]:
     return {node.name, f"{node.package}.{node.name}", *ref_names(node), *_with_package(node), *_underscored(node)}
 
 
+def numbered(node: Named) -> str:
+    """A node's name; of a versioned model with its version, as in `people.v2`."""
+    return node.name if node.version is None else f"{node.name}.v{node.version}"
+
+
 def ref_names(node: Named) -> Collection[str]:
     """The names by which `ref` finds a node: with its version if it has one, and without if it is the latest."""
-    if node.version is None:
-        return (node.name,)
-    numbered = f"{node.name}.v{node.version}"
-    return (node.name, numbered) if node.is_latest else (numbered,)
+    own = numbered(node)
+    return (node.name, own) if node.is_latest and node.version is not None else (own,)
 
 
 def _with_package(node: Named) -> Collection[str]:

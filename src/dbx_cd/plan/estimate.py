@@ -9,6 +9,7 @@ from statistics import median
 
 from dbx_cd.dbt.artifacts import Manifest, Node, RunResults
 from dbx_cd.dbt.build_order import Waits, slowest_chain, waits
+from dbx_cd.dbt.names import numbered
 from dbx_cd.dbt.timeline import span
 
 _RUNS = 5
@@ -62,7 +63,7 @@ def estimate(
     expected = None if order and not known else _simulated(order, seconds, threads) + _around(runs)
     return Estimate(
         seconds=expected if order else 0.0,
-        chain=tuple(_name(manifest.nodes[node]) for node in chain.nodes),
+        chain=tuple(numbered(manifest.nodes[node]) for node in chain.nodes),
         chain_seconds=chain.seconds,
         unknown=unknown,
         threads=threads,
@@ -134,7 +135,3 @@ def _simulated(order: Waits, seconds: Mapping[str, float], threads: int) -> floa
             if not open_parents[child]:
                 heapq.heappush(ready, (now, depth[child], child))
     return now
-
-
-def _name(node: Node) -> str:
-    return node.name if node.version is None else f"{node.name}.v{node.version}"

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
 from dbx_cd.dbt.artifacts import Manifest, Node
+from dbx_cd.dbt.names import numbered
 
 _READERS = ("model", "snapshot")
 
@@ -29,7 +30,9 @@ class Readers:
         """The models and snapshots downstream of a node, and the exposures, each in words and in order."""
         if unique_id not in self._found:
             nodes = [self._nodes[i] for i in self.below([unique_id])]
-            readers = sorted({_model(node) for node in nodes if node.resource_type in _READERS})
+            readers = sorted(
+                {f"{node.resource_type} {numbered(node)}" for node in nodes if node.resource_type in _READERS}
+            )
             self._found[unique_id] = tuple(readers), _exposures(nodes)
         return self._found[unique_id]
 
@@ -51,11 +54,6 @@ class Readers:
 
 def _exposures(nodes: Iterable[Node]) -> tuple[str, ...]:
     return tuple(sorted({_exposure(node) for node in nodes if node.resource_type == "exposure"}))
-
-
-def _model(node: Node) -> str:
-    version = f".v{node.version}" if node.version is not None else ""
-    return f"{node.resource_type} {node.name}{version}"
 
 
 def _exposure(node: Node) -> str:
