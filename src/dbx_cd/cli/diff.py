@@ -56,7 +56,11 @@ def diff(options: argparse.Namespace) -> int:
         try:
             options.html.write_text(page, encoding="utf-8")
         except OSError as exc:
-            raise ArtifactError(f"the page cannot be written: {exc}", where=options.html) from exc
+            raise ArtifactError(
+                f"the page cannot be written: {exc}",
+                where=options.html,
+                next_step="give a file in a folder that is there",
+            ) from exc
         print(found)
     elif options.json:
         print(json.dumps(found.to_dict(), indent=1, ensure_ascii=False))

@@ -40,7 +40,9 @@ class ListQuery:
         asked = self.selection
         if asked.vars and dict(asked.vars) != dict(vars):
             raise ConfigError(
-                "a list cannot have variables of its own: the project is parsed once", where="parameter vars"
+                "a list cannot have variables of its own: the project is parsed once",
+                where="parameter vars",
+                next_step="give all lists the same, as `vars` of list_nodes",
             )
         only_nodes = replace(asked, cmd="ls", full_refresh=False, favor_state=False, vars={})
         matched = ["--indirect-selection", "empty"] if self.only_matched else []
@@ -96,7 +98,7 @@ def list_nodes(
         ('model.shop.orders',)
     """
     if not queries:
-        raise ConfigError("nothing to list", where="parameter queries")
+        raise ConfigError("nothing to list", where="parameter queries", next_step="give a query for each list")
     flags = {name: query.flags(vars or {}) for name, query in queries.items()}
     may_fail = {name for name, query in queries.items() if query.may_fail}
     work = Path(work_dir) if work_dir is not None else temporary_folder()

@@ -29,7 +29,11 @@ def refuse_other_schemas(metadata: Mapping[str, Any], *, where: object = None) -
     found = _VERSION.search(str(schema))
     written = f"dbt {metadata.get('dbt_version') or 'of an unknown version'}"
     if found is None:
-        raise ArtifactError(f"not a dbt manifest: its schema is {schema!r}", where=where)
+        raise ArtifactError(
+            f"not a dbt manifest: its schema is {schema!r}",
+            where=where,
+            next_step="give a manifest.json that dbt wrote",
+        )
     version = int(found[1])
     if version > READ:
         raise ArtifactError(
