@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterator
 
 from dbx_cd.dbt.artifacts import Manifest, Node
 from dbx_cd.dbt.code_read import CodeRead
+from dbx_cd.dbt.given_macros import is_of_dbt
 
 _COMMENTS = re.compile(r"--[^\n]*|/\*.*?\*/|\{#.*?#\}", re.S)
 _WHY = (
@@ -80,7 +81,7 @@ class Doubts:
             yield from map(str, (one.raw.get("raw_code") or "", one.config.get("pre-hook") or "",
                                  one.config.get("post-hook") or ""))  # fmt: skip
             macros = self._read.macros(one)
-            yield from (text for unique_id, text in macros.items() if not self._read.is_of_dbt(unique_id))
+            yield from (text for unique_id, text in macros.items() if not is_of_dbt(unique_id))
 
     def _ephemeral(self, node: Node) -> Iterator[Node]:
         for parent in self._manifest.select(node.depends_on):

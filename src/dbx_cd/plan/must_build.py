@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from dbx_cd.dbt.artifacts import BUILT_TYPES, Manifest, Node
 from dbx_cd.dbt.build_order import is_run
 from dbx_cd.dbt.changes import NodeChange
+from dbx_cd.dbt.functions import object_name
 from dbx_cd.plan.resolution import REFABLE, Resolution, is_listed
 from dbx_cd.relations import RelationName
 
@@ -96,8 +97,9 @@ def _own(node: Node, standing: Standing) -> Iterator[str]:
         yield from (change.reasons if change is not None and change.reasons else ("it is new",))
     if standing.everything:
         yield standing.everything
-    if node.relation is not None and is_listed(node) and node.relation.key not in standing.there:
-        yield f"there is no {node.relation} yet"
+    name = object_name(node)
+    if name is not None and is_listed(node) and name.key not in standing.there:
+        yield f"there is no {name} yet"
     if node.unique_id in standing.moved:
         yield standing.moved[node.unique_id]
 
