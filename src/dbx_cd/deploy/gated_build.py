@@ -121,7 +121,9 @@ def _deploy(
             _record_versions_after(cd, release, point, touched)
         record_inputs(made.unchanged, built, kept=made.plan.kept)
         volume.copy(staged.file(archive.ARCHIVE_NAME), built.files_dir / archive.ARCHIVE_NAME)
-        result = publish_build(cd, release, selection, built, target=target, gated=True, restore_point=point)
+        # What a later gate is asked to build, by default, is what was asked for here: what changed there is its own.
+        asked = request.selection if made.plan.kept else selection
+        result = publish_build(cd, release, asked, built, target=target, gated=True, restore_point=point)
         result = replace(result, leaks=leaks, kept=made.plan.kept)
     except BaseException as exc:
         _write_failure(cd, release, Failed(target, what_failed(exc)))

@@ -324,6 +324,25 @@ def test_what_stands_unchanged_keeps_the_record_of_its_own_build(releases: Relea
     assert [one.relation for one in after.nodes["model.tiny.orders"].inputs] == [RAW.key]
 
 
+def test_a_later_gate_builds_what_changed_there(tmp_path: Path) -> None:
+    releases = project(tmp_path)
+    releases.settings += (
+        "targets: {stg: {}, uat: {gate: approval, defer_to: stg}, prod: {gate: approval, defer_to: uat}}\n"
+    )
+
+    def promoted(run_id: str) -> dict[str, list[str]]:
+        release = releases.staged(run_id, commit=commit(run_id))
+        done = built(releases, lambda: releases.promoted(release, "uat"))
+        return done | (built(releases, lambda: releases.promoted(release, "prod")) if run_id != "2" else {})
+
+    promoted("1")
+    releases.model("people", "select 2 as id")
+    assert promoted("2") == {"uat": ["people"]}
+    releases.model("payments", READS % "orders" + " -- another")
+    assert promoted("3") == {"uat": ["payments"], "prod": ["payments", "people"]}
+    assert newest_plan(releases).asked.select == "tag:deploy"
+
+
 EDIT = st.tuples(st.sampled_from(["orders", "payments", "people", "revenue"]), st.integers(1, 3))
 STEP = st.one_of(
     st.tuples(st.just("edit"), EDIT),
