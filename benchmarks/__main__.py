@@ -21,6 +21,7 @@ PARTS = {
     "dbt": "dbt through `run_dbt` and the SQL endpoint",
     "endpoint": "the SQL endpoint, against `spark.sql` and `toArrow`",
     "startup": "start-up and parse of dbt in one release",
+    "plan": "the deploy plan of a thousand models, against dbt's own parse",
     "smoke": "smoke suites, against SQL by hand and other libraries",
     "restore": "a data rollback, against bare RESTORE statements",
     "scale": "how a plan grows with the number of relations",
