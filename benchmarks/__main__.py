@@ -22,6 +22,7 @@ PARTS = {
     "endpoint": "the SQL endpoint, against `spark.sql` and `toArrow`",
     "startup": "start-up and parse of dbt in one release",
     "plan": "the deploy plan of a thousand models, against dbt's own parse",
+    "release": "a release of one changed model, against one of all",
     "smoke": "smoke suites, against SQL by hand and other libraries",
     "restore": "a data rollback, against bare RESTORE statements",
     "scale": "how a plan grows with the number of relations",
