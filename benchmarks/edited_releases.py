@@ -25,7 +25,7 @@ from dbx_cd.errors import DbtFailed, DbxCdError
 from dbx_cd.local.workspace import EmbeddedWorkspace
 from dbx_cd.release.events import Release
 
-MODELS = 18
+MODELS = 12
 EDITS_A_PROJECT = 10
 ONLY_CHANGED = "changed_only: true"
 _COLUMNS = ("id", "v")

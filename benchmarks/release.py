@@ -34,7 +34,9 @@ def measure(*, models: int = MODELS, rounds: int = ROUNDS) -> Iterator[Ratio | s
                 say(f"the first release of {models} models, {way.schema}")
                 released(way, project)
             built: dict[str, list[int]] = {way.schema: [] for way in (changed, whole)}
-            model = next(m for m in project.models.values() if m.layer == "marts" and m.materialized == "table" and m.tags)
+            model = next(
+                m for m in project.models.values() if m.layer == "marts" and m.materialized == "table" and m.tags
+            )
 
             def one_model(way: EmbeddedReleases) -> None:
                 model.factor += 1
@@ -42,7 +44,12 @@ def measure(*, models: int = MODELS, rounds: int = ROUNDS) -> Iterator[Ratio | s
 
             name = f"release of one model of {models} / release of all"
             yield from in_turn(
-                lambda: one_model(changed), [lambda: one_model(whole)], names=[name], aims=[None], rounds=rounds, warm=True
+                lambda: one_model(changed),
+                [lambda: one_model(whole)],
+                names=[name],
+                aims=[None],
+                rounds=rounds,
+                warm=True,
             )
             yield f"relations built in production: {built['changed']} of {built['whole']}"
 

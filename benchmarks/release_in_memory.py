@@ -13,12 +13,17 @@ from pathlib import Path
 from typing import Any
 
 from dbx_cd.artifacts import archive
+from dbx_cd.artifacts.built_inputs import BuiltInputs
 from dbx_cd.artifacts.store import ArtifactStore
-from dbx_cd.artifacts.version import ArtifactVersion
 from dbx_cd.config import CdConfig
 from dbx_cd.dbt.artifacts import Manifest
 from dbx_cd.dbt.selection import Selection
+from dbx_cd.delta.history import Commit, History
 from dbx_cd.delta.tables import CatalogEntry, CatalogSettings, Column, Function
+from dbx_cd.plan.in_production import InProduction
+from dbx_cd.plan.must_build import Standing
+from dbx_cd.plan.unchanged import Unchanged
+from dbx_cd.policies import Policies
 from dbx_cd.relations import RelationName
 from dbx_cd.release.context import Cd
 from dbx_cd.release.events import Built, Deployed, Deploying, Release
@@ -50,25 +55,28 @@ class Staged:
     selection: Selection
 
     @classmethod
-    def between(cls, before: Path, after: Path, *, folder: Path, select: str = "tag:deploy") -> Staged:
+    def between(cls, before: Path, after: Path, *, folder: Path, tag: str = "deploy") -> Staged:
         """Production has a project as it was, and the release is of the project as it is.
 
         Args:
             before, after: the projects.
             folder: where artifacts go.
-            select: what is built.
+            tag: what is built has this tag.
         """
-        store, selection = ArtifactStore(folder / "artifacts"), Selection(select=select)
+        store, selection = ArtifactStore(folder / "artifacts"), Selection(select=f"tag:{tag}")
         log, tables = _Log(), Catalog()
-        old = [log.open(n) for n in range(BUILDS)]
-        parsed = dbt_parse(before, target="prod", into=folder / "before")
-        for release in old:
-            version = _publish(store, "prod", parsed, before, release)
+        builds = [log.open(n) for n in range(BUILDS)]
+        old = _built(dbt_parse(before, target="prod", into=folder / "before"), before)
+        new = _built(dbt_parse(after, target="stg", into=folder / "after"), after)
+        production, staging = (Manifest.load(files / "manifest.json") for files in (old, new))
+        for manifest in (production, staging):
+            tables.build(manifest)
+        _inputs(tables, production, staging, tag=tag).write(old)
+        for release in builds:
+            store.publish("prod", old, commit=release.commit, release_id=release.id, latest=True)
             log.append(release, Deploying("prod"), Deployed("prod", ""))
-        tables.build(version.manifest())
         release = log.open(BUILDS)
-        staged = _publish(store, "stg", dbt_parse(after, target="stg", into=folder / "after"), after, release)
-        tables.build(staged.manifest())
+        staged = store.publish("stg", new, commit=release.commit, release_id=release.id, latest=True)
         log.append(release, Built("stg", False, True, "built", staged.timestamp, "", selection))
         config = CdConfig.load(after, overrides={"artifacts_root": str(folder / "artifacts")})
         return cls(Cd(None, config, store, log, None, tables), release, selection)  # type: ignore[arg-type]
@@ -79,16 +87,26 @@ class Staged:
         return replace(self, cd=replace(self.cd, config=config))
 
 
-def _publish(store: ArtifactStore, target: str, parsed: Path, project: Path, release: Release) -> ArtifactVersion:
+def _built(parsed: Path, project: Path) -> Path:
     """What a successful build of all models would leave, in which each took a second."""
     files = parsed.parent / f"{parsed.name}-published"
-    files.mkdir(exist_ok=True)
+    files.mkdir()
     shutil.copyfile(parsed / "manifest.json", files / "manifest.json")
     manifest = Manifest.load(parsed / "manifest.json")
     built = [i for i, node in manifest.nodes.items() if node.builds_relation or node.resource_type == "test"]
     (files / "run_results.json").write_text(json.dumps(_results(built)), encoding="utf-8")
     archive.pack(project, files / archive.ARCHIVE_NAME)
-    return store.publish(target, files, commit=release.commit, release_id=release.id, latest=True)
+    return files
+
+
+def _inputs(tables: Catalog, production: Manifest, staging: Manifest, *, tag: str) -> BuiltInputs:
+    """From what production would have been built, with what is not tagged read from staging."""
+    selected = {i for i, node in production.nodes.items() if tag in node.tags}
+    standing = Standing(production, selected, {}, tables.keys)
+    places = {i: node.relation for i, node in staging.nodes.items() if node.relation is not None and i not in selected}
+    nothing = InProduction(None, None)
+    look = Unchanged.look(tables, standing, nothing, places=places, policies=Policies())  # type: ignore[arg-type]
+    return look.record("prod", production, ())
 
 
 def _results(built: Sequence[str]) -> dict[str, Any]:
@@ -144,7 +162,10 @@ class Catalog:
         self._entries: dict[str, CatalogEntry] = {}
 
     def build(self, manifest: Manifest) -> None:
-        """Let the relations of a manifest be there."""
+        """Let the relations of a manifest be there, and the sources."""
+        for source in manifest.nodes.values():
+            if source.resource_type == "source" and source.relation is not None:
+                self._entries[source.relation.key] = CatalogEntry("table", "MANAGED")
         for key, node in manifest.relations.items():
             above = manifest.select(node.depends_on)
             texts = [f"SELECT id, v FROM {parent.relation.quoted}" for parent in above if parent.relation is not None]
@@ -156,6 +177,11 @@ class Catalog:
                 view_text=" UNION ALL ".join(texts) if is_view else None,
                 columns=columns,
             )
+
+    @property
+    def keys(self) -> Collection[str]:
+        """What is there, by `RelationName.key`."""
+        return self._entries.keys()
 
     def listed(self, relations: Sequence[RelationName]) -> dict[str, CatalogEntry]:
         return {r.key: self._entries[r.key] for r in relations if r.key in self._entries}
@@ -169,3 +195,6 @@ class Catalog:
 
     def functions(self, _catalog: str, _names: Collection[str]) -> dict[str, Function]:
         return {}
+
+    def history(self, _table: RelationName, **_limit: Any) -> History:
+        return History.of([Commit(0, _NOW, "WRITE", "ci")])

@@ -32,6 +32,11 @@ _SHORT_WITH_VALUE = "smor"  # dbt-core 1.11, `cli/params.py`: what follows in th
 
 # `a,b` is an intersection; `2+a` and `@a` say already which ancestors.
 _ALWAYS_SEALED = ("cmd", "select", "exclude", "with_parents", "full_refresh", "favor_state", "vars")
+# A name, a path, or a method of dbt-core 1.11 (`SELECTOR_METHODS` in graph/selector_methods.py) that reads no state.
+_WITHOUT_STATE = re.compile(
+    r"(?:@|\d*\+)?(?:(?:fqn|tag|group|access|source|path|file|package|config|test_name|test_type|resource_type|exposure"
+    r"|metric|version|semantic_model|saved_query|unit_test)(?:\.[\w.-]+)?:)?[^:]+"
+)
 _NO_PARENTS_OF = re.compile(r",|^@|^\d+\+")
 
 
@@ -98,6 +103,16 @@ class Selection:
         flags += ["--full-refresh"] if self.full_refresh else []
         flags += ["--vars", json.dumps(dict(self.vars))] if self.vars else []
         return flags
+
+    @property
+    def may_read_state(self) -> bool:
+        """Whether what it means may depend on a state, which dbt takes most of a second to read for a thousand models.
+
+        False where every term is of a method that says nothing about one; a selector of `selectors.yml` may.
+        """
+        terms = re.split(r"[\s,]+", " ".join((self.select or "", self.exclude or "")))
+        is_without = all(map(_WITHOUT_STATE.fullmatch, filter(None, terms)))
+        return not self.select or self.with_parents == "changed" or not is_without
 
     def refuse_flags(self) -> None:
         """Make sure that `select` and `exclude` hold terms alone: dbt takes whatever begins with `-` for a flag.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -66,10 +67,13 @@ class ChangedNodes:
             DbtFailed: dbt cannot say, or the selection matches nothing.
             ArtifactError: the manifest that dbt has written cannot be read.
         """
-        queries = {_SELECTED: ListQuery(selection, dbt.state)}
+        queries = {_SELECTED: ListQuery(selection, dbt.state if selection.may_read_state else None)}
         if before.version is not None:
             queries |= change_queries(before.version.path)
-        answered = dbt.list_all(queries)
+        with ThreadPoolExecutor(1, thread_name_prefix="dbx_cd-unpack") as pool:
+            # While dbt parses.
+            unpacking = None if before.version is None else pool.submit(_unpacked, before.version, dbt.work / _BEFORE)
+            answered = dbt.list_all(queries)
         if answered.run.ok and not answered.nodes[_SELECTED]:
             answered = replace(answered, run=replace(answered.run, ok=False, errors=(NOTHING_SELECTED,)))
         answered.run.raise_if_failed(next_step=f"see what `dbt ls --target {dbt.target}` says in the project's folder")
@@ -77,9 +81,9 @@ class ChangedNodes:
         listed = manifest.select(answered.nodes[_SELECTED])
         selected = frozenset(n.unique_id for n in listed if is_built_by(n, selection.cmd))
         built = replace(selection, favor_state=True)
-        if before.version is None or before.manifest is None:
+        if unpacking is None or before.version is None or before.manifest is None:
             return cls(built, selected, manifest, {i: NodeChange(i, "new") for i in manifest.nodes})
-        then = _unpacked(before.version, dbt.work / _BEFORE)
+        then = unpacking.result()
         old = ProjectState(before.manifest, then, selection.vars, before.version.adapter_version or None)
         new = ProjectState(manifest, Path(dbt.project_dir), selection.vars, installed_version("dbt-databricks"))
         try:

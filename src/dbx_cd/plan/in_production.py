@@ -6,8 +6,10 @@ import contextlib
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
+from dbx_cd.artifacts.built_inputs import kept_by
 from dbx_cd.dbt.artifacts import Manifest
 from dbx_cd.errors import ArtifactError, DbxCdError, what_failed
 from dbx_cd.release.in_place import builds_of
@@ -35,15 +37,24 @@ class InProduction:
     """Its manifest."""
     uncertain: frozenset[str] = frozenset()
     """Relations, by key, that a later release has failed on or was killed at, or that were brought back since."""
-    earlier: tuple[Manifest, ...] = ()
-    """The manifests of builds before that, newest first: they know what was dbt's, and is perhaps nobody's any more."""
     begun: frozenset[str] = frozenset()
     """Relations, by key, that were not there before a later release began to change the target: what is there of them
     now is what that one, or its repair, has left."""
-    built: frozenset[str] = frozenset()
-    """Relations, by key, that one of these builds says it has made: a manifest also names what was never built."""
+    before: tuple[ArtifactVersion, ...] = ()
+    """The artifacts of builds before that, newest first."""
     mind: tuple[str, ...] = ()
     """What of it cannot be read, in words."""
+
+    @cached_property
+    def earlier(self) -> tuple[Manifest, ...]:
+        """The manifests of earlier builds: they know what was dbt's, and is perhaps nobody's any more."""
+        return tuple(_manifests(self.before))
+
+    @cached_property
+    def built(self) -> frozenset[str]:
+        """Relations, by key, that one of these builds says it has made: a manifest also names what was never built."""
+        versions = self.before if self.version is None else (self.version, *self.before)
+        return frozenset(key for version in versions for key in _made_by(version))
 
 
 def in_production(cd: Cd, target: str) -> InProduction:
@@ -63,9 +74,7 @@ def in_production(cd: Cd, target: str) -> InProduction:
         return InProduction(None, None, uncertain, begun=begun)
     try:
         manifest = cd.store.get(target, version.timestamp).manifest()
-        versions = builds.in_place[-_EARLIER - 1 :]
-        built = frozenset(key for one in versions for key in _made_by(one))
-        return InProduction(version, manifest, uncertain, tuple(_manifests(versions[:-1])), begun, built)
+        return InProduction(version, manifest, uncertain, begun, builds.in_place[-_EARLIER - 1 : -1][::-1])
     except Unreachable:
         raise
     except ArtifactError as exc:
@@ -76,8 +85,8 @@ def in_production(cd: Cd, target: str) -> InProduction:
 
 
 def _manifests(versions: Sequence[ArtifactVersion]) -> Iterator[Manifest]:
-    """Those that can be read, newest first."""
-    for version in reversed(versions):
+    """Those that can be read."""
+    for version in versions:
         with contextlib.suppress(ArtifactError):
             yield version.manifest()
 
@@ -85,7 +94,8 @@ def _manifests(versions: Sequence[ArtifactVersion]) -> Iterator[Manifest]:
 def _made_by(version: ArtifactVersion) -> Iterator[str]:
     """The relations, by key, that a build has made; none where it cannot be read."""
     with contextlib.suppress(ArtifactError):
-        made = [result.unique_id for result in version.run_results().results if result.status == "success"]
+        made = {result.unique_id for result in version.run_results().results if result.status == "success"}
+        made |= kept_by(version)  # of `changed_only`: as it would have made it
         yield from (n.relation.key for n in version.manifest().select(made) if n.relation is not None)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -115,12 +116,15 @@ def planned(dbt: ProjectDbt, staged: ArtifactVersion, asked: Selection, *, agree
     """
     cd, target, rule = dbt.cd, dbt.target, dbt.cd.config.policies.untagged_changes
     before = in_production(cd, target)
-    whole = ChangedNodes.find(dbt, asked, before)
+    with ThreadPoolExecutor(1, thread_name_prefix="dbx_cd-read") as pool:
+        # While dbt parses, which takes longer than all else of a plan. A manifest keeps what is read once.
+        read = pool.submit(lambda: (_runs(cd, target), before.earlier, before.built, staged.manifest()))
+        whole = ChangedNodes.find(dbt, asked, before)
+    runs, _, _, state = read.result()
     there = existing_relations(cd.tables, whole.manifest, before.manifest, *before.earlier)
     in_target = {*there, *existing_functions(cd.tables, whole.manifest)}
     if rule == "build_in_prod":
         whole = whole.building_ancestors(dbt, in_target)
-    state = staged.manifest()
     in_state = existing_relations(cd.tables, state)
     refs = Refs(whole.manifest, whole.selected, whole.changed)
     presence = Presence(
@@ -135,7 +139,6 @@ def planned(dbt: ProjectDbt, staged: ArtifactVersion, asked: Selection, *, agree
     if kept:
         narrow = Refs(whole.manifest, changed.selected, whole.changed, kept)
         resolved = resolutions(narrow, presence, rule=rule)
-    runs = _runs(cd, target)
     staging = StagingNames.of(state, changed.manifest)
     leaking = _read_leaks(cd, changed.manifest, resolved, there, staging=staging)
     built_over = _built_over(cd, staged)
