@@ -20,6 +20,7 @@ def nothing_to_do(run: DbtRun, *, expected: bool) -> DbtRun:
     """The run; where nothing was to be done, and dbt found nothing to do, a good one, also in its artifacts."""
     if not expected or run.ok or run.nodes or run.errors != (NOTHING_SELECTED,):
         return run
+    _log.info("%s: nothing changed and no test was selected, so dbt had nothing to do", run.target)
     InvocationOutcome(run.command, run.target, True, 0).write(run.files_dir)
     return replace(run, ok=True, errors=())
 
