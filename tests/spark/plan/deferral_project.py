@@ -22,8 +22,9 @@ KINDS = (
 PLACES = ("both", "staging", "production", "neither")
 READ_TOGETHER = tuple(kind for kind in KINDS if kind != "keyed")
 READERS = ("table", "view", "incremental", "snapshot", "test", "post_hook", "hook")
-"""What reads parents; the table reads all of them, and the others those of the kinds `READ_BY_ALL`."""
-READ_BY_ALL = ("table", "ephemeral")
+"""What reads parents: the table all of them, hooks what is no CTE, which dbt cannot put into them."""
+READ_BY = {"table": READ_TOGETHER, "post_hook": ("table",), "hook": ("table",)}
+READ_BY_OTHERS = ("table", "ephemeral")
 _NEXT = {"both": "staging", "staging": "production", "production": "both", "neither": "neither"}
 _SELECT = "select '{{ target.name }}' as made_in"
 _MATERIALIZED = {
@@ -154,10 +155,7 @@ class Parent:
 
 PARENTS = tuple(Parent(kind, where) for kind in KINDS for where in PLACES)
 SOMEWHERE = tuple(p for p in PARENTS if p.where != "neither")
-READ = {
-    reader: tuple(p for p in SOMEWHERE if p.kind in (READ_TOGETHER if reader == "table" else READ_BY_ALL))
-    for reader in READERS
-}
+READ = {reader: tuple(p for p in SOMEWHERE if p.kind in READ_BY.get(reader, READ_BY_OTHERS)) for reader in READERS}
 NOWHERE = tuple(p for p in PARENTS if p.where == "neither")
 
 
@@ -249,7 +247,7 @@ def _readers(rule: str) -> Iterator[tuple[str, str]]:
     yield f"snapshots/{folder}/{rule}_snapshot.sql", text
     config = f"severity='warn', store_failures=true, tags=['{rule}']"
     yield f"tests/{rule}_test.sql", f"{{{{ config({config}) }}}}\n{query}"
-    hook = f"create or replace view {{{{ this }}}}_seen as {query}".replace('"', "'")
+    hook = f"create or replace view {{{{ this }}}}_seen as {body(READ['post_hook'])}".replace('"', "'")
     text = f'{{{{ config(materialized="table", post_hook="{hook}") }}}}\nselect 1 as id'
     yield f"models/{folder}/{rule}_post_hook.sql", text
     keys = ", ".join(f"1 as {column['name']}" for column in referring(rule)["columns"])
