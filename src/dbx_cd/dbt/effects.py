@@ -11,6 +11,8 @@ from dbx_cd.relations import RelationName
 
 _READERS = ("model", "snapshot", "exposure")
 TABLES = ("table", "incremental", "seed", "snapshot")
+MATERIALIZATIONS = (*TABLES, "view", "materialized_view", "streaming_table", "metric_view", "clone")
+"""Those of dbt-databricks 1.12: what they build the catalog lists. Of a custom one nobody knows."""
 REPLACEABLE_FORMATS = ("delta", "iceberg")
 
 

@@ -15,16 +15,12 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from dbx_cd.dbt.artifacts import BUILT_TYPES, Manifest, Node
+from dbx_cd.dbt.effects import MATERIALIZATIONS
 from dbx_cd.dbt.functions import object_name
 from dbx_cd.policies import UntaggedChanges
 
 Place = Literal["target", "state", "nowhere"]
 REFABLE = (*BUILT_TYPES, "function")
-# What the catalog lists once it is built: the materializations of dbt-databricks 1.12. Of a custom one nobody knows.
-_LISTED = (
-    *("table", "view", "incremental", "seed", "snapshot"),
-    *("materialized_view", "streaming_table", "metric_view", "clone"),
-)
 
 
 @dataclass(frozen=True)
@@ -153,7 +149,7 @@ def by_hooks(readers: Collection[str]) -> bool:
 
 def is_listed(node: Node) -> bool:
     """Whether the catalog is sure to show what a node has built."""
-    return node.resource_type == "function" or node.materialized in _LISTED
+    return node.resource_type == "function" or node.materialized in MATERIALIZATIONS
 
 
 def _resolved(

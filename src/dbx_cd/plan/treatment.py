@@ -6,7 +6,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 from dbx_cd.dbt.artifacts import Node
-from dbx_cd.dbt.effects import REPLACEABLE_FORMATS, file_format, is_replaced_whole, kind_of, table_replacements
+from dbx_cd.dbt.effects import (
+    MATERIALIZATIONS,
+    REPLACEABLE_FORMATS,
+    file_format,
+    is_replaced_whole,
+    kind_of,
+    table_replacements,
+)
 from dbx_cd.delta.tables import CatalogEntry
 from dbx_cd.plan.comparison import Comparison, Existing
 
@@ -33,6 +40,8 @@ REPLACED = Treatment("replaced")
 def treatment_of(existing: Existing, comparison: Comparison) -> Treatment:
     """What the build does to a relation, by what it is and what the node makes."""
     node, full_refresh = existing.node, comparison.full_refresh
+    if _is_custom(node) and existing.before is not None and kind_of(existing.before) == kind_of(node):
+        return GOES_ON  # nobody knows what it does; what stands is what it has made, and it has made it before
     if existing.entry.kind == "view":
         return _of_view(node, v2=comparison.materialization_v2)
     if existing.entry.kind == "other":
@@ -47,6 +56,11 @@ def treatment_of(existing: Existing, comparison: Comparison) -> Treatment:
         (by,) = replacement.values()
         return Treatment("dropped", by)
     return REPLACED if whole else GOES_ON
+
+
+def _is_custom(node: Node) -> bool:
+    """Whether it is a materialization of the project or of a package."""
+    return kind_of(node) not in MATERIALIZATIONS
 
 
 def _is_safer(node: Node) -> bool:

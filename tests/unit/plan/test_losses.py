@@ -159,6 +159,17 @@ def test_what_becomes_of_the_whole(
     assert named(found) == expected, what
 
 
+@pytest.mark.parametrize("there", [table("id int"), view("id int"), other("MANAGED", "id int")])
+def test_a_custom_materialization_goes_on_with_what_it_has_made(there: CatalogEntry) -> None:
+    before, after = (with_config(m, "marked", materialized="insert_by_period") for m in (BEFORE, AFTER))
+    assert losses("marked", there, manifest=after, before=before) == ()
+
+
+def test_a_custom_materialization_over_what_another_has_made_may_drop_it() -> None:
+    after = with_config(AFTER, "marked", materialized="insert_by_period")
+    assert named(losses("marked", table("id int"), manifest=after)) == [("table", "table_replaced!")]
+
+
 def test_a_table_of_the_format_that_it_had_is_not_one_of_another() -> None:
     before = with_config(BEFORE, "marked", file_format="parquet")
     now = with_config(AFTER, "marked", file_format="parquet")
