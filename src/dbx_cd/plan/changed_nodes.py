@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from dbx_cd.artifacts import archive
@@ -32,6 +33,7 @@ _PROJECT_FILE = "dbt_project.yml"
 # What runs a query in `dbt build` (dbt-core 1.11, `RUNNER_MAP` in task/build.py, where saved queries and exposures do
 # nothing).
 _RUN = ("model", "seed", "snapshot", "function", "test", "unit_test")
+_ENDS_A_TERM = re.compile(r"[\s,\[\]]")
 _TOUCHED = "a later release has touched it"
 
 
@@ -129,13 +131,15 @@ class ChangedNodes:
         above = [n for n in self.manifest.select(refs.ancestors()) if n.builds_relation or function_name(n)]
         stale = refs.with_changed_ancestors()
         missing = {n.unique_id for n in above if (name := object_name(n)) is not None and name.key not in there}
-        terms = [exactly(n) for n in above if n.unique_id in stale or n.unique_id in missing]
-        if not terms or not self.selection.select:
+        meant = [n for n in above if n.unique_id in stale or n.unique_id in missing]
+        if not meant or not self.selection.select:
             return self
-        wider = replace(self.selection, select=" ".join([self.selection.select, *terms]))
+        wider = replace(self.selection, select=" ".join([self.selection.select, *map(exactly, meant)]))
         listed = self.manifest.select(dbt.list(wider, check=True).listed)
         selected = frozenset(n.unique_id for n in listed if is_built_by(n, wider.cmd))
-        return replace(self, selection=wider, selected=selected)
+        left = [n.unique_id for n in meant if n.unique_id not in selected]
+        mind = [f"policies.untagged_changes: build_in_prod would build {i}, which the selection excludes" for i in left]
+        return replace(self, selection=wider, selected=selected, mind=(*self.mind, *mind))
 
 
 def is_built_by(node: Node, cmd: str) -> bool:
@@ -149,9 +153,11 @@ def is_built_by(node: Node, cmd: str) -> bool:
 def exactly(node: Node) -> str:
     """The term of dbt's node selection that means one node and no other.
 
-    `fqn` alone also means what lies in a folder of that name, so the file is asked for as well.
+    `fqn` alone also means what lies in a folder of that name, so the name of the file is asked for as well; its path
+    dbt looks for in the root project alone, and not in packages. What would end a term stands for any character.
     """
-    return f"fqn:{'.'.join(map(str, node.raw['fqn']))},path:{node.path}"
+    fqn, file = ".".join(map(str, node.raw["fqn"])), PurePosixPath(node.path).name
+    return f"fqn:{_ENDS_A_TERM.sub('?', fqn)},file:{_ENDS_A_TERM.sub('?', file)}"
 
 
 def _touched(node: Node, change: NodeChange, before: InProduction) -> NodeChange:
