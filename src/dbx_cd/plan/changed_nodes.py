@@ -75,7 +75,7 @@ class ChangedNodes:
         with ThreadPoolExecutor(1, thread_name_prefix="dbx_cd-unpack") as pool:
             # While dbt parses.
             unpacking = None if before.version is None else pool.submit(_unpacked, before.version, dbt.work / _BEFORE)
-            answered = dbt.list_all(queries)
+            answered = dbt.list_all(queries, vars=selection.vars)
         if answered.run.ok and not answered.nodes[_SELECTED]:
             answered = replace(answered, run=replace(answered.run, ok=False, errors=(NOTHING_SELECTED,)))
         answered.run.raise_if_failed(next_step=f"see what `dbt ls --target {dbt.target}` says in the project's folder")

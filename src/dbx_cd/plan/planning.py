@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dbx_cd.artifacts import archive
-from dbx_cd.artifacts.built_inputs import kept_by
 from dbx_cd.artifacts.version import ArtifactVersion
 from dbx_cd.dbt.artifacts import Manifest, RunResults
 from dbx_cd.dbt.functions import function_name
@@ -21,7 +20,7 @@ from dbx_cd.plan.agreed_plan import agreed_plan
 from dbx_cd.plan.asked_selection import asked_selection
 from dbx_cd.plan.changed_columns import changed_columns, changed_exposures
 from dbx_cd.plan.changed_nodes import ChangedNodes, project_file
-from dbx_cd.plan.changed_only import changed_only
+from dbx_cd.plan.changed_only import ChangedOnly, changed_only
 from dbx_cd.plan.comparison import Comparison
 from dbx_cd.plan.deploy_plan import DeployPlan
 from dbx_cd.plan.derived_state import derived_state
@@ -36,15 +35,13 @@ from dbx_cd.plan.orphans import OrphanPolicy, orphans_of
 from dbx_cd.plan.project_dbt import ProjectDbt, warm_for
 from dbx_cd.plan.refusals import refusals
 from dbx_cd.plan.resolution import Presence, Refs, Resolution, resolutions
+from dbx_cd.plan.staged_build import StagedBuild
 from dbx_cd.plan.touched import edges_touched
 from dbx_cd.plan.unchanged import Unchanged
 from dbx_cd.release.context import Cd
 from dbx_cd.release.events import Release
 
 _DEFERRED = "deferred"
-_BUILT_OVER = (
-    "another release has built {} since: of what it built, contracts alone say which columns this one gives and loses"
-)
 _RUNS = 5  # the last builds that say how long a node takes
 
 
@@ -114,79 +111,126 @@ def planned(dbt: ProjectDbt, staged: ArtifactVersion, asked: Selection, *, agree
     Raises:
         DbtFailed, ArtifactError, SqlFailed: as `plan_deploy`.
     """
-    cd, target, rule = dbt.cd, dbt.target, dbt.cd.config.policies.untagged_changes
-    before = in_production(cd, target)
+    around, whole = _look_around(dbt, staged, asked)
+    choice = _choose(dbt, whole, around, agreed=agreed)
+    deferred = dbt.work / _DEFERRED
+    plan = _plan_of(
+        dbt, staged, asked, around, choice, derived_state(staged.file("manifest.json"), choice.deferred, into=deferred)
+    )
+    plan = replace(plan, refused=(*refusals(plan, dbt.cd.config.policies), *choice.only.stale))
+    return Planned(plan, choice.changed.manifest, deferred, choice.only.unchanged)
+
+
+@dataclass(frozen=True)
+class _Around:
+    """What there is, before it is decided what is built."""
+
+    before: InProduction
+    """What the target really has."""
+    state: Manifest
+    """The manifest of the staging build."""
+    there: Mapping[str, CatalogEntry]
+    """The target's relations, those of earlier builds too."""
+    in_state: Mapping[str, CatalogEntry]
+    """Staging's relations."""
+    presence: Presence
+    """What refs can resolve to."""
+    runs: Sequence[RunResults]
+    """The target's last builds, oldest first."""
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """What is built, and from what."""
+
+    whole: ChangedNodes
+    """All that was asked for."""
+    only: ChangedOnly
+    """What of it has to be built."""
+    resolved: tuple[Resolution, ...]
+    """Where the refs resolve that leave what is built."""
+
+    @property
+    def changed(self) -> ChangedNodes:
+        """What is built."""
+        return self.only.narrowed.changed
+
+    @property
+    def deferred(self) -> frozenset[str]:
+        """The unique ids that must resolve to staging."""
+        return frozenset(r.parent for r in self.resolved if r.place == "state")
+
+
+def _look_around(dbt: ProjectDbt, staged: ArtifactVersion, asked: Selection) -> tuple[_Around, ChangedNodes]:
+    cd = dbt.cd
+    before = in_production(cd, dbt.target)
     with ThreadPoolExecutor(1, thread_name_prefix="dbx_cd-read") as pool:
         # While dbt parses, which takes longer than all else of a plan. A manifest keeps what is read once.
-        read = pool.submit(lambda: (_runs(cd, target), before.earlier, before.built, staged.manifest()))
+        read = pool.submit(lambda: (_runs(cd, dbt.target), before.earlier, before.built, staged.manifest()))
         whole = ChangedNodes.find(dbt, asked, before)
     runs, _, _, state = read.result()
     there = existing_relations(cd.tables, whole.manifest, before.manifest, *before.earlier)
-    in_target = {*there, *existing_functions(cd.tables, whole.manifest)}
-    if rule == "build_in_prod":
-        whole = whole.building_ancestors(dbt, in_target)
     in_state = existing_relations(cd.tables, state)
-    refs = Refs(whole.manifest, whole.selected, whole.changed)
     presence = Presence(
-        in_target,
+        {*there, *existing_functions(cd.tables, whole.manifest)},
         state,
         {*in_state, *existing_functions(cd.tables, state)},
-        (target, staged.target),
+        (dbt.target, staged.target),
     )
-    resolved = resolutions(refs, presence, rule=rule)
-    only = changed_only(dbt, whole, before, resolved=resolved, there=presence.target, agreed=agreed)
-    changed, kept = only.narrowed.changed, only.narrowed.kept
-    if kept:
-        narrow = Refs(whole.manifest, changed.selected, whole.changed, kept)
-        resolved = resolutions(narrow, presence, rule=rule)
-    staging = StagingNames.of(state, changed.manifest)
-    leaking = _read_leaks(cd, changed.manifest, resolved, there, staging=staging)
-    built_over = _built_over(cd, staged)
-    made_there = _built(staged, {key: entry for key, entry in in_state.items() if key not in built_over})
-    comparison = _comparison(dbt, changed, before, there, made_there)
+    if cd.config.policies.untagged_changes == "build_in_prod":
+        whole = whole.building_ancestors(dbt, presence.target)
+    return _Around(before, state, there, in_state, presence, runs), whole
+
+
+def _choose(dbt: ProjectDbt, whole: ChangedNodes, around: _Around, *, agreed: DeployPlan | None) -> _Choice:
+    rule = dbt.cd.config.policies.untagged_changes
+    resolved = resolutions(Refs(whole.manifest, whole.selected, whole.changed), around.presence, rule=rule)
+    only = changed_only(dbt, whole, around.before, resolved=resolved, there=around.presence.target, agreed=agreed)
+    if only.narrowed.kept:
+        narrow = Refs(whole.manifest, only.narrowed.changed.selected, whole.changed, only.narrowed.kept)
+        resolved = resolutions(narrow, around.presence, rule=rule)
+    return _Choice(whole, only, resolved)
+
+
+def _plan_of(
+    dbt: ProjectDbt, staged: ArtifactVersion, asked: Selection, around: _Around, choice: _Choice, state: str
+) -> DeployPlan:
+    """The plan, but for what of it is refused."""
+    cd, before, changed, resolved = dbt.cd, around.before, choice.changed, choice.resolved
+    staging = StagingNames.of(around.state, changed.manifest)
+    leaking = _read_leaks(cd, changed.manifest, resolved, around.there, staging=staging)
+    of_staging = StagedBuild.look(cd, staged, around.in_state)
+    comparison = _comparison(dbt, changed, around, of_staging)
     differing = changed.changed & changed.selected
-    deferred = dbt.work / _DEFERRED
-    keep = {r.parent for r in resolved if r.place == "state"}
-    plan = DeployPlan(
-        target=target,
+    above = Refs(choice.whole.manifest, choice.whole.selected).ancestors()
+    return DeployPlan(
+        target=dbt.target,
         state_target=staged.target,
         state_timestamp=staged.timestamp,
         baseline=before.version.timestamp if before.version else "",
         asked=asked,
         selection=changed.selection,
         nodes=changed.nodes,
-        derived_state=derived_state(staged.file("manifest.json"), keep, into=deferred),
+        derived_state=state,
         resolutions=resolved,
-        untagged=tuple(i for i in refs.ancestors() if i in changed.changed),
+        untagged=tuple(unique_id for unique_id in above if unique_id in changed.changed),
         removed=changed.removed,
         renamed=changed.renamed,
         columns=changed_columns(comparison, differing),
         exposures=changed_exposures(changed.manifest, differing),
         losses=_losses(comparison, before, orphans=cd.config.policies.orphans),
         leaks=predicted_leaks(changed.manifest, changed.selected, resolved, staging=staging, existing=leaking),
-        edges=edges_touched(changed.manifest, differing, keep),
-        mind=(
-            *before.mind,
-            *changed.mind,
-            *only.narrowed.mind,
-            *([_BUILT_OVER.format(staged.target)] if built_over else ()),
-        ),
-        estimate=estimate(changed.manifest, changed.selected, runs),
-        kept=tuple(sorted(kept)),
-        savings=only.savings(whole, runs, refresh=cd.config.policies.refresh),
+        edges=edges_touched(changed.manifest, differing, choice.deferred),
+        mind=(*before.mind, *changed.mind, *choice.only.narrowed.mind, *of_staging.mind),
+        estimate=estimate(changed.manifest, changed.selected, around.runs),
+        kept=tuple(sorted(choice.only.narrowed.kept)),
+        savings=choice.only.savings(choice.whole, around.runs, refresh=cd.config.policies.refresh),
     )
-    plan = replace(plan, refused=(*refusals(plan, cd.config.policies), *only.stale))
-    return Planned(plan, changed.manifest, deferred, only.unchanged)
 
 
-def _comparison(
-    dbt: ProjectDbt,
-    changed: ChangedNodes,
-    before: InProduction,
-    there: Mapping[str, CatalogEntry],
-    staged: tuple[Manifest, Mapping[str, CatalogEntry]],
-) -> Comparison:
+def _comparison(dbt: ProjectDbt, changed: ChangedNodes, around: _Around, of_staging: StagedBuild) -> Comparison:
     """What the target has, and what this release makes of it."""
+    there, before = around.there, around.before
     return Comparison(
         manifest=changed.manifest,
         selected=changed.selected,
@@ -195,8 +239,8 @@ def _comparison(
         before=before.manifest,
         earlier=before.earlier,
         touched=before.begun,
-        staged_manifest=staged[0],
-        staged=staged[1],
+        staged_manifest=around.state,
+        staged=of_staging.made,
         full_refresh=changed.selection.full_refresh,
         materialization_v2=bool((project_file(dbt.project_dir).get("flags") or {}).get("use_materialization_v2")),
     )
@@ -207,31 +251,6 @@ def _losses(comparison: Comparison, before: InProduction, *, orphans: OrphanPoli
     earlier = [m for m in (before.manifest, *before.earlier) if m is not None]
     left = orphans_of(comparison.manifest, earlier=earlier, built=before.built, there=comparison.there, policy=orphans)
     return (*losses_of(comparison), *left)
-
-
-def _built(
-    staged: ArtifactVersion, in_state: Mapping[str, CatalogEntry]
-) -> tuple[Manifest, Mapping[str, CatalogEntry]]:
-    """What this very build has made in staging: a table of an earlier one says nothing of this code."""
-    manifest = staged.manifest()
-    made = {result.unique_id for result in staged.run_results().results if result.status == "success"}
-    made |= kept_by(staged)  # as this code would make it: with `changed_only` that is proved
-    keys = {n.relation.key for n in manifest.select(made) if n.relation is not None}
-    return manifest, {key: entry for key, entry in in_state.items() if key in keys}
-
-
-def _built_over(cd: Cd, staged: ArtifactVersion) -> frozenset[str]:
-    """The relations of staging, by key, that may be of a later build by now: its tables say nothing of this one."""
-    found: set[str] = set()
-    for version in cd.store.list(staged.target):
-        if version.timestamp > staged.timestamp:
-            try:
-                built = {r.unique_id for r in version.run_results().results if r.status != "skipped"}
-                nodes = version.manifest().select(built)
-            except ArtifactError:  # as of a dbt that was killed: it may have built anything
-                return frozenset(staged.manifest().relations)
-            found |= {n.relation.key for n in nodes if n.relation is not None and n.builds_relation}
-    return frozenset(found & staged.manifest().relations.keys())
 
 
 def _read_leaks(

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from dbx_cd.artifacts import archive
 from dbx_cd.artifacts.installed import with_packages
@@ -67,10 +68,10 @@ class ProjectDbt:
             listed.raise_if_failed()
         return listed
 
-    def list_all(self, queries: Mapping[str, ListQuery]) -> Listed:
-        """What several selections mean, by one parse of one process."""
+    def list_all(self, queries: Mapping[str, ListQuery], *, vars: Mapping[str, Any]) -> Listed:
+        """What several selections mean, by one parse of one process with these variables."""
         return list_nodes(
-            queries, target=self.target, project_dir=self.project_dir, profiles_dir=self.profiles_dir or None,
+            queries, target=self.target, vars=vars, project_dir=self.project_dir, profiles_dir=self.profiles_dir or None,
             work_dir=self.work, runner=self.cd.dbt, warm_parent=self.warm_parent,
         )  # fmt: skip
 

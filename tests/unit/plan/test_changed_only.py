@@ -104,7 +104,7 @@ def test_the_plan_says_what_is_built_and_why_and_what_it_saves(releases: Release
     }
     assert plan.kept == ("model.tiny.people",)
     assert "builds 2 of 3 relations" in plan.savings
-    assert plan.selection.select == "fqn:tiny.orders,path:models/orders.sql fqn:tiny.payments,path:models/payments.sql"
+    assert plan.selection.select == "fqn:tiny.orders,file:orders.sql fqn:tiny.payments,file:payments.sql"
     assert plan.asked.select == "tag:deploy"
 
 
