@@ -86,7 +86,7 @@ def _deploy(
     agreed = plan_of(cd.log.read(release), request)
     made = planned(dbt, staged, request.selection, agreed=agreed)
     refuse_other_dbt(staged, made.manifest)
-    _refuse_other_plan(cd, release, agreed, made.plan)
+    _refuse_other_plan(cd, release, agreed, made.plan, decision)
     manifest, selection = made.manifest, made.plan.selection
     selected = [node.unique_id for node in made.plan.nodes]
     _log.info("%s: refs resolve by the state %s: %s", release, made.plan.derived_state, made.plan)
@@ -135,13 +135,19 @@ def _deploy(
     return result
 
 
-def _refuse_other_plan(cd: Cd, release: Release, agreed: DeployPlan | None, plan: DeployPlan) -> None:
+def _refuse_other_plan(
+    cd: Cd, release: Release, agreed: DeployPlan | None, plan: DeployPlan, decision: Decision
+) -> None:
     """What is done is what was agreed to, or less: the catalog may be another than when the plan was made."""
     if agreed is None:  # asked by a wheel that made no plan
         plan.raise_if_refused()
-        cd.log.append(release, plan)
-        return
-    beyond = plan.beyond(agreed)
+        asks = cd.config.policies.destructive_changes == "consent"
+        beyond = tuple(f"loss: {name}" for name in plan.destructive if asks and name not in decision.consent)
+        if not beyond:
+            cd.log.append(release, plan)
+            return
+    else:
+        beyond = plan.beyond(agreed)
     if beyond:
         raise ApprovalStale(
             f"the deploy would not be what was approved: {listed(beyond, most=_SHOWN, separator='; ')}",

@@ -105,7 +105,7 @@ class DeployPlan(Record):
             "nodes": sorted(node.unique_id for node in self.nodes),
             "resolutions": sorted([r.parent, r.place, r.relation] for r in self.resolutions),
             "derived state": self.derived_state,
-            "losses": sorted(self.destructive),
+            "losses": sorted([loss.name, loss.kind] for loss in self.losses if loss.destructive),
             "leaks": sorted(self._leaking),
         }
 
@@ -128,7 +128,10 @@ class DeployPlan(Record):
             if before is None or (before.place, before.relation) != (found.place, found.relation):
                 was = f", not as {before.relation}" if before is not None else ""
                 lines.append(f"{found.parent} would be read as {found.relation}{was}")
-        lines += [f"loss: {name}" for name in sorted(set(self.destructive) - set(agreed.destructive))]
+        # By kind as well: who agrees that a column is narrowed has not agreed that it goes.
+        known = {(loss.name, loss.kind) for loss in agreed.losses if loss.destructive}
+        losses = sorted((loss for loss in self.losses if loss.destructive), key=lambda loss: loss.name)
+        lines += [f"loss: {loss.name}: {loss.detail}" for loss in losses if (loss.name, loss.kind) not in known]
         lines += [f"leak: {leak}" for leak in sorted(self._leaking - agreed._leaking)]
         if not lines and self.derived_state != agreed.derived_state:
             lines.append("the state that refs resolve by is another")

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from dbx_cd import (
+    ApprovalStale,
     ConsentMissing,
     DbtFailed,
     Decision,
@@ -18,6 +19,8 @@ from dbx_cd import (
     require_approval,
 )
 from dbx_cd.approval.request import ApprovalRequest
+from dbx_cd.approval.seal import seal_of
+from dbx_cd.delta.tables import Column
 from memory.releases import OWNER, Releases, relation
 
 LOSS = "prod.shop.becomes_other: table"
@@ -129,6 +132,38 @@ def test_a_relation_that_was_there_before_a_release_failed_is_taken_over_by_cons
     releases.model("by_hand")
     asked = releases.ask(releases.staged("3", commit="c" * 40))
     assert asked.consent == ("prod.shop.by_hand: relation that no release made",)
+
+
+def test_an_approval_of_before_there_were_plans_agrees_to_no_loss(releases: Releases) -> None:
+    release, asked = losing(releases)
+    parts = {name: part for name, part in asked.sealed.items() if name != "deploy plan"}
+    old = replace(asked, sealed=parts, seal=seal_of(parts), plan="", losses=(), consent=())
+    releases.cd().log.append(release, old)
+    approve(releases.cd(OWNER), old, seal=old.seal)
+    with pytest.raises(ApprovalStale, match=f"loss: {LOSS}"):
+        build_release(releases.cd(), release, target="prod")
+    releases.approve(releases.ask(release))
+    assert build_release(releases.cd(), release, target="prod").ok
+
+
+def test_who_agrees_that_a_column_is_narrowed_has_not_agreed_that_it_goes(releases: Releases) -> None:
+    def columns(target: str, *types: str) -> None:
+        at = relation(target, "becomes_other")
+        releases.tables.drop(at, kind="table")
+        releases.tables.create(at, columns=("id",))
+        content = releases.tables.table(at).contents
+        more = tuple(Column(f"c{place}", type_) for place, type_ in enumerate(types))
+        content[-1] = replace(content[-1], columns=(*content[-1].columns, *more))
+
+    release = releases.staged("2", commit="b" * 40)
+    columns("prod", "bigint")
+    columns("stg", "int")
+    releases.approve(request := releases.ask(release))
+    assert request.consent == ("prod.shop.becomes_other: column c0",)
+    columns("stg")
+    with pytest.raises(ApprovalStale, match=r"column c0: the column \(bigint\) is dropped"):
+        build_release(releases.cd(), release, target="prod")
+    assert releases.ask(release).seal != request.seal
 
 
 def test_an_approval_is_lent_with_the_loss_that_it_names(releases: Releases) -> None:
