@@ -16,6 +16,7 @@ from dbx_cd.dbt.effects import BuildEffects, affected_relations
 from dbx_cd.dbt.functions import function_name
 from dbx_cd.dbt.packages import needs_deps
 from dbx_cd.dbt.project import COPY
+from dbx_cd.dbt.run import DbtRun
 from dbx_cd.dbt.selection import Selection
 from dbx_cd.deploy.build_result import BuildResult, publish_build
 from dbx_cd.deploy.claim import claim
@@ -26,8 +27,8 @@ from dbx_cd.deploy.partial_build import nothing_to_do, record_inputs
 from dbx_cd.enumeration import listed
 from dbx_cd.errors import ApprovalStale, DbxCdError, what_failed
 from dbx_cd.plan.deploy_plan import DeployPlan
-from dbx_cd.plan.leaks import StagingNames
-from dbx_cd.plan.planning import planned
+from dbx_cd.plan.leaks import Leak
+from dbx_cd.plan.planning import Planned, planned
 from dbx_cd.plan.project_dbt import ProjectDbt, warm_for
 from dbx_cd.plan.rollback_readiness import require_readiness
 from dbx_cd.relations import RelationName
@@ -87,44 +88,19 @@ def _deploy(
     made = planned(dbt, staged, request.selection, agreed=agreed)
     refuse_other_dbt(staged, made.manifest)
     _refuse_other_plan(cd, release, agreed, made.plan, decision)
-    manifest, selection = made.manifest, made.plan.selection
-    selected = [node.unique_id for node in made.plan.nodes]
-    _log.info("%s: refs resolve by the state %s: %s", release, made.plan.derived_state, made.plan)
-    dbt = replace(dbt, defer_state=made.defer_state)
-    orphans = agreed_orphans(made.plan.losses, decision)
-    effects = BuildEffects.of(manifest, selected, full_refresh=selection.full_refresh).dropping(orphans)
+    plan = made.plan
+    _log.info("%s: refs resolve by the state %s: %s", release, plan.derived_state, plan)
     claim(cd, release, target=target, seal=request.seal)
     try:
-        affected = [*affected_relations(manifest, selected), *orphans]
-        writers = cd.config.target(target).writers
-        point = capture_restore_point(cd, release, affected, target=target, effects=effects, writers=writers)
-        touched: Sequence[RelationName] | None = ()
-        try:
-            _require_readiness(cd, release, point)
-            touched = None  # a dbt that is killed does not say
-            built = nothing_to_do(dbt.run(selection), expected=not selected)
-            touched = built.touched if selected else ()
-            built, leaks = guarded(
-                cd,
-                built,
-                affected,
-                staging=StagingNames.of(staged.manifest(), manifest),
-                functions=[*filter(None, map(function_name, manifest.select(selected)))],
-            )
-            if built.ok:
-                touched = None if touched is None else (*touched, *orphans)
-                if orphans:  # an attempt before this one may have changed what they are
-                    drop_orphans(cd, orphans, before=points_of(cd.log.read(release), target)[0])
-        finally:
-            # Before anything else can fail, and also when the task is cancelled: without it a rollback cannot tell the
-            # release's own commits from later ones.
-            _record_versions_after(cd, release, point, touched)
-        record_inputs(made.unchanged, built, kept=made.plan.kept)
+        orphans = agreed_orphans(plan.losses, decision)
+        point = _restore_point(cd, release, made, orphans)
+        built, leaks = _built_between(cd, release, replace(dbt, defer_state=made.defer_state), made, point, orphans)
+        record_inputs(made.unchanged, built, kept=plan.kept)
         volume.copy(staged.file(archive.ARCHIVE_NAME), built.files_dir / archive.ARCHIVE_NAME)
         # What a later gate is asked to build, by default, is what was asked for here: what changed there is its own.
-        asked = request.selection if made.plan.kept else selection
+        asked = request.selection if plan.kept else plan.selection
         result = publish_build(cd, release, asked, built, target=target, gated=True, restore_point=point)
-        result = replace(result, leaks=leaks, kept=made.plan.kept)
+        result = replace(result, leaks=leaks, kept=plan.kept)
     except BaseException as exc:
         _write_failure(cd, release, Failed(target, what_failed(exc)))
         raise
@@ -133,6 +109,45 @@ def _deploy(
     else:
         _write_failure(cd, release, Failed(target, str(built)))
     return result
+
+
+def _restore_point(cd: Cd, release: Release, made: Planned, orphans: Sequence[RelationName]) -> RestorePoint:
+    """What the target is before the first statement: all that the build, and what follows it, may touch."""
+    plan, manifest = made.plan, made.manifest
+    selected = [node.unique_id for node in plan.nodes]
+    effects = BuildEffects.of(manifest, selected, full_refresh=plan.selection.full_refresh).dropping(orphans)
+    affected = [*affected_relations(manifest, selected), *orphans]
+    writers = cd.config.target(plan.target).writers
+    return capture_restore_point(cd, release, affected, target=plan.target, effects=effects, writers=writers)
+
+
+def _built_between(
+    cd: Cd, release: Release, dbt: ProjectDbt, made: Planned, point: RestorePoint, orphans: Sequence[RelationName]
+) -> tuple[DbtRun, tuple[Leak, ...]]:
+    """The build, the look at what it has left, and what is dropped after it, up to the record of versions after."""
+    selected = [node.unique_id for node in made.plan.nodes]
+    touched: Sequence[RelationName] | None = ()
+    try:
+        _require_readiness(cd, release, point)
+        touched = None  # a dbt that is killed does not say
+        built = nothing_to_do(dbt.run(made.plan.selection), expected=not selected)
+        touched = built.touched if selected else ()
+        built, leaks = guarded(
+            cd,
+            built,
+            [state.relation for state in point.relations],
+            staging=made.staging,
+            functions=[*filter(None, map(function_name, made.manifest.select(selected)))],
+        )
+        if built.ok and orphans:
+            touched = None if touched is None else (*touched, *orphans)
+            # An attempt before this one may have changed what they are.
+            drop_orphans(cd, orphans, before=points_of(cd.log.read(release), point.target)[0])
+    finally:
+        # Before anything else can fail, and also when the task is cancelled: without it a rollback cannot tell the
+        # release's own commits from later ones.
+        _record_versions_after(cd, release, point, touched)
+    return built, leaks
 
 
 def _refuse_other_plan(

@@ -55,6 +55,8 @@ class Planned:
     """The manifest of the target, as dbt has just parsed the project."""
     defer_state: Path
     """The folder of the state that refs resolve by."""
+    staging: StagingNames
+    """What counts as staging's, when it is looked for what refers to it."""
     unchanged: Unchanged | None = None
     """What is proved unchanged, with the inputs as they are before the build; None without `changed_only`."""
 
@@ -118,7 +120,8 @@ def planned(dbt: ProjectDbt, staged: ArtifactVersion, asked: Selection, *, agree
         dbt, staged, asked, around, choice, derived_state(staged.file("manifest.json"), choice.deferred, into=deferred)
     )
     plan = replace(plan, refused=(*refusals(plan, dbt.cd.config.policies), *choice.only.stale))
-    return Planned(plan, choice.changed.manifest, deferred, choice.only.unchanged)
+    staging = StagingNames.of(around.state, choice.changed.manifest)
+    return Planned(plan, choice.changed.manifest, deferred, staging, choice.only.unchanged)
 
 
 @dataclass(frozen=True)
