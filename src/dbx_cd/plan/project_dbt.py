@@ -72,7 +72,8 @@ class ProjectDbt:
         """What several selections mean, by one parse of one process with these variables."""
         return list_nodes(
             queries, target=self.target, vars=vars, project_dir=self.project_dir,
-            profiles_dir=self.profiles_dir or None, work_dir=self.work, runner=self.cd.dbt, warm_parent=self.warm_parent,
+            profiles_dir=self.profiles_dir or None, work_dir=self.work, runner=self.cd.dbt,
+            warm_parent=self.warm_parent,
         )  # fmt: skip
 
     def pack(self) -> Path:
