@@ -41,7 +41,7 @@ class BuildEffects:
 
     def dropping(self, relations: Iterable[RelationName]) -> BuildEffects:
         """These effects, of a deploy that drops some more relations."""
-        return replace(self, replaced={**self.replaced, **{r.key: "nothing: no node makes it" for r in relations}})
+        return replace(self, replaced={**self.replaced, **{r.key: "good, as an orphan" for r in relations}})
 
     def properties_after(self, key: str, before: Mapping[str, str]) -> Mapping[str, str] | None:
         """What the build makes of a table's properties; None where it leaves them."""

@@ -59,8 +59,8 @@ def with_parents_there(
             f"{dbt.target} does not have what this build reads and leaves out, so nothing was built: "
             + listed([f"{i} ({r}), read by {', '.join(readers[i])}" for i, r in missing.items()], most=_SHOWN),
             where=f"target {dbt.target}",
-            next_step="select it; or build it there once; or exclude it and set policies.heavy_from to prod, so that "
-            "what production has is read",
+            next_step="select it, or build it there once, in a first release without the tag that excludes it; or, "
+            "where it is excluded and production has it, set policies.heavy_from to prod",
         )
     if not borrowed:
         return dbt, selection

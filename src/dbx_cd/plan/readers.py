@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
 from dbx_cd.dbt.artifacts import Manifest, Node
+from dbx_cd.dbt.keys import only_in_keys
 from dbx_cd.dbt.names import numbered
 
 _READERS = ("model", "snapshot")
@@ -23,7 +24,9 @@ class Readers:
         self._found: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {}
         self._read_by: Mapping[str, list[str]] = defaultdict(list)
         for node in manifest.nodes.values():
-            for parent in node.depends_on:
+            # A model of which a key alone refers to a table reads nothing of it.
+            unread = only_in_keys(manifest, node) if node.resource_type == "model" else ()
+            for parent in (p for p in node.depends_on if p not in unread):
                 self._read_by[parent].append(node.unique_id)
 
     def of(self, unique_id: str) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -56,6 +56,6 @@ def _untagged(plan: DeployPlan, unique_id: str) -> str:
 def _leak(plan: DeployPlan, leak: Leak) -> str:
     which = "views" if leak.kind == "view" else "tables"
     return (
-        f"{leak} (policies.staging_leak.{which}: error): select what is read there, so that {plan.target} has its own, "
-        "or set untagged_changes to read_existing or build_in_prod"
+        f"{leak} (policies.staging_leak.{which}: error): select what is read there, so that {plan.target} has its own; "
+        f"or set untagged_changes to build_in_prod, or to read_existing where {plan.target} has it already"
     )

@@ -287,6 +287,19 @@ def test_readers_are_followed_through_others_and_versions_are_named() -> None:
     )
 
 
+def test_a_model_whose_key_alone_refers_to_a_table_does_not_read_it() -> None:
+    versions = Manifest.load(RECORDED / "versions" / "manifest.json")
+    regions = versions.nodes["model.versions.regions"]
+    (of_text,) = regions.raw["refs"]
+    to = f"ref('{of_text['name']}', v={of_text['version']})"
+    keyed = {**regions.raw, "constraints": [{"type": "foreign_key", "columns": ["id"], "to": to}]}
+    alone = replace(regions, raw=keyed)
+    both = replace(regions, raw={**keyed, "refs": [of_text, of_text]})
+    for node, readers in ((alone, ()), (both, ("model regions",))):
+        found = Readers(Manifest(versions.metadata, {**versions.nodes, node.unique_id: node}))
+        assert found.of("model.versions.customers.v2") == (readers, ())
+
+
 @pytest.mark.parametrize(
     ("raw", "words"),
     [
