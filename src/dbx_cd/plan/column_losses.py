@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from dbx_cd.dbt.effects import TABLES, kind_of
 from dbx_cd.delta.tables import Column
@@ -60,7 +61,7 @@ def _gone_on_with(existing: Existing, after: Sequence[Column]) -> Iterator[Loss]
     if policy == "fail":
         yield from _refused_as_changed(existing, after)
     elif policy == "sync_all_columns":
-        yield from (_dropped(existing, column) for column in _missing(existing, after))
+        yield from (_dropped_in_place(existing, column) for column in _missing(existing, after))
         yield from _not_retyped(existing, after)
     elif _needs_all_columns(existing, policy):
         for column in _missing(existing, after):
@@ -85,6 +86,15 @@ def _dropped(existing: Existing, column: Column) -> Loss:
     names = ", ".join(sorted(tag[len(prefix) :] for tag in tags))
     detail = f"the column ({column.type}) is dropped" + (f", with its tags {names}" if names else "")
     return _of(existing, column, "column_dropped", detail)
+
+
+def _dropped_in_place(existing: Existing, column: Column) -> Loss:
+    """Delta drops no column of a table without column mapping (measured); somebody may have given it one by hand."""
+    found = _dropped(existing, column)
+    properties = existing.node.config.get("tblproperties") or {}
+    if str(properties.get("delta.columnMapping.mode", "none")).lower() != "none":
+        return found
+    return replace(found, detail=f"{found.detail}; Delta refuses that unless the table has delta.columnMapping.mode")
 
 
 def _of(existing: Existing, column: Column, kind: LossKind, detail: str, *, destructive: bool = True) -> Loss:

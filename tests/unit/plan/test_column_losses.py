@@ -146,3 +146,11 @@ def test_a_node_that_staging_did_not_build_is_judged_by_its_contract_alone() -> 
 def test_the_same_columns_are_no_loss_however_the_node_is_built() -> None:
     for name in ("dropped", "synced", "appended", "strict", "overwritten", "sites"):
         assert losses(name, HAS, HAS, manifest=BEFORE) == (), name
+
+
+def test_a_column_that_delta_may_refuse_to_drop_in_place_says_so() -> None:
+    without = with_config(AFTER, "synced", tblproperties={})
+    for manifest, refused in ((AFTER, False), (without, True)):
+        (found,) = losses("synced", table("id int", "gone string"), table("id int"), manifest=manifest)
+        assert (found.kind, found.destructive) == ("column_dropped", True)
+        assert ("Delta refuses that unless the table has delta.columnMapping.mode" in found.detail) is refused
