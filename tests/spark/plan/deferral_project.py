@@ -247,7 +247,8 @@ def _readers(rule: str) -> Iterator[tuple[str, str]]:
     yield f"snapshots/{folder}/{rule}_snapshot.sql", text
     config = f"severity='warn', store_failures=true, tags=['{rule}']"
     yield f"tests/{rule}_test.sql", f"{{{{ config({config}) }}}}\n{query}"
-    hook = f"create or replace view {{{{ this }}}}_seen as {body(READ['post_hook'])}".replace('"', "'")
+    name = "{{ this.database }}.{{ this.schema }}.{{ this.identifier }}_seen"
+    hook = f"create or replace view {name} as {body(READ['post_hook'])}".replace('"', "'")
     text = f'{{{{ config(materialized="table", post_hook="{hook}") }}}}\nselect 1 as id'
     yield f"models/{folder}/{rule}_post_hook.sql", text
     keys = ", ".join(f"1 as {column['name']}" for column in referring(rule)["columns"])
