@@ -167,7 +167,7 @@ def _ask(
         ignored=ignored,
         plan=str(plan),
         losses=tuple(map(str, plan.losses)),
-        consent=_to_agree_to(plan, asks=cd.config.policies.destructive_changes == "consent"),
+        consent=plan.consent,
     )
     cd.log.append(release, request)
     _lend(cd, log, request)
@@ -190,12 +190,6 @@ def _lend(cd: Cd, log: LogReading, request: ApprovalRequest) -> None:
     reason = release.reason or "the same project archive is approved and deployed"
     decision = Decision("approved", release.id, request.seal, cd.user, reason, request.consent, reuses=earlier.id)
     cd.log.append(release, decision)
-
-
-def _to_agree_to(plan: DeployPlan, *, asks: bool) -> tuple[str, ...]:
-    """The losses that need consent: what is dropped because nothing makes it any more needs it in any case."""
-    dropped = tuple(loss.name for loss in plan.losses if loss.kind == "orphan_dropped")
-    return plan.destructive if asks else dropped
 
 
 def _untested_after(smoke: SmokeReport) -> Iterator[str]:

@@ -48,7 +48,13 @@ class BuildResult(Record):
 
     def __str__(self) -> str:
         kept = [f"{len(self.kept)} unchanged relations stand as they are"] if self.kept else []
-        parts = [str(self.run), *kept, *self.replaced, *map(str, self.leaks), f"artifacts {self.artifacts.path}"]
+        parts = [
+            str(self.run),
+            *kept,
+            *self.replaced,
+            *(f"leak (policies.staging_leak): {leak}" for leak in self.leaks),
+            f"artifacts {self.artifacts.path}",
+        ]
         return "; ".join(parts)
 
     def to_html(self) -> str:

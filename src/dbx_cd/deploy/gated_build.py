@@ -156,8 +156,7 @@ def _refuse_other_plan(
     """What is done is what was agreed to, or less: the catalog may be another than when the plan was made."""
     if agreed is None:  # asked by a wheel that made no plan
         plan.raise_if_refused()
-        asks = cd.config.policies.destructive_changes == "consent"
-        beyond = tuple(f"loss: {name}" for name in plan.destructive if asks and name not in decision.consent)
+        beyond = tuple(f"loss: {name}" for name in plan.consent if name not in decision.consent)
         if not beyond:
             cd.log.append(release, plan)
             return

@@ -21,7 +21,7 @@ _STYLE = Markup(
     ".dbxcd h1{font-size:1.5rem}.dbxcd h2{font-size:1.15rem;margin:1.2rem 0 .4rem}"
     ".dbxcd table{border-collapse:collapse;margin:.4rem 0;max-width:100%}"
     ".dbxcd th,.dbxcd td{border-bottom:1px solid var(--line);padding:.25rem .7rem;text-align:left;vertical-align:top}"
-    ".dbxcd th{background:var(--soft)}"
+    ".dbxcd th{background:var(--soft);overflow-wrap:normal}"
     ".dbxcd .badge{border-radius:.6rem;padding:.05rem .55rem;color:#fff;background:var(--plain);white-space:nowrap}"
     ".dbxcd .good{background:var(--good)}.dbxcd .bad{background:var(--bad)}.dbxcd .warn{background:var(--warn)}"
     ".dbxcd details{margin:.3rem 0}.dbxcd summary{cursor:pointer}"

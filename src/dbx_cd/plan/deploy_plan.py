@@ -43,6 +43,10 @@ class DeployPlan(Record):
     """The target that it defers to."""
     state_timestamp: str
     """The version of that one's artifacts."""
+    release_id: str
+    """The release."""
+    commit: str
+    """The commit that it is of."""
     baseline: str
     """The version of the target's own artifacts that says what it has; "" where nothing was ever deployed."""
     asked: Selection
@@ -67,6 +71,8 @@ class DeployPlan(Record):
     """The dashboards and other uses that depend on what it changes, in words."""
     losses: tuple[Loss, ...] = ()
     """What the target loses by it."""
+    consent: tuple[str, ...] = ()
+    """The names of the losses that whoever approves has to agree to, by the project's policies."""
     leaks: tuple[Leak, ...] = ()
     """What of the target will refer to what it defers to."""
     refused: tuple[str, ...] = ()
@@ -176,9 +182,10 @@ class DeployPlan(Record):
         if staged:
             yield f"{len(staged)} parents read from {self.state_target}"
         if self.losses:
-            yield f"{len(self.losses)} losses, {len(self.destructive)} need consent"
+            yield f"{len(self.losses)} losses, {len(self.consent)} need consent"
         if self._leaking:
-            yield f"{len(self._leaking)} times something of {self.target} will refer to {self.state_target}"
+            leaking = sorted({leak.relation for leak in self.leaks if leak.is_certain})
+            yield f"will refer to {self.state_target}: {listed(leaking, most=_SHOWN)}"
         if self.estimate is not None:
             yield f"time: {self.estimate}"
         if self.savings:
@@ -194,7 +201,7 @@ class DeployPlan(Record):
             *warnings_part(self.refused, self.mind),
             lines_part("Columns", self.columns),
             lines_part("Dashboards and other uses of what changes", self.exposures),
-            losses_part(self.losses, target=self.target),
+            losses_part(self.losses, target=self.target, consent=self.consent),
             leaks_part(self.leaks, target=self.target, state=self.state_target),
             resolutions_part(self.resolutions, places),
             nodes_part(self.nodes, self.removed, self.renamed, counted=self.counted(), against=against),
@@ -206,4 +213,5 @@ class DeployPlan(Record):
 
     def to_page(self) -> str:
         """The plan as a whole document."""
-        return str(html.page(f"Deploy plan: {self.target}", html.trusted(self.to_html())))
+        of = html.paragraph(f"Release {self.release_id} of commit {self.commit}")
+        return str(html.page(f"Deploy plan: {self.target}", of, html.trusted(self.to_html())))

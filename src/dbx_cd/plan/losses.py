@@ -7,7 +7,7 @@ a schema change that dbt will refuse.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from dbx_cd.dbt.effects import REPLACEABLE_FORMATS, TABLES, file_format, is_replaced_whole, kind_of
@@ -19,6 +19,7 @@ from dbx_cd.plan.loss import Loss, loss
 from dbx_cd.plan.readers import Readers
 from dbx_cd.plan.setting_losses import setting_losses
 from dbx_cd.plan.treatment import Treatment, in_words, treatment_of
+from dbx_cd.policies import Policies
 
 _ABOUT_COLUMNS = ("column_dropped", "column_narrowed")
 
@@ -37,6 +38,12 @@ def losses_of(comparison: Comparison) -> tuple[Loss, ...]:
     found += key_losses(treated, comparison)
     readers = Readers(comparison.manifest)
     return tuple(_with_readers(one, comparison, readers) for one in sorted(found, key=lambda one: one.relation))
+
+
+def to_agree_to(losses: Iterable[Loss], policies: Policies) -> tuple[str, ...]:
+    """The names of the losses that need consent: what is dropped as an orphan needs it whatever the policy is."""
+    asks = policies.destructive_changes == "consent"
+    return tuple(loss.name for loss in losses if loss.destructive and (asks or loss.kind == "orphan_dropped"))
 
 
 def _with_readers(one: Loss, comparison: Comparison, readers: Readers) -> Loss:

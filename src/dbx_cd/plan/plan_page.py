@@ -29,13 +29,13 @@ def lines_part(title: str, lines: Sequence[str]) -> Markup:
     return html.table((title,), [(line,) for line in lines]) if lines else Markup("")
 
 
-def losses_part(losses: Sequence[Loss], *, target: str) -> Markup:
+def losses_part(losses: Sequence[Loss], *, target: str, consent: Collection[str]) -> Markup:
     """What the target loses; first what somebody has to agree to."""
     if not losses:
         return html.paragraph(f"{target} loses nothing.")
     ordered = sorted(losses, key=lambda loss: not loss.destructive)
     rows = [
-        (html.badge("consent" if loss.destructive else "told"), loss.name, loss.detail,
+        (html.badge("consent" if loss.name in consent else "told"), loss.name, loss.detail,
          ", ".join((*loss.exposures, *loss.readers)))
         for loss in ordered
     ]  # fmt: skip

@@ -30,7 +30,7 @@ from dbx_cd.plan.in_production import InProduction, in_production
 from dbx_cd.plan.leak_prediction import predicted_leaks
 from dbx_cd.plan.leaks import Leak, StagingNames, find_leaks
 from dbx_cd.plan.loss import Loss
-from dbx_cd.plan.losses import losses_of
+from dbx_cd.plan.losses import losses_of, to_agree_to
 from dbx_cd.plan.orphans import OrphanPolicy, orphans_of
 from dbx_cd.plan.project_dbt import ProjectDbt, warm_for
 from dbx_cd.plan.refusals import refusals
@@ -205,11 +205,14 @@ def _plan_of(
     of_staging = StagedBuild.look(cd, staged, around.in_state)
     comparison = _comparison(dbt, changed, around, of_staging)
     differing = changed.changed & changed.selected
+    losses = _losses(comparison, before, orphans=cd.config.policies.orphans)
     above = Refs(choice.whole.manifest, choice.whole.selected).ancestors()
     return DeployPlan(
         target=dbt.target,
         state_target=staged.target,
         state_timestamp=staged.timestamp,
+        release_id=staged.release_id or "",
+        commit=staged.commit,
         baseline=before.version.timestamp if before.version else "",
         asked=asked,
         selection=changed.selection,
@@ -221,7 +224,8 @@ def _plan_of(
         renamed=changed.renamed,
         columns=changed_columns(comparison, differing),
         exposures=changed_exposures(changed.manifest, differing),
-        losses=_losses(comparison, before, orphans=cd.config.policies.orphans),
+        losses=losses,
+        consent=to_agree_to(losses, cd.config.policies),
         leaks=predicted_leaks(changed.manifest, changed.selected, resolved, staging=staging, existing=leaking),
         edges=edges_touched(changed.manifest, differing, choice.deferred),
         mind=(*before.mind, *changed.mind, *choice.only.narrowed.mind, *of_staging.mind),

@@ -49,7 +49,7 @@ def _untagged(plan: DeployPlan, unique_id: str) -> str:
     whom = f"; {listed(readers, most=_SHOWN)} would read it" if readers else ""
     return (
         f"{unique_id} is not what {plan.target} has and does not ship (policies.untagged_changes: error){whom}: "
-        "select it, or set the policy to read_staging, read_existing or build_in_prod"
+        "select it (tag it `deploy`, say), or set the policy to read_staging, read_existing or build_in_prod"
     )
 
 
