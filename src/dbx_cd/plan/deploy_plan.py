@@ -43,10 +43,6 @@ class DeployPlan(Record):
     """The target that it defers to."""
     state_timestamp: str
     """The version of that one's artifacts."""
-    release_id: str
-    """The release."""
-    commit: str
-    """The commit that it is of."""
     baseline: str
     """The version of the target's own artifacts that says what it has; "" where nothing was ever deployed."""
     asked: Selection
@@ -57,6 +53,10 @@ class DeployPlan(Record):
     """What is built, and how it differs from what the target has."""
     derived_state: str
     """A digest of the state that refs resolve by."""
+    release_id: str = ""
+    """The release."""
+    commit: str = ""
+    """The commit that it is of."""
     resolutions: tuple[Resolution, ...] = ()
     """Where the refs resolve that leave the selection."""
     untagged: tuple[str, ...] = ()
