@@ -6,7 +6,7 @@ build, and a relation of that name may be somebody else's: it is told, and never
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -49,17 +49,6 @@ def orphans_of(
             orphan = _orphan(node, manifest, entry, policy=policy, is_known=key in built)
             found[key] = replace(orphan, readers=read_by, exposures=exposures)
     return tuple(sorted(found.values(), key=lambda orphan: orphan.name))
-
-
-def orphan_candidates(manifest: Manifest, *, earlier: Sequence[Manifest]) -> Iterator[Node]:
-    """The nodes of earlier releases whose relations no node of this one has: what to ask the catalog about."""
-    used = {node.relation.key for node in manifest.nodes.values() if node.relation is not None}
-    seen: set[str] = set()
-    for before in earlier:
-        for key, node in before.relations.items():
-            if key not in used and key not in seen:
-                seen.add(key)
-                yield node
 
 
 def _orphan(node: Node, manifest: Manifest, entry: CatalogEntry, *, policy: OrphanPolicy, is_known: bool) -> Loss:
