@@ -95,11 +95,11 @@ def heavy(scene: Deferral, deployed: Mapping[str, Deployed]) -> tuple[Manifest, 
 
 
 def relation_read(text: str, parent: Parent) -> str:
-    """The relation that a query reads on the line of a parent."""
+    """The relation that a query reads on the line of a parent, in lower case, as dbt-databricks writes it."""
     of_function = rf"select '{parent.name}' as parent, (\S+)\(\) as made_in"
     pattern = of_function if parent.kind == "function" else rf"select '{parent.name}' as parent, made_in from ([^\s)]+)"
     (found,) = re.findall(pattern, text)
-    return str(found).replace("`", "")
+    return str(found).replace("`", "").lower()
 
 
 def compiled(of: Deployed, rule: str, reader: str) -> str:
@@ -129,10 +129,10 @@ def test_planned_compiled_and_really_read_are_the_same(
     expected = parent.relation("stg" if place == "stg" else "prod", scene.schema)
     assert planned(of, parent, "stg", scene.schema) == expected
     for reader in [reader for reader, parents in READ.items() if parent in parents]:
-        assert relation_read(compiled(of, rule, reader), parent) == expected, reader
+        assert relation_read(compiled(of, rule, reader), parent) == expected.lower(), reader
         assert of.rows[reader][parent.name] == MADE[place], reader
         if reader in of.texts:
-            assert relation_read(of.texts[reader], parent) == expected
+            assert relation_read(of.texts[reader], parent) == expected.lower()
 
 
 @pytest.mark.parametrize("where", ["both", "staging", "production", "owned"])
@@ -185,7 +185,7 @@ def test_what_is_nowhere_is_refused_beforehand_and_dbt_could_not_have_built_it(
     staged = cd.store.find("stg", release.id)
     run = run_dbt(
         "build", target="prod", select="tag:nowhere", defer=True, favor_state=True, state_path=staged.path,
-        project_dir=archive.unpack(staged, tmp_path / "project"),
+        project_dir=archive.unpack(staged, tmp_path / "project"), check=False,
     )  # fmt: skip
     models = {n.unique_id: n.status for n in run.nodes if n.unique_id.startswith("model.")}
     assert models == {f"model.{NAME}.nowhere_{parent.kind}": "error" for parent in NOWHERE}
@@ -212,5 +212,5 @@ def test_staging_reads_what_it_leaves_out_from_production_where_that_has_it(
     made = "stg" if lost else "prod" if parent.where == "staging" else "before"
     for reader in [reader for reader in ("table", "view") if parent in READ[reader]]:
         node = manifest.nodes[f"model.{NAME}.read_existing_{reader}"]
-        assert relation_read(str(node.raw["compiled_code"]), parent) == parent.relation(catalog, scene.schema)
+        assert relation_read(str(node.raw["compiled_code"]), parent) == parent.relation(catalog, scene.schema).lower()
         assert rows[reader][parent.name] == made
