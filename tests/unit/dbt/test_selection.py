@@ -162,3 +162,29 @@ def test_a_command_may_not_say_again_what_run_dbt_says_by_its_parameters(word: s
 @pytest.mark.parametrize("word", ["--threads 2", "-x", "-stag:t", "-s tag:t", "-mt", "--exclude other", "-q"])
 def test_a_command_may_carry_other_flags(word: str) -> None:
     assert check_command(f"build {word}")[0] == "build"
+
+
+@pytest.mark.parametrize(
+    "select", ["tag:deploy", "+tag:deploy", "orders+ 2+payments", "fqn:shop.orders,file:orders.sql"]
+)
+def test_terms_that_say_nothing_about_a_state_need_none(select: str) -> None:
+    assert not Selection(select=select).may_read_state
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"select": "state:modified"},
+        {"select": "tag:deploy,state:modified+"},
+        {"select": "tag:deploy +state:new"},
+        {"select": "tag:deploy", "exclude": "state:old"},
+        {"select": "result:error"},
+        {"select": "source_status:fresher"},
+        {"select": "selector:nightly"},
+        {"select": "tag:deploy", "with_parents": "changed"},
+        {},
+    ],
+    ids=str,
+)
+def test_whatever_may_read_a_state_is_given_it(given: dict[str, Any]) -> None:
+    assert Selection(**given).may_read_state
