@@ -213,6 +213,7 @@ def test_smoke_tests_what_stands(partial: Partial, first: Release) -> None:
                                    "not_null_codes_used_code"), "pass")  # fmt: skip
 
 
+@pytest.mark.deep
 def test_code_only_leaves_new_data_alone(partial: Partial, first: Release) -> None:
     partial.settings("changed_only: true, refresh: code_only")
     partial.workspace.spark.sql(f"INSERT INTO {partial.raw} VALUES (4, 1)")
