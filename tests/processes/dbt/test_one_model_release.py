@@ -13,7 +13,7 @@ from benchmarks.release_in_memory import Staged
 
 from dbx_cd.plan.planning import plan_deploy
 
-FEW, MANY = 80, 1000
+FEW, MANY = 40, 1000
 
 
 def test_it_plans_the_model_and_its_descendants(tmp_path: Path) -> None:

@@ -185,6 +185,7 @@ def test_a_release_of_one_model_builds_what_is_below_it_with_their_tests(partial
     partial.require_equal_to_a_full_build()
 
 
+@pytest.mark.deep
 def test_new_data_is_built_in_and_a_release_of_nothing_runs_the_contracts(partial: Partial, first: Release) -> None:
     partial.workspace.spark.sql(f"INSERT INTO {partial.raw} VALUES (2, 2), (3, 2)")
     release = partial.deployed("4")
@@ -200,6 +201,7 @@ def test_new_data_is_built_in_and_a_release_of_nothing_runs_the_contracts(partia
     assert "no relation changes, and 6 stand as they are" in str(plan)
 
 
+@pytest.mark.deep
 def test_smoke_tests_what_stands(partial: Partial, first: Release) -> None:
     (partial.project / "seeds" / "codes.csv").write_text("code\na\nb\nc\n")
     release = partial.deployed("6")
@@ -225,6 +227,7 @@ def test_code_only_leaves_new_data_alone(partial: Partial, first: Release) -> No
     partial.require_equal_to_a_full_build()
 
 
+@pytest.mark.deep
 def test_what_a_failed_release_has_touched_is_built_again(partial: Partial, first: Release) -> None:
     good = (partial.project / "models" / "people.sql").read_text()
     fails = "{{ \"cast(raise_error('no') as int)\" if target.name == 'prod' else 1 }}"

@@ -43,6 +43,9 @@ KEYS_BY_HAND = (
     "alter table {schema}.marked add constraint by_hand primary key (id)",
     "alter table {schema}.checked add constraint by_hand_too primary key (id)",
 )
+
+pytestmark = pytest.mark.deep
+"""Two builds of a project in an embedded workspace, by dbt: minutes. What is decided has unit tests."""
 REFUSED = {"enlarged", "merged", "resized", "strict"}
 
 
