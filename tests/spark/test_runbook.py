@@ -89,7 +89,7 @@ def _every_release_is_listed_and_who_did_what_in_the_newest(shift: Shift, printe
     assert [line.split()[:3] for line in lines[:3]] == [[r.id, r.commit[:12], phase] for r, phase in releases]
     done = [line.split()[3:5] for line in lines[3:]]
     assert [kind for kind, _ in done] == [
-        *("opened", "built", "smoked", "approval_requested", "approved"),
+        *("opened", "built", "smoked", "deploy_planned", "approval_requested", "approved"),
         *("deploying", "restore_point", "built_versions", "built", "deployed", "smoked", "docs_published"),
     ]
     assert {kind: actor for kind, actor in done if actor != RELEASE_BOT} == {"approved": OWNER}
