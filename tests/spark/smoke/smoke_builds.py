@@ -22,6 +22,7 @@ class Build:
     timestamp: str = "20261123T101500.000000Z"
     commit: str = "1a2b3c4"
     release_id: str | None = "20261123T101500Z-1a2b3c4"
+    files: dict[str, Any] = field(default_factory=dict)
 
     def manifest(self) -> Manifest:
         return Manifest.load(self.path / "manifest.json")
