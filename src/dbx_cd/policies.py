@@ -7,6 +7,7 @@ from typing import Literal
 
 UntaggedChanges = Literal["read_staging", "read_existing", "build_in_prod", "error"]
 Leaks = Literal["error", "warn", "allow"]
+Orphans = Literal["tell", "drop"]
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Policies:
     """What becomes of a production that would refer to staging."""
     destructive_changes: Literal["consent", "warn"] = "consent"
     """`consent`: who approves names each loss; `warn` only says what a release would lose."""
-    orphans: Literal["tell", "drop"] = "tell"
+    orphans: Orphans = "tell"
     """What becomes of relations that nothing makes any more: `drop` asks for consent and drops them after the build."""
     changed_only: bool = False
     """Whether a release builds only what changed and what is below that, in staging and in gated targets."""

@@ -13,7 +13,7 @@ from dbx_cd.approval.request import ApprovalRequest, Decision, plan_of
 from dbx_cd.artifacts import archive
 from dbx_cd.artifacts.version import ArtifactVersion
 from dbx_cd.dbt.effects import BuildEffects, affected_relations
-from dbx_cd.dbt.functions import function_name
+from dbx_cd.dbt.functions import functions_of
 from dbx_cd.dbt.packages import needs_deps
 from dbx_cd.dbt.project import COPY
 from dbx_cd.dbt.run import DbtRun
@@ -137,7 +137,7 @@ def _built_between(
             built,
             [state.relation for state in point.relations],
             staging=made.staging,
-            functions=[*filter(None, map(function_name, made.manifest.select(selected)))],
+            functions=functions_of(made.manifest.select(selected)),
         )
         if built.ok and orphans:
             touched = None if touched is None else (*touched, *orphans)

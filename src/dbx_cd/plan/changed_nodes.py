@@ -8,7 +8,6 @@ from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from dbx_cd.artifacts import archive
 from dbx_cd.artifacts.version import ArtifactVersion, installed_version
@@ -24,12 +23,10 @@ from dbx_cd.errors import ArtifactError
 from dbx_cd.plan.in_production import InProduction
 from dbx_cd.plan.project_dbt import ProjectDbt
 from dbx_cd.plan.resolution import Refs
-from dbx_cd.yaml_text import load_yaml
 
 _log = logging.getLogger(__name__)
 
 _SELECTED, _BEFORE = "selected", "before"
-_PROJECT_FILE = "dbt_project.yml"
 # What runs a query in `dbt build` (dbt-core 1.11, `RUNNER_MAP` in task/build.py, where saved queries and exposures do
 # nothing).
 _RUN = ("model", "seed", "snapshot", "function", "test", "unit_test")
@@ -174,9 +171,3 @@ def _unpacked(version: ArtifactVersion, folder: Path) -> Path | None:
     except ArtifactError as exc:
         _log.warning("the project that %s was made from cannot be read: %s", version, exc)
         return None
-
-
-def project_file(folder: str | Path) -> Mapping[str, Any]:
-    """`dbt_project.yml` of a project, as it is written."""
-    loaded = load_yaml((Path(folder) / _PROJECT_FILE).read_text(encoding="utf-8"), last_counts=True)
-    return loaded if isinstance(loaded, dict) else {}

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from typing import Literal
 
 from dbx_cd.dbt.artifacts import Manifest, Node
 from dbx_cd.delta.tables import CatalogEntry
 from dbx_cd.plan.loss import Loss, loss
 from dbx_cd.plan.readers import Readers
-
-OrphanPolicy = Literal["tell", "drop"]
+from dbx_cd.policies import Orphans
 
 
 def orphans_of(
@@ -24,7 +22,7 @@ def orphans_of(
     earlier: Sequence[Manifest],
     built: Collection[str],
     there: Mapping[str, CatalogEntry],
-    policy: OrphanPolicy,
+    policy: Orphans,
 ) -> tuple[Loss, ...]:
     """The orphans of a release, by their names.
 
@@ -51,7 +49,7 @@ def orphans_of(
     return tuple(sorted(found.values(), key=lambda orphan: orphan.name))
 
 
-def _orphan(node: Node, manifest: Manifest, entry: CatalogEntry, *, policy: OrphanPolicy, is_known: bool) -> Loss:
+def _orphan(node: Node, manifest: Manifest, entry: CatalogEntry, *, policy: Orphans, is_known: bool) -> Loss:
     assert node.relation is not None
     what = entry.kind if entry.kind != "other" else entry.table_type.lower().replace("_", " ")
     now = manifest.nodes.get(node.unique_id)

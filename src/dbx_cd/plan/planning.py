@@ -11,7 +11,8 @@ from pathlib import Path
 from dbx_cd.artifacts import archive
 from dbx_cd.artifacts.version import ArtifactVersion
 from dbx_cd.dbt.artifacts import Manifest, RunResults
-from dbx_cd.dbt.functions import function_name
+from dbx_cd.dbt.functions import functions_of
+from dbx_cd.dbt.packages import project_settings
 from dbx_cd.dbt.project import COPY
 from dbx_cd.dbt.selection import Selection
 from dbx_cd.delta.tables import CatalogEntry
@@ -19,7 +20,7 @@ from dbx_cd.errors import ArtifactError
 from dbx_cd.plan.agreed_plan import agreed_plan
 from dbx_cd.plan.asked_selection import asked_selection
 from dbx_cd.plan.changed_columns import changed_columns, changed_exposures
-from dbx_cd.plan.changed_nodes import ChangedNodes, project_file
+from dbx_cd.plan.changed_nodes import ChangedNodes
 from dbx_cd.plan.changed_only import ChangedOnly, changed_only
 from dbx_cd.plan.comparison import Comparison
 from dbx_cd.plan.deploy_plan import DeployPlan
@@ -31,13 +32,14 @@ from dbx_cd.plan.leak_prediction import predicted_leaks
 from dbx_cd.plan.leaks import Leak, StagingNames, find_leaks
 from dbx_cd.plan.loss import Loss
 from dbx_cd.plan.losses import losses_of, to_agree_to
-from dbx_cd.plan.orphans import OrphanPolicy, orphans_of
+from dbx_cd.plan.orphans import orphans_of
 from dbx_cd.plan.project_dbt import ProjectDbt, warm_for
 from dbx_cd.plan.refusals import refusals
 from dbx_cd.plan.resolution import Presence, Refs, Resolution, resolutions
 from dbx_cd.plan.staged_build import StagedBuild
 from dbx_cd.plan.touched import edges_touched
 from dbx_cd.plan.unchanged import Unchanged
+from dbx_cd.policies import Orphans
 from dbx_cd.release.context import Cd
 from dbx_cd.release.events import Release
 
@@ -249,11 +251,13 @@ def _comparison(dbt: ProjectDbt, changed: ChangedNodes, around: _Around, of_stag
         staged_manifest=around.state,
         staged=of_staging.made,
         full_refresh=changed.selection.full_refresh,
-        materialization_v2=bool((project_file(dbt.project_dir).get("flags") or {}).get("use_materialization_v2")),
+        materialization_v2=bool(
+            (project_settings(Path(dbt.project_dir)).get("flags") or {}).get("use_materialization_v2")
+        ),
     )
 
 
-def _losses(comparison: Comparison, before: InProduction, *, orphans: OrphanPolicy) -> tuple[Loss, ...]:
+def _losses(comparison: Comparison, before: InProduction, *, orphans: Orphans) -> tuple[Loss, ...]:
     """What the target loses: by the build, and of what nothing makes any more."""
     earlier = [m for m in (before.manifest, *before.earlier) if m is not None]
     left = orphans_of(comparison.manifest, earlier=earlier, built=before.built, there=comparison.there, policy=orphans)
@@ -272,7 +276,7 @@ def _read_leaks(
     parents = [*manifest.select(r.parent for r in resolved if r.place == "target")]
     relations = [n.relation for n in parents if n.relation is not None]
     queries = [r for r in relations if r.key in there and there[r.key].is_query]
-    return find_leaks(cd.tables, queries, staging=staging, functions=[*filter(None, map(function_name, parents))])
+    return find_leaks(cd.tables, queries, staging=staging, functions=functions_of(parents))
 
 
 def _runs(cd: Cd, target: str) -> list[RunResults]:
