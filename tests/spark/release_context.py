@@ -1,4 +1,4 @@
-"""A release context of a test's own: its log, its artifacts, and a project with staging artifacts but no dbt run."""
+"""A release context of a test's own: its log, its artifacts, a project of one model, and dbt as a function."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from dbx_cd.dbt.selection import Selection
 from dbx_cd.local.session_user import act_as
 from dbx_cd.local.workspace import RELEASE_BOT, EmbeddedWorkspace
 from dbx_cd.release.events import Built
+from memory.dbt import MemoryDbt
+from memory.tables import MemoryTables
 
 SELECTION = Selection(select="tag:deploy")
 PROJECT = "name: tiny\nversion: '1.0'\nprofile: tiny\n"
@@ -27,9 +29,12 @@ class Releases:
         self.project = folder / "project"
         self.project.mkdir(parents=True)
         (self.project / "dbt_project.yml").write_text(PROJECT)
+        (self.project / "models").mkdir()
+        (self.project / "models" / "m.sql").write_text("select 1")
         (self.project / "dbx_cd.yml").write_text(f"release_log: {self.table}\n{settings}")
         self.root = folder / "artifacts"
         self._folder = folder
+        self.dbt = MemoryDbt(MemoryTables())
 
     def cd(self, user: str = RELEASE_BOT) -> Cd:
         """The context of a user."""
@@ -37,7 +42,7 @@ class Releases:
         client = self._workspace.client(user)
         spark = act_as(self._workspace.spark, user)
         log = ReleaseLog(spark, self.table, actor=user)
-        return Cd(spark, config, ArtifactStore(self.root), log, client)
+        return Cd(spark, config, ArtifactStore(self.root), log, client, dbt=self.dbt)
 
     def staged(self, run_id: str = "1", *, commit: str = "a" * 40, requester: str = "ci", ok: bool = True) -> Release:
         """A release whose staging build and smoke test are done."""

@@ -143,7 +143,7 @@ def test_production_is_built_with_the_packages_of_staging_after_their_repositori
     releases.dbt.macros = {}
     build_release(releases.cd(), release, target="prod")
     assert releases.dbt.macros == staged
-    assert [call[0] for call in releases.dbt.calls] == ["deps", "ls", "ls", "build", "ls", "build"]
+    assert [call[0] for call in releases.dbt.calls] == ["deps", "ls", "ls", "build", "ls", "ls", "build"]
 
 
 def test_an_archive_with_packages_is_parsed_by_dbt_as_it_is_and_holds_no_repository(

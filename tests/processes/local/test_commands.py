@@ -17,7 +17,7 @@ from dbx_cd.local.state_lock import StateLock
 from dbx_cd.local.workspace import OWNER, Connection
 
 REPEAT = """
-names = ("release_id", "seal", "reject_because", "project_dir", "artifacts_root")
+names = ("release_id", "seal", "consent", "reject_because", "project_dir", "artifacts_root")
 for name in names:
     dbutils.widgets.text(name, "")
 print(*(f"{name}={dbutils.widgets.get(name)}" for name in names), sep="|")
