@@ -30,7 +30,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class InputVersion:
-    """What a relation was when it was read: one outside of what is built, or one below a view of those."""
+    """What a relation was when it was read, or when it was built."""
 
     relation: str
     """Its `RelationName.key`."""
@@ -55,6 +55,8 @@ class NodeInputs:
     """What it read outside of what is built, as of the start of the build."""
     doubts: tuple[str, ...] = ()
     """Why the same inputs need not give the same rows again, in words: it reads the clock, ..."""
+    left: InputVersion | None = None
+    """What its relation was after the build; None for what is no relation, such as a function."""
 
 
 @dataclass(frozen=True)

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from functools import cache
 
 from dbx_cd.artifacts.built_inputs import InputVersion
-from dbx_cd.delta.history import History
-from dbx_cd.delta.sql import THREADS, in_parallel
-from dbx_cd.delta.tables import CatalogEntry, Tables
-from dbx_cd.digest import digest
-from dbx_cd.errors import SqlFailed
+from dbx_cd.delta.tables import Tables
 from dbx_cd.plan.catalog_references import NOT_READ, Referring, Thing, catalog_references
+from dbx_cd.plan.relation_versions import RelationVersions
 from dbx_cd.relations import RelationName
 
 _NOT_READ = (*NOT_READ, "clone")
@@ -31,25 +27,21 @@ class InputVersions:
     """
 
     def __init__(self, tables: Tables, relations: Sequence[RelationName], *, built: Collection[str] = ()) -> None:
-        self._tables = tables
         self._built = frozenset(built)
         unique = {r.key: r for r in relations}
         entries = tables.listed(list(unique.values()))
         views = [r for key, r in unique.items() if key in entries and entries[key].is_query]
         self._below = {r.key: self._read_by(r, catalog_references(tables, [r], ends_at=_nowhere)) for r in views}
         below = {t.name.key: t.name for things in self._below.values() for t in things if not t.is_function}
-        unique |= {key: name for key, name in below.items() if key not in unique}
-        self._names = unique
         entries = {**tables.listed(list(below.values())), **entries}
-        seen = in_parallel(lambda r: self._version(r, entries.get(r.key)), list(unique.values()), threads=THREADS)
-        self._now = {one.relation: one for one in seen}
-        self._history = cache(self._whole_history)
+        unclear = [key for key, things in self._below.items() if any(t.is_function for t in things)]
+        self._now = RelationVersions(tables, list((below | unique).values()), entries=entries, unclear=unclear)
 
     def of(self, relations: Sequence[RelationName]) -> tuple[InputVersion, ...]:
         """What these are now, and what is below those of them that are views; each once, sorted."""
         keys = {r.key for r in relations}
         keys |= {t.name.key for key in set(keys) for t in self._below.get(key, ()) if not t.is_function}
-        return tuple(self._now[key] for key in sorted(keys) if key not in self._built)
+        return tuple(self._now.of(key) for key in sorted(keys) if key not in self._built)
 
     def new_since(self, recorded: Sequence[InputVersion], relations: Sequence[RelationName]) -> tuple[str, ...]:
         """Why what is read now is not what was read then, in words; nothing where it is.
@@ -72,42 +64,9 @@ class InputVersions:
                 yield f"it did not read {one.relation}"
             elif not (before.is_known and one.is_known):
                 yield f"{one.relation} has no version to tell new data by"
-            elif not self._is_same(before, one):
+            elif not self._now.is_as(before):
                 yield f"new data in {one.relation}"
         yield from (f"it reads {key} no more" for key in sorted(then.keys() - {one.relation for one in now}))
-
-    def _is_same(self, before: InputVersion, now: InputVersion) -> bool:
-        if (before.version, before.mark) == (now.version, now.mark) and before.at == now.at:
-            return True
-        if before.version is None or now.version is None:
-            return False
-        history = self._history(now.relation)
-        if history is None or before.version not in history.commits:
-            return False
-        return history.has(before.version, at=before.at, mark=before.mark) and not history.changes_since(before.version)
-
-    def _whole_history(self, key: str) -> History | None:
-        try:
-            return self._tables.history(self._names[key])
-        except SqlFailed:
-            return None
-
-    def _version(self, relation: RelationName, entry: CatalogEntry | None) -> InputVersion:
-        if entry is None:
-            return InputVersion(relation.key)
-        if entry.is_query:
-            # Only a plain view is read by its query each time; the rows of others are as old as their last refresh.
-            is_plain = entry.table_type.upper() == "VIEW" and entry.view_text is not None
-            gaps = not is_plain or any(t.is_function for t in self._below.get(relation.key, ()))
-            return InputVersion(relation.key, mark="" if gaps else digest(entry.view_text))
-        if entry.kind != "table":
-            return InputVersion(relation.key)
-        try:
-            history = self._tables.history(relation, limit=1)
-        except SqlFailed:
-            return InputVersion(relation.key)
-        newest = history.commits[history.version]
-        return InputVersion(relation.key, newest.version, newest.at, newest.mark)
 
     @staticmethod
     def _read_by(view: RelationName, found: Mapping[Thing, Referring]) -> tuple[Thing, ...]:

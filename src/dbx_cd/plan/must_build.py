@@ -45,6 +45,11 @@ class Standing:
         """What of the selection makes something in the target."""
         return tuple(n for n in self.manifest.select(self.selected) if n.resource_type in _MADE and is_run(n))
 
+    @property
+    def unchanged(self) -> tuple[Node, ...]:
+        """Those of which nothing in the code says that they must be built."""
+        return tuple(node for node in self.made if not any(_own(node, self)))
+
 
 def reasons_to_build(standing: Standing, data: Callable[[Node], Sequence[str]]) -> Reasons:
     """What must be built of a selection, and why.

@@ -6,12 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dbx_cd.artifacts.built_inputs import BuiltInputs, NodeInputs
+from dbx_cd.artifacts.built_inputs import BuiltInputs, InputVersion, NodeInputs
 from dbx_cd.artifacts.version import installed_version
 from dbx_cd.dbt.artifacts import Manifest, Node
 from dbx_cd.dbt.doubts import Doubts
 from dbx_cd.plan.input_versions import InputVersions
 from dbx_cd.plan.must_build import Reasons, Standing, reads_outside, reasons_to_build
+from dbx_cd.plan.relation_versions import RelationVersions
 from dbx_cd.relations import RelationName
 
 if TYPE_CHECKING:
@@ -34,6 +35,10 @@ class Unchanged:
     """What each node reads that is not selected."""
     versions: InputVersions
     """What that is now."""
+    own: RelationVersions
+    """What the relations themselves are now that may stand as they are."""
+    tables: Tables
+    """The tables of a session."""
     on_new_data: bool = True
     """Whether new data counts."""
 
@@ -66,7 +71,10 @@ class Unchanged:
         versions = InputVersions(tables, [r for read in reads.values() for r in read], built=built)
         recorded = BuiltInputs.of(before.version)
         nodes = {} if recorded is None else recorded.nodes
-        return cls(standing, nodes, reads, versions, policies.refresh == "on_new_data")
+        on_new_data = policies.refresh == "on_new_data"
+        may_stand = [n.relation for n in standing.unchanged if n.relation is not None and n.unique_id in nodes]
+        own = RelationVersions(tables, may_stand if on_new_data else [])
+        return cls(standing, nodes, reads, versions, own, tables, on_new_data)
 
     def reasons(self, *, data: bool = True) -> Reasons:
         """What must be built, and why.
@@ -86,6 +94,8 @@ class Unchanged:
         """
         left = set(kept)
         doubts = Doubts(built)
+        made = [n.relation for n in self.standing.made if n.relation is not None and n.unique_id not in left]
+        own = RelationVersions(self.tables, made)
         nodes = {
             i: known
             for i, known in self.recorded.items()
@@ -97,7 +107,10 @@ class Unchanged:
             elif unique_id not in left:
                 node = built.nodes.get(unique_id) or self.standing.manifest.nodes[unique_id]
                 why = doubts.of(node, also_read={r.key for r in read})
-                nodes[unique_id] = NodeInputs(self.versions.of(read), why)
+                relation = self.standing.manifest.nodes[unique_id].relation
+                nodes[unique_id] = NodeInputs(
+                    self.versions.of(read), why, None if relation is None else own.of(relation.key)
+                )
         return BuiltInputs(target, nodes, tuple(sorted(left)))
 
     def _of_data(self, node: Node) -> Iterator[str]:
@@ -109,8 +122,20 @@ class Unchanged:
         if self.on_new_data:
             yield from self.versions.new_since(known.inputs, read)
             yield from known.doubts
+            yield from self._of_writers(node, known.left)
         else:
             yield from self.versions.other_than(known.inputs, read)
+
+    def _of_writers(self, node: Node, left: InputVersion | None) -> Iterator[str]:
+        """A build of all would write over what somebody else has written, or go on from it."""
+        if node.relation is None:
+            return
+        if left is None or left.relation != node.relation.key:
+            yield NOT_RECORDED
+        elif not (left.is_known and self.own.of(left.relation).is_known):
+            yield f"{left.relation} has no version to tell by who has written to it"
+        elif not self.own.is_as(left):
+            yield f"something else has written to {left.relation}"
 
 
 def by_code_alone(standing: Standing, *, on_new_data: bool) -> Reasons:

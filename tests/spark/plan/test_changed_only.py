@@ -186,11 +186,14 @@ def test_a_release_of_one_model_builds_what_is_below_it_with_their_tests(partial
 
 
 @pytest.mark.deep
-def test_new_data_is_built_in_and_a_release_of_nothing_runs_the_contracts(partial: Partial, first: Release) -> None:
+def test_new_data_and_what_others_wrote_are_built_in_and_a_release_of_nothing_runs_the_contracts(partial: Partial, first: Release) -> None:
     partial.workspace.spark.sql(f"INSERT INTO {partial.raw} VALUES (2, 2), (3, 2)")
+    partial.workspace.spark.sql(f"DELETE FROM prod.{partial.schema}.codes_used WHERE code = 'a'")
+    partial.workspace.spark.sql(f"OPTIMIZE prod.{partial.schema}.people")
     release = partial.deployed("4")
-    assert {"orders", "totals", "shown"} <= partial.done(release, "prod")
-    assert not {"people", "codes", "codes_used"} & partial.done(release, "prod")
+    assert {"orders", "totals", "shown", "codes_used"} <= partial.done(release, "prod")
+    assert not {"people", "codes"} & partial.done(release, "prod")
+    assert "codes_used" not in partial.done(release, "stg")
     partial.require_equal_to_a_full_build()
     partial.workspace.spark.sql(f"OPTIMIZE {partial.raw}")
     release = partial.deployed("5")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -165,10 +166,48 @@ def test_a_source_that_was_made_anew_is_a_change(releases: Releases) -> None:
     assert set(built(releases, lambda: deployed(releases, "2"))) == {"stg", "prod"}
 
 
+@pytest.mark.parametrize("target", ["stg", "prod"])
+def test_what_somebody_else_has_written_to_is_built_again(releases: Releases, target: str) -> None:
+    releases.tables.optimize(relation(target, "people"))
+    assert built(releases, lambda: deployed(releases, "2")) == {}
+    releases.tables.insert(relation(target, "people"), "by hand")
+    assert built(releases, lambda: deployed(releases, "3")) == {target: ["people"]}
+    assert "by hand" not in map(str, releases.tables.rows(relation(target, "people")))
+    assert built(releases, lambda: deployed(releases, "4")) == {}
+
+
+def test_the_plan_says_that_somebody_else_has_written(releases: Releases) -> None:
+    releases.tables.insert(relation("prod", "orders"), 7)
+    plan = plan_of(releases, deployed(releases, "2"))
+    assert {n.unique_id: n.reasons for n in plan.nodes} == {
+        "model.tiny.payments": ("it reads model.tiny.orders, which is built",),
+        "model.tiny.orders": ("something else has written to prod.shop.orders",),
+    }
+
+
+def test_a_view_that_somebody_else_has_replaced_is_built_again(tmp_path: Path) -> None:
+    releases = project(tmp_path)
+    releases.model("seen", "view {{ ref('people') }} " + READS % "people")
+    deployed(releases, "1")
+    assert built(releases, lambda: deployed(releases, "2")) == {}
+    releases.tables.view(relation("prod", "seen"), relation("prod", "orders"))
+    assert built(releases, lambda: deployed(releases, "3")) == {"prod": ["seen"]}
+
+
+def test_a_record_that_does_not_say_what_the_build_left_proves_nothing(releases: Releases) -> None:
+    of = releases.cd().store.latest("prod")
+    known = BuiltInputs.of(of)
+    assert known is not None
+    forgotten = {i: replace(node, left=None) for i, node in known.nodes.items()}
+    replace(known, nodes=forgotten).write(of.path)
+    assert built(releases, lambda: deployed(releases, "2")) == {"prod": ["orders", "payments", "people"]}
+
+
 def test_code_only_leaves_new_data_to_others(tmp_path: Path) -> None:
     releases = project(tmp_path, ", refresh: code_only")
     deployed(releases, "1")
     releases.tables.insert(RAW, 2)
+    releases.tables.insert(relation("prod", "people"), 2)
     assert built(releases, lambda: deployed(releases, "2")) == {}
     assert "(code_only)" in newest_plan(releases).savings
     releases.model("orders", "select 2 as id")
@@ -339,6 +378,7 @@ EDIT = st.tuples(st.sampled_from(["orders", "payments", "people", "revenue"]), s
 STEP = st.one_of(
     st.tuples(st.just("edit"), EDIT),
     st.tuples(st.just("data"), st.integers(1, 9)),
+    st.tuples(st.just("write"), st.tuples(st.sampled_from(["stg", "prod"]), st.sampled_from(["orders", "people"]))),
     st.tuples(st.just("deploy"), st.just(0)),
     st.tuples(st.just("fail"), st.sampled_from(["stg", "prod"])),
     st.tuples(st.just("roll back"), st.just(0)),
@@ -375,6 +415,8 @@ def run_step(releases: Releases, run_id: str, what: str, how: Any) -> None:
         releases.model(name, f"select {number} as id" + (f" from {{{{ ref('{reads}') }}}}" if reads else ""))
     elif what == "data":
         releases.tables.insert(RAW, how)
+    elif what == "write":
+        releases.tables.insert(relation(*how), "by hand")
     elif what == "deploy":
         deployed(releases, run_id)
     elif what == "fail":
