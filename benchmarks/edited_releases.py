@@ -1,8 +1,9 @@
-"""Whether `changed_only` leaves production as a full build would: releases of random edits, each made twice.
+"""Whether `changed_only` leaves production as a full build would: releases of random edits of generated projects.
 
-Two productions get the same releases of the same project and read the same sources. One builds only what changed, the
-other all of `tag:deploy`; after every release their rows are compared, and those of staging too. Releases are rejected,
-fail halfway and are rolled back, and sources get rows, also between staging's build and production's.
+After every release the rows of production and of staging are compared with what full builds leave: computed from the
+project's parts (`benchmarks.full_build`), and, where that is asked for, also made by releases without the policy in
+catalogs' schemas of their own. Releases are rejected, fail halfway and are rolled back, sources get rows, also between
+staging's build and production's, and somebody else writes to what was built.
 
 By hand: `python -m benchmarks.edited_releases --edits 100 --seed 1`. What fails is told with its seed.
 """
@@ -19,6 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks.embedded_releases import CATALOGS, EmbeddedReleases, Sources, reached_by_dbt
+from benchmarks.full_build import FullBuilds, Key, Relation, Table
 from benchmarks.generated_project import ROWS, UNSTABLE, Project
 from benchmarks.random_edits import EDITS
 from dbx_cd.errors import DbtFailed, DbxCdError
@@ -28,9 +30,9 @@ from dbx_cd.release.events import Release
 MODELS = 12
 EDITS_A_PROJECT = 10
 ONLY_CHANGED = "changed_only: true"
-_COLUMNS = ("id", "v")
-_KEPT = (*_COLUMNS, "changed_at", "dbt_valid_from", "dbt_valid_to", "dbt_scd_id")
-_STEPS = {"release": 70, "fails": 8, "rejected": 10, "rolled back": 12}
+_COLUMNS = ("string(id)", "string(v)")
+_KEPT = (*_COLUMNS, "string(changed_at)", "string(dbt_valid_from)", "string(dbt_valid_to)")
+_STEPS = {"release": 62, "fails": 8, "rejected": 10, "rolled back": 12, "written to": 8}
 
 
 class Different(AssertionError):
@@ -39,26 +41,28 @@ class Different(AssertionError):
 
 @dataclass
 class EditedReleases:
-    """One project, released again and again with `changed_only` and without.
+    """One project, released again and again with `changed_only`.
 
     Args:
         workspace: with the catalogs of `CATALOGS`, or what `raw` is in.
         folder: where projects and artifacts go.
         seed: what the project and its edits are made of.
+        also_full: whether each release is made without `changed_only` as well, and all are compared.
         say: told what was done, a line a step.
-        policies: more policies, as YAML in one line.
+        policies: more policies, as YAML in one line; what they leave is known from full releases alone.
         catalog: where sources are.
     """
 
     workspace: EmbeddedWorkspace
     folder: Path
     seed: int
+    also_full: bool = False
     say: Callable[[str], None] = print
     policies: str = ""
     catalog: str = CATALOGS[-1]
     models: int = MODELS
     project: Project = field(init=False)
-    _deployed: list[tuple[tuple[Release, Release], Project]] = field(default_factory=list)
+    _deployed: tuple[list[Release], Project, dict[Key, Relation]] | None = None
 
     def __post_init__(self) -> None:
         self.rng = random.Random(self.seed)
@@ -67,21 +71,22 @@ class EditedReleases:
         self.sources = Sources(self.workspace, self.project.raw)
         for name in self.project.sources:
             self.sources.land(name)
-        self.changed, self.full = (
+        self.expected = FullBuilds(self.sources.landed)
+        of = {"changed": ONLY_CHANGED, "full": ""} if self.also_full or self.policies else {"changed": ONLY_CHANGED}
+        self.ways = [
             EmbeddedReleases(
                 self.workspace,
                 self.folder / name,
                 f"{name}_{self.seed}",
                 "{" + ", ".join(filter(None, (own, self.policies))) + "}",
             )
-            for name, own in (("changed", ONLY_CHANGED), ("full", ""))
-        )
+            for name, own in of.items()
+        ]
 
     def begin(self) -> None:
         """The first release, in which everything is new."""
-        self._must(self._deploy(self.project)[0])
-        self._take(self.project)
-        self.say(f"seed {self.seed}: {len(self.project.models)} models are deployed")
+        told = self._release(self.project)
+        self.say(f"seed {self.seed}: {told}")
 
     def step(self, number: int) -> None:
         """The next thing that happens.
@@ -91,15 +96,19 @@ class EditedReleases:
         """
         began = time.monotonic()
         kind = self.rng.choices([*_STEPS], [*_STEPS.values()])[0]
-        told = {"release": self._edited, "fails": self._fails, "rejected": self._rejected}.get(
-            kind, self._rolled_back
-        )()
+        steps = {
+            "release": self._edited,
+            "fails": self._fails,
+            "rejected": self._rejected,
+            "rolled back": self._rolled_back,
+            "written to": self._written_to,
+        }
+        told = steps[kind]()
         self.say(f"seed {self.seed}, {number}: {kind}: {told} ({time.monotonic() - began:.0f} s)")
 
     def _edited(self) -> str:
         after, told = self._edit()
-        built = self._release(after, lands=self.rng.random() < 0.15)
-        return f"{told}; {built}"
+        return f"{told}; {self._release(after, lands=self.rng.random() < 0.15)}"
 
     def _fails(self) -> str:
         """A table's statement fails in production, then the release is made again without that."""
@@ -108,9 +117,9 @@ class EditedReleases:
         tables = [m for m in broken.models.values() if m.materialized == "table" and m.tags and m.name not in UNSTABLE]
         failing = self.rng.choice(tables)
         failing.fails_in_prod = True
-        outcomes = self._both(broken, lambda where, release: where.deployed(release))
+        self._stage(broken)
+        outcomes = self._in_production(broken, lambda where, release: where.deployed(release))
         if any(not isinstance(outcome, DbtFailed) for outcome in outcomes):
-            # A view over it may be all that reads it: then nothing is asked of it.
             raise Different(f"{failing.name} was to fail in production: {outcomes}")
         goes_on = after if self.rng.random() < 0.5 else self.project
         built = self._release(goes_on)
@@ -119,23 +128,44 @@ class EditedReleases:
     def _rejected(self) -> str:
         """Staging has built what does not go on."""
         after, told = self._edit()
-        self._must(self._both(after, lambda where, release: where.rejected(release)))
+        for where, release in zip(self.ways, self._stage(after), strict=True):
+            where.rejected(release)
         again, more = self._edit()
         return f"{told}; then {more}; {self._release(again)}"
 
     def _rolled_back(self) -> str:
         """The last release is taken back, and its code goes, or is released again with another edit."""
-        if not self._deployed:
+        if self._deployed is None:
             return self._edited()
-        releases, before = self._deployed.pop()
-        for where, release in zip((self.changed, self.full), releases, strict=True):
-            where.rolled_back(release)
+        (releases, before, relations), self._deployed = self._deployed, None
+        blocked = {where.rolled_back(release) for where, release in zip(self.ways, releases, strict=True)}
+        names = {name.rpartition(".")[2] for found in blocked for name in found}
+        if names:
+            if any(not found for found in blocked):
+                raise Different(f"one way cannot be rolled back: {blocked}")
+            return f"refused for {', '.join(sorted(names))}; {self._edited()}"
+        kept = {key: relation for key, relation in self.expected.relations.items() if key[0] != "prod"}
+        self.expected.relations = kept | {key: r for key, r in relations.items() if key[0] == "prod"}
         self._compare("prod", before, "after the rollback")
-        self._deployed.clear()
         if self.rng.random() < 0.5:
             self.project = before
         after, told = self._edit()
         return f"and {'also ' if self.project is before else ''}{told}; {self._release(after)}"
+
+    def _written_to(self) -> str:
+        """Somebody else changes rows of a table that a build of all makes anew."""
+        models = self.project.models
+        tables = [
+            (target, name)
+            for (target, name), relation in self.expected.relations.items()
+            if isinstance(relation, Table) and name in models and models[name].materialized == "table"
+        ]
+        target, name = self.rng.choice(tables)
+        for where in self.ways:
+            where.write_to(target, name)
+        self.expected.write_to(target, name)
+        after, told = self._edit() if self.rng.random() < 0.5 else (self.project, "no edit")
+        return f"{target}.{name}, and {told}; {self._release(after)}"
 
     def _edit(self) -> tuple[Project, str]:
         after = copy.deepcopy(self.project)
@@ -155,67 +185,62 @@ class EditedReleases:
         return f"{name} gets rows"
 
     def _release(self, project: Project, *, lands: bool = False) -> str:
-        """Release a project in both ways, and compare."""
-        outcomes, built = self._deploy(project, lands=lands)
-        refused = [outcome for outcome in outcomes if isinstance(outcome, DbxCdError)]
-        if refused:
-            if len(refused) == 1 or type(refused[0]) is not type(refused[1]):
-                raise Different(f"one way is refused: {outcomes}")
-            return f"refused in both ways: {refused[0]}"
-        self._take(project)
-        return f"{built[0]} of {built[1]} relations built"
-
-    def _deploy(self, project: Project, *, lands: bool = False) -> tuple[list[Release | DbxCdError], list[int]]:
-        """Deploy a project in both ways; what each comes to, and how many relations it builds in production."""
+        """Release a project, and compare."""
+        self._stage(project)
+        if lands:
+            self._land()
         built: list[int] = []
 
         def deploy(where: EmbeddedReleases, release: Release) -> None:
-            if lands and where is self.changed:
-                self._land()
             made = where.deployed(release)
             built.append(sum(n.unique_id.startswith(("model.", "seed.", "snapshot.")) for n in made.run.nodes))
 
-        return self._both(project, deploy), built
-
-    def _take(self, project: Project) -> None:
-        """A project was deployed: compare, and go on from there."""
+        before = dict(self.expected.relations)
+        outcomes = self._in_production(project, deploy)
+        refused = [outcome for outcome in outcomes if isinstance(outcome, DbxCdError)]
+        if refused:
+            raise Different(f"seed {self.seed}: {refused[0]}") from refused[0]
         self._compare("stg", project, "in staging")
         self._compare("prod", project, "in production")
-        releases = tuple(where.cd().log.read().history[0][0] for where in (self.changed, self.full))
-        self._deployed = [((releases[0], releases[1]), self.project)]
+        self._deployed = ([r for r in outcomes if isinstance(r, Release)], self.project, before)
         self.project = project
+        of = len(_relations(project, only_deployed=True)) + len(UNSTABLE)
+        return f"{built[0]} of {of} relations built"
 
-    def _both(
+    def _stage(self, project: Project) -> list[Release]:
+        """Build staging in every way."""
+        for where in self.ways:
+            where.write(project)
+        releases = [where.staged() for where in self.ways]
+        self.expected.build(project, "stg")
+        self._staged = releases
+        return releases
+
+    def _in_production(
         self, project: Project, then: Callable[[EmbeddedReleases, Release], object]
     ) -> list[Release | DbxCdError]:
-        """Build staging in both ways, then go on in both; what each comes to."""
+        """Go on with what staging has built, in every way; what each comes to."""
         outcomes: list[Release | DbxCdError] = []
-        for where in (self.changed, self.full):
-            where.write(project)
+        for where, release in zip(self.ways, self._staged, strict=True):
             try:
-                outcomes.append(where.staged())
+                then(where, release)
+                outcomes.append(release)
             except DbxCdError as exc:
                 outcomes.append(exc)
-        for n, where in enumerate((self.changed, self.full)):
-            outcome = outcomes[n]
-            if isinstance(outcome, Release):
-                try:
-                    then(where, outcome)
-                except DbxCdError as exc:
-                    outcomes[n] = exc
+        self.expected.build(project, "prod")
         return outcomes
-
-    @staticmethod
-    def _must(outcomes: Sequence[Release | DbxCdError]) -> None:
-        for outcome in outcomes:
-            if isinstance(outcome, DbxCdError):
-                raise Different(f"{outcome}") from outcome
 
     def _compare(self, target: str, project: Project, when: str) -> None:
         relations = _relations(project, only_deployed=target == "prod")
-        changed, full = (where.rows(target, relations) for where in (self.changed, self.full))
+        found = [where.rows(target, relations) for where in self.ways]
+        if not self.policies:
+            found.append({name: _sorted(self.expected.rows(target, name)) for name in relations})
+        changed, *full = found
         other = [
-            f"{name}: {_difference(changed[name], full[name])}" for name in relations if changed[name] != full[name]
+            f"{name}: {_difference(changed[name], whole[name])}"
+            for whole in full
+            for name in relations
+            if changed[name] != whole[name]
         ]
         if other:
             raise Different(f"seed {self.seed}, {when}: " + "; ".join(other))
@@ -231,7 +256,11 @@ def _relations(project: Project, *, only_deployed: bool) -> Mapping[str, Sequenc
     return {**dict.fromkeys((*models, *project.seeds), _COLUMNS), **dict.fromkeys(project.snapshots, _KEPT)}
 
 
-def _difference(changed: list[tuple[object, ...]] | None, full: list[tuple[object, ...]] | None) -> str:
+def _sorted(rows: list[tuple[str | None, ...]] | None) -> list[tuple[str | None, ...]] | None:
+    return None if rows is None else sorted(rows, key=repr)
+
+
+def _difference(changed: Sequence[tuple[object, ...]] | None, full: Sequence[tuple[object, ...]] | None) -> str:
     if changed is None or full is None:
         return "is not there" if changed is None else "is there, and a full build has none"
     missing = [row for row in full if row not in changed]
@@ -245,6 +274,7 @@ def check(
     *,
     edits: int,
     seed: int,
+    also_full: bool = False,
     policies: str = "",
     catalog: str = CATALOGS[-1],
 ) -> Iterator[str]:
@@ -252,7 +282,9 @@ def check(
     for n in range(0, edits, EDITS_A_PROJECT):
         own = seed + n // EDITS_A_PROJECT
         try:
-            releases = EditedReleases(workspace, folder / str(own), own, policies=policies, catalog=catalog)
+            releases = EditedReleases(
+                workspace, folder / str(own), own, also_full=also_full, policies=policies, catalog=catalog
+            )
             releases.begin()
             for number in range(1, min(EDITS_A_PROJECT, edits - n) + 1):
                 releases.step(number)
@@ -265,12 +297,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--edits", type=int, default=100)
     parser.add_argument("--seed", type=int, default=1, help="of the first project; each has ten edits")
+    parser.add_argument("--also-full", action="store_true", help="make each release in full as well")
     parser.add_argument("--policies", default="", help="more policies, such as `untagged_changes: build_in_prod`")
     given = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="dbx_cd_edits_") as folder:
         work = Path(folder)
         with EmbeddedWorkspace(work / "state", catalogs=CATALOGS) as workspace, reached_by_dbt(workspace):
-            failed = list(check(workspace, work, edits=given.edits, seed=given.seed, policies=given.policies))
+            failed = list(
+                check(
+                    workspace,
+                    work,
+                    edits=given.edits,
+                    seed=given.seed,
+                    also_full=given.also_full,
+                    policies=given.policies,
+                )
+            )
     for line in failed:
         print(f"DIFFERENT: {line}", flush=True)
     print(f"{given.edits} edits from seed {given.seed} on: {len(failed)} of the projects are different")

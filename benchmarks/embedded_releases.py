@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+from benchmarks.full_build import Landed
 from benchmarks.generated_project import ROWS, Project
 from dbx_cd import approve, build_release, plan_restore, reject, request_approval, restore
 from dbx_cd.approval.request import ApprovalRequest
@@ -56,20 +58,20 @@ class Sources:
     def __init__(self, workspace: EmbeddedWorkspace, schema: str) -> None:
         self._spark = workspace.spark
         self.schema = schema
-        self._landed: dict[str, int] = {}
+        self.landed = Landed()
         self._spark.sql(f"CREATE SCHEMA IF NOT EXISTS {schema}")
 
     def land(self, name: str, *, count: int = ROWS) -> None:
         """Append rows to a table, which is made where it is not there yet."""
-        first = self._landed.get(name, 0) + 1
+        first, end = self.landed.land(name, count=count)
         at = f"timestamp'2026-01-01' + make_interval(0, 0, 0, {first})"
-        rows = f"select id, pmod(id * 7919, 100003) as v, {at} as changed_at from range({first}, {first + count})"
+        rows = f"select id, pmod(id * 7919, 100003) as v, {at} as changed_at from range({first}, {end})"
         table = f"{self.schema}.{name}"
         self._spark.sql(f"create table {table} as {rows}" if first == 1 else f"insert into {table} {rows}")
-        self._landed[name] = first + count - 1
 
     def change(self, name: str, id: int, value: int) -> None:
         """Give a row another value, as of later."""
+        self.landed.change(name, id, value)
         changed = f"v = {value}, changed_at = changed_at + interval 1 day"
         self._spark.sql(f"update {self.schema}.{name} set {changed} where id = {id}")
 
@@ -129,21 +131,30 @@ class EmbeddedReleases:
         """Reject a release that staging has built."""
         reject(self.cd(OWNER), self.asked(release), reason="not this time")
 
-    def rolled_back(self, release: Release) -> None:
-        """Bring production's data back to before a release."""
+    def rolled_back(self, release: Release) -> tuple[str, ...]:
+        """Bring production's data back to before a release, or change nothing; what cannot be brought back."""
         plan = plan_restore(self.cd(), release, target="prod", new_tables="drop")
-        restore(self.cd(), plan, seal=plan.seal)
+        if plan.blocked:
+            return tuple(str(item.name) for item in plan.blocked)
+        restore(self.cd(), plan, seal=plan.seal, discard_later_writes=True)
+        return ()
+
+    def write_to(self, target: str, name: str) -> None:
+        """Change rows of a table, as somebody would who is no release."""
+        self.workspace.spark.sql(f"update {target}.{self.schema}.{name} set v = v + 1 where id % 2 = 0")
 
     def rows(self, target: str, relations: Mapping[str, Sequence[str]]) -> dict[str, list[tuple[Any, ...]] | None]:
-        """The rows of relations, sorted; None where there is none. By name, with the columns to look at."""
-        return {name: self._rows(target, name, columns) for name, columns in relations.items()}
-
-    def _rows(self, target: str, name: str, columns: Sequence[str]) -> list[tuple[Any, ...]] | None:
-        relation = f"{target}.{self.schema}.{name}"
-        if not self.workspace.spark.catalog.tableExists(relation):
-            return None
-        found = self.workspace.spark.table(relation).select(*columns).collect()
-        return sorted((tuple(row) for row in found), key=repr)
+        """The rows of relations, sorted; None where there is none. By name, with the expressions to look at."""
+        spark, schema = self.workspace.spark, f"{target}.{self.schema}"
+        there = {name for name in relations if spark.catalog.tableExists(f"{schema}.{name}")}
+        # One query: each takes longer than its rows.
+        texts = [
+            f"SELECT '{n}' AS n, to_json(array({', '.join(relations[n])})) AS row FROM {schema}.{n}" for n in there
+        ]
+        found: dict[str, list[tuple[Any, ...]]] = {name: [] for name in there}
+        for name, row in spark.sql(" UNION ALL ".join(texts)).collect() if texts else ():
+            found[name].append(tuple(json.loads(row)))
+        return {name: sorted(found[name], key=repr) if name in there else None for name in relations}
 
     def _smoke(self, release: Release, built: BuildResult) -> None:
         of = built.artifacts
