@@ -114,7 +114,7 @@ def test_parse_of_lists_is_carried_to_another_folder(project: Path, tmp_path: Pa
     assert written[0]["nodes"]["model.shop.probe"]["config"]["meta"]["var"] == "x"
 
 
-@pytest.mark.parametrize("name", WAYS)
+@pytest.mark.parametrize("name", [pytest.param("cold", marks=pytest.mark.deep), "warm"])
 def test_project_that_cannot_be_parsed_fails_as_any_invocation_of_it(
     project: Path, tmp_path: Path, way: Ways, name: str
 ) -> None:

@@ -256,13 +256,12 @@ print(json.dumps({
 @pytest.mark.parametrize(
     ("step", "name"),
     [
-        ("nothing", "stg.shop.moving"),
-        ("CreateTablePreEvent", "stg.elsewhere.moved"),
-        ("CreateTableEvent", "stg.elsewhere.moved"),
-        ("AlterTablePreEvent", "stg.elsewhere.moved"),
-        ("DropTablePreEvent", "stg.elsewhere.moved"),
+        pytest.param("nothing", "stg.shop.moving", id="before its files", marks=pytest.mark.deep),
+        pytest.param("CreateTablePreEvent", "stg.elsewhere.moved", id="after its files", marks=pytest.mark.deep),
+        pytest.param("CreateTableEvent", "stg.elsewhere.moved", id="known by both names"),
+        pytest.param("AlterTablePreEvent", "stg.elsewhere.moved", id="with its tags", marks=pytest.mark.deep),
+        pytest.param("DropTablePreEvent", "stg.elsewhere.moved", id="as an external one", marks=pytest.mark.deep),
     ],
-    ids=["before its files", "after its files", "known by both names", "with its tags", "as an external one"],
 )
 def test_table_whose_move_was_killed_is_there_once_and_whole(tmp_path: Path, step: str, name: str) -> None:
     event = "CreateTablePreEvent" if step == "nothing" else step
