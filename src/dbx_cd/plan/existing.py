@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from dbx_cd.dbt.artifacts import Manifest
 from dbx_cd.dbt.functions import functions_of
@@ -17,13 +17,15 @@ def relations_of(*manifests: Manifest | None) -> list[RelationName]:
     return sorted({n.relation.key: n.relation for n in nodes if n.relation is not None}.values())
 
 
-def existing_relations(tables: Tables, *manifests: Manifest | None) -> Mapping[str, CatalogEntry]:
-    """What the catalog shows of them, by `RelationName.key`, in a few queries a catalog.
+def existing_relations(
+    tables: Tables, *manifests: Manifest | None, more: Sequence[RelationName] = ()
+) -> Mapping[str, CatalogEntry]:
+    """What the catalog shows of them, and of more relations, by `RelationName.key`, in a few queries a catalog.
 
     Raises:
         SqlFailed: a catalog cannot be asked.
     """
-    return tables.listed(relations_of(*manifests))
+    return tables.listed([*relations_of(*manifests), *more])
 
 
 def existing_functions(tables: Tables, manifest: Manifest) -> frozenset[str]:

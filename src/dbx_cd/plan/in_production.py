@@ -18,6 +18,7 @@ from dbx_cd.volume import Unreachable
 
 if TYPE_CHECKING:
     from dbx_cd.artifacts.version import ArtifactVersion
+    from dbx_cd.relations import RelationName
     from dbx_cd.release.context import Cd
     from dbx_cd.release.reading import LogReading
     from dbx_cd.rollback.relation_state import RelationState
@@ -37,9 +38,9 @@ class InProduction:
     """Its manifest."""
     uncertain: frozenset[str] = frozenset()
     """Relations, by key, that a later release has failed on or was killed at, or that were brought back since."""
-    begun: frozenset[str] = frozenset()
-    """Relations, by key, that were not there before a later release began to change the target: what is there of them
-    now is what that one, or its repair, has left."""
+    begun: tuple[RelationName, ...] = ()
+    """Relations that were not there before a later release began to change the target: what is there of them now is
+    what that one, or its repair, has left."""
     before: tuple[ArtifactVersion, ...] = ()
     """The artifacts of builds before that, newest first."""
     mind: tuple[str, ...] = ()
@@ -69,7 +70,7 @@ def in_production(cd: Cd, target: str) -> InProduction:
     version = builds.newest
     since = tuple(_changed_since(cd, log, target, version))
     uncertain = frozenset(state.relation.key for state in since)
-    begun = frozenset(state.relation.key for state in since if state.kind == "missing")
+    begun = tuple({state.relation.key: state.relation for state in since if state.kind == "missing"}.values())
     if version is None:
         return InProduction(None, None, uncertain, begun=begun)
     try:

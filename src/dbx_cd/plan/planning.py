@@ -174,7 +174,7 @@ def _look_around(dbt: ProjectDbt, staged: ArtifactVersion, asked: Selection) -> 
         read = pool.submit(lambda: (_runs(cd, dbt.target), before.earlier, before.built, staged.manifest()))
         whole = ChangedNodes.find(dbt, asked, before)
     runs, _, _, state = read.result()
-    there = existing_relations(cd.tables, whole.manifest, before.manifest, *before.earlier)
+    there = existing_relations(cd.tables, whole.manifest, before.manifest, *before.earlier, more=before.begun)
     in_state = existing_relations(cd.tables, state)
     presence = Presence(
         {*there, *existing_functions(cd.tables, whole.manifest)},
@@ -247,7 +247,7 @@ def _comparison(dbt: ProjectDbt, changed: ChangedNodes, around: _Around, of_stag
         settings=dbt.cd.tables.settings([r for r in relations_of(changed.manifest) if r.key in there]),
         before=before.manifest,
         earlier=before.earlier,
-        touched=before.begun,
+        touched=frozenset(relation.key for relation in before.begun),
         staged_manifest=around.state,
         staged=of_staging.made,
         full_refresh=changed.selection.full_refresh,
@@ -260,7 +260,10 @@ def _comparison(dbt: ProjectDbt, changed: ChangedNodes, around: _Around, of_stag
 def _losses(comparison: Comparison, before: InProduction, *, orphans: Orphans) -> tuple[Loss, ...]:
     """What the target loses: by the build, and of what nothing makes any more."""
     earlier = [m for m in (before.manifest, *before.earlier) if m is not None]
-    left = orphans_of(comparison.manifest, earlier=earlier, built=before.built, there=comparison.there, policy=orphans)
+    there = comparison.there
+    left = orphans_of(
+        comparison.manifest, earlier=earlier, built=before.built, there=there, policy=orphans, begun=before.begun
+    )
     return (*losses_of(comparison), *left)
 
 

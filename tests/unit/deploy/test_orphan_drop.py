@@ -51,6 +51,28 @@ def test_an_orphan_is_dropped_only_by_consent(tmp_path: Path, changes: str) -> N
     assert OLD.key not in releases.tables.relations
 
 
+@pytest.mark.parametrize("orphans", ["tell", "drop"])
+def test_what_a_failed_release_has_left_is_told_and_never_dropped(tmp_path: Path, orphans: str) -> None:
+    releases = releases_in(tmp_path, f"policies: {{orphans: {orphans}}}")
+    releases.model("invoices", "select 8 as id")
+    releases.model("orders", "select 1 as id -- fails in prod")
+    with pytest.raises(DbtFailed):
+        releases.deployed("2", commit="b" * 40)
+    left = relation("prod", "invoices")
+    assert left.key in releases.tables.relations
+    (releases.project / "models" / "invoices.sql").unlink()
+    releases.model("orders", "select 2 as id")
+    release = releases.staged("3", commit="c" * 40)
+    request = request_approval(releases.cd(), release, target="prod")
+    assert [line for line in request.losses if "orphan" in line] == [
+        "prod.shop.invoices: orphan: the table stays as it is: a release that failed left it, and nothing makes it"
+    ]
+    assert request.consent == ()
+    releases.approve(request)
+    build_release(releases.cd(), release, target="prod")
+    assert left.key in releases.tables.relations
+
+
 def test_a_failed_build_drops_nothing(tmp_path: Path) -> None:
     releases = releases_in(tmp_path, "policies: {orphans: drop}")
     releases.model("orders", "select 1 as id -- fails in prod")
