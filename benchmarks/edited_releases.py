@@ -15,10 +15,11 @@ import copy
 import random
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from benchmarks.compared_rows import Different, differences, expressions
 from benchmarks.embedded_releases import CATALOGS, EmbeddedReleases, Sources, reached_by_dbt
 from benchmarks.full_build import FullBuilds, Key, Relation, Table
 from benchmarks.generated_project import ROWS, UNSTABLE, Project
@@ -30,13 +31,7 @@ from dbx_cd.release.events import Release
 MODELS = 12
 EDITS_A_PROJECT = 10
 ONLY_CHANGED = "changed_only: true"
-_COLUMNS = ("string(id)", "string(v)")
-_KEPT = (*_COLUMNS, "string(changed_at)", "string(dbt_valid_from)", "string(dbt_valid_to)")
 _STEPS = {"release": 62, "fails": 8, "rejected": 10, "rolled back": 12, "written to": 8}
-
-
-class Different(AssertionError):
-    """What only changed is built of is not what a full build leaves."""
 
 
 @dataclass
@@ -204,7 +199,7 @@ class EditedReleases:
         self._compare("prod", project, "in production")
         self._deployed = ([r for r in outcomes if isinstance(r, Release)], self.project, before)
         self.project = project
-        of = len(_relations(project, only_deployed=True)) + len(UNSTABLE)
+        of = len(expressions(project, only_deployed=True)) + len(UNSTABLE)
         return f"{built[0]} of {of} relations built"
 
     def _stage(self, project: Project) -> list[Release]:
@@ -231,41 +226,13 @@ class EditedReleases:
         return outcomes
 
     def _compare(self, target: str, project: Project, when: str) -> None:
-        relations = _relations(project, only_deployed=target == "prod")
+        relations = expressions(project, only_deployed=target == "prod")
         found = [where.rows(target, relations) for where in self.ways]
         if not self.policies:
-            found.append({name: _sorted(self.expected.rows(target, name)) for name in relations})
+            found.append({name: self.expected.rows(target, name) for name in relations})
         changed, *full = found
-        other = [
-            f"{name}: {_difference(changed[name], whole[name])}"
-            for whole in full
-            for name in relations
-            if changed[name] != whole[name]
-        ]
-        if other:
+        if other := [line for whole in full for line in differences(changed, whole)]:
             raise Different(f"seed {self.seed}, {when}: " + "; ".join(other))
-
-
-def _relations(project: Project, *, only_deployed: bool) -> Mapping[str, Sequence[str]]:
-    """The relations of a project that are compared, with their columns."""
-    models = [
-        m.name
-        for m in project.models.values()
-        if m.materialized != "ephemeral" and m.name not in UNSTABLE and (m.tags or not only_deployed)
-    ]
-    return {**dict.fromkeys((*models, *project.seeds), _COLUMNS), **dict.fromkeys(project.snapshots, _KEPT)}
-
-
-def _sorted(rows: list[tuple[str | None, ...]] | None) -> list[tuple[str | None, ...]] | None:
-    return None if rows is None else sorted(rows, key=repr)
-
-
-def _difference(changed: Sequence[tuple[object, ...]] | None, full: Sequence[tuple[object, ...]] | None) -> str:
-    if changed is None or full is None:
-        return "is not there" if changed is None else "is there, and a full build has none"
-    missing = [row for row in full if row not in changed]
-    more = [row for row in changed if row not in full]
-    return f"{len(missing)} rows missing, such as {missing[:2]}, and {len(more)} too many, such as {more[:2]}"
 
 
 def check(

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 from unittest import mock
 
+from benchmarks.compared_rows import Row
 from benchmarks.full_build import Landed
 from benchmarks.generated_project import ROWS, Project
 from dbx_cd import approve, build_release, plan_restore, reject, request_approval, restore
@@ -143,18 +143,18 @@ class EmbeddedReleases:
         """Change rows of a table, as somebody would who is no release."""
         self.workspace.spark.sql(f"update {target}.{self.schema}.{name} set v = v + 1 where id % 2 = 0")
 
-    def rows(self, target: str, relations: Mapping[str, Sequence[str]]) -> dict[str, list[tuple[Any, ...]] | None]:
-        """The rows of relations, sorted; None where there is none. By name, with the expressions to look at."""
+    def rows(self, target: str, relations: Mapping[str, Sequence[str]]) -> dict[str, list[Row] | None]:
+        """The rows of relations; None where there is none. By name, with the expressions to look at."""
         spark, schema = self.workspace.spark, f"{target}.{self.schema}"
         there = {name for name in relations if spark.catalog.tableExists(f"{schema}.{name}")}
         # One query: each takes longer than its rows.
         texts = [
             f"SELECT '{n}' AS n, to_json(array({', '.join(relations[n])})) AS row FROM {schema}.{n}" for n in there
         ]
-        found: dict[str, list[tuple[Any, ...]]] = {name: [] for name in there}
+        found: dict[str, list[Row]] = {name: [] for name in there}
         for name, row in spark.sql(" UNION ALL ".join(texts)).collect() if texts else ():
             found[name].append(tuple(json.loads(row)))
-        return {name: sorted(found[name], key=repr) if name in there else None for name in relations}
+        return {name: found.get(name) for name in relations}
 
     def _smoke(self, release: Release, built: BuildResult) -> None:
         of = built.artifacts

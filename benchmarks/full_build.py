@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from benchmarks.compared_rows import Row
 from benchmarks.generated_project import PRIME, ROWS, UNSTABLE, Model, Project
 
 Values = Mapping[int, int]
@@ -103,7 +104,7 @@ class FullBuilds:
         assert isinstance(table, Table)
         self.relations[target, name] = Table({id: v + (id % 2 == 0) for id, v in table.values.items()})
 
-    def rows(self, target: str, name: str) -> list[tuple[str | None, ...]] | None:
+    def rows(self, target: str, name: str) -> list[Row] | None:
         """The rows of a relation, as text; None where there is none."""
         relation = self.relations.get((target, name))
         if relation is None:
