@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from functools import cache
 from graphlib import TopologicalSorter
 
-from dbx_cd.dbt.artifacts import BUILT_TYPES, Manifest, Node
+from dbx_cd.dbt.artifacts import Manifest
+from dbx_cd.dbt.runnable import TEST_TYPES, is_run
 
-_RUN_TYPES = (*BUILT_TYPES, "test", "unit_test", "function")
 Waits = Mapping[str, frozenset[str]]
 """The nodes that run, each after those that it waits for, in an order in which they could run one by one."""
 
@@ -27,11 +27,6 @@ class Chain:
     """Their unique ids, the first one first."""
     seconds: float
     """What they take, one after another."""
-
-
-def is_run(node: Node) -> bool:
-    """Whether dbt runs something for a node that is selected."""
-    return node.resource_type in _RUN_TYPES and not node.is_ephemeral and not node.is_blank
 
 
 def waits(manifest: Manifest, selected: Collection[str], *, command: str = "build") -> Waits:
@@ -88,7 +83,7 @@ def _held_by_tests(manifest: Manifest, parents: Mapping[str, set[str]]) -> Itera
     """The first nodes below all that a data test reads, each with the test."""
     children: dict[str, list[str]] = {node: [] for node in parents}
     for node, above in parents.items():
-        if manifest.nodes[node].resource_type not in ("test", "unit_test"):
+        if manifest.nodes[node].resource_type not in TEST_TYPES:
             for parent in above:
                 children[parent].append(node)
 

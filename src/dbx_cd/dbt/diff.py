@@ -26,12 +26,12 @@ from dbx_cd.dbt.node_diff import (
     same_test,
     test_in_words,
 )
+from dbx_cd.dbt.runnable import TEST_TYPES
 from dbx_cd.records import Record
 
 _MOST_LINES = 2000
 """How many lines of code all differences have together."""
 _MARKS = {"added": "+", "removed": "-", "modified": "~", "unchanged": " "}
-_TESTS = ("test", "unit_test")
 
 
 @dataclass(frozen=True)
@@ -190,12 +190,12 @@ def _whole(before: Node | None, after: Node | None, catalogs: tuple[Catalog, Cat
 
 def _is_shown_elsewhere(node: Node) -> bool:
     """Whether it is a test that is shown with the nodes that it is about."""
-    return node.resource_type in _TESTS and bool(attached(node))
+    return node.resource_type in TEST_TYPES and bool(attached(node))
 
 
 def _tests(old: Manifest, new: Manifest, modified: set[str]) -> Mapping[str, tuple[str, ...]]:
     """Tests that were added, removed or changed, in words, by the node that they are about."""
-    sides = [{i: n for i, n in m.nodes.items() if n.resource_type in _TESTS} for m in (old, new)]
+    sides = [{i: n for i, n in m.nodes.items() if n.resource_type in TEST_TYPES} for m in (old, new)]
     gone: dict[object, list[Node]] = {}
     for unique_id in sides[0].keys() - sides[1].keys():
         gone.setdefault(same_test(sides[0][unique_id]), []).append(sides[0][unique_id])

@@ -13,6 +13,7 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 
 from dbx_cd.dbt.artifacts import Manifest, NodeResult
+from dbx_cd.dbt.runnable import TEST_TYPES
 from dbx_cd.enumeration import listed
 from dbx_cd.errors import ArtifactError
 
@@ -87,7 +88,7 @@ def _causes_above(failed: Mapping[str, str], manifest: Manifest) -> dict[str, tu
     of_tests: dict[str, list[str]] = {}
     of_unit_tests: dict[str, list[str]] = {}
     for test in manifest.select(failed):
-        if test.resource_type in ("test", "unit_test"):
+        if test.resource_type in TEST_TYPES:
             for read in test.depends_on:
                 of_tests.setdefault(read, []).append(failed[test.unique_id])
                 if test.resource_type == "unit_test":

@@ -13,6 +13,7 @@ from dbx_cd.dbt.artifacts import Manifest
 from dbx_cd.dbt.process import refuse_flags_of_environment
 from dbx_cd.dbt.project import COPY
 from dbx_cd.dbt.run import DbtRun
+from dbx_cd.dbt.runnable import built_by
 from dbx_cd.dbt.selection import Selection, WithParents
 from dbx_cd.deploy.build_result import BuildResult, publish_build
 from dbx_cd.deploy.failures import keeping_log, noting_refusal
@@ -24,7 +25,6 @@ from dbx_cd.errors import ArtifactError, ConfigError, DbtFailed
 from dbx_cd.people import same_person
 from dbx_cd.plan.apart import require_apart
 from dbx_cd.plan.asked_selection import deployable
-from dbx_cd.plan.changed_nodes import is_built_by
 from dbx_cd.plan.in_staging import counts_changes
 from dbx_cd.plan.project_dbt import ProjectDbt, warm_for
 from dbx_cd.release.context import Cd
@@ -152,7 +152,7 @@ def _build_open(cd: Cd, release: Release, selection: Selection, dbt: ProjectDbt)
         require_apart(
             cd, target=dbt.target, cmd=selection.cmd, manifest=manifest, selected=listed.listed, names_in=dbt.names_in
         )
-        built = [n.unique_id for n in manifest.select(listed.listed) if is_built_by(n, selection.cmd)]
+        built = built_by(manifest, listed.listed, selection.cmd)
         resolving = with_parents_there(dbt, selection, manifest, built)
         changes = staging_changes(dbt, asked, resolving) if cd.config.policies.changed_only else None
         dbt, selection = resolving[0], resolving[1] if changes is None else changes.selection

@@ -16,7 +16,8 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from dbx_cd.dbt.artifacts import BUILT_TYPES, Manifest, Node
+from dbx_cd.dbt.artifacts import Manifest, Node
+from dbx_cd.dbt.runnable import MADE_TYPES, is_selected_by
 from dbx_cd.enumeration import listed
 from dbx_cd.errors import ArtifactError, ConfigError, DbxCdError
 from dbx_cd.rollback.point import RestorePoint
@@ -30,7 +31,7 @@ _log = logging.getLogger(__name__)
 
 _POINTS = 10  # restore points, of as many releases: they name what the newest artifacts no longer do
 _SHOWN = 20
-_WITH_RELATION = (*BUILT_TYPES, "test", "function")  # a test has one where it stores its failures
+_WITH_RELATION = (*MADE_TYPES, "test")  # a test has one where it stores its failures
 _PART = r"(?:`[^`]+`|\"[^\"]+\"|\w+)"
 _DOTTED = re.compile(rf"{_PART}(?:\s*\.\s*{_PART})+")
 _HOOKS = ("pre-hook", "post-hook")
@@ -138,7 +139,7 @@ def require_apart(
     if not taken.nodes:
         return
     own = _own(cd, target)
-    chosen = [n for n in manifest.select(selected) if cmd != "run" or n.resource_type == "model"]
+    chosen = [n for n in manifest.select(selected) if is_selected_by(n, cmd)]
     problems = [*_writes(chosen, taken, own), *_hooks(manifest, chosen, taken, own)]
     if problems:
         raise ConfigError(

@@ -17,6 +17,7 @@ from dbx_cd.dbt.finished import NOTHING_SELECTED
 from dbx_cd.dbt.functions import function_name, object_name
 from dbx_cd.dbt.listing import ListQuery
 from dbx_cd.dbt.project_state import ProjectState
+from dbx_cd.dbt.runnable import built_by
 from dbx_cd.dbt.selection import Selection
 from dbx_cd.dbt.state_mismatch import state_mismatch
 from dbx_cd.errors import ArtifactError
@@ -27,9 +28,6 @@ from dbx_cd.plan.resolution import Refs
 _log = logging.getLogger(__name__)
 
 _SELECTED, _BEFORE = "selected", "before"
-# What runs a query in `dbt build` (dbt-core 1.11, `RUNNER_MAP` in task/build.py, where saved queries and exposures do
-# nothing).
-_RUN = ("model", "seed", "snapshot", "function", "test", "unit_test")
 _ENDS_A_TERM = re.compile(r"[\s,\[\]]")
 _TOUCHED = "a later release has touched it"
 
@@ -77,8 +75,7 @@ class ChangedNodes:
             answered = replace(answered, run=replace(answered.run, ok=False, errors=(NOTHING_SELECTED,)))
         answered.run.raise_if_failed(next_step=f"see what `dbt ls --target {dbt.target}` says in the project's folder")
         manifest = Manifest.load(answered.run.files_dir / "manifest.json")
-        listed = manifest.select(answered.nodes[_SELECTED])
-        selected = frozenset(n.unique_id for n in listed if is_built_by(n, selection.cmd))
+        selected = built_by(manifest, answered.nodes[_SELECTED], selection.cmd)
         built = replace(selection, favor_state=True)
         if unpacking is None or before.version is None or before.manifest is None:
             return cls(built, selected, manifest, {i: NodeChange(i, "new") for i in manifest.nodes})
@@ -132,19 +129,10 @@ class ChangedNodes:
         if not meant or not self.selection.select:
             return self
         wider = replace(self.selection, select=" ".join([self.selection.select, *map(exactly, meant)]))
-        listed = self.manifest.select(dbt.list(wider, check=True).listed)
-        selected = frozenset(n.unique_id for n in listed if is_built_by(n, wider.cmd))
+        selected = built_by(self.manifest, dbt.list(wider, check=True).listed, wider.cmd)
         left = [n.unique_id for n in meant if n.unique_id not in selected]
         mind = [f"policies.untagged_changes: build_in_prod would build {i}, which the selection excludes" for i in left]
         return replace(self, selection=wider, selected=selected, mind=(*self.mind, *mind))
-
-
-def is_built_by(node: Node, cmd: str) -> bool:
-    """Whether a command runs a selected node: `run` takes models alone, and dbt takes all others for not selected.
-
-    What only describes, such as an exposure, is listed and runs no query; an empty file neither (`Node.is_blank`).
-    """
-    return node.resource_type in (("model",) if cmd == "run" else _RUN) and not node.is_blank
 
 
 def exactly(node: Node) -> str:

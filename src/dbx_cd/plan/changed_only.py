@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from dbx_cd.dbt.artifacts import RunResults
+from dbx_cd.dbt.runnable import TEST_TYPES
 from dbx_cd.plan.changed_nodes import ChangedNodes
 from dbx_cd.plan.deploy_plan import DeployPlan
 from dbx_cd.plan.estimate import estimate
@@ -39,7 +40,7 @@ class ChangedOnly:
         """What it saves, or would save, in words."""
         if self.unchanged is not None and not self.narrowed.kept:
             return f"changed_only ({refresh}): all {self.made} relations are built"
-        tests = {n.unique_id for n in asked.manifest.nodes.values() if n.resource_type in ("test", "unit_test")}
+        tests = {n.unique_id for n in asked.manifest.nodes.values() if n.resource_type in TEST_TYPES}
         if self.unchanged is not None:
             built, verb = self.narrowed.changed.selected, "builds"
         else:

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from dbx_cd import html
 from dbx_cd.dbt.changes import NodeChange
+from dbx_cd.dbt.runnable import TEST_TYPES
 from dbx_cd.dbt.selection import Selection
 from dbx_cd.digest import digest
 from dbx_cd.enumeration import listed
@@ -160,7 +161,7 @@ class DeployPlan(Record):
     @property
     def builds_any(self) -> bool:
         """Whether anything is made; else at most tests run."""
-        return any(not node.unique_id.startswith(("test.", "unit_test.")) for node in self.nodes)
+        return any(node.unique_id.split(".", 1)[0] not in TEST_TYPES for node in self.nodes)
 
     def counted(self) -> str:
         """How many nodes are of which change, in words such as `1 modified, 7 unchanged`."""

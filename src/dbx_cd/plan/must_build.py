@@ -12,13 +12,12 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from dbx_cd.dbt.artifacts import BUILT_TYPES, Manifest, Node
-from dbx_cd.dbt.build_order import is_run
 from dbx_cd.dbt.changes import NodeChange
 from dbx_cd.dbt.functions import object_name
-from dbx_cd.plan.resolution import REFABLE, Resolution, is_listed
+from dbx_cd.dbt.runnable import MADE_TYPES, is_run
+from dbx_cd.plan.resolution import Resolution, is_listed
 from dbx_cd.relations import RelationName
 
-_MADE = (*BUILT_TYPES, "function")
 Reasons = Mapping[str, tuple[str, ...]]
 """Why nodes are built, in words, by unique id."""
 
@@ -43,7 +42,7 @@ class Standing:
     @property
     def made(self) -> tuple[Node, ...]:
         """What of the selection makes something in the target."""
-        return tuple(n for n in self.manifest.select(self.selected) if n.resource_type in _MADE and is_run(n))
+        return tuple(n for n in self.manifest.select(self.selected) if n.resource_type in MADE_TYPES and is_run(n))
 
     @property
     def unchanged(self) -> tuple[Node, ...]:
@@ -131,7 +130,7 @@ def _below(manifest: Manifest, start: Collection[str]) -> Mapping[str, str]:
         for child in children[at]:
             if child not in found:
                 found[child] = above
-                waiting.append((child, child if manifest.nodes[child].resource_type in REFABLE else above))
+                waiting.append((child, child if manifest.nodes[child].resource_type in MADE_TYPES else above))
     return found
 
 

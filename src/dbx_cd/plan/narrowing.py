@@ -8,12 +8,11 @@ from dataclasses import dataclass, replace
 from dbx_cd.dbt.artifacts import Manifest, Node
 from dbx_cd.dbt.changes import NodeChange
 from dbx_cd.dbt.finished import NOTHING_SELECTED
+from dbx_cd.dbt.runnable import TEST_TYPES, built_by
 from dbx_cd.dbt.selection import Selection
-from dbx_cd.plan.changed_nodes import ChangedNodes, exactly, is_built_by
+from dbx_cd.plan.changed_nodes import ChangedNodes, exactly
 from dbx_cd.plan.must_build import Reasons
 from dbx_cd.plan.project_dbt import ProjectDbt
-
-_TESTS = ("test", "unit_test")
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,7 @@ def narrowed(dbt: ProjectDbt, asked: ChangedNodes, made: Collection[str], reason
         listed = _listed(dbt, selection, manifest)
         more = sorted(listed - asked.selected)
         if more:
-            exclude = _terms(n for n in manifest.select(more) if n.resource_type in _TESTS)
+            exclude = _terms(n for n in manifest.select(more) if n.resource_type in TEST_TYPES)
             selection = replace(selection, exclude=" ".join([*((selection.exclude or "").split()), *exclude]))
             listed = _listed(dbt, selection, manifest)
         _require(listed, asked, reasons, kept)
@@ -86,7 +85,7 @@ def _exactly_these(asked: ChangedNodes, reasons: Reasons) -> Selection:
     tests = [
         node
         for node in asked.manifest.select(sorted(asked.selected))
-        if node.resource_type in _TESTS
+        if node.resource_type in TEST_TYPES
         and not reasons.keys() & set(node.depends_on)
         and asked.changes[node.unique_id].change in ("new", "modified")
     ]
@@ -101,7 +100,7 @@ def _tests_of(selection: Selection) -> Selection:
     if selection.with_parents == "all":
         terms = [term if term.startswith("+") else f"+{term}" for term in terms]
     prefixes = [f"{term}," for term in terms] or [""]
-    select = " ".join(f"{prefix}resource_type:{kind}" for prefix in prefixes for kind in _TESTS)
+    select = " ".join(f"{prefix}resource_type:{kind}" for prefix in prefixes for kind in TEST_TYPES)
     return replace(selection, select=select, with_parents="none")
 
 
@@ -119,7 +118,7 @@ def _listed(dbt: ProjectDbt, selection: Selection, manifest: Manifest) -> frozen
     listed = dbt.list(selection)
     if not listed.ok and listed.errors[:1] != (NOTHING_SELECTED,):
         listed.raise_if_failed()
-    return frozenset(n.unique_id for n in manifest.select(listed.listed) if is_built_by(n, selection.cmd))
+    return built_by(manifest, listed.listed, selection.cmd)
 
 
 def _require(listed: frozenset[str], asked: ChangedNodes, reasons: Reasons, kept: Collection[str]) -> None:

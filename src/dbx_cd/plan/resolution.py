@@ -14,13 +14,13 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from dbx_cd.dbt.artifacts import BUILT_TYPES, Manifest, Node
+from dbx_cd.dbt.artifacts import Manifest, Node
 from dbx_cd.dbt.effects import MATERIALIZATIONS
 from dbx_cd.dbt.functions import object_name
+from dbx_cd.dbt.runnable import MADE_TYPES
 from dbx_cd.policies import UntaggedChanges
 
 Place = Literal["target", "state", "nowhere"]
-REFABLE = (*BUILT_TYPES, "function")
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class Refs:
         while waiting:
             unique_id = waiting.pop()
             node = self.manifest.nodes.get(unique_id)
-            if node is None or unique_id in found or node.resource_type not in REFABLE:
+            if node is None or unique_id in found or node.resource_type not in MADE_TYPES:
                 continue
             if unique_id in self.selected or unique_id in self.kept:
                 continue
@@ -115,7 +115,7 @@ class Refs:
             seen.add(parent.unique_id)
             if parent.is_ephemeral:
                 yield from self._parents(parent, seen=seen)
-            elif parent.resource_type in REFABLE and parent.unique_id not in self.selected:
+            elif parent.resource_type in MADE_TYPES and parent.unique_id not in self.selected:
                 yield parent
 
 

@@ -17,7 +17,6 @@ from typing import Any, get_args
 import pytest
 
 from dbx_cd.dbt.artifacts import Manifest
-from dbx_cd.plan.changed_nodes import is_built_by
 from dbx_cd.plan.derived_state import derived_state
 from dbx_cd.plan.resolution import Presence, Refs, Resolution, resolutions
 from dbx_cd.policies import UntaggedChanges
@@ -214,24 +213,6 @@ def test_whatever_runs_a_query_is_a_reader(reader: str) -> None:
     target, state = two((PARENT, ()), (reader, (PARENT,)))
     selected = () if reader.startswith("operation.") else (reader,)
     assert resolved(target, state, selected=selected, there={OTHERS})[PARENT].readers == (reader,)
-
-
-@pytest.mark.parametrize("reader", ["exposure.shop.dashboard", "metric.shop.revenue", "semantic_model.shop.orders"])
-def test_what_runs_no_query_is_built_by_no_command(reader: str) -> None:
-    target, _ = two((PARENT, ()), (reader, (PARENT,)))
-    (found,) = Manifest.from_json(target).select([reader])
-    assert not is_built_by(found, "build")
-
-
-def test_run_builds_models_alone_and_an_empty_file_is_built_by_nothing() -> None:
-    target = document(
-        node("model.shop.m"), node("seed.shop.s"), node("snapshot.shop.h"), node("test.shop.t"),
-        node("function.shop.f"),
-        node("model.shop.blank", raw_code=" \n"),
-    )  # fmt: skip
-    nodes = Manifest.from_json(target).nodes.values()
-    assert {n.unique_id for n in nodes if is_built_by(n, "run")} == {"model.shop.m"}
-    assert {n.unique_id for n in nodes if not is_built_by(n, "build")} == {"model.shop.blank"}
 
 
 def test_what_has_changed_above_is_told_of_all_that_reads_it() -> None:
