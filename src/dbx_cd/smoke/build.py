@@ -8,6 +8,7 @@ from functools import cached_property
 
 from dbx_cd.dbt.artifacts import BUILT_TYPES, Manifest, Node, NodeResult, RunResults
 from dbx_cd.dbt.lookup import require_model, require_source
+from dbx_cd.dbt.names import numbered
 from dbx_cd.errors import DbxCdError
 from dbx_cd.relations import RelationName
 
@@ -201,7 +202,7 @@ def render(sql: str, build: Build, exists: Callable[[RelationName], bool]) -> tu
 
 def left_out_in_words(left_out: Iterable[Node]) -> str:
     """What was not built, and why where that is known: `orders was not built in this release`; "" for nothing."""
-    named = {f"{n.name}.v{n.version}" if n.version else n.name: _why(n) for n in left_out}
+    named = {numbered(node): _why(node) for node in left_out}
     return "; ".join(f"{name} was {_NOT_BUILT}{why}" for name, why in named.items())
 
 
