@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from dbx_cd.artifacts import archive
 from dbx_cd.artifacts.version import ArtifactVersion, installed_version
 from dbx_cd.dbt.artifacts import Manifest, Node
 from dbx_cd.dbt.changes import NodeChange, change_queries, changes_between, removed, renamed
+from dbx_cd.dbt.exact_terms import exactly
 from dbx_cd.dbt.finished import NOTHING_SELECTED
 from dbx_cd.dbt.functions import function_name, object_name
 from dbx_cd.dbt.listing import ListQuery
@@ -28,7 +28,6 @@ from dbx_cd.plan.resolution import Refs
 _log = logging.getLogger(__name__)
 
 _SELECTED, _BEFORE = "selected", "before"
-_ENDS_A_TERM = re.compile(r"[\s,\[\]]")
 _TOUCHED = "a later release has touched it"
 
 
@@ -133,16 +132,6 @@ class ChangedNodes:
         left = [n.unique_id for n in meant if n.unique_id not in selected]
         mind = [f"policies.untagged_changes: build_in_prod would build {i}, which the selection excludes" for i in left]
         return replace(self, selection=wider, selected=selected, mind=(*self.mind, *mind))
-
-
-def exactly(node: Node) -> str:
-    """The term of dbt's node selection that means one node and no other.
-
-    `fqn` alone also means what lies in a folder of that name, so the name of the file is asked for as well; its path
-    dbt looks for in the root project alone, and not in packages. What would end a term stands for any character.
-    """
-    fqn, file = ".".join(map(str, node.raw["fqn"])), PurePosixPath(node.path).name
-    return f"fqn:{_ENDS_A_TERM.sub('?', fqn)},file:{_ENDS_A_TERM.sub('?', file)}"
 
 
 def _touched(node: Node, change: NodeChange, before: InProduction) -> NodeChange:

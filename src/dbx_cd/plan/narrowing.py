@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 
 from dbx_cd.dbt.artifacts import Manifest, Node
 from dbx_cd.dbt.changes import NodeChange
+from dbx_cd.dbt.exact_terms import exactly, may_mean_others
 from dbx_cd.dbt.finished import NOTHING_SELECTED
 from dbx_cd.dbt.runnable import TEST_TYPES, built_by
 from dbx_cd.dbt.selection import Selection
-from dbx_cd.plan.changed_nodes import ChangedNodes, exactly
+from dbx_cd.plan.changed_nodes import ChangedNodes
 from dbx_cd.plan.must_build import Reasons
 from dbx_cd.plan.project_dbt import ProjectDbt
 
@@ -104,14 +105,13 @@ def _tests_of(selection: Selection) -> Selection:
     return replace(selection, select=select, with_parents="none")
 
 
-def _terms(nodes: Iterator[Node] | Sequence[Node]) -> list[str]:
-    found = []
-    for node in nodes:
-        parts = (*map(str, node.raw.get("fqn") or ()), node.path)
-        if any(set(part) & set(" ,\t\n*?[]") for part in parts):
-            raise _CannotNarrow(f"the name or the path of {node.unique_id} means something else to dbt's selection")
-        found.append(exactly(node))
-    return found
+def _terms(nodes: Iterable[Node]) -> list[str]:
+    """A term for each: one that leaves out too many tests would not be seen in what dbt lists."""
+    terms = {node.unique_id: exactly(node) for node in nodes}
+    for unique_id, term in terms.items():
+        if may_mean_others(term):
+            raise _CannotNarrow(f"the name or the path of {unique_id} means something else to dbt's selection")
+    return [*terms.values()]
 
 
 def _listed(dbt: ProjectDbt, selection: Selection, manifest: Manifest) -> frozenset[str]:

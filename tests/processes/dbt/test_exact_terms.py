@@ -9,7 +9,7 @@ from deferral_project import NAME, PARENTS, fill
 
 from dbx_cd import run_dbt
 from dbx_cd.dbt.artifacts import Manifest
-from dbx_cd.plan.changed_nodes import exactly
+from dbx_cd.dbt.exact_terms import exactly
 
 OUTPUT = {
     "type": "databricks", "catalog": "prod", "schema": "s", "host": "deferral.cloud.databricks.com",

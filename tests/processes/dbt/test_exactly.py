@@ -8,9 +8,9 @@ import pytest
 from changed_project import VIEW, before
 
 from dbx_cd.dbt.artifacts import Manifest
+from dbx_cd.dbt.exact_terms import exactly
 from dbx_cd.dbt.listing import ListQuery, list_nodes
 from dbx_cd.dbt.selection import Selection
-from dbx_cd.plan.changed_nodes import exactly
 
 HARD = {
     "models/folder with blanks/in_blanks.sql": VIEW + "select 1 as id",

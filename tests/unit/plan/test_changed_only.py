@@ -42,6 +42,16 @@ def reads_source(manifest: dict[str, Any]) -> None:
         manifest["nodes"]["model.tiny.orders"]["depends_on"]["nodes"].append(source["unique_id"])
 
 
+def people_at(*fqn: str) -> Callable[[dict[str, Any]], None]:
+    """Let dbt say that this is where `people` is."""
+
+    def alter(manifest: dict[str, Any]) -> None:
+        reads_source(manifest)
+        manifest["nodes"]["model.tiny.people"]["fqn"] = ["tiny", *fqn]
+
+    return alter
+
+
 @pytest.fixture
 def releases(tmp_path: Path) -> Releases:
     made = project(tmp_path)
@@ -341,6 +351,21 @@ def test_a_full_refresh_builds_all(releases: Releases) -> None:
     releases.approve(request)
     done = built(releases, lambda: build_release(releases.cd(), release, target="prod", full_refresh=True))
     assert done == {"prod": ["orders", "payments", "people"]}
+
+
+@pytest.mark.parametrize("folder", ["two words", "a,b", "[old]", "any*"])
+def test_where_no_term_means_a_node_alone_all_is_built(releases: Releases, folder: str) -> None:
+    releases.model("people", "select 2 as id")
+    releases.dbt.alter_manifest = people_at(folder, "people")
+    assert built(releases, lambda: deployed(releases, "2"))["prod"] == ["orders", "payments", "people"]
+    assert "changed_only: the name or the path of model.tiny.people" in "; ".join(newest_plan(releases).mind)
+
+
+def test_where_dbt_reads_a_term_for_something_else_all_is_built(releases: Releases) -> None:
+    releases.model("people", "select 2 as id")
+    releases.dbt.alter_manifest = people_at("orders")
+    assert built(releases, lambda: deployed(releases, "2"))["prod"] == ["orders", "payments", "people"]
+    assert "changed_only: dbt reads the terms for what must be built otherwise" in "; ".join(newest_plan(releases).mind)
 
 
 def test_what_stands_unchanged_keeps_the_record_of_its_own_build(releases: Releases) -> None:
