@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,7 +15,7 @@ from dbx_cd.dbt.changes import NodeChange, change_queries, changes_between, remo
 from dbx_cd.dbt.exact_terms import exactly
 from dbx_cd.dbt.finished import NOTHING_SELECTED
 from dbx_cd.dbt.functions import function_name, object_name
-from dbx_cd.dbt.listing import ListQuery
+from dbx_cd.dbt.listing import Listed, ListQuery
 from dbx_cd.dbt.project_state import ProjectState
 from dbx_cd.dbt.runnable import built_by
 from dbx_cd.dbt.selection import Selection
@@ -63,41 +63,30 @@ class ChangedNodes:
             DbtFailed: dbt cannot say, or the selection matches nothing.
             ArtifactError: the manifest that dbt has written cannot be read.
         """
-        queries = {_SELECTED: ListQuery(selection, dbt.state if selection.may_read_state else None)}
-        if before.version is not None:
-            queries |= change_queries(before.version.path)
         with ThreadPoolExecutor(1, thread_name_prefix="dbx_cd-unpack") as pool:
             # While dbt parses.
-            unpacking = None if before.version is None else pool.submit(_unpacked, before.version, dbt.work / _BEFORE)
-            answered = dbt.list_all(queries, vars=selection.vars)
-        if answered.run.ok and not answered.nodes[_SELECTED]:
-            answered = replace(answered, run=replace(answered.run, ok=False, errors=(NOTHING_SELECTED,)))
-        answered.run.raise_if_failed(next_step=f"see what `dbt ls --target {dbt.target}` says in the project's folder")
+            unpacking = pool.submit(_unpacked, before.version, dbt.work / _BEFORE)
+            answered = _ask(dbt, selection, before)
         manifest = Manifest.load(answered.run.files_dir / "manifest.json")
         selected = built_by(manifest, answered.nodes[_SELECTED], selection.cmd)
-        built = replace(selection, favor_state=True)
-        if unpacking is None or before.version is None or before.manifest is None:
-            return cls(built, selected, manifest, {i: NodeChange(i, "new") for i in manifest.nodes})
-        then = unpacking.result()
-        old = ProjectState(before.manifest, then, selection.vars, before.version.adapter_version or None)
+        changes = {unique_id: NodeChange(unique_id, "new") for unique_id in manifest.nodes}
+        all_new = cls(replace(selection, favor_state=True), selected, manifest, changes)
+        if before.version is None or before.manifest is None:
+            return all_new
+        old = ProjectState(before.manifest, unpacking.result(), selection.vars, before.version.adapter_version or None)
         new = ProjectState(manifest, Path(dbt.project_dir), selection.vars, installed_version("dbt-databricks"))
         try:
             mind = state_mismatch(old, new)
         except ArtifactError as exc:
             # Renamed, or two projects in one root: a release can still be made, and whoever approves it is told.
-            return cls(built, selected, manifest, {i: NodeChange(i, "new") for i in manifest.nodes}, mind=(exc.what,))
-        mind = (*mind, *(f"dbt does not compare it with what is deployed: {why}" for why in answered.refused.values()))
-        if then is None:
-            mind = (*mind, f"the project of {before.version} is gone: variables are not compared")
+            return replace(all_new, mind=(exc.what,))
         compared = changes_between(old, new, answered.nodes)
-        return cls(
-            built,
-            selected,
-            manifest,
-            {i: _touched(manifest.nodes[i], change, before) for i, change in compared.items()},
-            removed=removed(before.manifest, manifest),
-            renamed=dict(renamed(before.manifest, manifest)),
-            mind=mind,
+        return replace(
+            all_new,
+            changes={i: _touched(manifest.nodes[i], change, before) for i, change in compared.items()},
+            removed=removed(old.manifest, manifest),
+            renamed=dict(renamed(old.manifest, manifest)),
+            mind=(*mind, *_not_compared(answered, before.version, old)),
         )
 
     @property
@@ -134,6 +123,25 @@ class ChangedNodes:
         return replace(self, selection=wider, selected=selected, mind=(*self.mind, *mind))
 
 
+def _ask(dbt: ProjectDbt, selection: Selection, before: InProduction) -> Listed:
+    """What dbt lists for the selection, and as modified since the build before."""
+    queries = {_SELECTED: ListQuery(selection, dbt.state if selection.may_read_state else None)}
+    if before.version is not None:
+        queries |= change_queries(before.version.path)
+    answered = dbt.list_all(queries, vars=selection.vars)
+    if answered.run.ok and not answered.nodes[_SELECTED]:
+        answered = replace(answered, run=replace(answered.run, ok=False, errors=(NOTHING_SELECTED,)))
+    answered.run.raise_if_failed(next_step=f"see what `dbt ls --target {dbt.target}` says in the project's folder")
+    return answered
+
+
+def _not_compared(answered: Listed, version: ArtifactVersion, old: ProjectState) -> Iterator[str]:
+    """What dbt has refused to compare, and what is not there to be compared, in words."""
+    yield from (f"dbt does not compare it with what is deployed: {why}" for why in answered.refused.values())
+    if old.folder is None:
+        yield f"the project of {version} is gone: variables are not compared"
+
+
 def _touched(node: Node, change: NodeChange, before: InProduction) -> NodeChange:
     is_sure = node.relation is None or node.relation.key not in before.uncertain
     if is_sure or not node.builds_relation or change.change in ("new", "modified"):
@@ -141,10 +149,10 @@ def _touched(node: Node, change: NodeChange, before: InProduction) -> NodeChange
     return NodeChange(node.unique_id, "modified", (_TOUCHED,))
 
 
-def _unpacked(version: ArtifactVersion, folder: Path) -> Path | None:
+def _unpacked(version: ArtifactVersion | None, folder: Path) -> Path | None:
     """The project that a build was made from; None where it is not with its artifacts, as of 0.1.0, or damaged."""
     try:
-        return archive.unpack(version, folder)
+        return None if version is None else archive.unpack(version, folder)
     except ArtifactError as exc:
         _log.warning("the project that %s was made from cannot be read: %s", version, exc)
         return None
