@@ -13,7 +13,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from dbx_cd.delta.history import Commit, History
-from dbx_cd.delta.tables import CatalogEntry, CatalogSettings, TableDetail, ViewReading
+from dbx_cd.delta.tables import CatalogEntry, CatalogSettings, TableDetail
+from dbx_cd.delta.view_reading import ViewReading
 from dbx_cd.relations import RelationName
 from dbx_cd.release.events import Release
 from dbx_cd.release.reading import LogReading

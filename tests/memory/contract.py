@@ -14,7 +14,8 @@ from dbx_cd.delta.history import Commit
 from dbx_cd.delta.log_table import Brief, LogRow, LogTable
 from dbx_cd.delta.references import references
 from dbx_cd.delta.retention import FILES_KEPT
-from dbx_cd.delta.tables import Column, Tables, ViewReading
+from dbx_cd.delta.tables import Column, Tables
+from dbx_cd.delta.view_reading import ViewReading
 from dbx_cd.errors import SqlFailed
 from dbx_cd.relations import RelationName
 from dbx_cd.release.state import STATE_FIELDS

@@ -10,17 +10,8 @@ from datetime import UTC, datetime, timedelta
 
 from dbx_cd.delta.history import Commit, History
 from dbx_cd.delta.retention import retention
-from dbx_cd.delta.tables import (
-    UNKNOWN_READING,
-    CatalogEntry,
-    CatalogSettings,
-    Column,
-    Fingerprint,
-    Function,
-    Kind,
-    TableDetail,
-    ViewReading,
-)
+from dbx_cd.delta.tables import CatalogEntry, CatalogSettings, Column, Fingerprint, Function, Kind, TableDetail
+from dbx_cd.delta.view_reading import UNKNOWN_READING, ViewReading
 from dbx_cd.errors import SqlFailed
 from dbx_cd.relations import RelationName
 

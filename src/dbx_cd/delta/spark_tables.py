@@ -11,17 +11,8 @@ from dbx_cd.delta import information_schema, routines
 from dbx_cd.delta.catalog_settings import catalog_settings
 from dbx_cd.delta.history import Commit, History
 from dbx_cd.delta.sql import Sql
-from dbx_cd.delta.tables import (
-    UNKNOWN_READING,
-    CatalogEntry,
-    CatalogSettings,
-    Column,
-    Fingerprint,
-    Function,
-    Kind,
-    TableDetail,
-    ViewReading,
-)
+from dbx_cd.delta.tables import CatalogEntry, CatalogSettings, Column, Fingerprint, Function, Kind, TableDetail
+from dbx_cd.delta.view_reading import UNKNOWN_READING, ViewReading
 from dbx_cd.delta.views import AS_WRITTEN, create_view_sql, meaning, property_list
 from dbx_cd.errors import SqlFailed
 from dbx_cd.relations import RelationName, quote, split_name, string_literal

@@ -6,7 +6,8 @@ import re
 from collections.abc import Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 
-from dbx_cd.delta.tables import UNKNOWN_READING, Column, ViewReading
+from dbx_cd.delta.tables import Column
+from dbx_cd.delta.view_reading import UNKNOWN_READING, ViewReading
 from dbx_cd.relations import RelationName, quote, string_literal
 
 _PART = r"(`(?:[^`]|``)+`|[\w$-]+)"

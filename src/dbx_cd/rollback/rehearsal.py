@@ -14,7 +14,7 @@ from dbx_cd import html
 from dbx_cd.delta.clones import clone, scratch_schema
 from dbx_cd.delta.spark_tables import SparkTables
 from dbx_cd.delta.sql import THREADS, in_parallel
-from dbx_cd.delta.tables import UNKNOWN_READING
+from dbx_cd.delta.view_reading import UNKNOWN_READING
 from dbx_cd.delta.views import named_in, with_other_relations
 from dbx_cd.errors import DbxCdError, RestoreFailed
 from dbx_cd.records import Record

@@ -8,16 +8,8 @@ from datetime import datetime
 from functools import cached_property
 
 from dbx_cd.delta.history import History
-from dbx_cd.delta.tables import (
-    NOTHING_KNOWN,
-    CatalogEntry,
-    CatalogSettings,
-    Column,
-    Fingerprint,
-    Kind,
-    TableDetail,
-    ViewReading,
-)
+from dbx_cd.delta.tables import NOTHING_KNOWN, CatalogEntry, CatalogSettings, Column, Fingerprint, Kind, TableDetail
+from dbx_cd.delta.view_reading import ViewReading
 from dbx_cd.digest import digest
 from dbx_cd.errors import DbxCdError
 from dbx_cd.relations import RelationName

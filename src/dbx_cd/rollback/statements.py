@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from dbx_cd.delta.history import History
 from dbx_cd.delta.retention import retention
-from dbx_cd.delta.tables import UNKNOWN_READING, Kind, Tables
+from dbx_cd.delta.tables import Kind, Tables
+from dbx_cd.delta.view_reading import UNKNOWN_READING
 from dbx_cd.errors import RestoreFailed, RestoreRefused, SqlFailed
 from dbx_cd.relations import RelationName
 from dbx_cd.rollback.ownership import history_since, is_restored, mark

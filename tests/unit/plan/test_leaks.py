@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from dbx_cd.dbt.artifacts import Manifest
-from dbx_cd.delta.tables import CatalogSettings, Constraint, ViewReading
+from dbx_cd.delta.tables import CatalogSettings, Constraint
+from dbx_cd.delta.view_reading import ViewReading
 from dbx_cd.errors import SqlFailed
 from dbx_cd.plan.leaks import Leak, StagingNames, find_leaks
 from dbx_cd.relations import RelationName

@@ -9,15 +9,8 @@ from pathlib import Path
 import pytest
 
 from dbx_cd import RestorePlan, plan_restore, restore
-from dbx_cd.delta.tables import (
-    NOTHING_KNOWN,
-    CatalogEntry,
-    CatalogSettings,
-    Column,
-    Constraint,
-    TableDetail,
-    ViewReading,
-)
+from dbx_cd.delta.tables import NOTHING_KNOWN, CatalogEntry, CatalogSettings, Column, Constraint, TableDetail
+from dbx_cd.delta.view_reading import ViewReading
 from dbx_cd.relations import RelationName
 from dbx_cd.rollback.differences import left_by_recreation, left_by_restore, left_where_nothing_is_done
 from dbx_cd.rollback.relation_state import Present, RelationState

@@ -23,7 +23,8 @@ from dbx_cd import (
 )
 from dbx_cd.delta.history import History
 from dbx_cd.delta.log_table import LogRow
-from dbx_cd.delta.tables import NOTHING_KNOWN, UNKNOWN_READING, CatalogEntry, Column, Kind, ViewReading
+from dbx_cd.delta.tables import NOTHING_KNOWN, CatalogEntry, Column, Kind
+from dbx_cd.delta.view_reading import UNKNOWN_READING, ViewReading
 from dbx_cd.deploy.claim import claim
 from dbx_cd.errors import SqlFailed
 from dbx_cd.relations import RelationName

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from dbx_cd import Release, RestoreRefused, auto_rollback, plan_restore, restore
-from dbx_cd.delta.tables import CatalogEntry, Kind, ViewReading
+from dbx_cd.delta.tables import CatalogEntry, Kind
+from dbx_cd.delta.view_reading import ViewReading
 from dbx_cd.release.events import Deployed, Deploying, Failed
 from dbx_cd.rollback.capture import capture_restore_point, record_versions_after
 from dbx_cd.rollback.own_build import OwnBuild
