@@ -12,7 +12,8 @@ from dbx_cd.dbt.build_order import Waits, slowest_chain, waits
 from dbx_cd.dbt.names import numbered
 from dbx_cd.dbt.timeline import span
 
-_RUNS = 5
+RUNS = 5
+"""The last builds that say how long a node takes."""
 # A node that failed ended early, and one that was skipped or reused did nothing.
 _WHOLE = ("success", "pass", "warn", "fail")
 
@@ -41,9 +42,7 @@ class Estimate:
         return line + chain + new
 
 
-def estimate(
-    manifest: Manifest, selected: Collection[str], runs: Sequence[RunResults], *, command: str = "build"
-) -> Estimate:
+def estimate(manifest: Manifest, selected: Collection[str], runs: Sequence[RunResults]) -> Estimate:
     """The expected seconds of a build of these nodes.
 
     Each node counts as the median of its last five runs; the schedule is dbt's: what is ready first gets the first
@@ -53,9 +52,8 @@ def estimate(
         manifest: the project that will be built.
         selected: unique ids.
         runs: results of earlier builds, the oldest first.
-        command: dbt's command.
     """
-    order = waits(manifest, selected, command=command)
+    order = waits(manifest, selected)
     known = _seconds(runs)
     seconds, unknown = _of_all(manifest, order, known)
     threads = max((_threads(run) for run in runs), default=1)
@@ -75,7 +73,7 @@ def _seconds(runs: Sequence[RunResults]) -> Mapping[str, float]:
     found: dict[str, list[float]] = {}
     for run in reversed(runs):
         for result in run.results:
-            if result.status in _WHOLE and len(taken := found.setdefault(result.unique_id, [])) < _RUNS:
+            if result.status in _WHOLE and len(taken := found.setdefault(result.unique_id, [])) < RUNS:
                 taken.append(result.seconds)
     return {node: median(taken) for node, taken in found.items()}
 
@@ -107,7 +105,7 @@ def _threads(run: RunResults) -> int:
 
 def _around(runs: Sequence[RunResults]) -> float:
     """What a run takes before its first node and after its last one, hooks and the look at schemas included."""
-    around = [run.elapsed - spanned for run in runs[-_RUNS:] if run.elapsed and (spanned := span(run)) is not None]
+    around = [run.elapsed - spanned for run in runs[-RUNS:] if run.elapsed and (spanned := span(run)) is not None]
     return max(0.0, median(around)) if around else 0.0
 
 

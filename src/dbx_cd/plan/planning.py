@@ -25,7 +25,7 @@ from dbx_cd.plan.changed_only import ChangedOnly, changed_only
 from dbx_cd.plan.comparison import Comparison
 from dbx_cd.plan.deploy_plan import DeployPlan
 from dbx_cd.plan.derived_state import derived_state
-from dbx_cd.plan.estimate import estimate
+from dbx_cd.plan.estimate import RUNS, estimate
 from dbx_cd.plan.existing import existing_functions, existing_relations, relations_of
 from dbx_cd.plan.in_production import InProduction, in_production
 from dbx_cd.plan.leak_prediction import predicted_leaks
@@ -44,7 +44,6 @@ from dbx_cd.release.context import Cd
 from dbx_cd.release.events import Release
 
 _DEFERRED = "deferred"
-_RUNS = 5  # the last builds that say how long a node takes
 
 
 @dataclass(frozen=True)
@@ -122,8 +121,7 @@ def planned(dbt: ProjectDbt, staged: ArtifactVersion, asked: Selection, *, agree
         dbt, staged, asked, around, choice, derived_state(staged.file("manifest.json"), choice.deferred, into=deferred)
     )
     plan = replace(plan, refused=(*refusals(plan, dbt.cd.config.policies), *choice.only.stale))
-    staging = StagingNames.of(around.state, choice.changed.manifest)
-    return Planned(plan, choice.changed.manifest, deferred, staging, choice.only.unchanged)
+    return Planned(plan, choice.changed.manifest, deferred, around.staging, choice.only.unchanged)
 
 
 @dataclass(frozen=True)
@@ -134,6 +132,8 @@ class _Around:
     """What the target really has."""
     state: Manifest
     """The manifest of the staging build."""
+    staging: StagingNames
+    """What counts as staging's."""
     there: Mapping[str, CatalogEntry]
     """The target's relations, those of earlier builds too."""
     in_state: Mapping[str, CatalogEntry]
@@ -184,7 +184,8 @@ def _look_around(dbt: ProjectDbt, staged: ArtifactVersion, asked: Selection) -> 
     )
     if cd.config.policies.untagged_changes == "build_in_prod":
         whole = whole.building_ancestors(dbt, presence.target)
-    return _Around(before, state, there, in_state, presence, runs), whole
+    staging = StagingNames.of(state, whole.manifest)
+    return _Around(before, state, staging, there, in_state, presence, runs), whole
 
 
 def _choose(dbt: ProjectDbt, whole: ChangedNodes, around: _Around, *, agreed: DeployPlan | None) -> _Choice:
@@ -202,8 +203,7 @@ def _plan_of(
 ) -> DeployPlan:
     """The plan, but for what of it is refused."""
     cd, before, changed, resolved = dbt.cd, around.before, choice.changed, choice.resolved
-    staging = StagingNames.of(around.state, changed.manifest)
-    leaking = _read_leaks(cd, changed.manifest, resolved, around.there, staging=staging)
+    leaking = _read_leaks(cd, changed.manifest, resolved, around.there, staging=around.staging)
     of_staging = StagedBuild.look(cd, staged, around.in_state)
     comparison = _comparison(dbt, changed, around, of_staging)
     differing = changed.changed & changed.selected
@@ -228,7 +228,7 @@ def _plan_of(
         exposures=changed_exposures(changed.manifest, differing),
         losses=losses,
         consent=to_agree_to(losses, cd.config.policies),
-        leaks=predicted_leaks(changed.manifest, changed.selected, resolved, staging=staging, existing=leaking),
+        leaks=predicted_leaks(changed.manifest, changed.selected, resolved, staging=around.staging, existing=leaking),
         edges=edges_touched(changed.manifest, differing, choice.deferred),
         mind=(*before.mind, *changed.mind, *choice.only.narrowed.mind, *of_staging.mind),
         estimate=estimate(changed.manifest, changed.selected, around.runs),
@@ -285,7 +285,7 @@ def _read_leaks(
 def _runs(cd: Cd, target: str) -> list[RunResults]:
     """What the last builds say of how long each node takes, oldest first; what cannot be read says nothing."""
     found = []
-    for version in [v for v in cd.store.list(target) if v.is_deployable][-_RUNS:]:
+    for version in [v for v in cd.store.list(target) if v.is_deployable][-RUNS:]:
         try:
             found.append(version.run_results())
         except ArtifactError:
