@@ -59,10 +59,10 @@ def reasons_to_build(standing: Standing, data: Callable[[Node], Sequence[str]]) 
     """
     own = {node.unique_id: tuple(_own(node, standing)) or tuple(data(node)) for node in standing.made}
     start = {i for i, why in own.items() if why} | _ephemeral(standing)
-    below = _below(standing.manifest, start)
+    reached = below(standing.manifest, start)
     found = {}
     for node in standing.made:
-        above = below.get(node.unique_id)
+        above = reached.get(node.unique_id)
         why = own[node.unique_id] or ((f"it reads {above}, which is built",) if above is not None else ())
         if why:
             found[node.unique_id] = why
@@ -95,6 +95,23 @@ def moved_by(resolved: Sequence[Resolution]) -> Mapping[str, str]:
     }
 
 
+def below(manifest: Manifest, start: Collection[str]) -> Mapping[str, str]:
+    """All that is below some nodes, through whatever is between, each with what is above it."""
+    children: dict[str, list[str]] = defaultdict(list)
+    for node in manifest.nodes.values():
+        for parent in node.depends_on:
+            children[parent].append(node.unique_id)
+    found: dict[str, str] = {}
+    waiting = [(i, i) for i in sorted(start)]
+    while waiting:
+        at, above = waiting.pop()
+        for child in children[at]:
+            if child not in found:
+                found[child] = above
+                waiting.append((child, child if manifest.nodes[child].resource_type in MADE_TYPES else above))
+    return found
+
+
 def _own(node: Node, standing: Standing) -> Iterator[str]:
     change = standing.changes.get(node.unique_id)
     if change is None or change.change != "unchanged":
@@ -115,23 +132,6 @@ def _ephemeral(standing: Standing) -> set[str]:
         for i, change in standing.changes.items()
         if change.change != "unchanged" and i in standing.manifest.nodes and standing.manifest.nodes[i].is_ephemeral
     }
-
-
-def _below(manifest: Manifest, start: Collection[str]) -> Mapping[str, str]:
-    """All that is below some nodes, through whatever is between, each with what is above it."""
-    children: dict[str, list[str]] = defaultdict(list)
-    for node in manifest.nodes.values():
-        for parent in node.depends_on:
-            children[parent].append(node.unique_id)
-    found: dict[str, str] = {}
-    waiting = [(i, i) for i in sorted(start)]
-    while waiting:
-        at, above = waiting.pop()
-        for child in children[at]:
-            if child not in found:
-                found[child] = above
-                waiting.append((child, child if manifest.nodes[child].resource_type in MADE_TYPES else above))
-    return found
 
 
 def _read(

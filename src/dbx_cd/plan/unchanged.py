@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ from dbx_cd.artifacts.version import installed_version
 from dbx_cd.dbt.artifacts import Manifest, Node
 from dbx_cd.dbt.doubts import Doubts
 from dbx_cd.plan.input_versions import InputVersions
-from dbx_cd.plan.must_build import Reasons, Standing, reads_outside, reasons_to_build
+from dbx_cd.plan.must_build import Reasons, Standing, below, reads_outside, reasons_to_build
 from dbx_cd.plan.relation_versions import RelationVersions
 from dbx_cd.relations import RelationName
 
@@ -96,11 +96,8 @@ class Unchanged:
         doubts = Doubts(built)
         made = [n.relation for n in self.standing.made if n.relation is not None and n.unique_id not in left]
         own = RelationVersions(self.tables, made)
-        nodes = {
-            i: known
-            for i, known in self.recorded.items()
-            if i not in self.reads and i in self.standing.changes and self.standing.changes[i].change == "unchanged"
-        }
+        forgotten = self._other(left) | self.reads.keys()
+        nodes = {i: known for i, known in self.recorded.items() if i not in forgotten}
         for unique_id, read in self.reads.items():
             if unique_id in left and unique_id in self.recorded:
                 nodes[unique_id] = self.recorded[unique_id]
@@ -112,6 +109,14 @@ class Unchanged:
                     self.versions.of(read), why, None if relation is None else own.of(relation.key)
                 )
         return BuiltInputs(target, nodes, tuple(sorted(left)))
+
+    def _other(self, left: Collection[str]) -> frozenset[str]:
+        """What was not asked for and is not what a build of all would make any more: nothing of it is proved later."""
+        changes = self.standing.changes
+        changed = {i for i in self.standing.manifest.nodes if i not in changes or changes[i].change != "unchanged"}
+        start = changed | (self.reads.keys() - set(left))
+        gone = self.recorded.keys() - self.standing.manifest.nodes.keys()
+        return frozenset(start | below(self.standing.manifest, start).keys() | gone)
 
     def _of_data(self, node: Node) -> Iterator[str]:
         known = self.recorded.get(node.unique_id)

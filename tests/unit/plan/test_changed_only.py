@@ -380,6 +380,34 @@ def test_what_stands_unchanged_keeps_the_record_of_its_own_build(releases: Relea
     assert [one.relation for one in after.nodes["model.tiny.orders"].inputs] == [RAW.key]
 
 
+def exact(name: str) -> str:
+    """A selection of one model, as the dbt in memory takes it."""
+    return f"fqn:tiny.{name},file:{name}.sql"
+
+
+def deployed_alone(releases: Releases, run_id: str, name: str) -> None:
+    """A release of one model and nothing below it."""
+    release = releases.open(run_id, commit=commit(run_id))
+    build_release(releases.cd(), release, target="stg", select=exact(name), project_dir=releases.project)
+    releases.smoke(release)
+    releases.approve(releases.ask(release))
+    build_release(releases.cd(), release, target="prod")
+
+
+def test_what_is_below_a_model_that_was_built_alone_is_built_by_the_next_release(releases: Releases) -> None:
+    releases.model("orders", "select 2 as id")
+    assert built(releases, lambda: deployed_alone(releases, "2", "orders")) == {"stg": ["orders"], "prod": ["orders"]}
+    assert built(releases, lambda: deployed(releases, "3")) == {"stg": ["payments"], "prod": ["payments"]}
+    assert built(releases, lambda: deployed(releases, "4")) == {}
+
+
+def test_what_is_below_a_change_that_did_not_ship_is_built_once_it_does(releases: Releases) -> None:
+    releases.model("orders", "select 2 as id")
+    assert built(releases, lambda: deployed_alone(releases, "2", "people")) == {}
+    expected = ["orders", "payments"]
+    assert built(releases, lambda: deployed(releases, "3")) == {"stg": expected, "prod": expected}
+
+
 def test_a_later_gate_builds_what_changed_there(tmp_path: Path) -> None:
     releases = project(tmp_path)
     releases.settings += (
