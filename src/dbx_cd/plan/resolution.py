@@ -117,6 +117,8 @@ class Refs:
                 yield from self._parents(parent, seen=seen)
             elif parent.resource_type in MADE_TYPES and parent.unique_id not in self.selected:
                 yield parent
+                if node.resource_type == "unit_test":  # its rows have the columns of what the model reads
+                    yield from self._parents(parent, seen=seen)
 
 
 def resolutions(refs: Refs, there: Presence, *, rule: UntaggedChanges) -> tuple[Resolution, ...]:

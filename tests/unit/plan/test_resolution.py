@@ -215,6 +215,20 @@ def test_whatever_runs_a_query_is_a_reader(reader: str) -> None:
     assert resolved(target, state, selected=selected, there={OTHERS})[PARENT].readers == (reader,)
 
 
+def test_a_unit_test_reads_what_its_model_reads_though_that_stands_unchanged(tmp_path: Path) -> None:
+    """Its rows get their columns from the relations that they stand for (dbt-core 1.11, `get_fixture_sql`)."""
+    unit = "unit_test.shop.reader.adds"
+    target, state = two((PARENT, ()), (READER, (PARENT,)), (unit, (READER,)))
+    refs = Refs(Manifest.from_json(target), {unit}, kept={READER})
+    found = {r.parent: r for r in resolutions(refs, Presence(
+        {"prod.main.reader"}, Manifest.from_json(state), {OTHERS}), rule="read_staging")}  # fmt: skip
+    assert {i: (r.place, r.readers) for i, r in found.items()} == {
+        PARENT: ("state", (unit,)),
+        READER: ("target", (unit,)),
+    }
+    assert set(by_derived_state(state, found, tmp_path)["nodes"]) == {PARENT}
+
+
 def test_what_has_changed_above_is_told_of_all_that_reads_it() -> None:
     top, middle, side = "model.shop.top", "model.shop.middle", "model.shop.side"
     target, state = two((top, ()), (middle, (top,)), (side, ()), (READER, (middle, side)))
