@@ -71,8 +71,7 @@ class Doubts:
 
     def _in_text(self, text: str) -> tuple[str, ...]:
         if text not in self._found:  # most nodes call the same macros
-            code = _COMMENTS.sub(" ", text)
-            self._found[text] = tuple(why for why, pattern in _WHY if pattern.search(code))
+            self._found[text] = doubts_of(text)
         return self._found[text]
 
     def _texts(self, node: Node) -> Iterator[str]:
@@ -94,6 +93,12 @@ class Doubts:
             for parent in self._manifest.select(one.depends_on):
                 if parent.relation is not None:
                     yield parent.relation.key
+
+
+def doubts_of(text: str) -> tuple[str, ...]:
+    """Why a text alone, be it of a model, a macro or a view, need not give the same rows again, in words."""
+    code = _COMMENTS.sub(" ", text)
+    return tuple(why for why, pattern in _WHY if pattern.search(code))
 
 
 def _of_incremental(node: Node) -> Iterator[str]:

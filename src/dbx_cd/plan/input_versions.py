@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from dbx_cd.artifacts.built_inputs import InputVersion
+from dbx_cd.dbt.doubts import doubts_of
 from dbx_cd.delta.tables import Tables
 from dbx_cd.plan.catalog_references import NOT_READ, Referring, Thing, catalog_references
 from dbx_cd.plan.relation_versions import RelationVersions
@@ -20,14 +21,12 @@ class InputVersions:
     Args:
         tables: the tables of a session.
         relations: what the nodes of a build read outside of it.
-        built: the keys of what is built: a view over that has it for no input, since who reads the view is below it.
 
     Raises:
         SqlFailed: the catalog cannot be asked.
     """
 
-    def __init__(self, tables: Tables, relations: Sequence[RelationName], *, built: Collection[str] = ()) -> None:
-        self._built = frozenset(built)
+    def __init__(self, tables: Tables, relations: Sequence[RelationName]) -> None:
         unique = {r.key: r for r in relations}
         entries = tables.listed(list(unique.values()))
         views = [r for key, r in unique.items() if key in entries and entries[key].is_query]
@@ -35,27 +34,34 @@ class InputVersions:
         below = {t.name.key: t.name for things in self._below.values() for t in things if not t.is_function}
         entries = {**tables.listed(list(below.values())), **entries}
         unclear = [key for key, things in self._below.items() if any(t.is_function for t in things)]
+        unclear += [key for key, entry in entries.items() if doubts_of(entry.view_text or "")]
         self._now = RelationVersions(tables, list((below | unique).values()), entries=entries, unclear=unclear)
 
-    def of(self, relations: Sequence[RelationName]) -> tuple[InputVersion, ...]:
-        """What these are now, and what is below those of them that are views; each once, sorted."""
+    def of(self, relations: Sequence[RelationName], *, above: Collection[str] = ()) -> tuple[InputVersion, ...]:
+        """What these are now, and what is below those of them that are views; each once, sorted.
+
+        Args:
+            relations: the relations.
+            above: the keys of what is built above their reader: it is built with these, and they are no inputs.
+        """
         keys = {r.key for r in relations}
         keys |= {t.name.key for key in set(keys) for t in self._below.get(key, ()) if not t.is_function}
-        return tuple(self._now.of(key) for key in sorted(keys) if key not in self._built)
+        return tuple(self._now.of(key) for key in sorted(keys) if key not in above)
 
-    def new_since(self, recorded: Sequence[InputVersion], relations: Sequence[RelationName]) -> tuple[str, ...]:
+    def new_since(self, recorded: Sequence[InputVersion], now: Sequence[InputVersion]) -> tuple[str, ...]:
         """Why what is read now is not what was read then, in words; nothing where it is.
 
         Args:
             recorded: what was read then.
-            relations: what is read now.
+            now: what is read now, by `of`.
         """
-        return tuple(self._new_since({one.relation: one for one in recorded}, self.of(relations)))
+        return tuple(self._new_since({one.relation: one for one in recorded}, now))
 
-    def other_than(self, recorded: Sequence[InputVersion], relations: Sequence[RelationName]) -> tuple[str, ...]:
+    @staticmethod
+    def other_than(recorded: Sequence[InputVersion], now: Sequence[InputVersion]) -> tuple[str, ...]:
         """Which relations are read now and were not then, in words; their data is not looked at."""
         then = {one.relation for one in recorded}
-        return tuple(f"it did not read {one.relation}" for one in self.of(relations) if one.relation not in then)
+        return tuple(f"it did not read {one.relation}" for one in now if one.relation not in then)
 
     def _new_since(self, then: Mapping[str, InputVersion], now: Sequence[InputVersion]) -> Iterator[str]:
         for one in now:

@@ -112,6 +112,17 @@ def below(manifest: Manifest, start: Collection[str]) -> Mapping[str, str]:
     return found
 
 
+def above(manifest: Manifest, unique_id: str) -> frozenset[str]:
+    """All that is above a node, through whatever is between."""
+    found: set[str] = set()
+    waiting = [unique_id]
+    while waiting:
+        new = {parent.unique_id for parent in manifest.select(manifest.nodes[waiting.pop()].depends_on)} - found
+        found |= new
+        waiting += new
+    return frozenset(found)
+
+
 def _own(node: Node, standing: Standing) -> Iterator[str]:
     change = standing.changes.get(node.unique_id)
     if change is None or change.change != "unchanged":

@@ -11,7 +11,7 @@ from dbx_cd.artifacts.version import installed_version
 from dbx_cd.dbt.artifacts import Manifest, Node
 from dbx_cd.dbt.doubts import Doubts
 from dbx_cd.plan.input_versions import InputVersions
-from dbx_cd.plan.must_build import Reasons, Standing, below, reads_outside, reasons_to_build
+from dbx_cd.plan.must_build import Reasons, Standing, above, below, reads_outside, reasons_to_build
 from dbx_cd.plan.relation_versions import RelationVersions
 from dbx_cd.relations import RelationName
 
@@ -67,8 +67,7 @@ class Unchanged:
         """
         outside = reads_outside(standing.manifest, standing.selected, places)
         reads = {node.unique_id: outside[node.unique_id] for node in standing.made}
-        built = {n.relation.key for n in standing.made if n.relation is not None}
-        versions = InputVersions(tables, [r for read in reads.values() for r in read], built=built)
+        versions = InputVersions(tables, [r for read in reads.values() for r in read])
         recorded = BuiltInputs.of(before.version)
         nodes = {} if recorded is None else recorded.nodes
         on_new_data = policies.refresh == "on_new_data"
@@ -106,7 +105,7 @@ class Unchanged:
                 why = doubts.of(node, also_read={r.key for r in read})
                 relation = self.standing.manifest.nodes[unique_id].relation
                 nodes[unique_id] = NodeInputs(
-                    self.versions.of(read), why, None if relation is None else own.of(relation.key)
+                    self._read(unique_id), why, None if relation is None else own.of(relation.key)
                 )
         return BuiltInputs(target, nodes, tuple(sorted(left)))
 
@@ -123,13 +122,23 @@ class Unchanged:
         if known is None:
             yield NOT_RECORDED
             return
-        read = self.reads.get(node.unique_id, ())
+        read = self._read(node.unique_id)
         if self.on_new_data:
             yield from self.versions.new_since(known.inputs, read)
             yield from known.doubts
             yield from self._of_writers(node, known.left)
         else:
             yield from self.versions.other_than(known.inputs, read)
+
+    def _read(self, unique_id: str) -> tuple[InputVersion, ...]:
+        """What a node reads that is not built above it, as it is now; what dbt does not know to be above it is read."""
+        read = self.reads.get(unique_id, ())
+        found = self.versions.of(read)
+        made = {n.unique_id: n.relation.key for n in self.standing.made if n.relation is not None}
+        if {one.relation for one in found}.isdisjoint(made.values()):
+            return found
+        ancestors = above(self.standing.manifest, unique_id)
+        return self.versions.of(read, above={key for i, key in made.items() if i in ancestors})
 
     def _of_writers(self, node: Node, left: InputVersion | None) -> Iterator[str]:
         """A build of all would write over what somebody else has written, or go on from it."""

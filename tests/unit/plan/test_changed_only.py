@@ -169,6 +169,37 @@ def test_new_data_below_a_view_is_a_change(tmp_path: Path) -> None:
     assert set(built(releases, lambda: deployed(releases, "4"))) == {"stg", "prod"}
 
 
+def test_the_clock_in_a_view_that_is_read_is_a_change_each_time(tmp_path: Path) -> None:
+    releases = project(tmp_path)
+    below = RelationName("raw", "shop", "lines")
+    releases.tables.create(below, 1)
+    releases.tables.drop(RAW, kind="table")
+    releases.tables.view(RAW, below, column="current_date() as id")
+    deployed(releases, "1")
+    assert built(releases, lambda: deployed(releases, "2"))["prod"] == ["orders", "payments"]
+
+
+@pytest.mark.parametrize("is_view", [False, True])
+def test_a_source_that_is_a_relation_of_the_project_is_read_like_any_other(tmp_path: Path, is_view: bool) -> None:
+    """dbt does not know that its reader is below: the next release sees what was built beside it."""
+    releases, people = project(tmp_path), relation("prod", "people")
+    if is_view:
+        releases.tables.drop(RAW, kind="table")
+        releases.tables.view(RAW, people)
+    else:
+        where = {"database": people.catalog, "schema": people.schema, "identifier": people.identifier}
+        releases.dbt.alter_manifest = lambda m: (
+            reads_source(m), m["sources"]["source.tiny.raw.orders"].update(where, relation_name=people.quoted)
+        )[1]  # fmt: skip
+    deployed(releases, "1")
+    deployed(releases, "2")
+    assert built(releases, lambda: deployed(releases, "3")) == {}
+    releases.model("people", "select 5 as id")
+    assert built(releases, lambda: deployed(releases, "4"))["prod"] == ["people"]
+    assert built(releases, lambda: deployed(releases, "5"))["prod"] == ["orders", "payments"]
+    assert built(releases, lambda: deployed(releases, "6")) == {}
+
+
 def test_a_source_that_was_made_anew_is_a_change(releases: Releases) -> None:
     releases.tables.drop(RAW, kind="table")
     releases.tables.dropped_tables.clear()
