@@ -13,7 +13,8 @@ from dbx_cd.dbt.artifacts import Manifest, Node
 from dbx_cd.dbt.code_read import CodeRead
 from dbx_cd.dbt.given_macros import is_of_dbt
 
-_COMMENTS = re.compile(r"--[^\n]*|/\*.*?\*/|\{#.*?#\}", re.S)
+# What looks like a comment within a string is none: a string is found first, and stays.
+_COMMENTS = re.compile(r"('(?:[^'\\\n]|\\.)*'|\"(?:[^\"\\\n]|\\.)*\")|--[^\n]*|/\*.*?\*/|\{#.*?#\}", re.S)
 _WHY = (
     (
         "it reads the clock or random values",
@@ -21,18 +22,38 @@ _WHY = (
             r"\b(?:current_?timestamp|current_?date|current_?time|localtimestamp|getdate|sysdate|curdate|run_started_at)\b"
             r"|\b(?:invocation_id|invocation_args_dict)\b|\bmodules\s*\.\s*(?:datetime|pytz)\b|\btablesample\b"
             r"|\bunix_timestamp\s*\(\s*\)|\b(?:now|rand|randn|random|randstr|uniform|uuid|shuffle)\s*\("
-            r"|\b(?:monotonically_increasing_id|spark_partition_id|input_file_name)\s*\(",
+            r"|\b(?:monotonically_increasing_id|spark_partition_id|input_file_name)\s*\("
+            r"|\b(?:date|timestamp)\s*'(?:now|today|tomorrow|yesterday)",
             re.I,
         ),
     ),
-    ("it reads who runs it", re.compile(r"\b(?:current_user|session_user|is_(?:account_group_)?member)\b", re.I)),
+    (
+        "it reads who runs it",
+        re.compile(r"\b(?:current_user|session_user|is_(?:account_group_)?member)\b|\buser\s*\(\s*\)", re.I),
+    ),
     ("it reads an environment variable", re.compile(r"\benv_var\s*\(")),
-    ("it asks the database when compiled", re.compile(r"\brun_query\s*\(|\bcall\s+statement\b|\bload_result\s*\(")),
-    ("it reads files or the network", re.compile(r"\b(?:read_files|cloud_files|http_request|ai_query)\s*\(", re.I)),
+    (
+        "it asks the database when compiled",
+        re.compile(
+            r"\brun_query\s*\(|\bcall\s+statement\b|\bload_result\s*\("
+            r"|\badapter\s*\.\s*(?:execute|get_relation|list_\w+|check_schema_exists)\s*\("
+        ),
+    ),
+    (
+        "it reads the project itself, or how dbt is called",
+        re.compile(
+            r"\bgraph\s*(?:\[|\.\s*(?:nodes|sources|exposures|metrics|groups|functions|get|values|items)\b)"
+            r"|\bselected_resources\b|\bflags\s*\.\s*FULL_REFRESH\b"
+        ),
+    ),
+    ("it reads files or the network", re.compile(r"\b(?:read_files|cloud_files|http_request|ai_\w+)\s*\(", re.I)),
 )  # fmt: skip
 _PART = r"(?:`[^`]+`|\w+)"
-_READ = re.compile(rf"\b(?:from|join)\s+({_PART}(?:\s*\.\s*{_PART}){{1,2}})", re.I)
-_APPENDS = ("append", "merge")
+_NAME = rf"{_PART}(?:\s*\.\s*{_PART}){{1,2}}"
+_ALIAS = r"(?:\s+(?:as\s+)?\w+)?"
+_READ = re.compile(rf"\b(?:from|join)\s+({_NAME})", re.I)
+_LISTED = re.compile(rf"\b(?:from|join)\s+(?:{_NAME}|\w+){_ALIAS}((?:\s*,\s*(?:{_NAME}|\w+){_ALIAS})+)", re.I)
+_REPLACES = ("insert_overwrite", "replace_where", "delete+insert")
 
 
 class Doubts:
@@ -61,13 +82,16 @@ class Doubts:
             yield "it is written in Python, which may read anything"
         if node.materialized == "incremental":
             yield from _of_incremental(node)
-        compiled = _COMMENTS.sub(" ", str(node.raw.get("compiled_code") or ""))
+        compiled = _without_comments(str(node.raw.get("compiled_code") or ""))
         for text in (*self._texts(node), compiled):
             yield from self._in_text(text)
         known = {*also_read, *self._keys_read(node)}
-        if node.relation is not None:
-            known.add(node.relation.key)
-        yield from (f"it names {name} by itself, without ref or source" for name in _named(compiled, known))
+        own = node.relation.key if node.relation is not None else ""
+        for name in _named(compiled, known):
+            if name != own:
+                yield f"it names {name} by itself, without ref or source"
+            elif node.materialized != "incremental":  # of which a run on the same inputs is taken to change nothing
+                yield "it reads what it was before"
 
     def _in_text(self, text: str) -> tuple[str, ...]:
         if text not in self._found:  # most nodes call the same macros
@@ -78,7 +102,7 @@ class Doubts:
         """Its own code and the macros of projects that it calls; an ephemeral model is part of what reads it."""
         for one in (node, *self._ephemeral(node)):
             yield from map(str, (one.raw.get("raw_code") or "", one.config.get("pre-hook") or "",
-                                 one.config.get("post-hook") or ""))  # fmt: skip
+                                 one.config.get("post-hook") or "", one.config.get("sql_header") or ""))  # fmt: skip
             macros = self._read.macros(one)
             yield from (text for unique_id, text in macros.items() if not is_of_dbt(unique_id))
 
@@ -97,7 +121,7 @@ class Doubts:
 
 def doubts_of(text: str) -> tuple[str, ...]:
     """Why a text alone, be it of a model, a macro or a view, need not give the same rows again, in words."""
-    code = _COMMENTS.sub(" ", text)
+    code = _without_comments(text)
     return tuple(why for why, pattern in _WHY if pattern.search(code))
 
 
@@ -106,13 +130,20 @@ def _of_incremental(node: Node) -> Iterator[str]:
     strategy = node.config.get("incremental_strategy") or "merge"
     if strategy == "microbatch":
         yield "it is a microbatch model: which batches are built depends on the time"
-    elif strategy in _APPENDS and (strategy == "append" or not node.config.get("unique_key")):
+    elif strategy == "append" or (strategy == "merge" and not node.config.get("unique_key")):
         yield "it is incremental and appends"
+    elif strategy not in ("merge", *_REPLACES):
+        yield f"it is incremental by a strategy of its own, {strategy}"
+
+
+def _without_comments(text: str) -> str:
+    return _COMMENTS.sub(lambda found: found[1] or " ", text)
 
 
 def _named(text: str, known: Collection[str]) -> Iterator[str]:
     """The relations that a text reads by a name that is none of the known ones."""
-    for found in _READ.findall(text):
+    listed = (name for names in _LISTED.findall(text) for name in re.findall(_NAME, names))
+    for found in (*_READ.findall(text), *listed):
         parts = [part.strip("`").lower() for part in re.findall(_PART, found)]
         # `extract(year from o.day)`: the first part is another name for a relation, and stands elsewhere by itself.
         is_alias = len(parts) == 2 and re.search(rf"\b{re.escape(parts[0])}\b(?!\s*[.`])", text, re.I)

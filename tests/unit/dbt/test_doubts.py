@@ -43,7 +43,8 @@ CLOCK = "it reads the clock or random values"
         "select {{ dbt.current_timestamp() }} as at", "select '{{ run_started_at }}' as at",
         "select '{{ invocation_id }}' as run", "select uuid() as id", "select rand(1) as r",
         "select unix_timestamp() as at", "{% set day = modules.datetime.date.today() %} select 1 as id",
-        "select * from {{ ref('raw') }} tablesample (10 percent)",
+        "select * from {{ ref('raw') }} tablesample (10 percent)", "select '--' as line, now() as at",
+        "select 'a/*' as a, now() as at, '*/' as b", "select date'today' as day",
     ],
 )  # fmt: skip
 def test_the_clock_and_chance_are_found(code: str) -> None:
@@ -56,6 +57,8 @@ def test_the_clock_and_chance_are_found(code: str) -> None:
         "select known, brand(1) as b, unix_timestamp(at) as u from {{ ref('raw') }}",
         "select 1 as id -- as of current_date", "/* now() */ select 1 as id", "{# env_var('X') #} select 1 as id",
         "select extract(year from o.day) as y from {{ ref('raw') }} o",
+        "select o.place.city, place.land.code from {{ ref('raw') }} as o, {{ ref('raw') }} p order by 1, p.land.code",
+        "select graph.id, 'a' as a -- isn't it now()", "select users(1) as u",
     ],
 )  # fmt: skip
 def test_what_only_looks_like_it_is_not(code: str) -> None:
@@ -73,6 +76,17 @@ def test_a_macro_is_looked_through_and_so_is_what_dbt_compiled() -> None:
         ("select '{{ env_var('X') }}' as x", "it reads an environment variable"),
         ("{% set n = run_query('select 1') %} select 1 as id", "it asks the database when compiled"),
         ("select current_user() as who", "it reads who runs it"),
+        ("select user() as who", "it reads who runs it"),
+        ("{% set n = adapter.execute('select 1', fetch=true) %} select 1 as id", "it asks the database when compiled"),
+        (
+            "{% if adapter.get_relation('a', 'b', 'c') %} select 1 as id {% endif %}",
+            "it asks the database when compiled",
+        ),
+        ("select {{ graph.nodes.values() | length }} as n", "it reads the project itself, or how dbt is called"),
+        ("select {{ graph['nodes'] | length }} as n", "it reads the project itself, or how dbt is called"),
+        ("select {{ selected_resources | length }} as n", "it reads the project itself, or how dbt is called"),
+        ("select {{ flags.FULL_REFRESH }} as whole", "it reads the project itself, or how dbt is called"),
+        ("select ai_classify(text, array('a')) as x", "it reads files or the network"),
         ("select * from read_files('/Volumes/a')", "it reads files or the network"),
     ],
 )
@@ -84,6 +98,8 @@ def test_a_relation_that_is_named_by_itself_is_no_known_input() -> None:
     compiled = "with a as (select * from `prod`.`shop`.`raw`) select * from a join other.shop.lines b using (id)"
     assert doubts(compiled=compiled) == ("it names other.shop.lines by itself, without ref or source",)
     assert doubts(compiled="select * from raw.lines") == ("it names raw.lines by itself, without ref or source",)
+    listed = "select * from prod.shop.raw as r, other.shop.lines, `other`.`shop`.`days` d where r.id = d.id"
+    assert len(doubts(compiled=listed)) == 2
     found = manifest("", compiled="select * from stg.shop.lines")
     node = found.nodes["model.shop.orders"]
     assert Doubts(found).of(node, also_read={"stg.shop.lines"}) == ()
@@ -97,10 +113,18 @@ def test_a_relation_that_is_named_by_itself_is_no_known_input() -> None:
         ({"unique_key": "id"}, False),
         ({"incremental_strategy": "insert_overwrite"}, False),
         ({"incremental_strategy": "microbatch"}, True),
+        ({"incremental_strategy": "delete+insert"}, False),
+        ({"incremental_strategy": "by_hand", "unique_key": "id"}, True),
     ],
 )
 def test_incremental_models_that_another_run_may_change(config: dict[str, str], *, doubted: bool) -> None:
     assert bool(doubts(materialized="incremental", **config)) is doubted
+
+
+def test_a_table_that_reads_itself_is_another_each_time() -> None:
+    compiled = "select max(id) + 1 as id from prod.shop.orders"
+    assert doubts(compiled=compiled) == ("it reads what it was before",)
+    assert doubts(compiled=compiled, materialized="incremental", unique_key="id") == ()
 
 
 def test_a_python_model_may_read_anything() -> None:
