@@ -25,6 +25,11 @@ _TEST_CONFIG = (
 _PLACE = ("database", "schema", "alias")
 _PLACE_OF_SOURCE = ("unrendered_database", "unrendered_schema", "identifier")
 _NOT_COMPARED = (*_PLACE, "tags", "group")
+# `ColumnInfo` of dbt-core 1.11 and 1.12 (artifacts/resources/v1/components.py): what else a column has is an adapter's.
+_COLUMN = (
+    "name", "description", "meta", "data_type", "constraints", "quote", "config", "tags", "granularity", "doc_blocks",
+    "dimension", "entity",
+)  # fmt: skip
 _BY_CHECKSUM = ("seed", "unit_test")
 _WITHOUT_BODY = ("source", "exposure", "metric", "semantic_model", "saved_query")
 _BY_PATH = "path"
@@ -39,7 +44,8 @@ class Difference:
     """One thing that differs."""
 
     what: str
-    """In words: `code`, `config materialized`, `description`, `path`, `relation`, `contract`, or a field's name."""
+    """In words: `code`, `config materialized`, `description`, `path`, `relation`, `contract`, `columns`, or a field's
+    name."""
     written: bool
     """Whether it is written otherwise, as far as the manifests tell: its value alone may differ by an environment."""
     seen: bool = True
@@ -65,6 +71,8 @@ def differences(old: Node, new: Node) -> Iterator[Difference]:
     if _contract(old) != _contract(new):
         yield Difference("contract", written=True)
     yield from _relation(old, new)
+    if new.builds_relation and _column_settings(old) != _column_settings(new):
+        yield Difference("columns", written=True, seen=False)
     if _descriptions(old, by=new) != _descriptions(new, by=new):
         yield Difference("description", written=True)
     if old.raw.get("fqn") != new.raw.get("fqn"):
@@ -111,6 +119,19 @@ def _relation(old: Node, new: Node) -> Iterator[Difference]:
 def _contract(node: Node) -> Any:
     contract = node.raw.get("contract") or {}
     return (bool(contract.get("enforced")), contract.get("checksum") if contract.get("enforced") else None)
+
+
+def _column_settings(node: Node) -> Any:
+    """What is set of columns beside what dbt compares: masks, tags of the catalog, and of a contract their order.
+
+    dbt-databricks sets the former with every build (`column_mask`, `databricks_tags`), and dbt selects the columns of a
+    contract in the order of the properties (`get_select_subquery`).
+    """
+    settings = {
+        (name, key): value for name, column in node.columns.items() for key, value in column.items() if key not in _COLUMN
+    }
+    is_enforced, _ = _contract(node)
+    return settings, list(node.columns) if is_enforced else None
 
 
 def _descriptions(node: Node, *, by: Node) -> Any:

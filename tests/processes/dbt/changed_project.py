@@ -31,6 +31,9 @@ FILES: dict[str, str] = {
     "models/described.sql": VIEW + "select 1 as id",
     "models/undescribed.sql": VIEW + "select 1 as id",
     "models/contracted.sql": "{{ config(materialized='table') }} select 1 as id, 2 as more",
+    "models/ordered.sql": "{{ config(materialized='table') }} select 1 as id, 2 as more",
+    "models/masked.sql": VIEW + "select 1 as id",
+    "models/tagged.sql": VIEW + "select 1 as id",
     "models/aliased.sql": "{{ config(materialized='view', alias='one') }} select 1 as id",
     "models/named.sql": "{{ config(materialized='view', meta={'named': 1}) }} select 1 as id",
     "models/moved.sql": VIEW + "select 'moved' as id",
@@ -79,6 +82,12 @@ PROPERTIES = {
             "name": "contracted", "config": {"contract": {"enforced": True}},
             "columns": [{"name": "id", "data_type": "int"}, {"name": "more", "data_type": "int"}],
         },
+        {
+            "name": "ordered", "config": {"contract": {"enforced": True}},
+            "columns": [{"name": "id", "data_type": "int"}, {"name": "more", "data_type": "int"}],
+        },
+        {"name": "masked", "columns": [{"name": "id", "column_mask": {"function": "of_old"}}]},
+        {"name": "tagged", "columns": [{"name": "id", "tags": ["old"], "meta": {"of": "old"}}]},
         {"name": "versioned", "latest_version": 1, "versions": [{"v": 1}, {"v": 2}]},
     ],
     "sources": [
@@ -114,6 +123,9 @@ EXPECTED: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "model.shop.described": ("modified", ("description",)),
     "model.shop.undescribed": ("unchanged", ()),
     "model.shop.contracted": ("modified", ("contract",)),
+    "model.shop.ordered": ("modified", ("columns",)),
+    "model.shop.masked": ("modified", ("columns",)),
+    "model.shop.tagged": ("unchanged", ()),
     "model.shop.aliased": ("modified", ("code", "relation `prod`.`s`.`one` -> `prod`.`s`.`two`")),
     "model.shop.named": ("modified", ("relation `prod`.`s`.`named` -> `prod`.`s`.`named_1`",)),
     "model.shop.moved": ("modified", ("path",)),
@@ -176,6 +188,8 @@ def after(old: Path, folder: Path) -> Path:
         "models/config.yml": ("view", "table"),
         "models/described.yml": ("of old", "of new"),
         "models/undescribed.yml": ("of old", "of new"),
+        "models/masked.yml": ("of_old", "of_new"),
+        "models/tagged.yml": ("old", "new"),
         "models/aliased.sql": ("one", "two"),
         "models/versioned.yml": ("latest_version: 1", "latest_version: 2"),
         "macros/cents.sql": ("100", "1000"),
@@ -203,6 +217,9 @@ def after(old: Path, folder: Path) -> Path:
         .read_text()
         .replace("- data_type: int\n    name: more", "- data_type: bigint\n    name: more")
     )
+    ordered = yaml.safe_load((folder / "models" / "ordered.yml").read_text())
+    ordered["models"][0]["columns"].reverse()
+    _write_yaml(folder / "models" / "ordered.yml", ordered)
     (folder / "models" / "inside").mkdir()
     (folder / "models" / "moved.sql").rename(folder / "models" / "inside" / "moved.sql")
     (folder / "models" / "before.sql").rename(folder / "models" / "after.sql")
