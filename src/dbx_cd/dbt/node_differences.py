@@ -128,7 +128,10 @@ def _column_settings(node: Node) -> Any:
     contract in the order of the properties (`get_select_subquery`).
     """
     settings = {
-        (name, key): value for name, column in node.columns.items() for key, value in column.items() if key not in _COLUMN
+        (name, key): value
+        for name, column in node.columns.items()
+        for key, value in column.items()
+        if key not in _COLUMN
     }
     is_enforced, _ = _contract(node)
     return settings, list(node.columns) if is_enforced else None

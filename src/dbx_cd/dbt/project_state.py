@@ -82,6 +82,7 @@ def _settings(folder: Path) -> Mapping[str, Any]:
 
 
 _SAYS_NOTHING = ("vars", "version")
+_OF_ALL_NODES = ("dispatch", "flags", "quoting")
 
 
 def changed_variables(old: ProjectState, new: ProjectState, package: str) -> frozenset[str]:
@@ -91,6 +92,14 @@ def changed_variables(old: ProjectState, new: ProjectState, package: str) -> fro
     else:
         a, b = old.variables(package), new.variables(package)
     return frozenset(name for name in {*a, *b} if a.get(name) != b.get(name))
+
+
+def changed_settings(old: ProjectState, new: ProjectState) -> tuple[str, ...]:
+    """What `dbt_project.yml` sets otherwise of how dbt builds any node; nothing where one of the two is not there."""
+    if old.folder is None or new.folder is None:
+        return ()
+    a, b = (state.settings.get(state.manifest.project_name) or {} for state in (old, new))
+    return tuple(key for key in _OF_ALL_NODES if _json(a.get(key)) != _json(b.get(key)))
 
 
 def is_written_alike(old: tuple[ProjectState, Node], new: tuple[ProjectState, Node]) -> bool | None:

@@ -17,7 +17,7 @@ from dbx_cd.plan.in_staging import in_staging
 from dbx_cd.plan.must_build import Standing
 from dbx_cd.plan.narrowing import Narrowed, narrowed
 from dbx_cd.plan.project_dbt import ProjectDbt
-from dbx_cd.plan.unchanged import Unchanged, other_dbt
+from dbx_cd.plan.unchanged import Unchanged, other_build
 from dbx_cd.relations import RelationName
 
 _log = logging.getLogger(__name__)
@@ -59,7 +59,7 @@ def staging_changes(dbt: ProjectDbt, asked: Selection, resolving: tuple[ProjectD
     found = replace(found, selection=selection)
     manifest = found.manifest
     there = {*existing_relations(cd.tables, manifest), *existing_functions(cd.tables, manifest)}
-    standing = Standing(manifest, found.selected, found.changes, there, _everything(dbt, asked, before, manifest))
+    standing = Standing(manifest, found.selected, found.changes, there, _everything(dbt, found, before))
     places = _borrowed(run_by)
     unchanged = Unchanged.look(cd.tables, standing, before, places=places, policies=cd.config.policies)
     made = [node.unique_id for node in standing.made]
@@ -84,10 +84,10 @@ def completed(changes: StagingChanges | None, run: DbtRun) -> tuple[DbtRun, tupl
     return run, kept
 
 
-def _everything(dbt: ProjectDbt, asked: Selection, before: InProduction, manifest: Manifest) -> str:
+def _everything(dbt: ProjectDbt, found: ChangedNodes, before: InProduction) -> str:
     if dbt.defer:
         return "the task itself says where refs resolve"
-    return "a full refresh was asked for" if asked.full_refresh else other_dbt(before, manifest)
+    return "a full refresh was asked for" if found.selection.full_refresh else other_build(found, before)
 
 
 def _borrowed(dbt: ProjectDbt) -> Mapping[str, RelationName]:

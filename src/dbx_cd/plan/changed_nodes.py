@@ -16,7 +16,7 @@ from dbx_cd.dbt.exact_terms import exactly
 from dbx_cd.dbt.finished import NOTHING_SELECTED
 from dbx_cd.dbt.functions import function_name, object_name
 from dbx_cd.dbt.listing import Listed, ListQuery
-from dbx_cd.dbt.project_state import ProjectState
+from dbx_cd.dbt.project_state import ProjectState, changed_settings
 from dbx_cd.dbt.runnable import built_by
 from dbx_cd.dbt.selection import Selection
 from dbx_cd.dbt.state_mismatch import state_mismatch
@@ -49,6 +49,8 @@ class ChangedNodes:
     """New unique ids by those that they take the place of."""
     mind: tuple[str, ...] = ()
     """What could not be compared, in words."""
+    anywhere: tuple[str, ...] = ()
+    """Why any node may be built otherwise from the same code, in words."""
 
     @classmethod
     def find(cls, dbt: ProjectDbt, selection: Selection, before: InProduction) -> ChangedNodes:
@@ -80,13 +82,15 @@ class ChangedNodes:
         except ArtifactError as exc:
             # Renamed, or two projects in one root: a release can still be made, and whoever approves it is told.
             return replace(all_new, mind=(exc.what,))
+        gone = () if old.folder else (f"the project of {before.version} is gone: variables are not compared",)
         compared = changes_between(old, new, answered.nodes)
         return replace(
             all_new,
             changes={i: _touched(manifest.nodes[i], change, before) for i, change in compared.items()},
             removed=removed(old.manifest, manifest),
             renamed=dict(renamed(old.manifest, manifest)),
-            mind=(*mind, *_not_compared(answered, before.version, old)),
+            mind=(*mind, *_not_compared(answered), *gone),
+            anywhere=gone or tuple(f"dbt_project.yml: other {key}" for key in changed_settings(old, new)),
         )
 
     @property
@@ -135,11 +139,9 @@ def _ask(dbt: ProjectDbt, selection: Selection, before: InProduction) -> Listed:
     return answered
 
 
-def _not_compared(answered: Listed, version: ArtifactVersion, old: ProjectState) -> Iterator[str]:
-    """What dbt has refused to compare, and what is not there to be compared, in words."""
-    yield from (f"dbt does not compare it with what is deployed: {why}" for why in answered.refused.values())
-    if old.folder is None:
-        yield f"the project of {version} is gone: variables are not compared"
+def _not_compared(answered: Listed) -> Iterator[str]:
+    """What dbt has refused to compare, in words."""
+    return (f"dbt does not compare it with what is deployed: {why}" for why in answered.refused.values())
 
 
 def _touched(node: Node, change: NodeChange, before: InProduction) -> NodeChange:

@@ -15,7 +15,7 @@ from dbx_cd.plan.must_build import Reasons, Standing, moved_by
 from dbx_cd.plan.narrowing import Narrowed, as_agreed, narrowed
 from dbx_cd.plan.project_dbt import ProjectDbt
 from dbx_cd.plan.resolution import Resolution
-from dbx_cd.plan.unchanged import Unchanged, by_code_alone, other_dbt
+from dbx_cd.plan.unchanged import Unchanged, by_code_alone, other_build
 from dbx_cd.relations import RelationName
 
 _SHOWN = 3
@@ -85,7 +85,7 @@ def changed_only(
         asked.selected,
         asked.changes,
         there,
-        "a full refresh was asked for" if asked.selection.full_refresh else other_dbt(before, asked.manifest),
+        "a full refresh was asked for" if asked.selection.full_refresh else other_build(asked, before),
         moved_by(resolved),
     )
     made = [node.unique_id for node in standing.made]

@@ -17,6 +17,7 @@ from dbx_cd.relations import RelationName
 
 if TYPE_CHECKING:
     from dbx_cd.delta.tables import Tables
+    from dbx_cd.plan.changed_nodes import ChangedNodes
     from dbx_cd.plan.in_production import InProduction
     from dbx_cd.policies import Policies
 
@@ -158,12 +159,21 @@ def by_code_alone(standing: Standing, *, on_new_data: bool) -> Reasons:
     return reasons_to_build(standing, lambda node: doubts.of(node) if on_new_data else ())
 
 
-def other_dbt(before: InProduction, manifest: Manifest) -> str:
-    """Why another dbt may build other things from the same code, in words; "" where it is the same."""
+def other_build(found: ChangedNodes, before: InProduction) -> str:
+    """Why other things may be built from the same code, in words; "" where nothing says so.
+
+    Args:
+        found: the project as it is now, compared with what the target has.
+        before: what the target has.
+    """
+    return "; ".join((*found.anywhere, *_other_dbt(before, found.manifest)))
+
+
+def _other_dbt(before: InProduction, manifest: Manifest) -> Iterator[str]:
     if before.version is None or before.manifest is None:
-        return ""
+        return
     versions = (
         ("dbt", before.manifest.metadata.get("dbt_version"), manifest.metadata.get("dbt_version")),
         ("dbt-databricks", before.version.adapter_version, installed_version("dbt-databricks")),
     )
-    return "; ".join(f"it was built by {name} {a}, and this is {b}" for name, a, b in versions if a != b)
+    yield from (f"it was built by {name} {a}, and this is {b}" for name, a, b in versions if a != b)

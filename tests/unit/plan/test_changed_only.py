@@ -376,6 +376,22 @@ def test_another_dbt_builds_all(releases: Releases) -> None:
     assert built(releases, lambda: deployed(releases, "2"))["prod"] == ["orders", "payments", "people"]
 
 
+@pytest.mark.parametrize("setting", ["flags: {use_materialization_v2: true}", "dispatch: [{macro_namespace: dbt}]"])
+def test_another_setting_of_how_dbt_builds_any_node_builds_all(releases: Releases, setting: str) -> None:
+    file = releases.project / "dbt_project.yml"
+    file.write_text(file.read_text() + setting + "\n")
+    assert built(releases, lambda: deployed(releases, "2"))["prod"] == ["orders", "payments", "people"]
+    assert "dbt_project.yml: other" in str(newest_plan(releases).nodes)
+
+
+def test_all_is_built_where_the_project_that_the_last_build_had_is_gone(releases: Releases) -> None:
+    """Nobody can say any more which variables it had."""
+    for target in ("stg", "prod"):
+        (releases.cd().store.latest(target).path / "project.tar.gz").write_bytes(b"damaged")
+    expected = ["orders", "payments", "people"]
+    assert built(releases, lambda: deployed(releases, "2")) == {"stg": expected, "prod": expected}
+
+
 def test_a_full_refresh_builds_all(releases: Releases) -> None:
     release = releases.staged("2", commit=commit("2"))
     request = releases.ask(release, full_refresh=True)
