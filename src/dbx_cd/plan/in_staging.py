@@ -74,7 +74,7 @@ def _touched_since(cd: Cd, target: str, version: ArtifactVersion) -> frozenset[s
     built = cd.log.newest(Built.KIND, where={"target": target}, but=None, limit=_EVENTS)
     begun = cd.log.newest(BuildBegun.KIND, where={"target": target}, but=None, limit=_EVENTS)
     own = next((e.version for e in built if e.payload.get("timestamp") == version.timestamp), None)
-    if own is None or any(_was_killed(event, built) for event in begun if event.version > own):
+    if own is None or any(_was_killed(event, [*built, *begun]) for event in begun if event.version > own):
         return None
     touched: set[str] = set()
     for event in built:
@@ -86,8 +86,10 @@ def _touched_since(cd: Cd, target: str, version: ArtifactVersion) -> frozenset[s
     return frozenset(touched)
 
 
-def _was_killed(begun: Event, built: list[Event]) -> bool:
-    return not any(e.release_id == begun.release_id and e.version > begun.version for e in built)
+def _was_killed(begun: Event, events: list[Event]) -> bool:
+    """Whether a build has no end of its own: the next that its release says is another beginning, or nothing."""
+    later = [e for e in events if e.release_id == begun.release_id and e.version > begun.version]
+    return not later or min(later, key=lambda e: e.version).kind == BuildBegun.KIND
 
 
 def _touched_by(cd: Cd, target: str, timestamp: str) -> frozenset[str] | None:

@@ -335,6 +335,20 @@ def test_after_a_staging_build_that_was_killed_all_is_built(releases: Releases) 
     assert [e.kind for e in releases.cd().log.events() if e.kind == "build_begun"] == ["build_begun"] * 4
 
 
+def test_after_a_staging_build_that_was_killed_and_repaired_in_vain_all_is_built(tmp_path: Path) -> None:
+    releases = project(tmp_path, ", refresh: code_only")
+    deployed(releases, "1")
+    release = releases.open("2", commit=commit("2"))
+    releases.cd().log.append(release, BuildBegun("stg"))
+    releases.model("people", "select 2 as id -- fails in stg")
+    with pytest.raises(DbtFailed):
+        releases.build(release)
+    releases.model("people")
+    assert built(releases, lambda: releases.staged("3", commit=commit("3"))) == {
+        "stg": ["orders", "payments", "people"]
+    }
+
+
 def test_a_release_that_was_brought_back_is_built_again(releases: Releases) -> None:
     releases.model("people", "select 2 as id")
     release = deployed(releases, "2")
