@@ -107,10 +107,14 @@ class Doubts:
             yield from (text for unique_id, text in macros.items() if not is_of_dbt(unique_id))
 
     def _ephemeral(self, node: Node) -> Iterator[Node]:
-        for parent in self._manifest.select(node.depends_on):
-            if parent.is_ephemeral:
-                yield parent
-                yield from self._ephemeral(parent)
+        seen: set[str] = set()
+        waiting = [node]
+        while waiting:
+            above = self._manifest.select(waiting.pop().depends_on)
+            new = [parent for parent in above if parent.is_ephemeral and parent.unique_id not in seen]
+            seen |= {parent.unique_id for parent in new}
+            waiting += new
+            yield from new
 
     def _keys_read(self, node: Node) -> Iterator[str]:
         for one in (node, *self._ephemeral(node)):

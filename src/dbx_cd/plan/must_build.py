@@ -148,12 +148,22 @@ def _ephemeral(standing: Standing) -> set[str]:
 def _read(
     manifest: Manifest, node: Node, selected: Collection[str], places: Mapping[str, RelationName]
 ) -> Iterator[RelationName]:
-    for parent in manifest.select(node.depends_on):
-        if parent.is_ephemeral:
-            yield from _read(manifest, parent, selected, places)
-        elif parent.resource_type == "source" and parent.relation is not None:
-            yield parent.relation
-        elif parent.unique_id not in selected and parent.resource_type in BUILT_TYPES:
-            where = places.get(parent.unique_id, parent.relation)
+    seen: set[str] = set()
+    waiting = [node]
+    while waiting:
+        new = [p for p in manifest.select(waiting.pop().depends_on) if p.unique_id not in seen]
+        seen |= {parent.unique_id for parent in new}
+        waiting += [parent for parent in new if parent.is_ephemeral]
+        for parent in new:
+            where = _place(parent, selected, places)
             if where is not None:
                 yield where
+
+
+def _place(parent: Node, selected: Collection[str], places: Mapping[str, RelationName]) -> RelationName | None:
+    """What is read of a parent outside of the selection; of a function its name, which has no version."""
+    if parent.resource_type == "source":
+        return parent.relation
+    if parent.is_ephemeral or parent.unique_id in selected or parent.resource_type not in _MADE:
+        return None
+    return places.get(parent.unique_id, object_name(parent))

@@ -7,6 +7,7 @@ from typing import Any
 
 from dbx_cd.dbt.artifacts import Manifest
 from dbx_cd.dbt.changes import NodeChange
+from dbx_cd.dbt.doubts import Doubts
 from dbx_cd.plan.must_build import Standing, reads_outside, reasons_to_build
 from dbx_cd.relations import RelationName
 
@@ -77,3 +78,22 @@ def test_what_is_read_outside_is_sources_and_what_is_not_selected_where_it_resol
     assert own["model.shop.c"] == ()
     staged = reads_outside(manifest(), selected, {"model.shop.between": RelationName("stg", "shop", "between")})
     assert staged["model.shop.b"] == (RelationName("stg", "shop", "between"),)
+
+
+def test_ephemeral_models_that_read_each_other_many_times_are_each_looked_at_once() -> None:
+    layers = 40
+    raw = {"resource_type": "model", "database": "prod", "schema": "shop", "raw_code": "select 1"}
+    names = [[f"model.shop.{side}{n}" for side in "lr"] for n in range(layers)]
+    nodes = {
+        i: {**raw, "unique_id": i, "name": i, "relation_name": None, "config": {"materialized": "ephemeral"},
+            "depends_on": {"nodes": names[n - 1] if n else ["model.shop.top"]}}
+        for n, pair in enumerate(names) for i in pair
+    }  # fmt: skip
+    for name, reads in (("top", []), ("end", names[-1])):
+        nodes[f"model.shop.{name}"] = {
+            **raw, "unique_id": f"model.shop.{name}", "name": name, "alias": name, "depends_on": {"nodes": reads},
+            "relation_name": f"`prod`.`shop`.`{name}`", "config": {"materialized": "table"},
+        }  # fmt: skip
+    known = Manifest.from_json({"metadata": {}, "nodes": nodes})
+    assert reads_outside(known, ["model.shop.end"], {}) == {"model.shop.end": (RelationName("prod", "shop", "top"),)}
+    assert Doubts(known).of(known.nodes["model.shop.end"]) == ()
