@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from dbx_cd.artifacts.built_inputs import INPUTS_NAME, BuiltInputs
@@ -74,22 +76,32 @@ def _touched_since(cd: Cd, target: str, version: ArtifactVersion) -> frozenset[s
     built = cd.log.newest(Built.KIND, where={"target": target}, but=None, limit=_EVENTS)
     begun = cd.log.newest(BuildBegun.KIND, where={"target": target}, but=None, limit=_EVENTS)
     own = next((e.version for e in built if e.payload.get("timestamp") == version.timestamp), None)
-    if own is None or any(_was_killed(event, [*built, *begun]) for event in begun if event.version > own):
+    if own is None:
         return None
+    later = sorted({e.release_id for e in (*built, *begun) if e.version > own})
+    return _touched_in([e for i in later for e in _of_builds(cd, target, i) if e.version > own], cd, target)
+
+
+def _of_builds(cd: Cd, target: str, release_id: str) -> list[Event]:
+    """All beginnings and ends of one release's builds of a target, in order: of repairs there are several."""
+    events = cd.log.events(release_id, kinds=(BuildBegun.KIND, Built.KIND))
+    return sorted((e for e in events if e.payload.get("target") == target), key=lambda e: e.version)
+
+
+def _touched_in(events: Sequence[Event], cd: Cd, target: str) -> frozenset[str] | None:
+    """What the builds behind these events may have changed, by key; None where that is not known."""
     touched: set[str] = set()
-    for event in built:
-        if event.version > own:
-            found = _touched_by(cd, target, str(event.payload.get("timestamp") or ""))
-            if found is None:
+    for event, following in zip_longest(events, events[1:]):
+        if event.kind == BuildBegun.KIND:
+            # One that was killed has no end of its own.
+            if following is None or (following.release_id, following.kind) != (event.release_id, Built.KIND):
                 return None
-            touched |= found
+            continue
+        found = _touched_by(cd, target, str(event.payload.get("timestamp") or ""))
+        if found is None:
+            return None
+        touched |= found
     return frozenset(touched)
-
-
-def _was_killed(begun: Event, events: list[Event]) -> bool:
-    """Whether a build has no end of its own: the next that its release says is another beginning, or nothing."""
-    later = [e for e in events if e.release_id == begun.release_id and e.version > begun.version]
-    return not later or min(later, key=lambda e: e.version).kind == BuildBegun.KIND
 
 
 def _touched_by(cd: Cd, target: str, timestamp: str) -> frozenset[str] | None:

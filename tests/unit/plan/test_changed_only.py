@@ -335,6 +335,19 @@ def test_after_a_staging_build_that_was_killed_all_is_built(releases: Releases) 
     assert [e.kind for e in releases.cd().log.events() if e.kind == "build_begun"] == ["build_begun"] * 4
 
 
+def test_what_any_attempt_of_a_failed_staging_build_has_touched_counts_as_changed(tmp_path: Path) -> None:
+    releases = project(tmp_path, ", refresh: code_only")
+    deployed(releases, "1")
+    release = releases.open("2", commit=commit("2"))
+    for name in ("payments", "people"):
+        releases.model(name, "select 2 as id -- fails in stg")
+        with pytest.raises(DbtFailed):
+            build_release(releases.cd(), release, target="stg", select=exact(name), project_dir=releases.project)
+    releases.model("payments", READS % "orders")
+    releases.model("people")
+    assert built(releases, lambda: releases.staged("3", commit=commit("3"))) == {"stg": ["payments", "people"]}
+
+
 def test_after_a_staging_build_that_was_killed_and_repaired_in_vain_all_is_built(tmp_path: Path) -> None:
     releases = project(tmp_path, ", refresh: code_only")
     deployed(releases, "1")
