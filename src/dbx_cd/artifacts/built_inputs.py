@@ -39,7 +39,7 @@ class InputVersion:
     at: datetime | None = None
     """When that was committed."""
     mark: str = ""
-    """The mark of that commit; of a view a digest of its text."""
+    """The mark of that commit; of a view or a function a digest of its text."""
 
     @property
     def is_known(self) -> bool:
@@ -56,7 +56,7 @@ class NodeInputs:
     doubts: tuple[str, ...] = ()
     """Why the same inputs need not give the same rows again, in words: it reads the clock, ..."""
     left: InputVersion | None = None
-    """What its relation was after the build; None for what is no relation, such as a function."""
+    """What its relation or function was after the build."""
 
 
 @dataclass(frozen=True)

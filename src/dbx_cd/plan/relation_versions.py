@@ -1,7 +1,8 @@
-"""What versions relations have now, and whether these are still the ones that were recorded of them."""
+"""What versions relations and functions have now, and whether these are still the ones that were recorded of them."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 
@@ -82,3 +83,17 @@ class RelationVersions:
             return InputVersion(relation.key)
         newest = history.commits[history.version]
         return InputVersion(relation.key, newest.version, newest.at, newest.mark)
+
+
+def function_versions(tables: Tables, functions: Sequence[RelationName]) -> Mapping[str, InputVersion]:
+    """What functions are now, by key: a digest of what is written in them, where this user may read that.
+
+    Raises:
+        SqlFailed: a catalog cannot be asked.
+    """
+    names: dict[str, set[str]] = defaultdict(set)
+    for name in functions:
+        names[name.catalog].add(name.identifier)
+    found = {key: f for catalog, wanted in names.items() for key, f in tables.functions(catalog, wanted).items()}
+    marks = {key: "" if f.body is None else digest([f.language, f.body]) for key, f in found.items()}
+    return {name.key: InputVersion(name.key, mark=marks.get(name.key, "")) for name in functions}

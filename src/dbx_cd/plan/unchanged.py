@@ -10,9 +10,10 @@ from dbx_cd.artifacts.built_inputs import BuiltInputs, InputVersion, NodeInputs
 from dbx_cd.artifacts.version import installed_version
 from dbx_cd.dbt.artifacts import Manifest, Node
 from dbx_cd.dbt.doubts import Doubts
+from dbx_cd.dbt.functions import functions_of, object_name
 from dbx_cd.plan.input_versions import InputVersions
 from dbx_cd.plan.must_build import Reasons, Standing, above, below, reads_outside, reasons_to_build
-from dbx_cd.plan.relation_versions import RelationVersions
+from dbx_cd.plan.relation_versions import RelationVersions, function_versions
 from dbx_cd.relations import RelationName
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ class Unchanged:
     """What that is now."""
     own: RelationVersions
     """What the relations themselves are now that may stand as they are."""
+    functions: Mapping[str, InputVersion]
+    """What the functions are now that may stand as they are, by key."""
     tables: Tables
     """The tables of a session."""
     on_new_data: bool = True
@@ -74,7 +77,8 @@ class Unchanged:
         on_new_data = policies.refresh == "on_new_data"
         may_stand = [n.relation for n in standing.unchanged if n.relation is not None and n.unique_id in nodes]
         own = RelationVersions(tables, may_stand if on_new_data else [])
-        return cls(standing, nodes, reads, versions, own, tables, on_new_data)
+        functions = function_versions(tables, functions_of(standing.unchanged))
+        return cls(standing, nodes, reads, versions, own, functions, tables, on_new_data)
 
     def reasons(self, *, data: bool = True) -> Reasons:
         """What must be built, and why.
@@ -95,6 +99,7 @@ class Unchanged:
         left = set(kept)
         doubts = Doubts(built)
         made = [n.relation for n in self.standing.made if n.relation is not None and n.unique_id not in left]
+        functions = function_versions(self.tables, functions_of(self.standing.made))
         own = RelationVersions(self.tables, made)
         forgotten = self._other(left) | self.reads.keys()
         nodes = {i: known for i, known in self.recorded.items() if i not in forgotten}
@@ -104,10 +109,9 @@ class Unchanged:
             elif unique_id not in left:
                 node = built.nodes.get(unique_id) or self.standing.manifest.nodes[unique_id]
                 why = doubts.of(node, also_read={r.key for r in read})
-                relation = self.standing.manifest.nodes[unique_id].relation
-                nodes[unique_id] = NodeInputs(
-                    self._read(unique_id), why, None if relation is None else own.of(relation.key)
-                )
+                name = object_name(self.standing.manifest.nodes[unique_id])
+                left_as = None if name is None else functions.get(name.key) or own.of(name.key)
+                nodes[unique_id] = NodeInputs(self._read(unique_id), why, left_as)
         return BuiltInputs(target, nodes, tuple(sorted(left)))
 
     def _other(self, left: Collection[str]) -> frozenset[str]:
@@ -130,6 +134,8 @@ class Unchanged:
             yield from self._of_writers(node, known.left)
         else:
             yield from self.versions.other_than(known.inputs, read)
+            if node.resource_type == "function":  # no restore point holds one, and no failed build names it
+                yield from self._of_writers(node, known.left)
 
     def _read(self, unique_id: str) -> tuple[InputVersion, ...]:
         """What a node reads that is not built above it, as it is now; what dbt does not know to be above it is read."""
@@ -143,14 +149,17 @@ class Unchanged:
 
     def _of_writers(self, node: Node, left: InputVersion | None) -> Iterator[str]:
         """A build of all would write over what somebody else has written, or go on from it."""
-        if node.relation is None:
+        name = object_name(node)
+        if name is None:
             return
-        if left is None or left.relation != node.relation.key:
+        if left is None or left.relation != name.key:
             yield NOT_RECORDED
-        elif not (left.is_known and self.own.of(left.relation).is_known):
-            yield f"{left.relation} has no version to tell by who has written to it"
-        elif not self.own.is_as(left):
-            yield f"something else has written to {left.relation}"
+            return
+        now = self.functions.get(name.key) or self.own.of(name.key)
+        if not (left.is_known and now.is_known):
+            yield f"{name.key} has no version to tell by who has written to it"
+        elif left.mark != now.mark if name.key in self.functions else not self.own.is_as(left):
+            yield f"something else has written to {name.key}"
 
 
 def by_code_alone(standing: Standing, *, on_new_data: bool) -> Reasons:
