@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from dbx_cd.dbt.artifacts import BUILT_TYPES, Manifest, Node
+from dbx_cd.dbt.artifacts import Manifest, Node
 from dbx_cd.dbt.changes import NodeChange
 from dbx_cd.dbt.functions import object_name
 from dbx_cd.dbt.runnable import MADE_TYPES, is_run
@@ -164,6 +164,6 @@ def _place(parent: Node, selected: Collection[str], places: Mapping[str, Relatio
     """What is read of a parent outside of the selection; of a function its name, which has no version."""
     if parent.resource_type == "source":
         return parent.relation
-    if parent.is_ephemeral or parent.unique_id in selected or parent.resource_type not in _MADE:
+    if parent.is_ephemeral or parent.unique_id in selected or parent.resource_type not in MADE_TYPES:
         return None
     return places.get(parent.unique_id, object_name(parent))
