@@ -9,10 +9,8 @@ from typing import ClassVar, Literal
 from dbx_cd import html
 from dbx_cd.artifacts.version import ArtifactVersion
 from dbx_cd.dbt.selection import Selection
-from dbx_cd.errors import (
-    ApprovalExpired,
-    ApprovalRequired,
-)
+from dbx_cd.errors import ApprovalExpired, ApprovalRequired
+from dbx_cd.plan.agreed_plan import sealed_plans
 from dbx_cd.plan.deploy_plan import DeployPlan
 from dbx_cd.records import Record
 from dbx_cd.release.events import Built, Release, WithSelection
@@ -150,15 +148,8 @@ def newest_request(log: LogReading, target: str) -> ApprovalRequest | None:
 
 def plan_of(log: LogReading, request: ApprovalRequest) -> DeployPlan | None:
     """The deploy plan that a request seals; None where none of the log is it, or it seals none."""
-    sealed = request.sealed.get("deploy plan")
-    return next(
-        (
-            p
-            for p in reversed(log.all(DeployPlan))
-            if p.asked == request.selection and p.digest == sealed and p.target == request.target
-        ),
-        None,
-    )
+    plans = sealed_plans(log, request.target, request.sealed)
+    return next((plan for plan in plans if plan.asked == request.selection), None)
 
 
 def deploy_of(target: str, selection: Selection) -> dict[str, object]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dbx_cd.artifacts.archive import archive_digest
 from dbx_cd.artifacts.version import ArtifactVersion
 from dbx_cd.digest import digest
+from dbx_cd.plan.agreed_plan import SEALED_AS
 from dbx_cd.release.events import Release
 
 SEAL_VERSION = 1
@@ -32,7 +33,7 @@ def sealed_parts(
         ignored: decisions on the same that did not count: without them the question would have the same seal again.
     """
     parts = {"ignored decisions": digest(list(ignored))} if ignored else {}
-    parts |= {} if plan is None else {"deploy plan": plan}
+    parts |= {} if plan is None else {SEALED_AS: plan}
     return parts | {
         "release": digest(release.id),
         "commit": digest(release.commit),

@@ -155,7 +155,8 @@ def _build_open(cd: Cd, release: Release, selection: Selection, dbt: ProjectDbt)
         built = built_by(manifest, listed.listed, selection.cmd)
         resolving = with_parents_there(dbt, selection, manifest, built)
         changes = staging_changes(dbt, asked, resolving) if cd.config.policies.changed_only else None
-        dbt, selection = resolving[0], resolving[1] if changes is None else changes.selection
+        dbt, selection = resolving
+        selection = selection if changes is None else changes.selection
         if counts_changes(cd, dbt.target):
             cd.log.append(release, BuildBegun(dbt.target))
     run = dbt.run(selection) if listed.ok else listed

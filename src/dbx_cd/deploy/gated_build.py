@@ -26,6 +26,7 @@ from dbx_cd.deploy.orphan_drop import agreed_orphans, drop_orphans
 from dbx_cd.deploy.partial_build import nothing_to_do, record_inputs
 from dbx_cd.enumeration import listed
 from dbx_cd.errors import ApprovalStale, DbxCdError, what_failed
+from dbx_cd.plan.agreed_plan import SEALED_AS
 from dbx_cd.plan.deploy_plan import DeployPlan
 from dbx_cd.plan.leaks import Leak
 from dbx_cd.plan.planning import Planned, planned
@@ -165,7 +166,7 @@ def _refuse_other_plan(
     if beyond:
         raise ApprovalStale(
             f"the deploy would not be what was approved: {listed(beyond, most=_SHOWN, separator='; ')}",
-            changed=("deploy plan",),
+            changed=(SEALED_AS,),
             where=release,
             next_step="run approval_gate again, so that the release is asked for as it is now",
         )

@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+
 from dbx_cd.plan.deploy_plan import DeployPlan
 from dbx_cd.release.reading import LogReading
 
-_SEALED = "deploy plan"
+SEALED_AS = "deploy plan"
+"""What the plan's digest is called among the parts of a seal."""
+
+
+def sealed_plans(log: LogReading, target: str, sealed: Mapping[str, str]) -> Iterator[DeployPlan]:
+    """The logged plans of a target that have the digest among the parts of a seal, the newest first.
+
+    Args:
+        log: a reading of the release.
+        target: the gated target.
+        sealed: the digest of each part, by its name; none is of a plan in requests of wheels that made none.
+    """
+    return (p for p in reversed(log.all(DeployPlan)) if p.target == target and p.digest == sealed.get(SEALED_AS))
 
 
 def agreed_plan(log: LogReading, target: str) -> DeployPlan | None:
@@ -21,5 +35,4 @@ def agreed_plan(log: LogReading, target: str) -> DeployPlan | None:
     seals = {e.payload.get("seal") for e in events if e.kind == "approved"}
     if not asked or asked[-1].get("seal") not in seals:
         return None
-    digest = (asked[-1].get("sealed") or {}).get(_SEALED)
-    return next((p for p in reversed(log.all(DeployPlan)) if p.target == target and p.digest == digest), None)
+    return next(sealed_plans(log, target, asked[-1].get("sealed") or {}), None)
