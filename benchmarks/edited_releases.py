@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks.compared_rows import Different, differences, expressions
-from benchmarks.embedded_releases import CATALOGS, EmbeddedReleases, Sources, reached_by_dbt
+from benchmarks.embedded_releases import CATALOGS, EmbeddedReleases, Sources, reached_by_dbt, relations_built
 from benchmarks.full_build import FullBuilds, Key, Relation, Table
 from benchmarks.generated_project import ROWS, UNSTABLE, Project
 from benchmarks.random_edits import EDITS
@@ -187,8 +187,7 @@ class EditedReleases:
         built: list[int] = []
 
         def deploy(where: EmbeddedReleases, release: Release) -> None:
-            made = where.deployed(release)
-            built.append(sum(n.unique_id.startswith(("model.", "seed.", "snapshot.")) for n in made.run.nodes))
+            built.append(relations_built(where.deployed(release)))
 
         before = dict(self.expected.relations)
         outcomes = self._in_production(project, deploy)

@@ -17,6 +17,7 @@ from dbx_cd import approve, build_release, plan_restore, reject, request_approva
 from dbx_cd.approval.request import ApprovalRequest
 from dbx_cd.artifacts.store import ArtifactStore
 from dbx_cd.config import WARM_DBT, CdConfig
+from dbx_cd.dbt.artifacts import BUILT_TYPES
 from dbx_cd.deploy.build_result import BuildResult
 from dbx_cd.local.standard_grants import grant_everything
 from dbx_cd.local.workspace import OWNER, RELEASE_BOT, EmbeddedWorkspace
@@ -27,6 +28,7 @@ from dbx_cd.smoke.report import CheckResult, SmokeReport
 from dbx_cd.warm.parent import WarmParent
 
 CATALOGS = ("stg", "prod", "dev_raw")
+_TOKEN = "DBT_ENV_SECRET_GENERATED_TOKEN"
 _PASSED = CheckResult(name="rows", kind="metric", status="pass", domain="any", where="any.yml:1", guardrail=True)
 
 
@@ -42,9 +44,6 @@ def reached_by_dbt(workspace: EmbeddedWorkspace) -> Iterator[None]:
         parent = stack.enter_context(WarmParent("dbx_cd.dbt.warm"))
         stack.enter_context(mock.patch.dict("os.environ", {WARM_DBT: str(parent.address)}))
         yield
-
-
-_TOKEN = "DBT_ENV_SECRET_GENERATED_TOKEN"
 
 
 class Sources:
@@ -88,6 +87,7 @@ class EmbeddedReleases:
 
     @property
     def project(self) -> Path:
+        """The folder of the project."""
         return self.folder / "project"
 
     def cd(self, user: str = RELEASE_BOT) -> Cd:
@@ -163,3 +163,8 @@ class EmbeddedReleases:
             seconds=0.0, checks=(replace(_PASSED),),
         )  # fmt: skip
         self.cd().log.append(release, report)
+
+
+def relations_built(result: BuildResult) -> int:
+    """How many relations a build made, or tried to."""
+    return sum(node.resource_type in BUILT_TYPES for node in result.run.nodes)

@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.embedded_releases import CATALOGS, EmbeddedReleases, Sources, reached_by_dbt
+from benchmarks.embedded_releases import CATALOGS, EmbeddedReleases, Sources, reached_by_dbt, relations_built
 from benchmarks.generated_project import Project
 from benchmarks.measure import Ratio, in_turn, say
 from dbx_cd.local.workspace import EmbeddedWorkspace
@@ -57,8 +57,7 @@ def measure(*, models: int = MODELS, rounds: int = ROUNDS) -> Iterator[Ratio | s
 def released(way: EmbeddedReleases, project: Project) -> int:
     """Release a project; how many relations production's build made."""
     way.write(project)
-    made = way.deployed(way.staged())
-    return sum(node.unique_id.startswith(("model.", "seed.", "snapshot.")) for node in made.run.nodes)
+    return relations_built(way.deployed(way.staged()))
 
 
 if __name__ == "__main__":
