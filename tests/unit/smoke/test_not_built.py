@@ -13,7 +13,7 @@ import pytest
 from dbx_cd import Manifest
 from dbx_cd.dbt.artifacts import RunResults
 from dbx_cd.smoke.answers import Answer
-from dbx_cd.smoke.build import Build
+from dbx_cd.smoke.build import Build, left_out_in_words
 from dbx_cd.smoke.checks import Assertion, Check, ExpectationCheck
 from dbx_cd.smoke.contracts import contracts_from_manifest
 from dbx_cd.smoke.judge import judge
@@ -173,3 +173,10 @@ def test_an_assertion_about_sources_alone_has_not_looked_at_the_build() -> None:
     sql = "select * from {{ source('landing', 'sites') }} where id is null"
     result = found(recorded("model_emptied"), Assertion(name="a", where="f:1", sql=sql))
     assert (result.status, result.looked_at_the_build) == ("pass", False)
+
+
+def test_of_a_versioned_model_the_version_is_named() -> None:
+    models = [node for node in recorded("versions").manifest.nodes.values() if node.version is not None]
+    told = left_out_in_words(models).split("; ")
+    assert told == [f"{node.name}.v{node.version} was not built in this release" for node in models]
+    assert len(told) > 1
