@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from dbx_cd.artifacts.built_inputs import BuiltInputs, InputVersion, NodeInputs
@@ -141,11 +142,15 @@ class Unchanged:
         """What a node reads that is not built above it, as it is now; what dbt does not know to be above it is read."""
         read = self.reads.get(unique_id, ())
         found = self.versions.of(read)
-        made = {n.unique_id: n.relation.key for n in self.standing.made if n.relation is not None}
-        if {one.relation for one in found}.isdisjoint(made.values()):
+        if not any(one.relation in self._makers for one in found):
             return found
         ancestors = above(self.standing.manifest, unique_id)
-        return self.versions.of(read, above={key for i, key in made.items() if i in ancestors})
+        return self.versions.of(read, above={key for key, maker in self._makers.items() if maker in ancestors})
+
+    @cached_property
+    def _makers(self) -> Mapping[str, str]:
+        """The unique ids of what is made, by the keys of the relations."""
+        return {n.relation.key: n.unique_id for n in self.standing.made if n.relation is not None}
 
     def _of_writers(self, node: Node, left: InputVersion | None) -> Iterator[str]:
         """A build of all would write over what somebody else has written, or go on from it."""
