@@ -57,6 +57,7 @@ class EditedReleases:
     catalog: str = CATALOGS[-1]
     models: int = MODELS
     project: Project = field(init=False)
+    _staged: list[Release] = field(default_factory=list)
     _deployed: tuple[list[Release], Project, dict[Key, Relation]] | None = None
 
     def __post_init__(self) -> None:
@@ -205,10 +206,9 @@ class EditedReleases:
         """Build staging in every way."""
         for where in self.ways:
             where.write(project)
-        releases = [where.staged() for where in self.ways]
+        self._staged = [where.staged() for where in self.ways]
         self.expected.build(project, "stg")
-        self._staged = releases
-        return releases
+        return self._staged
 
     def _in_production(
         self, project: Project, then: Callable[[EmbeddedReleases, Release], object]
