@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from dbx_cd.dbt.artifacts import Manifest
 from dbx_cd.dbt.functions import functions_of
-from dbx_cd.delta.tables import CatalogEntry, Tables
+from dbx_cd.delta.tables import CatalogEntry, Function, Tables
 from dbx_cd.relations import RelationName
 
 
@@ -34,7 +34,16 @@ def existing_functions(tables: Tables, manifest: Manifest) -> frozenset[str]:
     Raises:
         SqlFailed: a catalog cannot be asked.
     """
+    return frozenset(functions_there(tables, functions_of(manifest.nodes.values())))
+
+
+def functions_there(tables: Tables, functions: Iterable[RelationName]) -> Mapping[str, Function]:
+    """What the catalog knows of functions, by `RelationName.key`, a query a catalog.
+
+    Raises:
+        SqlFailed: a catalog cannot be asked.
+    """
     names: dict[str, set[str]] = defaultdict(set)
-    for name in functions_of(manifest.nodes.values()):
+    for name in functions:
         names[name.catalog].add(name.identifier)
-    return frozenset(key for catalog, wanted in names.items() for key in tables.functions(catalog, wanted))
+    return {key: found for catalog, wanted in names.items() for key, found in tables.functions(catalog, wanted).items()}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 
@@ -12,6 +11,7 @@ from dbx_cd.delta.sql import THREADS, in_parallel
 from dbx_cd.delta.tables import CatalogEntry, Tables
 from dbx_cd.digest import digest
 from dbx_cd.errors import SqlFailed
+from dbx_cd.plan.existing import functions_there
 from dbx_cd.relations import RelationName
 
 
@@ -91,9 +91,6 @@ def function_versions(tables: Tables, functions: Sequence[RelationName]) -> Mapp
     Raises:
         SqlFailed: a catalog cannot be asked.
     """
-    names: dict[str, set[str]] = defaultdict(set)
-    for name in functions:
-        names[name.catalog].add(name.identifier)
-    found = {key: f for catalog, wanted in names.items() for key, f in tables.functions(catalog, wanted).items()}
+    found = functions_there(tables, functions)
     marks = {key: "" if f.body is None else digest([f.language, f.body]) for key, f in found.items()}
     return {name.key: InputVersion(name.key, mark=marks.get(name.key, "")) for name in functions}

@@ -99,9 +99,9 @@ class Unchanged:
         """
         left = set(kept)
         doubts = Doubts(built)
-        made = [n.relation for n in self.standing.made if n.relation is not None and n.unique_id not in left]
-        functions = function_versions(self.tables, functions_of(self.standing.made))
-        own = RelationVersions(self.tables, made)
+        made = [node for node in self.standing.made if node.unique_id not in left]
+        functions = function_versions(self.tables, functions_of(made))
+        own = RelationVersions(self.tables, [n.relation for n in made if n.relation is not None])
         forgotten = self._other(left) | self.reads.keys()
         nodes = {i: known for i, known in self.recorded.items() if i not in forgotten}
         for unique_id, read in self.reads.items():
