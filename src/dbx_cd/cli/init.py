@@ -1,21 +1,11 @@
-"""`init`: notebooks and job definition, copied into a project's repository, for targets of its own names."""
+"""`init`: notebooks and job definition, copied into a project's repository."""
 
 from __future__ import annotations
 
 import argparse
-import shutil
 from pathlib import Path
 
-import yaml
-
-from dbx_cd.cli.bundle import BUNDLE_FILE, JOB_FILE, TargetNames, bundle_text, job_text, packaged_folder
-from dbx_cd.cli.repository import project_folder, require_outputs, require_root
-from dbx_cd.config import FILE_NAME, CdConfig, read_settings
-from dbx_cd.errors import ConfigError
-from dbx_cd.yaml_text import load_yaml
-
-_SAY_WHICH = "say which outputs they are, by --staging TARGET and --production TARGET, or add the output"
-_CORRECT = f"correct `targets` in {FILE_NAME}, or add the output"
+from dbx_cd.setup.init import Asked, init
 
 
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -29,122 +19,17 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         "--gate", action="append", default=[], metavar="TARGET",
         help="one more that needs an approval, between the two; may be given again",
     )  # fmt: skip
-    parser.set_defaults(command=init)
+    parser.set_defaults(command=start)
 
 
-def init(options: argparse.Namespace) -> int:
-    """Copy the notebooks and the job's definition into a project's repository; nothing there is overwritten."""
-    repository = Path(options.directory).resolve()
-    if not repository.is_dir():
-        raise ConfigError("no such folder", where=repository, next_step="give the root of the project's repository")
-    require_root(repository)
-    project = project_folder(repository, options.project)
-    names, setting = _targets(options, project)
-    if project is not None:
-        is_written = "targets" in read_settings(project / FILE_NAME)
-        require_outputs(project, names.all, next_step=_CORRECT if is_written else _SAY_WHICH)
-    inside = project.relative_to(repository).as_posix() if project is not None else "."
-    folder = packaged_folder()
-    files = sorted(path.relative_to(folder) for path in _files(folder))
-    present = [str(name) for name in files if (repository / name).exists()]
-    if present:
-        raise ConfigError(
-            f"already there: {', '.join(present)}",
-            where=repository,
-            next_step="remove them, and start again; or keep them, and " + _by_hand(repository, names, inside, setting),
-        )
-    texts = {BUNDLE_FILE: bundle_text(names, project_dir=inside), JOB_FILE: job_text(names)}
-    for name in files:
-        (repository / name).parent.mkdir(parents=True, exist_ok=True)
-        if name.as_posix() in texts:
-            (repository / name).write_text(texts[name.as_posix()], encoding="utf-8")
-        else:
-            shutil.copyfile(folder / name, repository / name)
-        print(repository / name)
-    if setting is not None:
-        path, text = setting
-        path.write_text(text, encoding="utf-8")
-        print(path)
-    if project is None:
-        print(f"there is no dbt_project.yml yet: where it comes to another folder, set `project_dir` in {BUNDLE_FILE}")
+def start(options: argparse.Namespace) -> int:
+    """Write into the repository, and print each file."""
+    asked = Asked(
+        Path(options.directory),
+        project=options.project,
+        staging=options.staging,
+        production=options.production,
+        gates=tuple(options.gate),
+    )
+    init(asked, say=print)
     return 0
-
-
-def _by_hand(repository: Path, names: TargetNames, inside: str, setting: tuple[Path, str] | None) -> str:
-    """What has to be written into files that stay, so that they are what `init` would write."""
-    wanted = {"project_dir": inside, "staging": names.staging, "production": names.production}
-    present = _defaults(repository / BUNDLE_FILE)
-    differing = [f"{name}: {value}" for name, value in wanted.items() if present.get(name) != value]
-    steps = []
-    if differing:
-        steps.append(f"set the defaults of variables in {BUNDLE_FILE}: {', '.join(differing)}")
-    if setting is not None:
-        steps.append(f"write into {setting[0].relative_to(repository).as_posix()}:\n{names.setting.rstrip()}")
-    if names.between and (repository / JOB_FILE).exists():
-        steps.append(
-            f"give each of {', '.join(names.between)} its four tasks in {JOB_FILE} (docs/deploy.md, 'A second gate')"
-        )
-    return "\nand ".join(steps) or "change nothing: they have these names"
-
-
-def _defaults(bundle: Path) -> dict[str, str]:
-    """The defaults of a bundle's variables; nothing where they cannot be read."""
-    try:
-        variables = load_yaml(bundle.read_text(encoding="utf-8"))["variables"]
-        return {str(name): str(variable["default"]) for name, variable in variables.items() if "default" in variable}
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, LookupError, TypeError, AttributeError):
-        return {}
-
-
-def _targets(options: argparse.Namespace, project: Path | None) -> tuple[TargetNames, tuple[Path, str] | None]:
-    """What the targets are called, and the settings that have to be written for it: the file, and its text."""
-    default = TargetNames()
-    asked = TargetNames(
-        options.staging or default.staging, options.production or default.production, tuple(options.gate)
-    )
-    is_asked = bool(options.staging or options.production or options.gate)
-    if project is None:
-        if is_asked:
-            raise ConfigError(
-                f"{FILE_NAME} has to lie beside dbt_project.yml, and there is none here",
-                where=Path(options.directory).resolve(),
-                next_step="start `init` in the root of the repository that has the dbt project",
-            )
-        return default, None
-    path = project / FILE_NAME
-    written = read_settings(path)
-    if "targets" in written:
-        names = TargetNames.of(CdConfig.load(project))
-        if is_asked and asked != names:
-            raise ConfigError(
-                f"`targets` has {', '.join(names.all)}, and {', '.join(asked.all)} are asked for",
-                where=path,
-                next_step=f"change it there, and alike the variables `staging` and `production` in {BUNDLE_FILE}, if "
-                "`init` has written that already; or leave the options out, and the names stay",
-            )
-        return names, None
-    if asked == default:
-        return default, None
-    before = path.read_text(encoding="utf-8") if path.is_file() else ""
-    text = (
-        f"{before.rstrip()}\n\n" * bool(before.strip())
-        + "# By dbt target, in the order in which a release goes through them.\n"
-        + asked.setting
-    )
-    try:
-        is_added = load_yaml(text) == written | load_yaml(asked.setting)
-    except yaml.YAMLError:  # such as after settings in braces
-        is_added = False
-    if not is_added:
-        raise ConfigError("`targets` cannot be added", where=path, next_step=f"write it there:\n{asked.setting}")
-    return asked, (path, text)
-
-
-def _files(folder: Path) -> list[Path]:
-    found: list[Path] = []
-    for path in folder.iterdir():
-        if path.is_dir():
-            found += [] if path.name == "__pycache__" else _files(path)
-        else:
-            found.append(path)
-    return found

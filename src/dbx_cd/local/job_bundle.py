@@ -12,8 +12,8 @@ import yaml
 from databricks.sdk.service.iam import AccessControlRequest, PermissionLevel
 from databricks.sdk.service.jobs import JobSettings
 
-from dbx_cd.cli.bundle import BUNDLE_FILE, JOB_FILE, TargetNames, bundle_text, job_text, packaged_folder
 from dbx_cd.errors import ConfigError
+from dbx_cd.setup.bundle import BUNDLE_FILE, JOB_FILE, TargetNames, bundle_text, job_text, packaged_folder
 from dbx_cd.yaml_text import load_yaml
 
 # Keys of a bundle's job that the Jobs API does not take in its settings (asset bundle reference).

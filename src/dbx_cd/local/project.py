@@ -8,7 +8,6 @@ from pathlib import Path
 
 import yaml
 
-from dbx_cd.cli.bundle import TargetNames
 from dbx_cd.config import CdConfig
 from dbx_cd.dbt.profiles import profiles_folder
 from dbx_cd.errors import ConfigError
@@ -19,6 +18,7 @@ from dbx_cd.local.workspace import RELEASE_BOT
 from dbx_cd.relations import RelationName
 from dbx_cd.release.job import JobDefinition
 from dbx_cd.release.standing import require_targets
+from dbx_cd.setup.bundle import TargetNames
 from dbx_cd.sql_endpoint import profile_targets
 from dbx_cd.yaml_text import load_yaml
 
