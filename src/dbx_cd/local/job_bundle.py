@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
 from databricks.sdk.service.iam import AccessControlRequest, PermissionLevel
 from databricks.sdk.service.jobs import JobSettings
 
 from dbx_cd.errors import ConfigError
-from dbx_cd.setup.bundle import BUNDLE_FILE, JOB_FILE, TargetNames, bundle_text, job_text, packaged_folder
-from dbx_cd.yaml_text import load_yaml
+from dbx_cd.setup.bundle import BUNDLE_FILE, JOB_FILE, bundle_text, job_text, packaged_folder
+from dbx_cd.setup.bundle_files import JOB_KEY, declared_variables, mapping, read_bundle_file
+from dbx_cd.setup.bundle_options import BundleOptions, TargetNames
 
 # Keys of a bundle's job that the Jobs API does not take in its settings (asset bundle reference).
 _BUNDLE_ONLY = ("permissions", "lifecycle")
@@ -32,16 +32,41 @@ class BundledJob:
     permissions: tuple[AccessControlRequest, ...]
     """Who may do what with it, but for its owner; a deploy sets these in place of all others."""
 
+    def deployed_by(self, principal: str) -> list[AccessControlRequest]:
+        """The permissions as a deploy sets them: whoever deploys owns the job, and nobody has two levels.
+
+        The Databricks CLI raises a line of its own user to that of the owner, and of several lines for one principal
+        takes the highest level (databricks/cli, fix_permissions.go).
+
+        Args:
+            principal: the service principal that deploys.
+        """
+        owner = AccessControlRequest(service_principal_name=principal, permission_level=PermissionLevel.IS_OWNER)
+        highest: dict[tuple[str | None, ...], AccessControlRequest] = {_principal(owner): owner}
+        for line in self.permissions:
+            known = highest.get(_principal(line))
+            if any(_principal(line)) and (known is None or _rank(line) > _rank(known)):
+                highest[_principal(line)] = line
+        return list(highest.values())
+
+
+def _principal(line: AccessControlRequest) -> tuple[str | None, ...]:
+    return line.user_name, line.group_name, line.service_principal_name
+
+
+def _rank(line: AccessControlRequest) -> int:
+    return _PERMISSION_LEVELS.index(line.permission_level.value) if line.permission_level else -1
+
 
 def load_job(
-    repository: Path, *, variables: Mapping[str, str], names: TargetNames | None = None, job: str = "dbx_cd"
+    repository: Path, *, variables: Mapping[str, str], names: TargetNames | None = None, job: str = JOB_KEY
 ) -> JobSettings:
     """The job's settings as the Jobs API takes them; parameters and errors are those of `load_bundled_job`."""
     return load_bundled_job(repository, variables=variables, names=names, job=job).settings
 
 
 def load_bundled_job(
-    repository: Path, *, variables: Mapping[str, str], names: TargetNames | None = None, job: str = "dbx_cd"
+    repository: Path, *, variables: Mapping[str, str], names: TargetNames | None = None, job: str = JOB_KEY
 ) -> BundledJob:
     """The job's settings as the Jobs API takes them, and its permissions.
 
@@ -57,16 +82,17 @@ def load_bundled_job(
     """
     own = (repository / JOB_FILE).is_file()
     base = repository if own else packaged_folder()
-    names = names or TargetNames()
+    options = BundleOptions(targets=names or TargetNames())
     source = base / JOB_FILE
-    bundle = _yaml(None if own else bundle_text(names), base / BUNDLE_FILE)
-    declared = _mapping(bundle.get("variables") or {}, base / BUNDLE_FILE)
-    values = {name: str((v or {}).get("default", "")) for name, v in declared.items()} | dict(variables)
+    bundle = read_bundle_file(base / BUNDLE_FILE, text=None if own else bundle_text(options))
+    definition = read_bundle_file(source, text=None if own else job_text(options))
+    declared = declared_variables(bundle, definition, where=base / BUNDLE_FILE)
+    values = {name: str(value) for name, value in declared.items()} | dict(variables)
     try:
-        settings = _yaml(None if own else job_text(names), source)["resources"]["jobs"][job]
+        settings = definition["resources"]["jobs"][job]
     except (KeyError, TypeError):
         raise ConfigError(f"no job {job!r} under resources.jobs", where=source) from None
-    filled = _mapping(_fill(settings, values, source), source)
+    filled = mapping(_fill(settings, values, source), source)
     permissions = tuple(_permission(line, source) for line in filled.get("permissions") or ())
     for key in _BUNDLE_ONLY:
         filled.pop(key, None)
@@ -81,7 +107,7 @@ def load_bundled_job(
 
 def _permission(line: Any, source: Path) -> AccessControlRequest:
     """One line of `permissions`: a level, and whose it is (asset bundle reference)."""
-    line = dict(_mapping(line, source))
+    line = dict(mapping(line, source))
     level = line.pop("level", None)
     if level not in _PERMISSION_LEVELS:
         raise ConfigError(
@@ -96,21 +122,6 @@ def _permission(line: Any, source: Path) -> AccessControlRequest:
             next_step=f"give exactly one of {', '.join(_PRINCIPALS)}",
         )
     return AccessControlRequest(permission_level=PermissionLevel(level), **line)
-
-
-def _yaml(text: str | None, path: Path) -> dict[str, Any]:
-    """What a text says, or without one the file."""
-    try:
-        loaded = load_yaml(path.read_text(encoding="utf-8") if text is None else text)
-    except (OSError, yaml.YAMLError, UnicodeDecodeError) as exc:
-        raise ConfigError(f"cannot be read as YAML: {exc}", where=path) from exc
-    return _mapping(loaded, path)
-
-
-def _mapping(value: object, where: Path) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise ConfigError("must be a mapping", where=where)
-    return value
 
 
 def _fill(value: Any, variables: Mapping[str, str], where: Path) -> Any:

@@ -14,11 +14,11 @@ from dbx_cd.errors import ConfigError
 from dbx_cd.jinja import EarlyJinja
 from dbx_cd.local.job_bundle import BundledJob, load_bundled_job
 from dbx_cd.local.standard_grants import Places
-from dbx_cd.local.workspace import RELEASE_BOT
+from dbx_cd.local.workspace import CI, RELEASE_BOT
 from dbx_cd.relations import RelationName
 from dbx_cd.release.job import JobDefinition
 from dbx_cd.release.standing import require_targets
-from dbx_cd.setup.bundle import TargetNames
+from dbx_cd.setup.bundle_options import TargetNames
 from dbx_cd.sql_endpoint import profile_targets
 from dbx_cd.yaml_text import load_yaml
 
@@ -112,6 +112,8 @@ class LocalProject:
             "release_log": self.config.release_log,
             "approvers": self.config.approvers,
             "run_as": RELEASE_BOT,
+            "ci": CI,
+            "sres": self.config.approvers,  # who rolls back here are the owners, and they approve
         }
         job = load_bundled_job(self.repository, variables=variables, names=TargetNames.of(self.config))
         require_targets(self.config, JobDefinition.of(job.settings).standing)

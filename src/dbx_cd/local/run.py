@@ -9,7 +9,6 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from databricks.sdk.service.iam import AccessControlRequest, PermissionLevel
 from databricks.sdk.service.jobs import JobSettings, NotebookTask, Source, SubmitTask
 
 from dbx_cd.approval.decision import pending_approvals
@@ -139,8 +138,7 @@ class LocalWorkflow:
             self._ci.jobs.reset(job_id, job.settings)
         else:
             job_id = int(self._ci.jobs.create(**_create_arguments(job.settings)).job_id or 0)
-        owner = AccessControlRequest(service_principal_name=CI, permission_level=PermissionLevel.IS_OWNER)
-        self._ci.permissions.set("jobs", str(job_id), access_control_list=[owner, *job.permissions])
+        self._ci.permissions.set("jobs", str(job_id), access_control_list=job.deployed_by(CI))
         return job_id
 
 

@@ -1,117 +1,76 @@
-"""The packaged bundle, made a project's own: what its targets are called, and a gate for each of them."""
+"""The files of a project's bundle, rendered from one template each, for options.
+
+The templates have delimiters of their own: `${...}` is the bundle's, `{{...}}` the job's, and `${{...}}` GitHub's.
+"""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+import json
+from collections.abc import Sequence
+from functools import cache
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
-from dbx_cd.config import CdConfig
-from dbx_cd.errors import ConfigError
+import yaml
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from dbx_cd.setup.bundle_options import BundleOptions
+from dbx_cd.yaml_text import load_yaml
 
 BUNDLE_FILE = "databricks.yml"
 JOB_FILE = "resources/dbx_cd.job.yml"
-# What the Jobs API takes in a task's key, and YAML for text without quotes.
-_NAME = re.compile(r"[A-Za-z_][\w-]*")
-_NO_TEXT = ("y", "n", "yes", "no", "on", "off", "true", "false", "null")
-_TASK = re.compile(r"^ {8}- task_key: (\w+)$", re.MULTILINE)
-
-
-@dataclass(frozen=True)
-class TargetNames:
-    """What the targets of a Workflow are called, in the order of a release."""
-
-    staging: str = "stg"
-    """The one that is built and tested first."""
-    production: str = "prod"
-    """The gated one that is built last."""
-    between: tuple[str, ...] = ()
-    """Gated ones in between."""
-
-    def __post_init__(self) -> None:
-        for name in self.all:
-            if not _NAME.fullmatch(name) or name.lower() in _NO_TEXT:
-                raise ConfigError(
-                    f"{name!r} is no name for a target",
-                    next_step="use letters, digits, _ and -, a letter first",
-                )
-        twice = next((name for name in self.all if self.all.count(name) > 1), None)
-        if twice is not None:
-            raise ConfigError(f"two targets are called {twice}", next_step="give each one the name of its own output")
-
-    @classmethod
-    def of(cls, config: CdConfig) -> TargetNames:
-        """The names that a project's settings have; the default ones where none of its targets is gated."""
-        if not config.gates:
-            return cls()
-        *between, production = config.gates
-        return cls(config.staging_of(config.gates[0]), production, tuple(between))
-
-    @property
-    def all(self) -> tuple[str, ...]:
-        """All of them."""
-        return (self.staging, *self.between, self.production)
-
-    @property
-    def setting(self) -> str:
-        """They as `targets` of `dbx_cd.yml`."""
-        gated = "".join(
-            f"  {name}: {{gate: approval, defer_to: {self.staging}}}\n" for name in (*self.between, self.production)
-        )
-        return f"targets:\n  {self.staging}: {{}}\n{gated}"
+CI_FILE = ".github/workflows/cd.yml"
 
 
 def packaged_folder() -> Path:
-    """Where the bundle's files are in this package."""
+    """Where the notebooks and other files that are the same for all projects lie in this package."""
     return Path(str(resources.files("dbx_cd") / "bundle"))
 
 
-def bundle_text(names: TargetNames, *, project_dir: str = ".") -> str:
-    """The packaged `databricks.yml` for targets of these names.
-
-    Args:
-        names: what they are called.
-        project_dir: the folder with `dbt_project.yml`, relative to the root of the repository.
-    """
-    text = (packaged_folder() / BUNDLE_FILE).read_text(encoding="utf-8")
-    quoted = '"."' if project_dir == "." else project_dir
-    for name, value in {"staging": names.staging, "production": names.production, "project_dir": quoted}.items():
-        text = re.sub(rf"(?<=\n)(  {name}:\n    description: .*\n    default: ).*", rf"\g<1>{value}", text)
-    return text
+def bundle_text(options: BundleOptions) -> str:
+    """`databricks.yml`: the bundle, its target and its variables."""
+    return _rendered("databricks.yml.jinja", options)
 
 
-def job_text(names: TargetNames) -> str:
-    """The packaged definition of the job, with four tasks more for each gated target before production."""
-    text = (packaged_folder() / JOB_FILE).read_text(encoding="utf-8")
-    tasks = dict(_tasks(text))
-    before = "stg_smoke"
-    added = ""
-    for name in names.between:
-        gate, build, smoke, rollback = (f"{name}_{role}" for role in ("gate", "build", "smoke", "rollback"))
-        like = {
-            "approval_gate": (gate, [before]),
-            "prod_build": (build, [gate]),
-            "stg_smoke": (smoke, [build]),
-            "auto_rollback": (rollback, [build, smoke]),
-        }
-        for model, (key, after) in like.items():
-            task = tasks[model].replace(f"- task_key: {model}\n", f"- task_key: {key}\n")
-            needs = ", ".join(f"{{task_key: {one}}}" for one in after)
-            task = re.sub(r"depends_on: .*", f"depends_on: [{needs}]", task)
-            added += re.sub(r"target: \$\{var\.\w+\}", f"target: {name}", task)
-        before = smoke
-    gate_task = tasks["approval_gate"]
-    return text.replace(gate_task, added + gate_task.replace("{task_key: stg_smoke}", f"{{task_key: {before}}}"))
+def job_text(options: BundleOptions) -> str:
+    """The definition of the job, with four tasks more for each gated target before production."""
+    return _rendered("dbx_cd.job.yml.jinja", options)
 
 
-def _tasks(text: str) -> Iterator[tuple[str, str]]:
-    """Each task's key with its own lines, without comments above it."""
-    found = list(_TASK.finditer(text))
-    for number, match in enumerate(found):
-        end = found[number + 1].start() if number + 1 < len(found) else len(text)
-        lines = text[match.start() : end].rstrip().splitlines()
-        while lines[-1].lstrip().startswith("#"):
-            lines = "\n".join(lines[:-1]).rstrip().splitlines()
-        yield match[1], "\n".join(lines) + "\n\n"
+def ci_text(options: BundleOptions) -> str:
+    """The workflow of GitHub Actions that triggers the job."""
+    return _rendered("cd.yml.jinja", options)
+
+
+def _rendered(template: str, options: BundleOptions) -> str:
+    return _templates().get_template(template).render(options=options).rstrip() + "\n"
+
+
+@cache
+def _templates() -> Environment:
+    environment = Environment(
+        block_start_string="[%", block_end_string="%]",
+        variable_start_string="[[", variable_end_string="]]",
+        comment_start_string="[#", comment_end_string="#]",
+        trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True, undefined=StrictUndefined, autoescape=False,
+        loader=FileSystemLoader(Path(str(resources.files("dbx_cd") / "setup" / "templates"))),
+    )  # fmt: skip
+    environment.filters |= {"scalar": _scalar, "needs": _needs}
+    return environment
+
+
+def _scalar(value: Any) -> str:
+    """A value in YAML, on one line: text without quotes where YAML reads it back as the same text."""
+    if isinstance(value, str):
+        try:
+            is_plain = load_yaml(f"- {value}\n- x") == [value, "x"] and "\n" not in value and value not in (".", "..")
+        except yaml.YAMLError:
+            is_plain = False
+        return value if is_plain else json.dumps(value, ensure_ascii=False)  # YAML reads JSON
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _needs(keys: Sequence[str]) -> str:
+    """`depends_on` of a task."""
+    return f"[{', '.join(f'{{task_key: {key}}}' for key in keys)}]"

@@ -11,7 +11,8 @@ import yaml
 
 from dbx_cd.config import FILE_NAME, CdConfig, read_settings
 from dbx_cd.errors import ConfigError
-from dbx_cd.setup.bundle import BUNDLE_FILE, JOB_FILE, TargetNames, bundle_text, job_text, packaged_folder
+from dbx_cd.setup.bundle import BUNDLE_FILE, JOB_FILE, bundle_text, job_text, packaged_folder
+from dbx_cd.setup.bundle_options import BundleOptions, TargetNames
 from dbx_cd.setup.repository import project_folder, require_outputs, require_root
 from dbx_cd.yaml_text import load_yaml
 
@@ -64,7 +65,8 @@ def init(options: Asked, *, say: Callable[[str], None]) -> None:
             where=repository,
             next_step="remove them, and start again; or keep them, and " + _by_hand(repository, names, inside, setting),
         )
-    texts = {BUNDLE_FILE: bundle_text(names, project_dir=inside), JOB_FILE: job_text(names)}
+    options_ = BundleOptions(targets=names, project_dir=inside)
+    texts = {BUNDLE_FILE: bundle_text(options_), JOB_FILE: job_text(options_)}
     for name in files:
         (repository / name).parent.mkdir(parents=True, exist_ok=True)
         if name.as_posix() in texts:

@@ -10,7 +10,7 @@ import pytest
 from databricks.sdk.service.jobs import JobSettings, RunIf, Source, Task
 
 from dbx_cd import ConfigError
-from dbx_cd.local.job_bundle import BUNDLE_FILE, JOB_FILE, load_bundled_job, load_job
+from dbx_cd.local.job_bundle import BUNDLE_FILE, JOB_FILE, BundledJob, load_bundled_job, load_job
 
 REPOSITORY = Path(__file__).parents[3]
 BUNDLE = "variables:\n  owner: {default: data@example.org}\n  region: {}\n"
@@ -142,13 +142,35 @@ def test_every_task_has_dbt_installed_beside_the_wheel(packaged: JobSettings) ->
     assert of_tasks == [of_tasks[0]] * len(of_tasks)
 
 
-def test_a_deploy_lets_approvers_repair_and_the_job_s_identity_see_its_own_runs(tmp_path: Path) -> None:
+def test_a_deploy_gives_ci_the_job_s_identity_and_approvers_what_each_needs(tmp_path: Path) -> None:
     """A deploy sets the permissions anew: what is not in the definition would be gone after the next one."""
-    job = load_bundled_job(tmp_path, variables={"approvers": "data_owners", "run_as": "bot"})
+    job = load_bundled_job(tmp_path, variables={"approvers": "data_owners", "run_as": "bot", "ci": "deployer"})
     assert [line.as_dict() for line in job.permissions] == [
+        {"service_principal_name": "deployer", "permission_level": "CAN_MANAGE"},
+        {"service_principal_name": "bot", "permission_level": "CAN_MANAGE_RUN"},
         {"group_name": "data_owners", "permission_level": "CAN_MANAGE_RUN"},
-        {"service_principal_name": "bot", "permission_level": "CAN_VIEW"},
     ]
+
+
+def levels(job: BundledJob, deployer: str) -> dict[str, str]:
+    lines = [line.as_dict() for line in job.deployed_by(deployer)]
+    return {next(v for k, v in line.items() if k != "permission_level"): line["permission_level"] for line in lines}
+
+
+def test_who_deploys_owns_the_job_and_nobody_has_two_levels(tmp_path: Path) -> None:
+    """Two lines for one principal are "ambiguous" to the platform (databricks/cli, fix_permissions.go)."""
+    job = load_bundled_job(tmp_path, variables={"approvers": "owners", "run_as": "bot", "ci": "deployer"})
+    of_the_rest = {"bot": "CAN_MANAGE_RUN", "owners": "CAN_MANAGE_RUN"}
+    assert levels(job, "deployer") == {"deployer": "IS_OWNER", **of_the_rest}
+    assert len(job.deployed_by("deployer")) == 3
+    assert levels(job, "admin") == {"admin": "IS_OWNER", "deployer": "CAN_MANAGE", **of_the_rest}
+    same = load_bundled_job(tmp_path, variables={"approvers": "owners", "run_as": "bot", "ci": "bot"})
+    assert levels(same, "admin") == {"admin": "IS_OWNER", "bot": "CAN_MANAGE", "owners": "CAN_MANAGE_RUN"}
+
+
+def test_a_principal_that_a_variable_leaves_empty_gets_no_line(tmp_path: Path) -> None:
+    job = load_bundled_job(tmp_path, variables={"approvers": "", "run_as": "bot", "ci": "deployer"})
+    assert levels(job, "deployer") == {"deployer": "IS_OWNER", "bot": "CAN_MANAGE_RUN"}
 
 
 @pytest.mark.parametrize(
@@ -238,3 +260,15 @@ def test_own_job_without_its_bundle_file_is_named(load, tmp_path: Path) -> None:
 def test_own_bundle_file_alone_changes_nothing(packaged: JobSettings, tmp_path: Path) -> None:
     shutil.copyfile(REPOSITORY / BUNDLE_FILE, tmp_path / BUNDLE_FILE)
     assert load_job(tmp_path, variables={"git_url": "https://git.example.org/x.git"}) == packaged
+
+
+def test_variables_beside_the_job_and_of_the_bundle_s_target_count(load) -> None:
+    """As in a bundle that a team has already, whose `databricks.yml` stays as it is."""
+    job = load(
+        job=BUNDLE + JOB,
+        bundle="targets: {dev: {}, live: {default: true, variables: {owner: live@example.org}}}\n",
+    )
+    assert job.email_notifications.on_failure == ["live@example.org"]
+    job = load(job=BUNDLE + JOB, bundle="targets:\n  live: {variables: {owner: {default: a@example.org}}}\n")
+    assert job.email_notifications.on_failure == ["a@example.org"]
+    assert load(job=BUNDLE + JOB, bundle="bundle: {}\n").email_notifications.on_failure == ["data@example.org"]
