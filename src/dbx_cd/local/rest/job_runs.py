@@ -72,6 +72,7 @@ class TaskRun(DataClassDictMixin):
     error: str | None = None
     error_trace: str | None = None
     values: dict[str, Any] = field(default_factory=dict)
+    started_run: int | None = None
 
 
 @dataclass
@@ -103,6 +104,7 @@ class JobRun(DataClassDictMixin):
     repairs: list[Repair] = field(default_factory=list)
     attempts: list[TaskRun] = field(default_factory=list)
     access: AccessList | None = None
+    started_by: int | None = None
 
     def latest(self) -> dict[str, TaskRun]:
         """The newest attempt of every task."""

@@ -20,7 +20,8 @@ from dbx_cd.local.rest.task_graph import RUN_IF, dependencies, find_cycle
 
 Settings = dict[str, Any]
 
-_TASK_TYPES = frozenset({"notebook_task", "condition_task"})
+_TASK_TYPES = frozenset({"notebook_task", "condition_task", "run_job_task"})
+_OF_RUN_JOB = ("job_id", "job_parameters")
 _CONDITION_OPS = frozenset(
     {"EQUAL_TO", "NOT_EQUAL", "GREATER_THAN", "GREATER_THAN_OR_EQUAL", "LESS_THAN", "LESS_THAN_OR_EQUAL"}
 )
@@ -118,12 +119,14 @@ def _check_task_type(task: Settings) -> None:
     if len(types) > 1:
         raise invalid_parameter(f"task '{key}': more than one task type: {', '.join(types)}")
     if not types:
-        raise invalid_parameter(f"task '{key}': no task type; supported are notebook_task and condition_task")
+        raise invalid_parameter(f"task '{key}': no task type; supported are {', '.join(sorted(_TASK_TYPES))}")
     for field in ("disabled", "health"):
         if task.get(field):
             raise not_implemented(f"the task setting '{field}' (task '{key}')")
     if "notebook_task" in types and not task["notebook_task"].get("notebook_path"):
         raise invalid_parameter(f"task '{key}': notebook_task has no notebook_path")
+    for field in set(task.get("run_job_task") or {}) - set(_OF_RUN_JOB):
+        raise not_implemented(f"the field 'run_job_task.{field}' (task '{key}')")
     if "condition_task" in types:
         missing = [field for field in ("op", "left", "right") if field not in task["condition_task"]]
         if missing:
@@ -154,6 +157,7 @@ def _check_dependencies(task: Settings, by_key: Mapping[str, Settings]) -> None:
 def _check_references(task: Settings, declared: set[str], task_keys: set[str]) -> None:
     key = task["task_key"]
     texts = list((task.get("notebook_task") or {}).get("base_parameters", {}).values())
+    texts += list((task.get("run_job_task") or {}).get("job_parameters", {}).values())
     texts += [str((task.get("condition_task") or {}).get(side, "")) for side in ("left", "right")]
     for text in texts:
         for parts in references(text):

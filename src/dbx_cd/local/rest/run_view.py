@@ -82,6 +82,8 @@ def task_view(run: JobRun, attempt: TaskRun, *, run_dir: Path) -> Json:
         view["condition_task"] = {**attempt.settings["condition_task"], **attempt.parameters}
         if attempt.outcome is not None:
             view["condition_task"]["outcome"] = attempt.outcome
+    elif attempt.settings.get("run_job_task"):
+        view["run_job_task"] = {**attempt.settings["run_job_task"], "job_parameters": attempt.parameters}
     elif attempt.parameters:
         view["resolved_values"] = {"notebook_task": {"base_parameters": attempt.parameters}}
     if run.settings.get("git_source"):
@@ -111,6 +113,8 @@ def output_view(run: JobRun, attempt: TaskRun, *, run_dir: Path) -> Json:
         view["notebook_output"] = {"truncated": False}
         if attempt.exit_value is not None:
             view["notebook_output"]["result"] = attempt.exit_value
+    if attempt.started_run is not None:
+        view["run_job_output"] = {"run_id": attempt.started_run}
     if attempt.error is not None:
         view["error"] = attempt.error
     if attempt.error_trace is not None:

@@ -14,6 +14,7 @@ from dbx_cd.local.rest.job_runner import JobRunner
 from dbx_cd.local.rest.job_runs import JobRun, TaskRun, WorkspaceStore
 from dbx_cd.local.rest.job_settings import check_submission
 from dbx_cd.local.rest.jobs_api import body, find_job, paged, require_ownership_to_give, required_id
+from dbx_cd.local.rest.new_run import is_queued, run_of, set_parameters
 from dbx_cd.local.rest.run_view import Json, output_view, run_view, task_run_view
 from dbx_cd.local.rest.task_graph import UNSUCCESSFUL, dependencies, downstream_of
 
@@ -47,20 +48,8 @@ def runs_api(store: WorkspaceStore, runner: JobRunner, directory: Directory, rig
             rights.require(g.user, CAN_MANAGE_RUN, job)
             earlier = _same_token(store, job.job_id, given.get("idempotency_token"))
             if earlier is None:
-                run_as = directory.run_as(job.settings.get("run_as"), job.creator)
-                run = JobRun(
-                    run_id=store.next_id(),
-                    job_id=job.job_id,
-                    number_in_job=len(list(store.runs_of(job.job_id))) + 1,
-                    name=job.settings.get("name", "Untitled"),
-                    creator=g.user.user_name,
-                    run_as=run_as,
-                    settings=job.settings,
-                    idempotency_token=given.get("idempotency_token"),
-                )
-                _set_parameters(run, given)
-                runner.start(run, queue=_queued(given, job.settings))
-                earlier = run
+                earlier = run_of(job, given, creator=g.user.user_name, store=store, directory=directory)
+                runner.start(earlier, queue=is_queued(given, job.settings))
             return {"run_id": earlier.run_id, "number_in_job": earlier.number_in_job}
 
     @api.post("/runs/submit")
@@ -171,11 +160,11 @@ def _repair(store: WorkspaceStore, runner: JobRunner, run: JobRun, given: Json, 
     job = find_job(store, run.job_id)
     settings = job.settings
     wanted = _tasks_to_repair(run, settings, given)
-    queue = _queued({}, settings)
+    queue = is_queued({}, settings)
     runner.require_room(run, queue=queue)
     # The job's current settings count, `run_as` among them: nobody's changed tasks run as who ran before.
     run_as = directory.run_as(settings.get("run_as"), job.creator)
-    _set_parameters(run, given, settings)  # refuses before it sets any: what is refused changes nothing
+    set_parameters(run, given, settings)  # refuses before it sets any: what is refused changes nothing
     run.run_as = run_as
     return runner.repair(run, settings=settings, task_keys=wanted, queue=queue)
 
@@ -201,20 +190,6 @@ def _tasks_to_repair(run: JobRun, settings: Json, given: Json) -> set[str]:
             if dependency.task_key not in wanted and dependency.task_key not in latest:
                 raise invalid_parameter(f"task '{key}' depends on '{dependency.task_key}', which has never run here")
     return wanted
-
-
-def _set_parameters(run: JobRun, given: Json, settings: Json | None = None) -> None:
-    """Job parameters of a run: defaults, then what this request overrides; an earlier request's are forgotten."""
-    declared = {p["name"]: str(p.get("default", "")) for p in (settings or run.settings).get("parameters") or []}
-    overrides = {name: str(value) for name, value in (given.get("job_parameters") or {}).items()}
-    undeclared = sorted(set(overrides) - set(declared))
-    if undeclared:
-        raise invalid_parameter(f"job_parameters: not declared by the job: {', '.join(undeclared)}")
-    if given.get("notebook_params") and declared:
-        raise invalid_parameter("notebook_params cannot be used with a job that declares job parameters")
-    run.overrides = overrides
-    run.job_parameters = {**declared, **overrides}
-    run.notebook_params = given.get("notebook_params") or {}
 
 
 def _find(store: WorkspaceStore, run_id: int) -> tuple[JobRun, TaskRun | None]:
@@ -249,11 +224,6 @@ def _matches(run: JobRun) -> bool:
         return False
     earliest, latest = args.get("start_time_from", 0, int), args.get("start_time_to", 0, int)
     return run.state.start_time >= earliest and not (latest and run.state.start_time > latest)
-
-
-def _queued(given: Json, settings: Json) -> bool:
-    queue: Any = given.get("queue") or settings.get("queue") or {}
-    return bool(queue.get("enabled"))
 
 
 def _only(given: Json, supported: set[str], endpoint: str) -> None:

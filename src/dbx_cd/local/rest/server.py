@@ -22,6 +22,7 @@ from dbx_cd.local.rest.job_runner import JobRunner
 from dbx_cd.local.rest.job_runs import WorkspaceStore
 from dbx_cd.local.rest.jobs_api import jobs_api
 from dbx_cd.local.rest.notifications import Notifications
+from dbx_cd.local.rest.other_jobs import OtherJobs
 from dbx_cd.local.rest.permissions_api import permissions_api
 from dbx_cd.local.rest.query_history_api import Running, query_history_api
 from dbx_cd.local.rest.runs_api import runs_api
@@ -90,10 +91,13 @@ class RestServer:
         app = Flask("dbx_cd.local")
         self._server = make_server("127.0.0.1", port, app, threaded=True, request_handler=_QuietHandler)
         self.host = f"http://127.0.0.1:{self._server.port}"
+        rights = JobRights(store, self._directory)
+        other_jobs = OtherJobs(store, self._directory, rights)
         setup = WorkspaceSetup(
             host=self.host,
             state_dir=state_dir,
             access=TaskAccess(self._directory, spark_side),
+            other_jobs=other_jobs,
             environment=environment or {},
             warm_notebooks=warm_notebooks,
             spark_gateway=spark_gateway,
@@ -106,7 +110,7 @@ class RestServer:
             checkouts=GitCheckouts(state_dir / "checkouts", repositories or {}),
             notifications=Notifications(state_dir / "logs" / "notifications.jsonl"),
         )
-        rights = JobRights(store, self._directory)
+        other_jobs.serve(self._runner)
         for api in (
             jobs_api(store, self._directory, rights),
             runs_api(store, self._runner, self._directory, rights),

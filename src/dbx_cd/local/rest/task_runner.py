@@ -14,6 +14,7 @@ from dbx_cd.local.notebooks.process import NotebookOrder
 from dbx_cd.local.rest.git_source import Checkout
 from dbx_cd.local.rest.job_runs import JobRun, TaskRun
 from dbx_cd.local.rest.job_settings import notebook_source
+from dbx_cd.local.rest.other_jobs import OtherJobs
 from dbx_cd.local.rest.parameters import (
     RunFacts,
     UnknownReference,
@@ -53,6 +54,8 @@ class WorkspaceSetup:
     """Where the workspace keeps everything."""
     access: TaskAccess
     """What lets tasks in, and ends what they have left."""
+    other_jobs: OtherJobs
+    """What runs the jobs that tasks name."""
     environment: Mapping[str, str]
     """Variables for every task."""
     warm_notebooks: Path | None
@@ -79,6 +82,8 @@ class TaskRunner:
         try:
             if attempt.settings.get("condition_task"):
                 return self._condition(run, attempt)
+            if attempt.settings.get("run_job_task"):
+                return self._other_job(run, attempt)
             return self._notebook(run, attempt, checkout, run_dir)
         except (DbxCdError, UnknownReference) as exc:
             attempt.error = str(exc)
@@ -91,6 +96,13 @@ class TaskRunner:
             process = self._processes.get(task_run_id)
         if process is not None:
             process.cancel()
+        self._setup.other_jobs.cancel(task_run_id)
+
+    def _other_job(self, run: JobRun, attempt: TaskRun) -> Outcome:
+        facts = self._facts(run, attempt)
+        given = attempt.settings["run_job_task"].get("job_parameters") or {}
+        attempt.parameters = {name: resolve(str(value), facts) for name, value in given.items()}
+        return self._setup.other_jobs.run(run, attempt, attempt.parameters)
 
     def _condition(self, run: JobRun, attempt: TaskRun) -> Outcome:
         condition = attempt.settings["condition_task"]
