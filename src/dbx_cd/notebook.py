@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dbx_cd.artifacts import archive as project_archive
 from dbx_cd.artifacts.version import ArtifactVersion
@@ -15,17 +16,24 @@ from dbx_cd.local_disk import temporary_folder
 from dbx_cd.release.anchor import LogAnchor, read_anchor, write_anchor
 from dbx_cd.release.context import Cd, current_workspace, find_project, open_cd
 from dbx_cd.release.events import Release
-from dbx_cd.release.job import job_definition, run_facts
+from dbx_cd.release.job import JobDefinition, RunFacts, job_definition, run_facts
+from dbx_cd.release.log import ReleaseLog
+from dbx_cd.release.second_half import handed_over, remember_production, require_second_half
 from dbx_cd.release.standing import require_targets, settle
+from dbx_cd.release.state import ReleaseState
 from dbx_cd.release.turn import refuse_over
+from dbx_cd.workspace_calls import whoami
 
 if TYPE_CHECKING:
+    from databricks.sdk import WorkspaceClient
     from pyspark.sql import SparkSession
 
 _log = logging.getLogger(__name__)
 
 # Set by the job itself (resources/dbx_cd.job.yml), the same for every task.
-_JOB_WIDGETS = dict.fromkeys(("run_id", "commit", "artifacts_root", "release_log", "approvers", "reason"), "")
+_JOB_WIDGETS = dict.fromkeys(
+    ("run_id", "release_run_id", "commit", "artifacts_root", "release_log", "approvers", "reason"), ""
+)
 _BOOLEANS = {"true": True, "false": False, "1": True, "0": False, "yes": True, "no": False, "": False}
 
 
@@ -61,7 +69,8 @@ def start_task(dbutils: Any, spark: SparkSession, **widgets: str | bool) -> Task
     """Begin a notebook task: declare its widgets, open or find the release of this job run, choose the project.
 
     The first task works on the checkout, which must be at the run's commit. Once a task has archived the project,
-    every later one works on that archive: a repaired run may have checked out something else.
+    every later one works on that archive: a repaired run may have checked out something else. A job that is handed the
+    run of another one (`release_run_id`) builds only what has a gate, and never has a checkout.
 
     Args:
         dbutils: the notebook's `dbutils`.
@@ -80,7 +89,7 @@ def start_task(dbutils: Any, spark: SparkSession, **widgets: str | bool) -> Task
     """
     params = read_widgets(dbutils, widgets)
     job = read_widgets(dbutils, _JOB_WIDGETS)
-    if not job["run_id"] or not job["commit"]:
+    if not job["run_id"] or not (job["commit"] or job["release_run_id"]):
         raise ConfigError(
             "the job parameters run_id and commit are not set",
             where="notebook widgets",
@@ -99,7 +108,37 @@ def start_task(dbutils: Any, spark: SparkSession, **widgets: str | bool) -> Task
     definition.require_not_overridden(facts.parameters, defaults=facts.parameters, run_id=job["run_id"])
     delivered = {name: str(value) for name, value in {**params, **job}.items()}
     definition.require_not_overridden(delivered, defaults=_texts({**widgets, **_JOB_WIDGETS}), run_id=job["run_id"])
-    checkout = find_project(str(params.get("project_dir") or "."))
+    if job["release_run_id"]:
+        work = _second_half(spark, workspace, definition, run_id=job["release_run_id"])
+    else:
+        work = _opened(spark, workspace, definition, facts, job, find_project(str(params.get("project_dir") or ".")))
+    for line in work.cd.config.overruled:
+        _log.warning("%s", line)
+    if "project_dir" in params:
+        params["project_dir"] = str(work.project)
+    of = "the checkout" if work.staged is None else f"unpacked of {work.staged}"
+    _log.info("%s: working on %s, %s", work.release, work.project, of)
+    return Task(work.cd, work.release, params)
+
+
+class _Work(NamedTuple):
+    """What a task works on: the context, the release, the project's folder, and what that was unpacked of."""
+
+    cd: Cd
+    release: Release
+    project: Path
+    staged: ArtifactVersion | None
+
+
+def _opened(
+    spark: SparkSession,
+    workspace: WorkspaceClient,
+    definition: JobDefinition,
+    facts: RunFacts,
+    job: Mapping[str, str],
+    checkout: Path,
+) -> _Work:
+    """The release of a run of the Workflow, which its first task opens, and what to work on."""
     overrides = {"artifacts_root": job["artifacts_root"]}
     require_targets(CdConfig.load(checkout, overrides=overrides), definition.standing)
     cd = open_cd(spark, project_dir=checkout, workspace=workspace, overrides=overrides, definition=definition.standing)
@@ -108,8 +147,7 @@ def start_task(dbutils: Any, spark: SparkSession, **widgets: str | bool) -> Task
     )
     if read_anchor(cd.store.root) is None:
         write_anchor(cd.store.root, LogAnchor(str(cd.log.table), cd.log.table_id))
-    if state.phase != "rolled_back":  # what a rollback left to do, such as its smoke test, is not over
-        refuse_over(release, state)
+    _refuse_over(release, state)
     staged = _staged(cd, release)
     if staged is None:
         if facts.used_commit not in (None, release.commit):
@@ -118,15 +156,37 @@ def start_task(dbutils: Any, spark: SparkSession, **widgets: str | bool) -> Task
                 where=release,
                 next_step="a later trigger moved the job's commit: let its run go on, or trigger this commit again",
             )
-    else:
-        checkout = project_archive.unpack(staged, temporary_folder() / "project")
-        cd = replace(cd, config=settle(CdConfig.load(checkout, overrides=overrides), *cd.standing))
-    for line in cd.config.overruled:
-        _log.warning("%s", line)
-    if "project_dir" in params:
-        params["project_dir"] = str(checkout)
-    _log.info("%s: working on %s, %s", release, checkout, "the checkout" if staged is None else f"unpacked of {staged}")
-    return Task(cd, release, params)
+        return _Work(cd, release, checkout, None)
+    project = project_archive.unpack(staged, temporary_folder() / "project")
+    cd = replace(cd, config=settle(CdConfig.load(project, overrides=overrides), *cd.standing))
+    return _Work(cd, release, project, staged)
+
+
+def _second_half(spark: SparkSession, workspace: WorkspaceClient, definition: JobDefinition, *, run_id: str) -> _Work:
+    """The release of another run, of which this job builds what has a gate; there is no checkout here."""
+    staging = require_second_half(definition)
+    root, table = (definition.parameters[name] for name in ("artifacts_root", "release_log"))
+    log = ReleaseLog(spark, table, actor=str(whoami(workspace).user_name))
+    release, staged = handed_over(workspace, log, run_id=run_id, staging_identity=staging, definition=definition)
+    remember_production(root, log.actor)
+    project = project_archive.unpack(staged, temporary_folder() / "project")
+    standing = replace(definition.standing, staging=staged.target)
+    require_targets(CdConfig.load(project, overrides={"artifacts_root": root}), standing)
+    cd = open_cd(
+        spark,
+        project_dir=project,
+        workspace=workspace,
+        overrides={"artifacts_root": root},
+        definition=standing,
+        staging_identity=staging,
+    )
+    _refuse_over(release, cd.log.state(release))
+    return _Work(cd, release, project, staged)
+
+
+def _refuse_over(release: Release, state: ReleaseState) -> None:
+    if state.phase != "rolled_back":  # what a rollback left to do, such as its smoke test, is not over
+        refuse_over(release, state)
 
 
 def read_widgets(dbutils: Any, widgets: Mapping[str, str | bool]) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from dbx_cd import (
 )
 from dbx_cd.approval.request import ApprovalRequest
 from dbx_cd.relations import RelationName
+from dbx_cd.release.anchor import LogAnchor
 from dbx_cd.release.events import Deployed, Deploying
 from dbx_cd.rollback.capture import capture_restore_point, record_versions_after
 from dbx_cd.smoke.report import CheckResult
@@ -110,7 +111,7 @@ class Releases:
         tables: MemoryTables | None = None,
     ) -> None:
         self.log_table = log_table or MemoryLogTable()
-        self.known_id: str | None = None
+        self.anchor: LogAnchor | None = None
         self.tables = tables or MemoryTables()
         self.dbt = MemoryDbt(self.tables)
         self.root = folder / "artifacts"
@@ -125,15 +126,22 @@ class Releases:
         """Write a model: the checkout of the next staging build."""
         (self.project / "models" / f"{name}.sql").write_text(text)
 
-    def cd(self, who: str = BOT) -> Cd:
-        """The context of a person."""
+    def remember_log(self, table_id: str | None, *, production: str | None = None) -> None:
+        """What the Volume is to remember of the log."""
+        self.anchor = LogAnchor(str(self.log_table.name), table_id, production)
+
+    def cd(self, who: str = BOT, *, staging_identity: str | None = None) -> Cd:
+        """The context of a person, or of an identity that builds what has a gate where another one builds staging."""
         if self._config is None or self._loaded != self.settings:
             (self.project / "dbx_cd.yml").write_text(self.settings)
             self._config = CdConfig.load(self.project, overrides={"artifacts_root": str(self.root)})
             self._loaded = self.settings
-        log = ReleaseLog.on(self.log_table, actor=who, known_id=self.known_id)
+        log = ReleaseLog.on(self.log_table, actor=who, anchor=self.anchor)
         person = Person(who, GROUPS.get(who, ()))
-        return Cd(None, self._config, ArtifactStore(self.root), log, person, self.tables, self.dbt)  # type: ignore[arg-type]
+        return Cd(
+            None, self._config, ArtifactStore(self.root), log, person, self.tables, self.dbt,
+            staging_identity=staging_identity,
+        )  # type: ignore[arg-type]  # fmt: skip
 
     def open(self, run_id: str = "1", *, commit: str = "a" * 40, requester: str = "ci") -> Release:
         """A release that was just opened."""

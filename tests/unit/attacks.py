@@ -384,7 +384,7 @@ def the_log_is_made_again_by_a_query(releases: Releases) -> Step:
 @attack(WRITE, ApprovalRequired, "in place of the log that the Volume remembers")
 def the_log_is_dropped_and_made_anew_with_rows_of_one_s_choice(releases: Releases) -> Step:
     release = releases.approved()
-    releases.known_id = releases.log_table.id
+    releases.remember_log(releases.log_table.id)
     rows: Sequence[object] = [row for _, row in releases.log_table.rows()]
     releases.log_table.made_anew(rows)  # type: ignore[arg-type]
     return build(releases, release)

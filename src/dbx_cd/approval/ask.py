@@ -168,6 +168,7 @@ def _ask(
         plan=str(plan),
         losses=tuple(map(str, plan.losses)),
         consent=plan.consent,
+        staging_identity=cd.staging_identity,
     )
     cd.log.append(release, request)
     _lend(cd, log, request)

@@ -10,6 +10,7 @@ from dbx_cd import html
 from dbx_cd.artifacts.version import ArtifactVersion
 from dbx_cd.dbt.selection import Selection
 from dbx_cd.errors import ApprovalExpired, ApprovalRequired
+from dbx_cd.people import same_person
 from dbx_cd.plan.agreed_plan import sealed_plans
 from dbx_cd.plan.deploy_plan import DeployPlan
 from dbx_cd.records import Record
@@ -64,11 +65,24 @@ class ApprovalRequest(WithSelection):
     """What the target loses by it, a line each."""
     consent: tuple[str, ...] = ()
     """The losses that whoever approves has to agree to by name."""
+    staging_identity: str | None = None
+    """Who built staging, where that is not who asked: they may not decide either."""
 
     @property
     def deploy(self) -> dict[str, object]:
         """Target and selection of the build that is asked for: what the seal's part "selection and flags" covers."""
         return deploy_of(self.target, self.selection)
+
+    @property
+    def built_as(self) -> str:
+        """As whom the two targets are built, and what that means."""
+        staging = self.staging_identity or self.job_identity
+        if same_person(staging, self.job_identity):
+            return (
+                f"one identity, {staging}: a macro of any merged commit can write {self.target} in the build of "
+                f"{self.state_target}, before anybody has approved it"
+            )
+        return f"{self.state_target} by {staging}, {self.target} by {self.job_identity}"
 
     def __str__(self) -> str:
         mind = f"; MIND: {'; '.join(self.mind)}" if self.mind else ""
@@ -91,6 +105,7 @@ class ApprovalRequest(WithSelection):
             ("staging smoke", self.smoke),
             (f"changes since {self.target}'s last build", self.changes),
             ("deploy plan", self.plan or None),
+            ("built as", self.built_as),
             *((f"{self.target} loses", line) for line in self.losses),
             *(("needs consent by name", name) for name in self.consent),
             *(("the release log was altered", line) for line in self.altered),

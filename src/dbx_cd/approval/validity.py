@@ -34,7 +34,7 @@ def examined(cd: Cd, release: Release) -> tuple[LogReading, Alterations]:
     def may_acknowledge(person: str) -> bool:
         return not same_person(person, cd.user) and may_be_member(cd, person, group=group)
 
-    return cd.log.examined(release, workflow=cd.user, may_acknowledge=may_acknowledge)
+    return cd.log.examined(release, workflow=cd.identities, may_acknowledge=may_acknowledge)
 
 
 @contextmanager
@@ -68,7 +68,7 @@ def refuse_overtaken(cd: Cd, log: LogReading, *, target: str) -> None:
     refuse_ended(log, target=target)
     assert log.release is not None
     newer = {release.id for release, _ in log.after(log.release)}
-    by_others = written_by_others(log.events, identity=cd.user, kinds=(RestoreResult.KIND,))
+    by_others = written_by_others(log.events, workflow=cd.identities, kinds=(RestoreResult.KIND,))
     group = cd.config.approvers
     doubtful = [e for e in by_others if e.release_id in newer and not may_be_member(cd, e.actor, group=group)]
     if not doubtful:
@@ -88,10 +88,10 @@ def require_own_opening(cd: Cd, log: LogReading) -> None:
         ApprovalRequired: it was.
     """
     assert log.release is not None
-    foreign = written_by_others(log.of(log.release.id), identity=cd.user, kinds=(Release.KIND,))
+    foreign = written_by_others(log.of(log.release.id), workflow=cd.identities, kinds=(Release.KIND,))
     if foreign:
         raise ApprovalRequired(
-            f"{log.release} was opened by {foreign[0].actor or 'nobody'}, and the Workflow is {cd.user}",
+            f"{log.release} was opened by {foreign[0].actor or 'nobody'}, and the Workflow is {cd.identities.staging}",
             where=cd.log.table,
             next_step="trigger the Workflow for a new release",
         )
@@ -218,7 +218,8 @@ def _writer_of(log: LogReading, request: ApprovalRequest) -> str | None:
 
 def involved_in(request: ApprovalRequest) -> dict[str, str]:
     """Who may not decide on a request, each with why."""
-    return {
+    staging = {request.staging_identity: "has built staging"} if request.staging_identity else {}
+    return staging | {
         request.job_identity: "is the job's own identity",
         request.release.requester: "asked for this release",
     }

@@ -33,6 +33,8 @@ class LogAnchor(Record):
     """The table's name."""
     table_id: str | None
     """Delta's id of it."""
+    production: str | None = None
+    """Who builds what has a gate, where that is not who opens releases."""
 
     @property
     def standing(self) -> Standing:

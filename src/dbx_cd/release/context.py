@@ -15,6 +15,7 @@ from dbx_cd.delta.spark_tables import SparkTables
 from dbx_cd.delta.tables import Tables
 from dbx_cd.errors import ConfigError
 from dbx_cd.release.anchor import read_anchor
+from dbx_cd.release.authorship import Identities
 from dbx_cd.release.log import ReleaseLog
 from dbx_cd.release.standing import Standing, log_standing, settle
 from dbx_cd.workspace_calls import whoami
@@ -45,6 +46,8 @@ class Cd:
     """How dbt is run; by default as a process."""
     standing: tuple[Standing, ...] = ()
     """Who says what does not follow the commit; the settings of any other commit go by it as well."""
+    staging_identity: str | None = None
+    """Who opens releases and builds staging, where a job of its own, run as another, builds what has a gate."""
 
     def __post_init__(self) -> None:
         if self.tables is None:
@@ -55,6 +58,11 @@ class Cd:
         """Who is at work here, as the platform says; never taken from an argument."""
         return str(whoami(self.workspace).user_name)
 
+    @property
+    def identities(self) -> Identities:
+        """As whom the Workflow works, seen from one of its tasks."""
+        return Identities(self.staging_identity or self.user, self.user, self.config.gates)
+
 
 def open_cd(
     spark: SparkSession,
@@ -63,6 +71,7 @@ def open_cd(
     workspace: WorkspaceClient | None = None,
     overrides: Mapping[str, Any] | None = None,
     definition: Standing | None = None,
+    staging_identity: str | None = None,
 ) -> Cd:
     """Open the releases of a project.
 
@@ -75,6 +84,7 @@ def open_cd(
             notebook is the notebook's user.
         overrides: settings that win over the file.
         definition: what the Workflow's job says by itself, for its own tasks.
+        staging_identity: who opens releases, in a task of a job that only builds what has a gate.
 
     Raises:
         ConfigError: there is no such project, its settings are not valid, there are no credentials, or the artifacts
@@ -91,11 +101,13 @@ def open_cd(
         anchor.require_log(table, root=root)
     workspace = workspace or current_workspace()
     actor = str(whoami(workspace).user_name)
-    log = ReleaseLog(spark, table, actor=actor, known_id=anchor.table_id if anchor is not None else None)
+    log = ReleaseLog(spark, table, actor=actor, anchor=anchor)
     if definition is not None:
-        sources.append(log_standing(log.examined(workflow=actor)[0]))
+        workflow = Identities(staging_identity or actor, actor, definition.gates)
+        sources.append(log_standing(log.examined(workflow=workflow)[0]))
     config = settle(loaded, *sources)
-    return Cd(spark, config, ArtifactStore(config.artifacts_root), log, workspace, standing=tuple(sources))
+    store = ArtifactStore(config.artifacts_root)
+    return Cd(spark, config, store, log, workspace, standing=tuple(sources), staging_identity=staging_identity)
 
 
 def current_workspace() -> WorkspaceClient:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 GATE_NOTEBOOK = "approval_gate"
 BUILD_NOTEBOOK = "run_dbt"
 ROLLBACK_NOTEBOOK = "auto_rollback"
-SETTLED = ("artifacts_root", "release_log", "approvers", "project_dir", "profiles_dir")
+SETTLED = ("artifacts_root", "release_log", "approvers", "project_dir", "profiles_dir", "staging_identity")
 """The job parameters that nobody may override for one run."""
 _REFERENCE = re.compile(r"\{\{\s*job\.parameters\.(\w+)\s*\}\}")
 # Of the run as a whole. A task only runs in a run that does; PENDING is one whose first cluster starts.

@@ -16,7 +16,8 @@ from dbx_cd.errors import ReleaseError, SqlFailed
 from dbx_cd.records import Record
 from dbx_cd.relations import RelationName
 from dbx_cd.release.alteration import AlterationAcknowledged, Alterations, alterations_of, not_acknowledged
-from dbx_cd.release.authorship import in_words, misattributed, written_by_others
+from dbx_cd.release.anchor import LogAnchor
+from dbx_cd.release.authorship import Identities, in_words, misattributed, written_by_others
 from dbx_cd.release.events import Release, Superseded
 from dbx_cd.release.history import ReleaseHistory
 from dbx_cd.release.reading import LogReading, counting, events_of, is_opening, unreadable
@@ -40,20 +41,19 @@ class ReleaseLog:
         spark: a classic or Spark Connect session.
         table: three-level name; schema and table are created on first use.
         actor: who appends, as the platform names them.
-        known_id: the id of the table that the Volume remembers as this log; another one was put in its place.
+        anchor: what the Volume remembers of the log: which table it is, and who writes for the Workflow.
     """
 
-    def __init__(self, spark: SparkSession, table: str, *, actor: str = "", known_id: str | None = None) -> None:
+    def __init__(self, spark: SparkSession, table: str, *, actor: str = "", anchor: LogAnchor | None = None) -> None:
         self._sql: Sql | None = Sql(spark)
         self._rows: LogTable = DeltaLogTable(self._sql, RelationName.parse(table))
-        self.actor = actor
-        self._known_id = known_id
+        self.actor, self._anchor = actor, anchor
 
     @classmethod
-    def on(cls, table: LogTable, *, actor: str = "", known_id: str | None = None) -> ReleaseLog:
+    def on(cls, table: LogTable, *, actor: str = "", anchor: LogAnchor | None = None) -> ReleaseLog:
         """A log on any `LogTable`, such as one in memory."""
         log = cls.__new__(cls)
-        log._sql, log._rows, log.actor, log._known_id = None, table, actor, known_id
+        log._sql, log._rows, log.actor, log._anchor = None, table, actor, anchor
         return log
 
     @property
@@ -216,11 +216,11 @@ class ReleaseLog:
         """The records of a type in a release, in commit order."""
         kinds = getattr(record_type, "KINDS", (record_type.KIND,))
         events = self.events(release.id, kinds=(*kinds, Release.KIND))
-        return [record_type.read(dict(e.payload)) for e in counting(events).events if e.kind in kinds]
+        return [record_type.read(dict(e.payload)) for e in self._counting(events).events if e.kind in kinds]
 
     def state(self, release: Release) -> ReleaseState:
         """Where a release stands."""
-        return counting(self.events(release.id, brief=True), release).state
+        return self._counting(self.events(release.id, brief=True), release).state
 
     def history(self) -> ReleaseHistory:
         """Every release with its state, newest first."""
@@ -234,7 +234,10 @@ class ReleaseLog:
         Args:
             release: the release whose records will be asked for.
         """
-        return counting(self.events(brief=True, whole=release), release)
+        return self._counting(self.events(brief=True, whole=release), release)
+
+    def _counting(self, events: Sequence[Event], release: Release | None = None) -> LogReading:
+        return counting(events, release, production=self._anchor.production if self._anchor is not None else None)
 
     def events(
         self,
@@ -277,14 +280,14 @@ class ReleaseLog:
         self,
         release: Release | None = None,
         *,
-        workflow: str | None = None,
+        workflow: Identities | None = None,
         may_acknowledge: Callable[[str], bool] = lambda _person: True,
     ) -> tuple[LogReading, Alterations]:
         """The log as `read` gives it, without the events that do not count, and with what was done to it.
 
         Args:
             release: the release whose records will be asked for.
-            workflow: the Workflow's identity: what it alone writes does not count in the name of somebody else.
+            workflow: as whom the Workflow works: what it alone writes does not count in the name of somebody else.
             may_acknowledge: whose acknowledgements of alterations count.
         """
         try:
@@ -300,7 +303,7 @@ class ReleaseLog:
         foreign = misattributed((*log.events, *log.not_counted), commits)
         wrong = {**dict.fromkeys(unreadable(log), "WRITE of a row that cannot be read"), **in_words(foreign)}
         altered = alterations_of(commits, misattributed=wrong, made_anew=self._made_anew())
-        others = () if workflow is None else written_by_others(log.events, identity=workflow)
+        others = () if workflow is None else written_by_others(log.events, workflow=workflow)
         log = log.without([*foreign, *others])
         if not altered:
             return log, Alterations()  # nothing to ask of the rows: so it is nearly always
@@ -313,10 +316,11 @@ class ReleaseLog:
 
     def _made_anew(self) -> str | None:
         """What is wrong with the table's id, in words; None where it is the one that the Volume remembers."""
-        there = self._rows.table_id() if self._known_id is not None else None
-        if there in (None, self._known_id):
+        known = self._anchor.table_id if self._anchor is not None else None
+        there = self._rows.table_id() if known is not None else None
+        if there in (None, known):
             return None
-        return f"(of table {there}, in place of the log that the Volume remembers, {self._known_id})"
+        return f"(of table {there}, in place of the log that the Volume remembers, {known})"
 
     def append_acknowledgement(self, record: AlterationAcknowledged) -> Event:
         """Append the one event that is about the log itself."""

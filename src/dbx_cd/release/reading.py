@@ -126,10 +126,16 @@ def events_of(rows: Sequence[tuple[int, LogRow]]) -> list[Event]:
     return [_event(version, row) for version, row in rows]
 
 
-def counting(events: Sequence[Event], release: Release | None = None) -> LogReading:
-    """A reading of these events in which the Workflow's own kinds count in the name of who opened the release."""
+def counting(events: Sequence[Event], release: Release | None = None, *, production: str | None = None) -> LogReading:
+    """A reading of these events in which the Workflow's own kinds count in the name of who opened the release.
+
+    Args:
+        events: events of the log.
+        release: the release whose records will be asked for.
+        production: who works for the Workflow as well, see `not_by_their_opener`.
+    """
     log = LogReading(tuple(events), release)
-    return log.without(not_by_their_opener(log.events))
+    return log.without(not_by_their_opener(log.events, production=production))
 
 
 def unreadable(log: LogReading) -> list[int]:

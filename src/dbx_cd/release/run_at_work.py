@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from dbx_cd.errors import WorkflowError, what_failed
+from dbx_cd.release.child_runs import run_started_by
 from dbx_cd.release.job import is_rollback_task
 from dbx_cd.release.jobs import MANAGE_RUN, Jobs
 from dbx_cd.release.run_ending import has_ended
@@ -45,6 +46,11 @@ def ended_run(jobs: Jobs, run_id: int, *, patience: timedelta) -> RunEnd:
     """
     run = jobs.run(run_id)
     where = run.run_page_url or f"run {run_id}"
+    for child in [run_started_by(jobs, task) for task in run.tasks or () if _is_at_work(task)]:
+        # That the platform cancels it with the run that has started it is not documented.
+        end = ended_run(jobs, child, patience=patience) if child is not None else RunEnd()
+        if end.goes_on is not None:
+            return end
     if not has_ended(run):
         _log.warning("run %d goes on, and is cancelled", run_id)
         try:
@@ -71,7 +77,11 @@ def others_at_work(jobs: Jobs, run_id: int) -> list[str]:
     newest: dict[str, RunTask] = {}
     for task in sorted(jobs.run(run_id).tasks or (), key=lambda t: (t.attempt_number or 0, t.start_time or 0)):
         newest[task.task_key] = task
-    return [key for key, task in newest.items() if _is_at_work(task) and not is_rollback_task(task)]
+    working = [task for task in newest.values() if _is_at_work(task) and not is_rollback_task(task)]
+    # A task that runs another job is at work for as long as that is: this very task may be of it.
+    started = [run_started_by(jobs, task) for task in working]
+    inner = [key for child in started if child is not None for key in others_at_work(jobs, child)]
+    return [*(task.task_key for task in working if task.run_job_task is None), *inner]
 
 
 def _is_at_work(task: RunTask) -> bool:

@@ -6,10 +6,12 @@ it from others is the error of its task, which names `ApprovalPending`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from dbx_cd.errors import ApprovalPending, WorkflowError, what_failed
+from dbx_cd.release.child_runs import run_started_by
 from dbx_cd.release.job import gate_target
 from dbx_cd.release.jobs import Jobs
 
@@ -84,7 +86,20 @@ def failed_tasks(jobs: Jobs, run: Run) -> list[FailedTask]:
         newest[task.task_key] = task
     # A task that never began has no result; what it would say is said by the one before it.
     failed = [t for t in newest.values() if has_ended(t) and result_of(t) not in _NOT_FAILED]
-    return [FailedTask(t.task_key, result_of(t), _why(jobs, t), gate_target(t, parameters) is not None) for t in failed]
+    return [found for task in failed for found in _failures(jobs, task, parameters)]
+
+
+def _failures(jobs: Jobs, task: RunTask, parameters: Mapping[str, str]) -> list[FailedTask]:
+    """A task that has failed; for one that runs another job, the tasks at which that has ended."""
+    own = FailedTask(task.task_key, result_of(task), _why(jobs, task), gate_target(task, parameters) is not None)
+    if task.run_job_task is None:
+        return [own]
+    try:
+        started = run_started_by(jobs, task)
+        inner = failed_tasks(jobs, jobs.run(started)) if started is not None else []
+    except WorkflowError:  # the other job is not everybody's to see; what the task itself says is left
+        inner = []
+    return [replace(found, key=f"{task.task_key}/{found.key}") for found in inner] or [own]
 
 
 def require_success(workspace: WorkspaceClient, run: Run, *, what: str, url: str | None) -> None:

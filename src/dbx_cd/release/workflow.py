@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from dbx_cd.errors import WorkflowError
 from dbx_cd.records import Record
+from dbx_cd.release.child_runs import gates_behind
 from dbx_cd.release.job import gate_target
 from dbx_cd.release.jobs import Jobs
 from dbx_cd.release.pinned_commit import job_with_git_source, pin, put_back
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from databricks.sdk import WorkspaceClient
     from databricks.sdk.service.jobs import Run, RunTask
 
-    from dbx_cd.release.events import Release
+from dbx_cd.release.events import Release
 
 _log = logging.getLogger(__name__)
 
@@ -174,7 +175,7 @@ def _resumed(jobs: Jobs, release: Release, *, target: str | None, task: str | No
         raise WorkflowError("it is still under way", where=where, next_step="wait until it has stopped")
     if task is None and result_of(run) == "SUCCESS":
         raise _NeverRepaired("it has succeeded", where=where, next_step="nothing is left to do: look at its page")
-    first = _gate_of(run, target) if task is None else _named(task, run)
+    first = _gate_of(jobs, run, target) if task is None else _named(task, run)
     parameters = {p.name: p.value or p.default or "" for p in run.job_parameters or () if p.name}
     jobs.repair(run, tasks=_from_on(first, run), parameters=parameters)
     resumed = ReleaseRun(run.job_id, int(release.run_id), release.commit, run.run_page_url)
@@ -223,12 +224,15 @@ def ended_run(jobs: Jobs, run_id: int, *, timeout: timedelta, what: str, url: st
     return run
 
 
-def _gate_of(run: Run, target: str | None) -> str:
-    """The key of the gate task for a target."""
+def _gate_of(jobs: Jobs, run: Run, target: str | None) -> str:
+    """The key of the gate task for a target, or of the task that runs the job which has it."""
     parameters = {p.name: p.value or p.default or "" for p in run.job_parameters or () if p.name}
     gates = {t.task_key: gate_target(t, parameters) for t in run.tasks or () if t.task_key}
     # One that does not say its target asks about the notebook's own.
     found = sorted(key for key, asked in gates.items() if asked is not None and (target in (None, asked) or not asked))
+    if not found:
+        behind = {t.task_key: gates_behind(jobs, t) for t in run.tasks or () if t.task_key}
+        found = sorted(key for key, asked in behind.items() if asked and target in (None, *asked))
     if len(found) != 1:
         what = f"{len(found)} gate tasks" + (f" for {target}" if target else "")
         raise _NeverRepaired(

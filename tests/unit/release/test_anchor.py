@@ -47,7 +47,7 @@ def forged(releases: Releases) -> Release:
     known = releases.log_table.id
     rows: Sequence[LogRow] = [row for _, row in releases.log_table.rows()]
     releases.log_table.made_anew(rows)
-    releases.known_id = known
+    releases.remember_log(known)
     return release
 
 
@@ -74,7 +74,7 @@ def test_what_was_acknowledged_of_one_log_is_not_of_the_next(releases: Releases)
 
 def test_the_log_that_the_volume_remembers_is_not_altered(releases: Releases) -> None:
     release = releases.approved()
-    releases.known_id = releases.log_table.id
+    releases.remember_log(releases.log_table.id)
     require_approval(releases.cd(), release, target="prod")
 
 

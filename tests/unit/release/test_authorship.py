@@ -8,7 +8,7 @@ import pytest
 
 from dbx_cd.delta.history import Commit
 from dbx_cd.people import same_person
-from dbx_cd.release.authorship import in_words, misattributed, written_by_others
+from dbx_cd.release.authorship import Identities, in_words, misattributed, written_by_others
 from dbx_cd.release.state import Event
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -52,7 +52,9 @@ def test_what_is_wrong_with_a_commit_names_every_event_in_it() -> None:
 def test_kinds_that_the_workflow_writes_are_told_from_those_of_people() -> None:
     smoked = event(2, kind="smoked", actor="dev@example.org")
     built = event(3, kind="built", actor="BOT")
-    assert written_by_others([smoked, built, event(4)], identity="bot", kinds=("smoked", "built")) == (smoked,)
+    assert written_by_others(
+        [smoked, built, event(4)], workflow=Identities("bot", "bot"), kinds=("smoked", "built")
+    ) == (smoked,)
 
 
 @pytest.mark.parametrize(("one", "other"), [("A@x.org", "a@X.ORG"), (" a@x.org", "a@x.org")])

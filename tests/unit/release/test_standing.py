@@ -9,6 +9,7 @@ import pytest
 
 from dbx_cd import CdConfig, ConfigError, ReleaseLog
 from dbx_cd.config import TargetConfig
+from dbx_cd.release.authorship import Identities
 from dbx_cd.release.events import Deploying
 from dbx_cd.release.standing import Standing, log_standing, require_targets, settle
 from memory.log_table import MemoryLogTable
@@ -130,7 +131,7 @@ def test_what_somebody_else_wrote_makes_no_gate(tmp_path: Path) -> None:
     releases = Releases(tmp_path / "releases")
     release = releases.staged()
     releases.cd(DEVELOPER).log.append(release, Deploying("stg"))
-    assert log_standing(releases.cd().log.examined(workflow=BOT)[0]).gates == ()
+    assert log_standing(releases.cd().log.examined(workflow=Identities(BOT, BOT))[0]).gates == ()
 
 
 PACKAGED = replace(JOB, open_targets=("stg",))
