@@ -20,6 +20,7 @@ from dbx_cd.yaml_text import load_yaml
 
 BUNDLE_FILE = "databricks.yml"
 JOB_FILE = "resources/dbx_cd.job.yml"
+PRODUCTION_JOB_FILE = "resources/dbx_cd_production.job.yml"
 CI_FILE = ".github/workflows/cd.yml"
 
 
@@ -36,6 +37,11 @@ def bundle_text(options: BundleOptions) -> str:
 def job_text(options: BundleOptions) -> str:
     """The definition of the job, with four tasks more for each gated target before production."""
     return _rendered("dbx_cd.job.yml.jinja", options)
+
+
+def production_job_text(options: BundleOptions) -> str:
+    """The definition of the job that builds what has a gate, where that is one of its own."""
+    return _rendered("dbx_cd_production.job.yml.jinja", options)
 
 
 def ci_text(options: BundleOptions) -> str:

@@ -84,6 +84,8 @@ class BundleOptions:
     """Whose node types a cluster has."""
     git_provider: str = "gitHub"
     """Whose repository it is, as the Jobs API spells it."""
+    identities: Literal[1, 2] = 1
+    """As how many identities the Workflow works: one, or one for what has no gate and one for what has."""
     sres: str | None = None
     """The group that sees the job; None for nobody."""
     is_bundle_ours: bool = True

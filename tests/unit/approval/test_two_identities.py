@@ -104,6 +104,6 @@ def test_staging_s_identity_sees_what_production_s_has_deployed(releases: Releas
 
 def test_old_requests_can_be_read(releases: Releases) -> None:
     request = asked(releases, releases.staged())
-    old = {name: value for name, value in replace(request, staging_identity=None).to_dict().items()}
+    old = replace(request, staging_identity=None).to_dict()
     old.pop("staging_identity")
     assert ApprovalRequest.read(old).staging_identity is None

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ from databricks.sdk.service.jobs import JobSettings
 from dbx_cd import ConfigError
 from dbx_cd.local.job_bundle import BundledJob, load_bundled_job
 from dbx_cd.release.job import JobDefinition
-from dbx_cd.setup.bundle import BUNDLE_FILE, JOB_FILE, bundle_text, job_text
+from dbx_cd.release.second_half import require_second_half
+from dbx_cd.setup.bundle import BUNDLE_FILE, JOB_FILE, bundle_text, job_text, production_job_text
 from dbx_cd.setup.bundle_files import own_job_name
 from dbx_cd.setup.bundle_options import NODE_TYPES, WHEEL, BundleOptions, TargetNames
 
@@ -164,3 +166,58 @@ def test_no_job_is_found_beyond_the_repository(tmp_path: Path) -> None:
 def test_a_project_whose_name_no_job_can_have_is_refused() -> None:
     with pytest.raises(ConfigError, match="no name for a job"):
         BundleOptions(project="a: b")
+
+
+def second_half(options: BundleOptions) -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load(production_job_text(options))["resources"]["jobs"]["dbx_cd_production"]
+    return found
+
+
+@pytest.mark.parametrize("targets", [TargetNames(), THREE])
+def test_two_jobs_have_the_tasks_of_one(targets: TargetNames) -> None:
+    """What has a gate is built by the second job alone, in the same order, and by no notebook of the commit."""
+    whole = yaml.safe_load(job_text(BundleOptions(targets=targets)))["resources"]["jobs"]["dbx_cd"]["tasks"]
+    two = BundleOptions(targets=targets, identities=2)
+    first = yaml.safe_load(job_text(two))["resources"]["jobs"]["dbx_cd"]["tasks"]
+    *staging, production = first
+    assert staging == whole[:2]
+    assert production["run_job_task"]["job_id"] == "${resources.jobs.dbx_cd_production.id}"
+    assert production["run_job_task"]["job_parameters"]["release_run_id"] == "{{job.run_id}}"
+    gated = second_half(two)["tasks"]
+    assert [t["task_key"] for t in gated] == [t["task_key"] for t in whole[2:]]
+    assert "depends_on" not in gated[0]
+    assert [t["depends_on"] for t in gated[1:]] == [t["depends_on"] for t in whole[3:]]
+    for task, same in zip(gated, whole[2:], strict=True):
+        notebook, other = task["notebook_task"], same["notebook_task"]
+        assert notebook["base_parameters"] == other["base_parameters"]
+        assert (notebook["source"], notebook["notebook_path"]) == ("WORKSPACE", f"../{other['notebook_path']}.py")
+        assert (REPOSITORY / "resources" / notebook["notebook_path"]).is_file()
+
+
+def test_each_job_runs_as_its_own_identity_and_may_be_seen_by_the_other() -> None:
+    two = BundleOptions(identities=2)
+    first = yaml.safe_load(job_text(two))["resources"]["jobs"]["dbx_cd"]
+    second = second_half(two)
+    assert first["run_as"] == {"service_principal_name": "${var.run_as}"}
+    assert second["run_as"] == {"service_principal_name": "${var.production_run_as}"}
+    assert {"service_principal_name": "${var.production_run_as}", "level": "CAN_VIEW"} in first["permissions"]
+    assert {"service_principal_name": "${var.run_as}", "level": "CAN_MANAGE_RUN"} in second["permissions"]
+    given = {p["name"]: p["default"] for p in second["parameters"]}
+    assert given["staging_identity"] == "${var.run_as}"
+    assert "git_source" not in second
+
+
+def test_the_second_job_is_one_that_tasks_accept() -> None:
+    """`require_second_half` refuses a definition that leaves something to the first job."""
+    settings = JobSettings.from_dict(second_half(BundleOptions(identities=2, targets=THREE)))
+    definition = JobDefinition.of(settings)
+    assert require_second_half(definition) == "${var.run_as}"
+    assert definition.gates == ("uat", "${var.production}")
+
+
+@pytest.mark.parametrize("compute", ["cluster", "serverless"])
+def test_variables_of_two_identities_are_declared(compute: Any) -> None:
+    options = BundleOptions(identities=2, compute=compute, sres="sres")
+    declared = set(yaml.safe_load(bundle_text(options))["variables"])
+    used = set(re.findall(r"\$\{var\.(\w+)\}", bundle_text(options) + job_text(options) + production_job_text(options)))
+    assert used == declared
