@@ -13,12 +13,12 @@ from dbx_cd.dbt.profiles import profiles_folder
 from dbx_cd.errors import ConfigError
 from dbx_cd.jinja import EarlyJinja
 from dbx_cd.local.job_bundle import BundledJob, load_bundled_job
-from dbx_cd.local.standard_grants import Places
 from dbx_cd.local.workspace import CI, RELEASE_BOT
 from dbx_cd.relations import RelationName
 from dbx_cd.release.job import JobDefinition
 from dbx_cd.release.standing import require_targets
 from dbx_cd.setup.bundle_options import TargetNames
+from dbx_cd.setup.grants import Places
 from dbx_cd.sql_endpoint import profile_targets
 from dbx_cd.yaml_text import load_yaml
 

@@ -16,8 +16,9 @@ from dbx_cd.local.scratch import Scratch
 from dbx_cd.local.sources.loading import load_sources, missing_sources
 from dbx_cd.local.sources.tables import SourceTable, schemas_of, source_tables, with_files
 from dbx_cd.local.spark_session import catalog_names
-from dbx_cd.local.standard_grants import Places, grant_standard
+from dbx_cd.local.standard_grants import grant_standard
 from dbx_cd.local.workspace import EmbeddedWorkspace, task_connection
+from dbx_cd.setup.grants import Places
 from dbx_cd.sql_endpoint import ReservedAddress, with_connection
 
 _SHOWN = 3

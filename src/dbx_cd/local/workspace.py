@@ -29,6 +29,7 @@ from dbx_cd.local.state_lock import StateLock, holder_of
 from dbx_cd.local.task_threads import SparkOfTasks
 from dbx_cd.local.volume_path import VOLUMES, volume_path
 from dbx_cd.local.warm_parents import WarmParents
+from dbx_cd.setup import grants
 from dbx_cd.sql_endpoint import ReservedAddress, SqlEndpoint, connection_block
 
 if TYPE_CHECKING:
@@ -252,10 +253,10 @@ class EmbeddedWorkspace:
     def roles(self) -> dict[str, Sequence[str]]:
         """Users and groups by the roles of docs/deploy.md."""
         return {
-            standard_grants.JOB: [RELEASE_BOT],
-            standard_grants.APPROVERS: [self._approvers],
-            standard_grants.SRE: self.owners,
-            standard_grants.READERS: [DEVELOPER],
+            grants.JOB: [RELEASE_BOT],
+            grants.APPROVERS: [self._approvers],
+            grants.SRE: self.owners,
+            grants.READERS: [DEVELOPER],
         }
 
     @property

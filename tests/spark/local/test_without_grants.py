@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from dbx_cd.local.standard_grants import READERS, STANDARD_GRANTS, Places
+from dbx_cd.setup.grants import READERS, STANDARD_GRANTS, Places
 
 pytestmark = pytest.mark.deep
 

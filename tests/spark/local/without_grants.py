@@ -24,9 +24,9 @@ from dbx_cd.errors import DbxCdError
 from dbx_cd.local import rights
 from dbx_cd.local.project import LocalProject
 from dbx_cd.local.run import LocalWorkflow, results_of
-from dbx_cd.local.standard_grants import APPROVERS, JOB, READERS, SRE, STANDARD_GRANTS
 from dbx_cd.local.workspace import CI, DEVELOPER, OWNER, RELEASE_BOT, EmbeddedWorkspace
 from dbx_cd.release.workflow import ReleaseRun
+from dbx_cd.setup.grants import APPROVERS, JOB, READERS, SRE, STANDARD_GRANTS
 
 APPROVER_GROUP = "dbx_cd_approvers"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from dbx_cd.local.standard_grants import APPROVERS, JOB, READERS, SRE, STANDARD_GRANTS, Places
+from dbx_cd.setup.grants import APPROVERS, JOB, READERS, SRE, STANDARD_GRANTS, Places
 
 DEPLOY = (Path(__file__).parents[3] / "docs" / "deploy.md").read_text(encoding="utf-8")
 PLACES = Places(("ops", "dbt_meta"), ("ops", "dbt_meta", "artifacts"), ("stg", "prod"), ("prod",), (("raw", "shop"),))
