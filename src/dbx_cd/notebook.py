@@ -16,7 +16,7 @@ from dbx_cd.local_disk import temporary_folder
 from dbx_cd.release.anchor import LogAnchor, read_anchor, write_anchor
 from dbx_cd.release.context import Cd, current_workspace, find_project, open_cd
 from dbx_cd.release.events import Release
-from dbx_cd.release.job import JobDefinition, RunFacts, job_definition, run_facts
+from dbx_cd.release.job import JOB_WIDGETS, JobDefinition, RunFacts, job_definition, run_facts
 from dbx_cd.release.log import ReleaseLog
 from dbx_cd.release.second_half import handed_over, remember_production, require_second_half
 from dbx_cd.release.standing import require_targets, settle
@@ -31,9 +31,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 # Set by the job itself (resources/dbx_cd.job.yml), the same for every task.
-_JOB_WIDGETS = dict.fromkeys(
-    ("run_id", "release_run_id", "commit", "artifacts_root", "release_log", "approvers", "reason"), ""
-)
+_JOB_WIDGETS = dict.fromkeys(JOB_WIDGETS, "")
 _BOOLEANS = {"true": True, "false": False, "1": True, "0": False, "yes": True, "no": False, "": False}
 
 

@@ -12,12 +12,13 @@ from dbx_cd.config import CdConfig
 from dbx_cd.dbt.profiles import profiles_folder
 from dbx_cd.errors import ConfigError
 from dbx_cd.jinja import EarlyJinja
-from dbx_cd.local.job_bundle import BundledJob, load_bundled_job
+from dbx_cd.local.job_bundle import load_bundled_job
 from dbx_cd.local.workspace import CI, RELEASE_BOT
 from dbx_cd.relations import RelationName
 from dbx_cd.release.job import JobDefinition
 from dbx_cd.release.standing import require_targets
 from dbx_cd.setup.bundle_options import TargetNames
+from dbx_cd.setup.bundled_job import BundledJob
 from dbx_cd.setup.grants import Places
 from dbx_cd.sql_endpoint import profile_targets
 from dbx_cd.yaml_text import load_yaml

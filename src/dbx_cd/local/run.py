@@ -13,7 +13,6 @@ from databricks.sdk.service.jobs import JobSettings, NotebookTask, Source, Submi
 
 from dbx_cd.approval.decision import pending_approvals
 from dbx_cd.approval.request import ApprovalRequest, Decision
-from dbx_cd.local.job_bundle import BundledJob
 from dbx_cd.local.project import LocalProject
 from dbx_cd.local.session_user import act_as
 from dbx_cd.local.standard_grants import grant_standard
@@ -24,6 +23,7 @@ from dbx_cd.release.job import JobDefinition
 from dbx_cd.release.jobs import Jobs
 from dbx_cd.release.notebook_run import NotebookRun, notebook_result
 from dbx_cd.release.workflow import ReleaseRun, trigger
+from dbx_cd.setup.bundled_job import BundledJob
 from dbx_cd.sql_endpoint import with_connection
 
 if TYPE_CHECKING:

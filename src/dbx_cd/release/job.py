@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 GATE_NOTEBOOK = "approval_gate"
 BUILD_NOTEBOOK = "run_dbt"
 ROLLBACK_NOTEBOOK = "auto_rollback"
+JOB_WIDGETS = ("run_id", "release_run_id", "commit", "artifacts_root", "release_log", "approvers", "reason")
+"""What every task is given, by the job's parameters; but `run_id`, which each task hands over itself."""
 SETTLED = ("artifacts_root", "release_log", "approvers", "project_dir", "profiles_dir", "staging_identity")
 """The job parameters that nobody may override for one run."""
 _REFERENCE = re.compile(r"\{\{\s*job\.parameters\.(\w+)\s*\}\}")
@@ -70,7 +72,7 @@ class JobDefinition:
         """
         parameters = {p.name: p.default or "" for p in settings.parameters or () if p.name}
         tasks = {t.task_key: t for t in settings.tasks or () if t.task_key}
-        gated = {key: _target(task, parameters) for key, task in tasks.items() if _notebook(task) == GATE_NOTEBOOK}
+        gated = {key: _target(task, parameters) for key, task in tasks.items() if notebook_name(task) == GATE_NOTEBOOK}
         silent = sorted(key for key, target in gated.items() if not target)
         if silent:
             raise ConfigError(
@@ -81,8 +83,10 @@ class JobDefinition:
         # The Jobs API may list tasks in any order; how many gates come before says which is first.
         order = sorted(gated, key=lambda key: (len(_before(key, tasks) & set(gated)), key))
         gates = tuple(dict.fromkeys(gated[key] for key in order))
-        built = (_target(task, parameters) for task in tasks.values() if _notebook(task) == BUILD_NOTEBOOK)
-        given = {name: frozenset(_given(task, name, parameters) for task in tasks.values()) - {""} for name in SETTLED}
+        built = (_target(task, parameters) for task in tasks.values() if notebook_name(task) == BUILD_NOTEBOOK)
+        given = {
+            name: frozenset(given_value(task, name, parameters) for task in tasks.values()) - {""} for name in SETTLED
+        }
         return cls(parameters, gates, tuple(dict.fromkeys(t for t in built if t and t not in gates)), given)
 
     @property
@@ -180,22 +184,23 @@ def _life_cycle(run: Run) -> str | None:
     return None if state is None else state.value
 
 
-def _notebook(task: Task | RunTask) -> str | None:
+def notebook_name(task: Task | RunTask) -> str | None:
+    """The name of the notebook that a task runs, without its folder; None for another kind of task."""
     return PurePosixPath(task.notebook_task.notebook_path.removesuffix(".py")).name if task.notebook_task else None
 
 
 def gate_target(task: Task | RunTask, parameters: Mapping[str, str]) -> str | None:
     """The target that a gate task asks about; None for any other task."""
-    return _target(task, parameters) if _notebook(task) == GATE_NOTEBOOK else None
+    return _target(task, parameters) if notebook_name(task) == GATE_NOTEBOOK else None
 
 
 def _target(task: Task | RunTask, parameters: Mapping[str, str]) -> str:
     """The target that a notebook task names; "" where it names none, or by a reference that nothing resolves."""
-    target = _given(task, "target", parameters)
+    target = given_value(task, "target", parameters)
     return "" if "{{" in target else target
 
 
-def _given(task: Task | RunTask, name: str, parameters: Mapping[str, str]) -> str:
+def given_value(task: Task | RunTask, name: str, parameters: Mapping[str, str]) -> str:
     """What a notebook task gives a parameter, with references to the job's parameters resolved; "" for nothing."""
     given = (task.notebook_task.base_parameters or {}) if task.notebook_task is not None else {}
     return _REFERENCE.sub(lambda found: parameters.get(found[1], ""), str(given.get(name) or "")).strip()
@@ -213,6 +218,11 @@ def _before(key: str, tasks: Mapping[str, Task]) -> set[str]:
     return seen
 
 
+def build_target(task: Task | RunTask, parameters: Mapping[str, str]) -> str | None:
+    """The target that a build task builds, "" where nothing says it; None for any other task."""
+    return _target(task, parameters) if notebook_name(task) == BUILD_NOTEBOOK else None
+
+
 def is_rollback_task(task: Task | RunTask) -> bool:
     """Whether a task is one that rolls a failed deploy back."""
-    return _notebook(task) == ROLLBACK_NOTEBOOK
+    return notebook_name(task) == ROLLBACK_NOTEBOOK

@@ -15,6 +15,8 @@ Compute = Literal["cluster", "serverless"]
 Cloud = Literal["aws", "azure", "gcp"]
 JOB_NAME = "dbx_cd"
 """The name of the Workflow's job where the project's is not part of it."""
+NOBODY = "00000000-0000-0000-0000-000000000000"
+"""Stands for the application id of a service principal that is not known yet."""
 WHEEL = "dbx_cd-0.2.0-py3-none-any.whl"
 # What the Jobs API takes in a task's key, and YAML for text without quotes.
 _NAME = re.compile(r"[A-Za-z_][\w-]*")
@@ -108,6 +110,11 @@ class BundleOptions:
     def node_type(self) -> str:
         """What the driver and the worker of a cluster are."""
         return NODE_TYPES[self.cloud]
+
+    @property
+    def nobody(self) -> str:
+        """What stands for a service principal that is not known yet."""
+        return NOBODY
 
     @property
     def wheel(self) -> str:

@@ -216,6 +216,11 @@ def test_variable_without_a_value_is_named(load) -> None:
         load(JOB.replace("var.owner", "var.nobody"))
 
 
+def test_a_variable_that_is_declared_and_has_no_value_is_named_as_well(load) -> None:
+    with pytest.raises(ConfigError, match=r"no value for \$\{var\.region\}"):
+        load(JOB.replace("var.owner", "var.region"))
+
+
 def test_undeclared_variable_may_be_given(load) -> None:
     job = load(JOB.replace("var.owner", "var.nobody"), nobody="x@example.org")
     assert job.email_notifications.on_failure == ["x@example.org"]
@@ -247,7 +252,7 @@ def test_missing_job_is_named(load, job: str) -> None:
 def test_malformed_file_is_named(load, tmp_path: Path, text: str, file: str) -> None:
     with pytest.raises(ConfigError, match=r"cannot be read as YAML|must be a mapping") as raised:
         load(**{file: text})
-    assert raised.value.where == str(tmp_path / (JOB_FILE if file == "job" else BUNDLE_FILE))
+    assert str(raised.value.where).removesuffix(":1") == str(tmp_path / (JOB_FILE if file == "job" else BUNDLE_FILE))
 
 
 def test_own_job_without_its_bundle_file_is_named(load, tmp_path: Path) -> None:

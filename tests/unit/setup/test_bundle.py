@@ -14,8 +14,8 @@ from dbx_cd.local.job_bundle import BundledJob, load_bundled_job
 from dbx_cd.release.job import JobDefinition
 from dbx_cd.release.second_half import require_second_half
 from dbx_cd.setup.bundle import BUNDLE_FILE, JOB_FILE, bundle_text, job_text, production_job_text
-from dbx_cd.setup.bundle_files import own_job_name
 from dbx_cd.setup.bundle_options import NODE_TYPES, WHEEL, BundleOptions, TargetNames
+from dbx_cd.setup.own_job import own_job_name
 
 REPOSITORY = Path(__file__).parents[3]
 THREE = TargetNames("qa", "production", ("uat",))
@@ -111,7 +111,7 @@ def test_runtime_and_node_type_are_variables_with_values_per_cloud(tmp_path: Pat
 
 
 def test_there_is_one_deployment_in_a_folder_of_ci_s_own() -> None:
-    """As `mode: production` asks for; /Workspace/Shared is warned of (databricks/cli, bundle/permissions/validate.go)."""
+    """As `mode: production` asks for; /Workspace/Shared is warned of (databricks/cli, permissions/validate.go)."""
     (target,) = yaml.safe_load(bundle_text(BundleOptions()))["targets"].values()
     assert target["mode"] == "production"
     assert target["workspace"]["root_path"].startswith("/Workspace/Users/${var.ci}/")
@@ -152,6 +152,8 @@ def test_a_job_that_a_variable_names_is_found_and_one_that_nothing_names_is_not(
     job.write_text(job.read_text().replace("      name: dbx_cd\n", "      name: ${var.notify}-release\n"))
     assert own_job_name(tmp_path) == "x-release"
     job.write_text(job.read_text().replace("${var.notify}", "${bundle.name}"))
+    assert own_job_name(tmp_path) == "theirs-release"
+    job.write_text(job.read_text().replace("${bundle.name}", "${workspace.current_user.short_name}"))
     assert own_job_name(tmp_path) is None
     job.write_text("resources: [\n")
     assert own_job_name(tmp_path) is None

@@ -1,0 +1,114 @@
+"""The bundle around the job: its keys, variables and targets, and its other jobs."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from enum import Enum
+from typing import Any
+
+from databricks.sdk.service.jobs import JobSettings
+
+from dbx_cd.setup.bundle_reading import Bundle
+from dbx_cd.setup.bundled_job import in_words
+from dbx_cd.setup.lint.finding import Finding
+from dbx_cd.setup.lint.rights_rules import HIDE_IT, clear_secrets
+from dbx_cd.setup.lint.task_rules import nearest
+from dbx_cd.setup.yaml_places import Place
+
+# The keys of a bundle and of a target of one (asset bundle reference).
+BUNDLE_KEYS = (
+    "artifacts", "bundle", "environments", "experimental", "include", "permissions", "presets", "python", "resources",
+    "run_as", "scripts", "sync", "targets", "variables", "workspace",
+)  # fmt: skip
+TARGET_KEYS = (
+    "artifacts", "bundle", "cluster_id", "compute_id", "default", "git", "mode", "permissions", "presets", "resources",
+    "run_as", "sync", "variables", "workspace",
+)  # fmt: skip
+_TYPE = re.compile(r"[\w.]+")
+MODES = ("development", "production")
+
+
+def bundle_findings(bundle: Bundle) -> Iterator[Finding]:
+    """Everything that is wrong with the bundle beside the job."""
+    yield from _keys(bundle)
+    for place, name in bundle.undeclared:
+        message = f"${{var.{name}}}: there is no variable {name}"
+        known = [str(known) for known in bundle.content.get("variables") or ()]
+        yield Finding.of("no-variable", bundle.where(place), message, nearest(name, known))
+    for name in dict.fromkeys(name for _, name in bundle.valueless):
+        place = next(place for place, other in bundle.valueless if other == name)
+        message = f"the variable {name} has no value in the files: each deploy has to give one"
+        yield Finding.of("variable-value", bundle.where(place), message, f"give it a default in {bundle.file.name}")
+    for place, pattern in bundle.unmatched:
+        message = f"`include`: {pattern} matches no file"
+        yield Finding.of("includes-nothing", bundle.where(place), message, "correct the path, or take it out")
+    for name, variable in (bundle.content.get("variables") or {}).items():
+        default = variable.get("default") if isinstance(variable, Mapping) else None
+        for inside, _ in clear_secrets(default, (), str(name)):
+            place = ("variables", str(name), "default", *inside)
+            yield Finding.of("secret", bundle.where(place), f"the variable {name} has a secret in clear", HIDE_IT)
+
+
+def _keys(bundle: Bundle) -> Iterator[Finding]:
+    for key in bundle.content:
+        if key not in BUNDLE_KEYS:
+            message = f"{key} is no key of a bundle"
+            yield Finding.of("bundle-key", bundle.where((key,)), message, nearest(key, BUNDLE_KEYS))
+    targets = bundle.content.get("targets") or {}
+    for name, settings in targets.items() if isinstance(targets, Mapping) else ():
+        for key, value in settings.items() if isinstance(settings, Mapping) else ():
+            place = ("targets", name, key)
+            if key not in TARGET_KEYS:
+                message = f"{key} is no key of a bundle's target"
+                yield Finding.of("bundle-key", bundle.where(place), message, nearest(key, TARGET_KEYS))
+            elif key == "mode" and value not in MODES:
+                message = f"{value} is no mode of a bundle's target"
+                yield Finding.of("bundle-key", bundle.where(place), message, nearest(str(value), MODES))
+
+
+def unknown_key(where: str, place: Place, value: Any) -> Finding:
+    """What the Jobs API does not know, with what it may have meant.
+
+    Args:
+        where: file and line.
+        place: where in the job.
+        value: what is there.
+    """
+    known, parent = JobSettings, place[:-1]
+    found: Any = known
+    for part in parent:
+        found = _inner(found, part)
+    names = [f.name for f in dataclasses.fields(found)] if dataclasses.is_dataclass(found) else []
+    last = place[-1] if place else ""
+    if isinstance(last, str) and last in names:
+        choices = [str(member.value) for member in _enum(_inner(found, last)) or ()]
+        near = difflib.get_close_matches(str(value), choices, n=1, cutoff=0.5)
+        message = f"{in_words(place)}: {value!r} is no value of the Jobs API"
+        next_step = (
+            f"did you mean {near[0]}?" if near else f"use one of {', '.join(choices)}" if choices else "correct it"
+        )
+    else:
+        message = f"{in_words(place)}: the Jobs API has no such key"
+        near = difflib.get_close_matches(str(last), names, n=1)
+        next_step = f"did you mean {near[0]}?" if near else "take it out"
+    return Finding.of("unknown-key", where, message, next_step)
+
+
+def _enum(kind: Any) -> type[Enum] | None:
+    return kind if isinstance(kind, type) and issubclass(kind, Enum) else None
+
+
+def _inner(kind: Any, part: str | int) -> Any:
+    """The type of a field of one of the SDK's types, without Optional, List and Dict."""
+    if isinstance(part, int) or not dataclasses.is_dataclass(kind):
+        return kind
+    written = next((str(field.type) for field in dataclasses.fields(kind) if field.name == part), "str")
+    # By hand: typing.get_type_hints takes a field's name, such as Task's `compute`, for the module of that name.
+    found: Any = sys.modules[kind.__module__]
+    for name in _TYPE.findall(written)[-1].split("."):
+        found = getattr(found, name, None)
+    return found
