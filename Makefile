@@ -66,9 +66,12 @@ dbt-fixtures: $(READY)  ## Record anew what dbt leaves (tests/fixtures/recorded_
 wheel: $(READY)  ## Build the wheel and prove it in a fresh environment, beside the oldest packages of a runtime
 	@tools/wheel $(PYTHON)
 
-lock: $(READY)  ## Resolve requirements/dev.lock anew from setup.cfg
+lock: $(READY)  ## Resolve requirements/dev.lock and what CI installs for `trigger` anew
 	@$(PYTHON) -m uv pip compile setup.cfg --extra dev --python-version 3.11 --quiet --no-header \
 		--output-file requirements/dev.lock
+	@{ sed '/^#/!d' requirements/dbx_cd-trigger.txt && $(PYTHON) -m uv pip compile requirements/dbx_cd-trigger.in \
+		--universal --python-version 3.11 --generate-hashes --quiet --no-header --no-annotate; } \
+		>requirements/dbx_cd-trigger.new && mv requirements/dbx_cd-trigger.new requirements/dbx_cd-trigger.txt
 
 clean:  ## Remove what the other targets made
 	rm -rf $(VENV) build dist .dbx_cd .mypy_cache .ruff_cache .pytest_cache

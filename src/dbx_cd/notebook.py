@@ -14,7 +14,7 @@ from dbx_cd.config import CdConfig
 from dbx_cd.errors import ArtifactNotFound, ConfigError, DbxCdError, WrongCommit, what_failed
 from dbx_cd.local_disk import temporary_folder
 from dbx_cd.release.anchor import LogAnchor, read_anchor, write_anchor
-from dbx_cd.release.context import Cd, current_workspace, find_project, open_cd
+from dbx_cd.release.context import Cd, find_project, open_cd
 from dbx_cd.release.events import Release
 from dbx_cd.release.job import JOB_WIDGETS, JobDefinition, RunFacts, job_definition, run_facts
 from dbx_cd.release.log import ReleaseLog
@@ -23,6 +23,7 @@ from dbx_cd.release.standing import require_targets, settle
 from dbx_cd.release.state import ReleaseState
 from dbx_cd.release.turn import refuse_over
 from dbx_cd.workspace_calls import whoami
+from dbx_cd.workspace_host import current_workspace
 
 if TYPE_CHECKING:
     from databricks.sdk import WorkspaceClient

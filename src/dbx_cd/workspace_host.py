@@ -12,10 +12,11 @@ import re
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from dbx_cd.errors import WorkflowError
+from dbx_cd.errors import ConfigError, WorkflowError
 from dbx_cd.patience import CLIENT_SECONDS, NAME_SECONDS, Patience
 
 if TYPE_CHECKING:
+    from databricks.sdk import WorkspaceClient
     from databricks.sdk.core import Config
 
 _log = logging.getLogger(__name__)
@@ -23,6 +24,25 @@ _log = logging.getLogger(__name__)
 _ATTEMPT_SECONDS = 10
 # "HTTPSConnection(host='…', port=443): Failed to establish …", in older urllib3 "<… object at 0x7f…>: Failed …"
 _WHOSE = re.compile(r"^<?[\w.]*Connection\b.*?[>)]: ")
+
+
+def current_workspace() -> WorkspaceClient:
+    """A client that authenticates as the SDK does by itself: in a notebook as its user, elsewhere by the environment.
+
+    Raises:
+        ConfigError: there are no credentials, or they contradict one another.
+        WorkflowError: the workspace cannot be reached.
+    """
+    from databricks.sdk import WorkspaceClient
+
+    try:
+        return WorkspaceClient(config=reachable_config())
+    except ValueError as exc:
+        raise ConfigError(
+            f"cannot log in to a Databricks workspace: {exc}",
+            where="environment",
+            next_step="set DATABRICKS_HOST and the variables of one way to authenticate",
+        ) from exc
 
 
 def reachable_config() -> Config:

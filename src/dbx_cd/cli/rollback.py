@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 
+from dbx_cd.cli.trigger import WHICH_JOB
 from dbx_cd.errors import RestoreRefused
-from dbx_cd.release.context import current_workspace
 from dbx_cd.release.notebook_run import notebook_result, start_notebook
 from dbx_cd.release.workflow import JOB_NAME
+from dbx_cd.setup.own_job import own_job_name
+from dbx_cd.workspace_host import current_workspace
 
 ROLLBACK_NOTEBOOK = "rollback"
 
@@ -29,7 +32,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     parser.add_argument("--new-tables", choices=("keep", "drop"), default="keep", help="what the release created")
     parser.add_argument("--discard-later-writes", action="store_true", help="erase what others wrote since")
     parser.add_argument("--reason", help="why, for the release log")
-    parser.add_argument("--job", default=JOB_NAME, help=f"name or id of the job (default: {JOB_NAME})")
+    parser.add_argument("--job", help=WHICH_JOB)
     parser.set_defaults(command=roll_back)
 
 
@@ -54,7 +57,8 @@ def roll_back(options: argparse.Namespace) -> int:
         "seal": "" if options.plan or options.rehearse else options.seal or "",
         "reason": options.reason or "",
     }
-    run = start_notebook(workspace, options.job, notebook=ROLLBACK_NOTEBOOK, parameters=parameters)
+    job = options.job or own_job_name(Path.cwd()) or JOB_NAME
+    run = start_notebook(workspace, job, notebook=ROLLBACK_NOTEBOOK, parameters=parameters)
     print(run, run.url or "", file=sys.stderr, flush=True)
     print(notebook_result(workspace, run))
     return 0

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from databricks.sdk.service.jobs import JobSettings
 
-from dbx_cd.setup.bundle import BUNDLE_FILE, JOB_FILE, bundle_text, job_text, packaged_folder
-from dbx_cd.setup.bundle_options import BundleOptions, TargetNames
+from dbx_cd.setup.bundle import bundle_text, job_text, packaged_folder
+from dbx_cd.setup.bundle_options import BUNDLE_FILE, JOB_FILE, BundleOptions, TargetNames
 from dbx_cd.setup.bundle_reading import read_bundle
 from dbx_cd.setup.bundled_job import JOB_KEY, BundledJob, bundled_job
 

@@ -19,7 +19,7 @@ from dbx_cd.release.authorship import Identities
 from dbx_cd.release.log import ReleaseLog
 from dbx_cd.release.standing import Standing, log_standing, settle
 from dbx_cd.workspace_calls import whoami
-from dbx_cd.workspace_host import reachable_config
+from dbx_cd.workspace_host import current_workspace
 
 if TYPE_CHECKING:
     from databricks.sdk import WorkspaceClient
@@ -108,25 +108,6 @@ def open_cd(
     config = settle(loaded, *sources)
     store = ArtifactStore(config.artifacts_root)
     return Cd(spark, config, store, log, workspace, standing=tuple(sources), staging_identity=staging_identity)
-
-
-def current_workspace() -> WorkspaceClient:
-    """A client that authenticates as the SDK does by itself: in a notebook as its user, elsewhere by the environment.
-
-    Raises:
-        ConfigError: there are no credentials, or they contradict one another.
-        WorkflowError: the workspace cannot be reached.
-    """
-    from databricks.sdk import WorkspaceClient
-
-    try:
-        return WorkspaceClient(config=reachable_config())
-    except ValueError as exc:
-        raise ConfigError(
-            f"cannot log in to a Databricks workspace: {exc}",
-            where="environment",
-            next_step="set DATABRICKS_HOST and the variables of one way to authenticate",
-        ) from exc
 
 
 def find_project(project_dir: str | Path) -> Path:

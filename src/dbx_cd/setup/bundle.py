@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -17,11 +18,6 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from dbx_cd.setup.bundle_options import BundleOptions
 from dbx_cd.yaml_text import load_yaml
-
-BUNDLE_FILE = "databricks.yml"
-JOB_FILE = "resources/dbx_cd.job.yml"
-PRODUCTION_JOB_FILE = "resources/dbx_cd_production.job.yml"
-CI_FILE = ".github/workflows/cd.yml"
 
 
 def packaged_folder() -> Path:
@@ -47,6 +43,28 @@ def production_job_text(options: BundleOptions) -> str:
 def ci_text(options: BundleOptions) -> str:
     """The workflow of GitHub Actions that triggers the job."""
     return _rendered("cd.yml.jinja", options)
+
+
+def variable_names(options: BundleOptions) -> frozenset[str]:
+    """The names of all variables that the job refers to, whichever file declares them."""
+    text = job_text(replace(options, is_bundle_ours=False, declared_elsewhere=frozenset()))
+    return frozenset(map(str, load_yaml(text)["variables"]))
+
+
+def with_environment(notebook: str, options: BundleOptions) -> str:
+    """A notebook with the environment in its header, where notebooks run on serverless compute; else as it is.
+
+    A person who opens it there gets the environment of the header; a task of the job, the job's own. The platform
+    writes such a header itself, below the first line (PEP 723, with a table `tool.databricks.environment`).
+
+    Args:
+        notebook: in source format.
+        options: what for.
+    """
+    if options.compute != "serverless":
+        return notebook
+    first, _, rest = notebook.partition("\n")
+    return f"{first}\n{_rendered('environment.jinja', options)}{rest}"
 
 
 def _rendered(template: str, options: BundleOptions) -> str:

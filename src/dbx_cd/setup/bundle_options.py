@@ -10,11 +10,14 @@ from typing import Any, Literal
 
 from dbx_cd.config import CdConfig
 from dbx_cd.errors import ConfigError
+from dbx_cd.release.workflow import JOB_NAME
 
 Compute = Literal["cluster", "serverless"]
 Cloud = Literal["aws", "azure", "gcp"]
-JOB_NAME = "dbx_cd"
-"""The name of the Workflow's job where the project's is not part of it."""
+BUNDLE_FILE = "databricks.yml"
+JOB_FILE = "resources/dbx_cd.job.yml"
+PRODUCTION_JOB_FILE = "resources/dbx_cd_production.job.yml"
+CI_FILE = ".github/workflows/cd.yml"
 NOBODY = "00000000-0000-0000-0000-000000000000"
 """Stands for the application id of a service principal that is not known yet."""
 WHEEL = "dbx_cd-0.2.0-py3-none-any.whl"
@@ -94,6 +97,8 @@ class BundleOptions:
     """Whether `databricks.yml` is this tool's, so that variables are declared there and not beside the job."""
     values: Mapping[str, Any] = field(default_factory=dict)
     """Defaults of variables, in place of those written here."""
+    declared_elsewhere: frozenset[str] = frozenset()
+    """Variables that another file of the bundle declares: theirs count, and no file here declares them again."""
 
     def __post_init__(self) -> None:
         if self.project is not None and not re.fullmatch(r"\w[\w.-]*", self.project):

@@ -1,23 +1,32 @@
-"""`init`: notebooks and job definition, copied into a project's repository, for targets of its own names."""
+"""`init`: what a project's repository needs for its releases, written where it is not there yet."""
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from importlib import resources
 from pathlib import Path
 
-import yaml
-
-from dbx_cd.config import FILE_NAME, CdConfig, read_settings
+from dbx_cd.config import CdConfig
+from dbx_cd.dbt.packages import project_settings
 from dbx_cd.errors import ConfigError
-from dbx_cd.setup.bundle import BUNDLE_FILE, JOB_FILE, bundle_text, job_text, packaged_folder
-from dbx_cd.setup.bundle_options import BundleOptions, TargetNames
-from dbx_cd.setup.repository import project_folder, require_outputs, require_root
-from dbx_cd.yaml_text import load_yaml
+from dbx_cd.setup.bundle import bundle_text, ci_text, job_text, packaged_folder, variable_names, with_environment
+from dbx_cd.setup.bundle_options import (
+    BUNDLE_FILE,
+    CI_FILE,
+    JOB_FILE,
+    BundleOptions,
+    Cloud,
+    Compute,
+    TargetNames,
+)
+from dbx_cd.setup.first_suite import TAG, Parse, Shipped, shipped_of
+from dbx_cd.setup.init_targets import AskedNames, FoundTargets, find_targets
+from dbx_cd.setup.planned_files import PlannedFile, write_files
+from dbx_cd.setup.present_bundle import PresentBundle, present_bundle
+from dbx_cd.setup.repository import project_folder, remote_of, require_root
 
-_SAY_WHICH = "say which outputs they are, by --staging TARGET and --production TARGET, or add the output"
-_CORRECT = f"correct `targets` in {FILE_NAME}, or add the output"
+_DBT_LOCK = "requirements-dbt.txt"
 
 
 @dataclass(frozen=True)
@@ -28,133 +37,164 @@ class Asked:
     """The root of the project's repository."""
     project: str | None = None
     """The folder of the dbt project in it; None for the only one."""
-    staging: str | None = None
-    """The target that is built and tested first; None where nobody says."""
-    production: str | None = None
-    """The gated target that is built last; None where nobody says."""
-    gates: tuple[str, ...] = ()
-    """Gated targets in between."""
+    names: AskedNames = field(default_factory=AskedNames)
+    """What its targets are called."""
+    compute: Compute | None = None
+    """Where the notebooks run; None for as it is, or a cluster."""
+    cloud: Cloud = "aws"
+    """Whose node types a cluster has, in a file that is not there yet."""
+    sres: str | None = None
+    """The group that sees the job; None for as it is, or nobody."""
 
 
-def init(options: Asked, *, say: Callable[[str], None]) -> None:
-    """Copy the notebooks and the job's definition into a project's repository; nothing there is overwritten.
+@dataclass(frozen=True)
+class InitPlan:
+    """What a repository is to have."""
+
+    repository: Path
+    """Its root."""
+    files: tuple[PlannedFile, ...]
+    """Every file, also those that are as they are to be."""
+    remarks: tuple[str, ...] = ()
+    """What is left to do by hand, a sentence each."""
+
+    @property
+    def diff(self) -> str:
+        """What would be written, and how what is there and stays differs, as `git apply` takes it."""
+        return "".join(file.diff for file in self.files)
+
+
+def plan_init(asked: Asked, *, parse: Parse | None = None) -> InitPlan:
+    """Decide what a repository is to have; writes nothing.
 
     Args:
-        options: what for.
-        say: what is told each file that was written.
+        asked: what for.
+        parse: reads the project's manifest, in place of dbt.
 
     Raises:
-        ConfigError: it is no root of a repository, its projects or targets are not clear, or files are there already.
+        ConfigError: it is no root of a repository, its projects or targets are not clear, or a file that is there
+            cannot be read.
     """
-    repository = options.directory.resolve()
+    repository = asked.directory.resolve()
     if not repository.is_dir():
         raise ConfigError("no such folder", where=repository, next_step="give the root of the project's repository")
     require_root(repository)
-    project = project_folder(repository, options.project)
-    names, setting = _targets(options, project)
-    if project is not None:
-        is_written = "targets" in read_settings(project / FILE_NAME)
-        require_outputs(project, names.all, next_step=_CORRECT if is_written else _SAY_WHICH)
-    inside = project.relative_to(repository).as_posix() if project is not None else "."
-    folder = packaged_folder()
-    files = sorted(path.relative_to(folder) for path in _files(folder))
-    present = [str(name) for name in files if (repository / name).exists()]
-    if present:
+    project = project_folder(repository, asked.project)
+    if project is None and asked.names.is_any:
         raise ConfigError(
-            f"already there: {', '.join(present)}",
+            "dbx_cd.yml has to lie beside dbt_project.yml, and there is none here",
             where=repository,
-            next_step="remove them, and start again; or keep them, and " + _by_hand(repository, names, inside, setting),
+            next_step="start `init` in the root of the repository that has the dbt project",
         )
-    options_ = BundleOptions(targets=names, project_dir=inside)
-    texts = {BUNDLE_FILE: bundle_text(options_), JOB_FILE: job_text(options_)}
-    for name in files:
-        (repository / name).parent.mkdir(parents=True, exist_ok=True)
-        if name.as_posix() in texts:
-            (repository / name).write_text(texts[name.as_posix()], encoding="utf-8")
-        else:
-            shutil.copyfile(folder / name, repository / name)
-        say(str(repository / name))
-    if setting is not None:
-        path, text = setting
-        path.write_text(text, encoding="utf-8")
+    targets = FoundTargets(TargetNames()) if project is None else find_targets(project, asked.names)
+    present = present_bundle(repository)
+    options = _options(asked, repository, project, names=targets.names, present=present)
+    drafted = Shipped((), {}) if project is None else shipped_of(project, targets.names.staging, parse=parse)
+    files = [PlannedFile.in_repository(repository, name, text) for name, text in _same_for_all(options)]
+    if project is not None:
+        files += _of_the_project(repository, project, drafted, targets)
+    remarks = [*_of_the_bundle(present, options), *_of_what_ships(project, drafted)]
+    if targets.remark:
+        remarks.insert(0, targets.remark)
+    return InitPlan(repository, tuple(files), tuple(remarks))
+
+
+def init(plan: InitPlan, *, say: Callable[[str], None]) -> None:
+    """Write what a repository has not; nothing that is there is changed, but for targets added to `dbx_cd.yml`.
+
+    Args:
+        plan: what it is to have.
+        say: is told each file that was written, what differs, and what is left to do.
+
+    Raises:
+        ConfigError: a file cannot be written; then none is.
+    """
+    for path in write_files(plan.repository, plan.files):
         say(str(path))
-    if project is None:
-        say(f"there is no dbt_project.yml yet: where it comes to another folder, set `project_dir` in {BUNDLE_FILE}")
-
-
-def _by_hand(repository: Path, names: TargetNames, inside: str, setting: tuple[Path, str] | None) -> str:
-    """What has to be written into files that stay, so that they are what `init` would write."""
-    wanted = {"project_dir": inside, "staging": names.staging, "production": names.production}
-    present = _defaults(repository / BUNDLE_FILE)
-    differing = [f"{name}: {value}" for name, value in wanted.items() if present.get(name) != value]
-    steps = []
+    differing = [file.name for file in plan.files if file.differs]
     if differing:
-        steps.append(f"set the defaults of variables in {BUNDLE_FILE}: {', '.join(differing)}")
-    if setting is not None:
-        steps.append(f"write into {setting[0].relative_to(repository).as_posix()}:\n{names.setting.rstrip()}")
-    if names.between and (repository / JOB_FILE).exists():
-        steps.append(
-            f"give each of {', '.join(names.between)} its four tasks in {JOB_FILE} (docs/deploy.md, 'A second gate')"
-        )
-    return "\nand ".join(steps) or "change nothing: they have these names"
+        say(f"stays as it is, and differs from what this version writes (see --diff): {', '.join(differing)}")
+    elif not any(file.is_written for file in plan.files):
+        say("nothing to do: every file is as this version writes it")
+    for remark in plan.remarks:
+        say(remark)
 
 
-def _defaults(bundle: Path) -> dict[str, str]:
-    """The defaults of a bundle's variables; nothing where they cannot be read."""
-    try:
-        variables = load_yaml(bundle.read_text(encoding="utf-8"))["variables"]
-        return {str(name): str(variable["default"]) for name, variable in variables.items() if "default" in variable}
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, LookupError, TypeError, AttributeError):
-        return {}
-
-
-def _targets(options: Asked, project: Path | None) -> tuple[TargetNames, tuple[Path, str] | None]:
-    """What the targets are called, and the settings that have to be written for it: the file, and its text."""
-    default = TargetNames()
-    asked = TargetNames(options.staging or default.staging, options.production or default.production, options.gates)
-    is_asked = bool(options.staging or options.production or options.gates)
-    if project is None:
-        if is_asked:
-            raise ConfigError(
-                f"{FILE_NAME} has to lie beside dbt_project.yml, and there is none here",
-                where=options.directory.resolve(),
-                next_step="start `init` in the root of the repository that has the dbt project",
-            )
-        return default, None
-    path = project / FILE_NAME
-    written = read_settings(path)
-    if "targets" in written:
-        names = TargetNames.of(CdConfig.load(project))
-        if is_asked and asked != names:
-            raise ConfigError(
-                f"`targets` has {', '.join(names.all)}, and {', '.join(asked.all)} are asked for",
-                where=path,
-                next_step=f"change it there, and alike the variables `staging` and `production` in {BUNDLE_FILE}, if "
-                "`init` has written that already; or leave the options out, and the names stay",
-            )
-        return names, None
-    if asked == default:
-        return default, None
-    before = path.read_text(encoding="utf-8") if path.is_file() else ""
-    text = (
-        f"{before.rstrip()}\n\n" * bool(before.strip())
-        + "# By dbt target, in the order in which a release goes through them.\n"
-        + asked.setting
+def _options(
+    asked: Asked, repository: Path, project: Path | None, *, names: TargetNames, present: PresentBundle
+) -> BundleOptions:
+    name = str(project_settings(project).get("name") or "") if project is not None else ""
+    options = BundleOptions(
+        targets=names,
+        project=present.project if present.has_job else name or None,
+        project_dir=project.relative_to(repository).as_posix() if project is not None else ".",
+        compute=asked.compute or present.compute or "cluster",
+        cloud=asked.cloud,
+        sres=asked.sres or present.sres,
+        is_bundle_ours=present.is_ours,
+        values=present.values,
+        declared_elsewhere=present.declared_elsewhere,
     )
-    try:
-        is_added = load_yaml(text) == written | load_yaml(asked.setting)
-    except yaml.YAMLError:  # such as after settings in braces
-        is_added = False
-    if not is_added:
-        raise ConfigError("`targets` cannot be added", where=path, next_step=f"write it there:\n{asked.setting}")
-    return asked, (path, text)
+    remote = remote_of(repository)
+    if remote is not None and not present.has_job:
+        url, provider = remote
+        options = replace(options, values={"git_url": url, **options.values})
+        options = replace(options, git_provider=provider or options.git_provider)
+    return replace(options, git_provider=present.git_provider or options.git_provider)
 
 
-def _files(folder: Path) -> list[Path]:
-    found: list[Path] = []
-    for path in folder.iterdir():
-        if path.is_dir():
-            found += [] if path.name == "__pycache__" else _files(path)
-        else:
-            found.append(path)
-    return found
+def _same_for_all(options: BundleOptions) -> Iterator[tuple[str, str]]:
+    """What lies in the repository, whatever its project: each file's name and text."""
+    if options.is_bundle_ours:
+        yield BUNDLE_FILE, bundle_text(options)
+    yield JOB_FILE, job_text(options)
+    yield CI_FILE, ci_text(options)
+    for path in sorted((packaged_folder() / "notebooks").glob("*.py")):
+        yield f"notebooks/{path.name}", with_environment(path.read_text(encoding="utf-8"), options)
+    for path in sorted((packaged_folder() / "requirements").glob("*.txt")):
+        yield f"requirements/{path.name}", path.read_text(encoding="utf-8")
+
+
+def _of_the_project(repository: Path, project: Path, drafted: Shipped, targets: FoundTargets) -> Iterator[PlannedFile]:
+    """What lies beside `dbt_project.yml`."""
+    inside = project.relative_to(repository)
+    if targets.settings is not None:
+        path, text = targets.settings
+        name = path.relative_to(repository).as_posix()
+        yield PlannedFile.in_repository(repository, name, text, is_addition=True)
+    lock = resources.files("dbx_cd") / "setup" / _DBT_LOCK
+    if lock.is_file() and not (project / _DBT_LOCK).exists():  # one that is there is the team's
+        yield PlannedFile((inside / _DBT_LOCK).as_posix(), lock.read_text(encoding="utf-8"))
+    if not CdConfig.load(project).smoke_dir.exists():
+        for domain, text in drafted.suites.items():
+            yield PlannedFile.in_repository(repository, (inside / "smoke" / f"{domain}.yml").as_posix(), text)
+
+
+def _of_the_bundle(present: PresentBundle, options: BundleOptions) -> Iterator[str]:
+    if not present.is_covered:
+        yield f"add to {BUNDLE_FILE}, which stays as it is:\ninclude:\n  - {JOB_FILE}"
+    if not present.is_ours:
+        yield (
+            f"the variables of the Workflow are in {JOB_FILE}, beside the job; a target of your bundle that is to have "
+            "other values sets them below its `variables`"
+        )
+    theirs = ", ".join(sorted(present.declared_elsewhere & variable_names(options)))
+    if theirs:
+        yield f"your bundle declares these variables itself, and the Workflow takes them as they are: {theirs}"
+    if options.project_dir == "." and not options.project:
+        yield f"where dbt_project.yml is in another folder, or comes to one, set `project_dir` in {BUNDLE_FILE}"
+
+
+def _of_what_ships(project: Path | None, drafted: Shipped) -> Iterator[str]:
+    if project is None:
+        return
+    if drafted.problem:
+        yield f"which models ship is not known, and no smoke suite was drafted: {drafted.problem}"
+    elif drafted.models:
+        yield f"tagged {TAG}, so that they ship: {', '.join(drafted.models)}"
+    else:
+        yield (
+            f"no model is tagged {TAG}, so nothing would ship; for a folder of models add to dbt_project.yml:\n"
+            "models:\n"
+            f"  {project_settings(project).get('name')}:\n    marts:\n      +tags: [{TAG}]"
+        )

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from dbx_cd.errors import ConfigError
-from dbx_cd.setup.bundle import JOB_FILE
-from dbx_cd.setup.bundle_reading import read_bundle
+from dbx_cd.setup.bundle_options import BUNDLE_FILE, JOB_FILE
+from dbx_cd.setup.bundle_reading import bundle_file, read_bundle
 from dbx_cd.setup.bundled_job import JOB_KEY
 
 
@@ -30,7 +30,8 @@ def own_job_name(folder: Path) -> str | None:
 
 def _job_name(repository: Path) -> str | None:
     try:
-        job = read_bundle(repository, also=(JOB_FILE,)).defined_jobs.get(JOB_KEY, {})
+        texts = {} if bundle_file(repository) is not None else {BUNDLE_FILE: "{}"}
+        job = read_bundle(repository, texts=texts, also=(JOB_FILE,)).defined_jobs.get(JOB_KEY, {})
     except ConfigError:
         return None
     name = job.get("name")

@@ -1,10 +1,13 @@
-"""Where `init` works: the root of a repository, the folder of the dbt project in it, and what its profile has."""
+"""Where `init` works: the root of a repository, where it is pushed to, its dbt project, and what the profile has."""
 
 from __future__ import annotations
 
 import os
+import re
+import subprocess
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import yaml
 
@@ -70,10 +73,24 @@ def project_folder(repository: Path, given: str | None) -> Path | None:
     return found[0] if found else None
 
 
-def require_outputs(project: Path, targets: Sequence[str], *, next_step: str) -> None:
-    """Every target is an output of the profile, where `profiles.yml` lies beside `dbt_project.yml`.
+def profile_outputs(project: Path) -> list[str] | None:
+    """The outputs of the profile in the `profiles.yml` beside `dbt_project.yml`.
 
     One that lies elsewhere may be another one than the job's, and of one that cannot be read dbt says what is wrong.
+
+    Returns:
+        Their names; None where nothing can be said.
+    """
+    try:
+        text = (project / PROFILES_FILE).read_text(encoding="utf-8")
+        profile = load_yaml(text, last_counts=True)[project_settings(project)["profile"]]
+        return [str(name) for name in profile["outputs"]]
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, LookupError, TypeError):
+        return None
+
+
+def require_outputs(project: Path, targets: Sequence[str], *, next_step: str) -> None:
+    """Every target is an output of the profile, as far as that can be said.
 
     Args:
         project: the project's folder.
@@ -83,16 +100,44 @@ def require_outputs(project: Path, targets: Sequence[str], *, next_step: str) ->
     Raises:
         ConfigError: the profile has no such output.
     """
-    source = project / PROFILES_FILE
-    try:
-        profile = load_yaml(source.read_text(encoding="utf-8"), last_counts=True)[project_settings(project)["profile"]]
-        outputs = [str(name) for name in profile["outputs"]]
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, LookupError, TypeError):
-        return
-    missing = [name for name in targets if name not in outputs]
+    outputs = profile_outputs(project)
+    missing = [name for name in targets if outputs is not None and name not in outputs]
     if missing:
         raise ConfigError(
-            f"the profile has no output {', '.join(missing)}; it has {', '.join(outputs)}",
-            where=source,
+            f"the profile has no output {', '.join(missing)}; it has {', '.join(outputs or ())}",
+            where=project / PROFILES_FILE,
             next_step=next_step,
         )
+
+
+# Hosts of repositories, by what the Jobs API calls their provider (reference of the Jobs API, `git_provider`).
+_PROVIDERS = {
+    "github.com": "gitHub",
+    "gitlab.com": "gitLab",
+    "bitbucket.org": "bitbucketCloud",
+    "dev.azure.com": "azureDevOpsServices",
+}
+_SSH = re.compile(r"(?:ssh://)?git@(?:ssh\.)?([\w.-]+)[:/](?:v3/)?(.+)")
+
+
+def remote_of(repository: Path) -> tuple[str, str | None] | None:
+    """Where a repository is pushed to.
+
+    Returns:
+        Its address for HTTPS, as the job's git source has it, and the provider, None for one that the address does not
+        tell; None where there is no `origin`, or one on this machine.
+    """
+    command = ["git", "-C", str(repository), "config", "--get", "remote.origin.url"]
+    try:
+        found = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+    except OSError:  # no git here
+        return None
+    ssh = _SSH.fullmatch(found)
+    if ssh is not None and "azure" not in ssh[1]:  # whose paths differ
+        found = f"https://{ssh[1]}/{ssh[2]}"
+    parts = urlsplit(found)
+    if parts.scheme != "https" or not parts.hostname:
+        return None
+    # Without a user or token that somebody has put into it.
+    host = parts.netloc.rpartition("@")[2]
+    return f"https://{host}{parts.path.removesuffix('.git')}", _PROVIDERS.get(parts.hostname)

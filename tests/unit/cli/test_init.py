@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 import yaml
 from databricks.sdk.service.jobs import JobSettings, RunIf
-from git_repositories import commit, fill
+from git_repositories import commit, fill, git
 
-from dbx_cd import CdConfig
+from dbx_cd import CdConfig, ConfigError
 from dbx_cd.cli.main import main
 from dbx_cd.config import TargetConfig
 from dbx_cd.local.job_bundle import load_job
@@ -15,6 +15,16 @@ from dbx_cd.release.job import JobDefinition
 from dbx_cd.release.standing import require_targets
 
 REPOSITORY = Path(__file__).parents[3]
+
+
+@pytest.fixture(autouse=True)
+def no_dbt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is parsed: what `init` makes of a manifest is in tests/unit/setup."""
+
+    def none(project: Path, target: str) -> None:
+        raise ConfigError("no dbt here")
+
+    monkeypatch.setattr("dbx_cd.setup.first_suite._parsed", none)
 
 
 def test_init_copies_what_the_bundle_deploys_and_installs(tmp_path: Path) -> None:
@@ -25,6 +35,7 @@ def test_init_copies_what_the_bundle_deploys_and_installs(tmp_path: Path) -> Non
         "databricks.yml",
         "resources/dbx_cd.job.yml",
         "requirements/dbt.txt",
+        "requirements/dbx_cd-trigger.txt",
         ".github/workflows/cd.yml",
     }
 
@@ -118,7 +129,7 @@ def test_other_names_than_the_settings_have_are_refused_and_nothing_is_copied(
     assert main(["init", str(repository), "--staging", "test"]) == 1
     message = capsys.readouterr().err
     assert "`targets` has qa, production, and test, prod are asked for" in message
-    assert "alike the variables `staging` and `production` in databricks.yml" in message
+    assert "change it there, and start `init` again" in message
     assert not (repository / "databricks.yml").exists()
 
 
@@ -165,7 +176,7 @@ PROFILES = "shop: {target: dev, outputs: {dev: {}, qa: {}, production: {}}}\noth
 @pytest.mark.parametrize(
     ("names", "missing"),
     [
-        ([], "stg, prod"),
+        (["--staging", "stg", "--production", "production"], "stg"),
         (["--staging", "qa", "--production", "prodution"], "prodution"),
         (["--staging", "qa", "--production", "production", "--gate", "uat"], "uat"),
     ],
@@ -214,46 +225,33 @@ def test_a_folder_inside_of_a_repository_is_refused_and_the_root_is_named(
     assert main(["init", str(repository), "--project", "dbt", "--staging", "qa"]) == 0
 
 
-def test_files_that_are_there_and_stay_get_what_the_refusal_says(
+def test_what_is_there_stays_and_a_diff_shows_what_other_names_change(
     repository: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """What a new user does: first `init` alone, then with the names."""
     assert main(["init", str(repository)]) == 0
-    names = ["--staging", "qa", "--production", "production"]
-    assert main(["init", str(repository), *names]) == 1
-    message = capsys.readouterr().err
-    assert "variables in databricks.yml: staging: qa, production: production\nand write into dbt/dbx_cd.yml:" in message
-    fill(repository / "dbt", {"dbx_cd.yml": message.partition("dbt/dbx_cd.yml:\n")[2]})
-    bundle = repository / "databricks.yml"
-    edited = bundle.read_text().replace("default: stg\n", "default: qa\n")
-    bundle.write_text(edited.replace("default: prod\n", "default: production\n"))
+    names = ["--staging", "qa", "--gate", "uat", "--production", "production"]
+    capsys.readouterr()
+    commit(repository)
+    assert main(["init", str(repository), *names, "--diff"]) == 0
+    assert git(repository, "status", "--porcelain") == ""
+    (repository.parent / "names.diff").write_text(capsys.readouterr().out)
+    git(repository, "apply", str(repository.parent / "names.diff"))
     definition = JobDefinition.of(job_of(repository))
-    assert (definition.open_targets, definition.gates) == (("qa",), ("production",))
+    assert (definition.open_targets, definition.gates) == (("qa",), ("uat", "production"))
     require_targets(CdConfig.load(repository / "dbt"), definition.standing)
-    assert main(["init", str(repository), *names]) == 1
-    assert "and change nothing: they have these names" in capsys.readouterr().err
+    assert main(["init", str(repository), *names]) == 0
+    assert "nothing to do: every file is as this version writes it" in capsys.readouterr().out
 
 
-def test_files_that_are_there_need_the_tasks_of_a_further_gate(
+def test_what_is_there_and_differs_is_named_and_not_touched(
     repository: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    fill(repository, {"notebooks/smoke.py": "# ours\n", ".github/workflows/cd.yml": "name: cd\n"})
     assert main(["init", str(repository)]) == 0
-    assert main(["init", str(repository), "--gate", "uat"]) == 1
-    message = capsys.readouterr().err
-    assert "write into dbt/dbx_cd.yml:\ntargets:\n  stg: {}\n  uat:" in message
-    assert "and give each of uat its four tasks in resources/dbx_cd.job.yml (docs/deploy.md" in message
-    assert "set the defaults" not in message
-
-
-def test_a_bundle_of_the_repository_s_own_stays_and_what_it_lacks_is_said(
-    repository: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    fill(repository, {"databricks.yml": "bundle: {name: ours}\n"})
-    assert main(["init", str(repository)]) == 1
-    message = capsys.readouterr().err
-    assert "already there: databricks.yml" in message
-    assert "project_dir: dbt, staging: stg, production: prod" in message
-    assert (repository / "databricks.yml").read_text() == "bundle: {name: ours}\n"
+    differs = "(see --diff): .github/workflows/cd.yml, notebooks/smoke.py"
+    assert differs in capsys.readouterr().out
+    assert (repository / "notebooks" / "smoke.py").read_text() == "# ours\n"
 
 
 @pytest.mark.parametrize(

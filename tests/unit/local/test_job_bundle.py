@@ -10,7 +10,8 @@ import pytest
 from databricks.sdk.service.jobs import JobSettings, RunIf, Source, Task
 
 from dbx_cd import ConfigError
-from dbx_cd.local.job_bundle import BUNDLE_FILE, JOB_FILE, BundledJob, load_bundled_job, load_job
+from dbx_cd.local.job_bundle import BundledJob, load_bundled_job, load_job
+from dbx_cd.setup.bundle_options import BUNDLE_FILE, JOB_FILE
 
 REPOSITORY = Path(__file__).parents[3]
 BUNDLE = "variables:\n  owner: {default: data@example.org}\n  region: {}\n"

@@ -8,9 +8,10 @@ import pytest
 from git_repositories import commit, fill
 
 from dbx_cd import ConfigError
-from dbx_cd.cli.main import main
 from dbx_cd.local.project import LocalProject
 from dbx_cd.release.job import JobDefinition
+from dbx_cd.setup.bundle import bundle_text, job_text
+from dbx_cd.setup.bundle_options import BUNDLE_FILE, JOB_FILE, BundleOptions
 
 PROFILES = """
 shop:
@@ -101,7 +102,7 @@ def test_the_packaged_job_has_a_gate_for_each_gated_target(project: Path) -> Non
 
 def test_a_job_of_the_repository_s_own_for_other_targets_is_named_with_both(project: Path, tmp_path: Path) -> None:
     (project / "dbx_cd.yml").unlink()
-    main(["init", str(tmp_path / "repository")])
+    fill(tmp_path / "repository", {JOB_FILE: job_text(BundleOptions()), BUNDLE_FILE: bundle_text(BundleOptions())})
     fill(project, {"dbx_cd.yml": SETTINGS})
     with pytest.raises(ConfigError, match=r"the job builds stg, prod, and the project's targets are qa, production"):
         LocalProject.find(project).job()

@@ -13,8 +13,8 @@ from dbx_cd import ConfigError
 from dbx_cd.local.job_bundle import BundledJob, load_bundled_job
 from dbx_cd.release.job import JobDefinition
 from dbx_cd.release.second_half import require_second_half
-from dbx_cd.setup.bundle import BUNDLE_FILE, JOB_FILE, bundle_text, job_text, production_job_text
-from dbx_cd.setup.bundle_options import NODE_TYPES, WHEEL, BundleOptions, TargetNames
+from dbx_cd.setup.bundle import bundle_text, ci_text, job_text, production_job_text
+from dbx_cd.setup.bundle_options import BUNDLE_FILE, CI_FILE, JOB_FILE, NODE_TYPES, WHEEL, BundleOptions, TargetNames
 from dbx_cd.setup.own_job import own_job_name
 
 REPOSITORY = Path(__file__).parents[3]
@@ -36,6 +36,7 @@ def loaded(folder: Path, options: BundleOptions, **variables: str) -> BundledJob
 def test_the_repository_s_own_files_are_what_the_templates_give() -> None:
     assert (REPOSITORY / BUNDLE_FILE).read_text() == bundle_text(BundleOptions())
     assert (REPOSITORY / JOB_FILE).read_text() == job_text(BundleOptions())
+    assert (REPOSITORY / CI_FILE).read_text() == ci_text(BundleOptions())
 
 
 def test_the_wheel_in_the_variables_is_of_this_version() -> None:
