@@ -42,9 +42,9 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     parser.set_defaults(command=start)
 
 
-def start(options: argparse.Namespace) -> int:
-    """Write into the repository and print each file, or print what would be written."""
-    asked = Asked(
+def asked_by(options: argparse.Namespace) -> Asked:
+    """What these arguments ask for."""
+    return Asked(
         Path(options.directory),
         project=options.project,
         names=AskedNames(options.staging, options.production, tuple(options.gate)),
@@ -52,7 +52,11 @@ def start(options: argparse.Namespace) -> int:
         cloud=options.cloud,
         sres=options.sres,
     )
-    plan = plan_init(asked)
+
+
+def start(options: argparse.Namespace) -> int:
+    """Write into the repository and print each file, or print what would be written."""
+    plan = plan_init(asked_by(options))
     if options.diff:
         print(plan.diff, end="")
     else:

@@ -8,40 +8,15 @@ from pathlib import Path
 
 import pytest
 from lint_faults import FAULTS
-from planted_faults import BUNDLE, Fault
+from planted_faults import Fault
+from written_bundles import VARIANTS, written
 
-from dbx_cd.cli.main import main
-from dbx_cd.setup.bundle_options import NOBODY
 from dbx_cd.setup.job_lint import RULES, lint_bundle
-
-VARIANTS = {
-    "as packaged": [],
-    "other names": ["--staging", "qa", "--production", "production"],
-    "one more gate": ["--staging", "dev", "--gate", "uat", "--production", "live"],
-    "two more gates": ["--staging", "dev", "--gate", "uat", "--gate", "pre-prod", "--production", "live"],
-}
-
-
-def written(folder: Path, *options: str, inside: str = "") -> Path:
-    """A repository with a dbt project, as `init` leaves it."""
-    (folder / inside).mkdir(parents=True, exist_ok=True)
-    (folder / inside / "dbt_project.yml").write_text("name: shop\nprofile: shop\n")
-    assert main(["init", str(folder), *options]) == 0
-    bundle = folder / BUNDLE
-    for name in re.findall(rf"(?<=\n)  (\w+):\n.*\n    default: {NOBODY}", bundle.read_text()):
-        text = bundle.read_text()
-        bundle.write_text(re.sub(rf"(\n  {name}:\n.*\n    default: ){NOBODY}", rf"\g<1>id-of-{name}", text))
-    return folder
 
 
 @pytest.fixture(scope="module")
 def packaged(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return written(tmp_path_factory.mktemp("packaged"))
-
-
-@pytest.fixture(scope="module")
-def with_two_gates(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return written(tmp_path_factory.mktemp("gates"), "--gate", "uat")
 
 
 @pytest.fixture
