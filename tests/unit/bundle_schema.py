@@ -1,9 +1,9 @@
 """A JSON schema of asset bundles, made by hand.
 
 The part of a job is made of the SDK's own types (databricks.sdk.service.jobs: its fields, enums and which have no
-default). The rest is written from the public documentation: "Asset bundle configuration reference" (keys of a bundle, of
-`workspace`, `variables`, `targets`, `presets`), "Asset bundle resources" (`permissions` and `lifecycle` of a job, the kinds
-of resources) and "Substitutions" (`${...}` may stand for any value).
+default). The rest is written from the public documentation: "Asset bundle configuration reference" (keys of a bundle,
+of `workspace`, `variables`, `targets`, `presets`), "Asset bundle resources" (`permissions` and `lifecycle` of a job,
+the kinds of resources) and "Substitutions" (`${...}` may stand for any value).
 """
 
 from __future__ import annotations

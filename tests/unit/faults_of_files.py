@@ -87,6 +87,13 @@ FILES = [
         task="more",
     ),
     Fault(
+        "two workflows",
+        "two-workflows",
+        "job dbx_cd_2 builds stg, and so does dbx_cd",
+        "dbx_cd_2:",
+        (Edit("(?<=jobs:\n    )dbx_cd:", "dbx_cd: &same"), Edit(r"\Z", "\n    dbx_cd_2: *same\n")),
+    ),
+    Fault(
         "dbt in another job",
         "dbt-elsewhere",
         "job nightly runs dbt for prod",

@@ -237,17 +237,17 @@ GATE = [
     Fault(
         "gate asks for less",
         "asks-for-other",
-        "select 'tag:other', and prod_build builds 'tag:deploy'",
+        "select 'tag:other', and prod_build for 'tag:deploy'",
         "select: tag:other",
         (of("approval_gate", "select: tag:deploy", "select: tag:other"),),
         task="approval_gate",
     ),
     Fault(
-        "gate asks for nothing",
+        "build of more than is asked for",
         "asks-for-other",
-        "select '', and prod_build builds",
+        "with_parents 'none', and prod_build for 'all'",
         "base_parameters",
-        (of("approval_gate", "\n *select: tag:deploy", ""),),
+        (of("prod_build", "(?=defer:)", "with_parents: all\n              "),),
         task="approval_gate",
     ),
     Fault(

@@ -115,6 +115,32 @@ COMPUTE = [
         (Edit(r"whl: .*", "whl: dbfs:/dbx_cd.whl"),),
     ),
     Fault(
+        "flag of dbt on the cluster",
+        "dbt-flag",
+        "DBT_FULL_REFRESH changes what dbt builds",
+        "DBT_FULL_REFRESH",
+        (Edit("(?=num_workers:)", "spark_env_vars: {DBT_FULL_REFRESH: '1'}\n            "),),
+    ),
+    Fault(
+        "profiles of the cluster in the checkout",
+        "profiles-dir",
+        "in config, in the checkout",
+        "DBT_PROFILES_DIR",
+        (Edit("(?=num_workers:)", "spark_env_vars: {DBT_PROFILES_DIR: config}\n            "),),
+    ),
+    Fault(
+        "retention that nobody checks",
+        "retention",
+        "VACUUM removes what a rollback needs",
+        "retentionDurationCheck",
+        (
+            Edit(
+                "(?=num_workers:)",
+                "spark_conf: {spark.databricks.delta.retentionDurationCheck.enabled: 'false'}\n            ",
+            ),
+        ),
+    ),
+    Fault(
         "other libraries on the same cluster",
         "libraries-differ",
         "not those of stg_build, and both run on release",

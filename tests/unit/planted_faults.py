@@ -1,4 +1,4 @@
-"""Edits of the packaged bundle's text, and what the linter has to find in each."""
+"""Edits of the packaged bundle and what the linter has to find in each."""
 
 from __future__ import annotations
 

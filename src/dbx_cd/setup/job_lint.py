@@ -25,6 +25,7 @@ from dbx_cd.setup.lint.parameter_rules import parameter_findings
 from dbx_cd.setup.lint.reference_rules import reference_findings
 from dbx_cd.setup.lint.rights_rules import rights_findings
 from dbx_cd.setup.lint.run_rules import run_findings
+from dbx_cd.setup.lint.selection_rules import selection_findings
 from dbx_cd.setup.lint.task_rules import task_findings
 from dbx_cd.setup.yaml_places import Place
 
@@ -34,6 +35,7 @@ _ALL = (
     task_findings,
     reference_findings,
     parameter_findings,
+    selection_findings,
     gate_findings,
     after_build_findings,
     compute_findings,

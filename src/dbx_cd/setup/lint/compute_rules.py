@@ -8,8 +8,10 @@ from collections.abc import Iterator
 
 from databricks.sdk.service.compute import ClusterSpec, DataSecurityMode, Library
 
+from dbx_cd.dbt.process import CHANGE_A_BUILD
 from dbx_cd.setup.lint.finding import Finding
 from dbx_cd.setup.lint.linted_job import LintedJob, PlacedTask
+from dbx_cd.setup.lint.parameter_rules import relative_profiles
 from dbx_cd.setup.lint.task_rules import nearest
 from dbx_cd.setup.yaml_places import Place
 
@@ -22,6 +24,8 @@ _OF_ONE = (DataSecurityMode.SINGLE_USER, DataSecurityMode.DATA_SECURITY_MODE_DED
 _VERSION = re.compile(r"(\d+)\.(\d+)\.x-")
 OLDEST_RUNTIME = (16, 4)
 """Below 16.2 notebooks of the repository cannot be read as files; 16.4 is the LTS after that (release notes)."""
+_CHANGING = frozenset(f"DBT_{part}{name}" for part in ("", "ENGINE_") for name in CHANGE_A_BUILD)
+_CHECK = "spark.databricks.delta.retentionDurationCheck.enabled"
 _ON_A_VOLUME = ("/Volumes/", "/Workspace/", "./", "../", "${", "s3://", "abfss://", "gs://")
 
 
@@ -140,6 +144,18 @@ def _cluster(job: LintedJob, cluster: ClusterSpec, place: Place) -> Iterator[Fin
         message = f"the runtime {cluster.spark_version} is older than {'.'.join(map(str, OLDEST_RUNTIME))} LTS"
         next_step = "use 16.4.x-scala2.12 or newer"
         yield job.found("old-runtime", (*place, "spark_version"), message, next_step=next_step)
+    for name, value in (cluster.spark_env_vars or {}).items():
+        at = (*place, "spark_env_vars", name)
+        if name in _CHANGING:
+            message = f"{name} changes what dbt builds, unseen by whoever approves it: each build would be refused"
+            next_step = "take it out; say it by the tasks' parameters, or under `flags` in dbt_project.yml"
+            yield job.found("dbt-flag", at, message, next_step=next_step)
+        elif name.endswith("_PROFILES_DIR"):
+            yield from relative_profiles(job, str(value), at)
+    if str((cluster.spark_conf or {}).get(_CHECK, "true")).lower() == "false":
+        message = f"with {_CHECK} off, VACUUM removes what a rollback needs, whatever its age"
+        at = (*place, "spark_conf", _CHECK)
+        yield job.found("retention", at, message, next_step="take it out")
 
 
 def _runs_as(job: LintedJob) -> str:

@@ -61,6 +61,7 @@ RULES: Mapping[str, Rule] = {
     "includes-nothing": _warn("`include` matches no file"),
     "development-mode": _fail("the job is deployed in `mode: development`, and builds a gated target"),
     "runs-job": _warn("`run_job_task` starts a job that is not in the bundle: nobody sees whether it builds"),
+    "two-workflows": _fail("two jobs of the bundle build the same target of the same project"),
     "dbt-elsewhere": _warn("another job of the bundle runs dbt for a gated target"),
     # Spelling.
     "unknown-key": _fail("a key or value that the Jobs API does not know"),
@@ -79,6 +80,7 @@ RULES: Mapping[str, Rule] = {
     "task-value": _fail("a value of a task that is not before this one, or that it does not set"),
     # Notebooks and parameters.
     "no-notebook": _fail("a notebook that is not there"),
+    "notebook-elsewhere": _fail("a notebook of ours from a folder of the workspace, which is not the repository's"),
     "notebook-source": _fail("a notebook that is no Python, or not what its name says"),
     "no-project": _fail("no `dbt_project.yml` in the folder that the parameter `project_dir` names"),
     "unread-parameter": _fail("a parameter that the notebook does not read"),
@@ -87,7 +89,9 @@ RULES: Mapping[str, Rule] = {
     "gate-of-open-target": _warn("a gate for a target that is not gated in `dbx_cd.yml`"),
     "run-id": _fail("`run_id` is not handed over as `{{job.run_id}}`"),
     "boolean": _fail("a parameter that must be true or false, and is not"),
-    "command": _fail("a build, or a gate's question, by another command than build or run"),
+    "selection": _fail("a build or a gate that asks for what cannot be built, such as a flag or another command"),
+    "profiles-dir": _fail("a folder of `profiles.yml` that is relative, and so follows the checkout"),
+    "no-place": _fail("`artifacts_root` that is no folder on a Volume, or `release_log` that names no table"),
     "no-parameter": _fail("the job lacks a parameter that it has to settle, such as `artifacts_root`"),
     "differs-from-settings": _warn("the job settles something otherwise than `dbx_cd.yml` has it"),
     "overrides-task": _fail("a parameter of the job that would override those of tasks, such as `target`"),
@@ -121,6 +125,8 @@ RULES: Mapping[str, Rule] = {
     "access-mode": _fail("a cluster that is not for one identity alone"),
     "old-runtime": _fail("a runtime that is older than 16.4 LTS"),
     "library-path": _fail("a wheel or requirements that lie neither on a Volume nor in the workspace"),
+    "dbt-flag": _fail("a variable of the cluster that changes what dbt builds, unseen by who approves"),
+    "retention": _fail("a cluster on which VACUUM may remove what a rollback needs"),
     "libraries-differ": _warn("tasks that share a cluster and name different libraries"),
     "no-wheel": _fail("a task of ours on a cluster without the wheel"),
     # How it runs.

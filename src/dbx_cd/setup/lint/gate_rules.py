@@ -11,8 +11,6 @@ from dbx_cd.setup.lint.finding import Finding
 from dbx_cd.setup.lint.linted_job import SMOKE_NOTEBOOK, LintedJob, PlacedTask
 from dbx_cd.setup.lint.order_of_tasks import FOR_FAILURES, way_round
 
-_ASKED = ("cmd", "select", "exclude", "with_parents", "full_refresh")
-_DEFAULTS = {"with_parents": "none", "full_refresh": "false"}
 _OTHER_DBT = ("dbt_task", "dbt_cloud_task", "dbt_platform_task")
 _BUILDING = ("build_release", "run_dbt")
 
@@ -57,9 +55,6 @@ def _builds(job: LintedJob) -> Iterator[Finding]:
             seen[target] = build
         if target in job.gated:
             yield from _past_the_gate(job, build, target)
-            if target in job.gates:
-                yield from _asked_for_other(job, build, target)
-                yield from _deferred(job, build, target)
 
 
 def _past_the_gate(job: LintedJob, build: PlacedTask, target: str) -> Iterator[Finding]:
@@ -76,30 +71,6 @@ def _past_the_gate(job: LintedJob, build: PlacedTask, target: str) -> Iterator[F
         rule = "conditional-gate" if way.left_out and way.place[0] == "depends_on" else "past-the-gate"
         inside = "" if way.task == build else f", so {build.key} can begin without an approval"
         yield job.found(rule, way.place, way.why + inside, next_step=way.next_step, task=way.task)
-
-
-def _asked_for_other(job: LintedJob, build: PlacedTask, target: str) -> Iterator[Finding]:
-    gate = job.gates[target][0]
-    for name in _ASKED:
-        if name in job.parameters:
-            continue
-        asked, built = (job.resolved(placed, name) or _DEFAULTS.get(name, "") for placed in (gate, build))
-        if asked != built and job.source(gate) is not None and job.source(build) is not None:
-            message = f"it asks for {name} {asked!r}, and {build.key} builds {built!r}, which would be refused"
-            next_step = f"give both the same {name}"
-            place = ("notebook_task", "base_parameters", name)
-            yield job.found("asks-for-other", place, message, next_step=next_step, task=gate)
-
-
-def _deferred(job: LintedJob, build: PlacedTask, target: str) -> Iterator[Finding]:
-    given = job.resolved(build, "state_path").rstrip("/")
-    from_ = job.config.targets[target].defer_to if target in job.config.targets else None
-    root = job.parameters.get("artifacts_root", "").rstrip("/")
-    if given and from_ and "{{" not in given and not given.startswith(f"{root}/{from_}/"):
-        message = f"its state_path is {given}, and {target} is promoted from {from_}, whose artifacts it goes by"
-        place = ("notebook_task", "base_parameters", "state_path")
-        next_step = f"write {root}/{from_}/latest/"
-        yield job.found("defers-elsewhere", place, message, next_step=next_step, task=build)
 
 
 def _gate(job: LintedJob, gate: PlacedTask, target: str) -> Iterator[Finding]:

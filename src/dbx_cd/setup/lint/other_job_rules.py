@@ -25,6 +25,7 @@ def other_job_findings(bundle: Bundle, workflows: Mapping[str, LintedJob]) -> It
     gated = {target for job in workflows.values() for target in job.gated}
     built = {target for job in workflows.values() for _, target in job.builds()}
     yield from _mode(bundle, gated & built)
+    yield from _twice(bundle, workflows)
     started = dict(_started(workflows))
     for key, job in bundle.defined_jobs.items():
         if key in workflows:
@@ -51,6 +52,18 @@ def _mode(bundle: Bundle, gated: set[str]) -> Iterator[Finding]:
         message = f"target {bundle.target} is in development mode, and its job builds {', '.join(sorted(gated))}"
         place = ("targets", bundle.target or "", "mode")
         yield Finding.of("development-mode", bundle.where(place), message, "set mode: production, or other targets")
+
+
+def _twice(bundle: Bundle, workflows: Mapping[str, LintedJob]) -> Iterator[Finding]:
+    first: dict[tuple[object, str], str] = {}
+    for key, job in workflows.items():
+        for target in dict.fromkeys(target for _, target in job.builds() if target):
+            other = first.setdefault((job.config.project_dir, target), key)
+            if other != key:
+                message = f"job {key} builds {target}, and so does {other}, of the same project"
+                next_step = "keep one of them: two releases would be in each other's way"
+                yield Finding.of("two-workflows", bundle.where(("resources", "jobs", key)), message, next_step)
+                break
 
 
 def _started(workflows: Mapping[str, LintedJob]) -> Iterator[tuple[str, str]]:

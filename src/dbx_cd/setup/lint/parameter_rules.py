@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
 
 from dbx_cd.config import FILE_NAME
-from dbx_cd.release.job import BUILD_NOTEBOOK, ROLLBACK_NOTEBOOK
+from dbx_cd.errors import DbxCdError
+from dbx_cd.relations import RelationName
+from dbx_cd.release.job import BUILD_NOTEBOOK, GATE_NOTEBOOK, ROLLBACK_NOTEBOOK
 from dbx_cd.setup.lint.finding import Finding
 from dbx_cd.setup.lint.linted_job import DOCS_NOTEBOOK, SMOKE_NOTEBOOK, LintedJob, PlacedTask
 from dbx_cd.setup.lint.task_rules import nearest
@@ -18,6 +21,7 @@ documentation on job parameters)."""
 # Without these the log and the artifacts would be where a commit says, and anybody might approve.
 _TO_SETTLE = ("commit", "artifacts_root", "release_log", "approvers")
 _RUN_ID = re.compile(r"\{\{\s*job\.run_id\s*\}\}")
+_VOLUME = re.compile(r"/Volumes/[^/]+/[^/]+/[^/]+")
 _TRUE_OR_FALSE = ("true", "false", "1", "0", "yes", "no", "")
 _CALLED = {
     BUILD_NOTEBOOK: "build_release",
@@ -25,7 +29,6 @@ _CALLED = {
     ROLLBACK_NOTEBOOK: "auto_rollback",
     DOCS_NOTEBOOK: "publish_docs",
 }
-_BUILDS = ("build", "run")
 
 
 def parameter_findings(job: LintedJob) -> Iterator[Finding]:
@@ -56,11 +59,13 @@ def _of_the_job(job: LintedJob) -> Iterator[Finding]:
         message = "full_refresh is true: each release builds its tables anew, also incremental ones"
         next_step = 'leave its default "false", and give it to the one run that needs it'
         yield job.found("always-full-refresh", _place(job, "full_refresh"), message, next_step=next_step)
+    yield from _places(job)
     for name in OF_TASKS:
         if name in job.parameters:
             message = f"the job has a parameter {name}, which overrides that of every task"
             next_step = "give it to each task, under base_parameters"
             yield job.found("overrides-task", _place(job, name), message, next_step=next_step)
+    yield from relative_profiles(job, job.parameters.get("profiles_dir", ""), _place(job, "profiles_dir"))
     for name in sorted(job.config.written & {"artifacts_root", "release_log", "approvers"}):
         settled, written = job.parameters.get(name, ""), str(getattr(job.config, name))
         if settled and settled != written and not settled.startswith("${"):
@@ -69,8 +74,25 @@ def _of_the_job(job: LintedJob) -> Iterator[Finding]:
             yield job.found("differs-from-settings", _place(job, name), message, next_step=next_step)
 
 
+def _places(job: LintedJob) -> Iterator[Finding]:
+    root, log = (job.parameters.get(name, "").strip() for name in ("artifacts_root", "release_log"))
+    if root and "${" not in root and not _VOLUME.match(root):
+        message = f"artifacts_root is {root}, which is no folder on a Volume"
+        yield job.found("no-place", _place(job, "artifacts_root"), message, next_step="write /Volumes/<catalog>/...")
+    if log and "${" not in log:
+        try:
+            RelationName.parse(log)
+        except DbxCdError as exc:
+            next_step = exc.next_step or "write catalog.schema.table"
+            yield job.found("no-place", _place(job, "release_log"), f"release_log: {exc.what}", next_step=next_step)
+
+
 def _project(job: LintedJob) -> Iterator[Finding]:
-    if not (job.config.project_dir / "dbt_project.yml").is_file():
+    if not job.config.project_dir.is_relative_to(job.repository.resolve()):
+        message = f"project_dir is {job.parameters.get('project_dir')}, outside of the repository"
+        next_step = "write it from the root of the repository"
+        yield job.found("no-project", _place(job, "project_dir"), message, next_step=next_step)
+    elif not (job.config.project_dir / "dbt_project.yml").is_file():
         inside = job.parameters.get("project_dir") or "."
         message = f"no dbt_project.yml in {inside}, the project_dir of the job"
         next_step = "set the variable project_dir to the project's folder, from the root of the repository"
@@ -88,6 +110,10 @@ def _notebook(job: LintedJob, placed: PlacedTask) -> Iterator[Finding]:
         return
     file = job.notebook_file(placed)
     if file is None and path:
+        if PurePosixPath(path).name in (*_CALLED, GATE_NOTEBOOK):
+            message = f"{path} is in the workspace: whoever may write there decides what it does"
+            next_step = "take it from the repository: source: GIT, and its path from the root"
+            yield job.found("notebook-elsewhere", place, message, next_step=next_step, task=placed)
         return
     if file is None or not file.is_file():
         message = f"there is no notebook {path or '(no path)'}"
@@ -121,6 +147,8 @@ def _given(job: LintedJob, placed: PlacedTask) -> Iterator[Finding]:
             message = f"it gives {name}, which the job's parameter of that name overrides"
             next_step = "take it out here, or in the job"
             yield job.found("overrides-task", (*place, name), message, next_step=next_step, task=placed)
+        if name == "profiles_dir":
+            yield from relative_profiles(job, value, (*place, name), placed)
         if isinstance(source.widgets.get(name), bool) and not _is_true_or_false(job, placed, name):
             message = f"{name} must be true or false, not {value!r}"
             yield job.found("boolean", (*place, name), message, next_step="write true or false", task=placed)
@@ -147,11 +175,21 @@ def _of_every_task(job: LintedJob, placed: PlacedTask) -> Iterator[Finding]:
         message = f"{target} is no target of {FILE_NAME}"
         next_step = nearest(target, list(job.config.targets))
         yield job.found("unknown-target", (*place, "target"), message, next_step=next_step, task=placed)
-    cmd = job.resolved(placed, "cmd")
-    if "cmd" in source.widgets and "cmd" not in job.parameters and cmd not in _BUILDS:
-        message = f"cmd is {cmd!r}: a release is made by {' or '.join(_BUILDS)} alone"
-        next_step = nearest(cmd, _BUILDS)
-        yield job.found("command", (*place, "cmd"), message, next_step=next_step, task=placed)
+
+
+def relative_profiles(job: LintedJob, value: str, place: Place, task: PlacedTask | None = None) -> Iterator[Finding]:
+    """A folder of `profiles.yml` that follows the checkout.
+
+    Args:
+        job: the job.
+        value: the folder.
+        place: where it is said.
+        task: the task that says it.
+    """
+    if value and not value.startswith(("{{", "${")) and not Path(value).is_absolute():
+        message = f"profiles.yml is looked for in {value}, in the checkout, and a repair may check out another commit"
+        next_step = "keep it beside dbt_project.yml, where it is archived; or give an absolute path"
+        yield job.found("profiles-dir", place, message, next_step=next_step, task=task)
 
 
 def _is_reference(value: str, name: str) -> bool:

@@ -16,8 +16,8 @@ from dbx_cd.setup.lint.task_rules import nearest
 from dbx_cd.setup.yaml_places import Place
 
 _BRACED = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
-# Half of a reference: braces that close none or open none, or one brace around what looks like a reference.
-_HALF = re.compile(r"\{\{|\}\}|\{\s*(?:job|task|tasks|workspace)\.[\w.]+\s*\}")
+# Half of a reference: braces that nothing closes, or one brace around what looks like one. `${...}` is the bundle's.
+_HALF = re.compile(r"\{\{|(?<!\$)\{\s*(?:job|task|tasks|workspace)\.[\w.]+\s*\}")
 _NAME = r"(?:\w+|`[^`]+`)"
 _TIME = r"(?:iso_weekday|is_weekday|iso_date|iso_datetime|year|month|day|hour|minute|second|timestamp_ms)"
 # The supported references (documentation on dynamic value references); `input` is that of a for_each_task.
