@@ -110,7 +110,8 @@ def start_task(dbutils: Any, spark: SparkSession, **widgets: str | bool) -> Task
     if job["release_run_id"]:
         work = _second_half(spark, workspace, definition, run_id=job["release_run_id"])
     else:
-        work = _opened(spark, workspace, definition, facts, job, find_project(str(params.get("project_dir") or ".")))
+        checkout = find_project(str(params.get("project_dir") or "."), dbutils=dbutils)
+        work = _opened(spark, workspace, definition, facts, job, checkout)
     for line in work.cd.config.overruled:
         _log.warning("%s", line)
     if "project_dir" in params:

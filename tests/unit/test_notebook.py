@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Protocol
 
 import pytest
 
 from dbx_cd import ConfigError, start_task
+from dbx_cd.local.notebooks.dbutils import EntryPoint
 from dbx_cd.notebook import read_widgets
 from dbx_cd.release.context import find_project
 
@@ -132,3 +135,55 @@ def test_a_task_that_does_not_say_its_target_takes_none_for_granted() -> None:
 @pytest.mark.parametrize("notebook", sorted(NOTEBOOKS.glob("*.py")), ids=lambda path: path.stem)
 def test_no_notebook_knows_what_targets_are_called(notebook: Path) -> None:
     assert not re.search(r"[\"'](stg|prod)[\"']", notebook.read_text())
+
+
+class Context(EntryPoint):
+    """`dbutils` of a notebook whose context gives this for its path, or fails with it."""
+
+    def __init__(self, path: object) -> None:
+        super().__init__("")
+        self.path = path
+        self.notebook = SimpleNamespace(entry_point=self)  # type: ignore[assignment, method-assign]
+
+    def getDbutils(self) -> Any:  # noqa: N802
+        return SimpleNamespace(notebook=lambda: self)
+
+    def notebookPath(self) -> Any:  # noqa: N802
+        return self
+
+    def get(self) -> object:
+        if isinstance(self.path, Exception):
+            raise self.path
+        return self.path
+
+
+def test_the_notebook_s_own_path_comes_before_the_working_directory(
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir("/")
+    assert find_project("dbt", dbutils=Context(f"{repository}/notebooks/run_dbt")) == repository / "dbt"
+
+
+@pytest.mark.parametrize("path", [None, 7, "relative", RuntimeError("no context"), "/nowhere/at/all"])
+def test_without_a_path_that_is_there_the_working_directory_counts(
+    repository: Path, monkeypatch: pytest.MonkeyPatch, path: object
+) -> None:
+    monkeypatch.chdir(repository / "notebooks")
+    assert find_project("dbt", dbutils=Context(path)) == repository / "dbt"
+
+
+def test_an_interactive_notebook_is_found_by_what_ipython_knows(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir("/")
+    shell = SimpleNamespace(user_ns={"dbutils": Context(f"{repository}/notebooks/approve")})
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
+    assert find_project("dbt") == repository / "dbt"
+
+
+def test_both_places_are_named_where_neither_has_the_project(
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match=rf"no dbt project at 'wrong'.*{repository}/notebooks or {tmp_path}"):
+        find_project("wrong", dbutils=Context(f"{repository}/notebooks/run_dbt"))

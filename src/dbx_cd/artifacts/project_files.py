@@ -12,17 +12,13 @@ from pathlib import Path, PurePosixPath
 from dbx_cd.artifacts.checkout import Checkout
 from dbx_cd.artifacts.secrets import is_secret, refuse_clear_secrets
 from dbx_cd.config import FILE_NAME, CdConfig
-from dbx_cd.dbt.packages import LOCK_FILE, PACKAGE_FILES, install_path, local_folders, project_settings
+from dbx_cd.dbt.own_paths import of_the_bundle, written_paths
+from dbx_cd.dbt.packages import LOCK_FILE, PACKAGE_FILES, install_path, local_folders
 from dbx_cd.dbt.project_copy import GENERATED
 from dbx_cd.enumeration import listed
 from dbx_cd.errors import ConfigError
 
 _FILES = ("dbt_project.yml", *PACKAGE_FILES, "selectors.yml", "profiles.yml", ".dbtignore", FILE_NAME)
-# Every `...-paths` of dbt_project.yml is read; these also where it names none (dbt-core 1.11, config/project.py).
-_PATHS = {
-    "model-paths": "models", "seed-paths": "seeds", "macro-paths": "macros", "snapshot-paths": "snapshots",
-    "analysis-paths": "analyses", "test-paths": "tests", "function-paths": "functions",
-}  # fmt: skip
 _SHOWN = 5
 
 _log = logging.getLogger(__name__)
@@ -45,7 +41,8 @@ def project_files(project_dir: str | Path) -> ProjectFiles:
 
     In a git work tree they are the tracked ones, those of submodules included. Elsewhere (a Databricks checkout shows
     no `.git`) every file but what dbt and Python generate. Links are followed to what they lead to. Files with names
-    that tools give to secrets are left out, also where they are tracked, and the log names them.
+    that tools give to secrets are left out, also where they are tracked, and the log names them; so is what of the
+    asset bundle lies between dbt's own paths, such as notebooks.
 
     Args:
         project_dir: the folder with `dbt_project.yml`.
@@ -63,7 +60,8 @@ def project_files(project_dir: str | Path) -> ProjectFiles:
     inside = [path for path in packages if path.is_relative_to(project) and path != project]
     read = [*_read(project), _smoke_dir(project)]
     read += [posixpath.join(p.relative_to(project).as_posix(), name) for p in inside for name in _read(p)]
-    files = _chosen(checkout, project, read=read)
+    left_out = of_the_bundle(project, kept=[_smoke_dir(project)])
+    files = {n: p for n, p in _chosen(checkout, project, read=read).items() if n.split("/")[0] not in left_out}
     _refuse_clear_secrets({n: p for n, p in files.items() if not n.startswith(f"{install_path(project)}/")})
     beside: dict[Path, Mapping[str, Path]] = {}
     for path in packages:
@@ -133,19 +131,15 @@ def _read(project: Path) -> Iterator[str]:
         ConfigError: a folder that is not in the project's own.
     """
     yield from _FILES
-    settings = project_settings(project)
-    for setting in sorted({*_PATHS, *(key for key in map(str, settings) if key.endswith("-paths"))}):
-        given = settings.get(setting, _PATHS.get(setting))
-        for written in given if isinstance(given, list) else [given]:
-            path = "." if "{" in str(written) else posixpath.normpath(str(written or "."))
-            if posixpath.isabs(path) or path.split("/")[0] == "..":
-                raise ConfigError(
-                    f"`{setting}` names {written}, which is not in the project's folder and not in its archive",
-                    where=project / "dbt_project.yml",
-                    next_step="link the folder into the project, or make it a local package",
-                )
-            if written:
-                yield path
+    for setting, written in written_paths(project):
+        path = "." if "{" in written else posixpath.normpath(written)
+        if posixpath.isabs(path) or path.split("/")[0] == "..":
+            raise ConfigError(
+                f"`{setting}` names {written}, which is not in the project's folder and not in its archive",
+                where=project / "dbt_project.yml",
+                next_step="link the folder into the project, or make it a local package",
+            )
+        yield path
 
 
 def _smoke_dir(project: Path) -> str:

@@ -8,6 +8,7 @@ import stat
 from collections.abc import Sequence
 from pathlib import Path
 
+from dbx_cd.dbt.own_paths import of_the_bundle
 from dbx_cd.dbt.packages import install_path, local_folders
 
 GENERATED = frozenset({"target", "logs", ".venv", "node_modules"})
@@ -38,11 +39,12 @@ def copy_project(source: Path, destination: Path) -> Path:
         return copy
     installed = _packages(source)
     links = [path for path in installed.iterdir() if path.is_symlink()] if _is_in(installed, source) else []
+    at_the_top = _LEFT_OUT | of_the_bundle(source)
 
     def left_out(folder: str, names: Sequence[str]) -> set[str]:
         here = Path(folder)
         linked = {link.name for link in links if here == installed}
-        return set(_LEFT_OUT if here == source else ()) | linked | {name for name in names if _is_no_file(here / name)}
+        return set(at_the_top if here == source else ()) | linked | {name for name in names if _is_no_file(here / name)}
 
     shutil.copytree(source, copy, ignore=left_out, copy_function=shutil.copyfile)
     # copytree takes over the mode of folders, and those of a checkout may be read-only.

@@ -14,6 +14,7 @@ from dbx_cd.dbt.runner import Runner
 from dbx_cd.delta.spark_tables import SparkTables
 from dbx_cd.delta.tables import Tables
 from dbx_cd.errors import ConfigError
+from dbx_cd.notebook_place import notebook_folder
 from dbx_cd.release.anchor import read_anchor
 from dbx_cd.release.authorship import Identities
 from dbx_cd.release.log import ReleaseLog
@@ -110,21 +111,28 @@ def open_cd(
     return Cd(spark, config, store, log, workspace, standing=tuple(sources), staging_identity=staging_identity)
 
 
-def find_project(project_dir: str | Path) -> Path:
+def find_project(project_dir: str | Path, *, dbutils: Any = None) -> Path:
     """The folder of the dbt project, seen from the notebook.
 
-    A notebook's working directory is its own folder in the checkout, while `project_dir` is written relative to the
-    root of the repository. So the nearest folder above the notebook that has `<project_dir>/dbt_project.yml` counts.
+    A notebook lies in a folder of the checkout, while `project_dir` is written relative to the root of the repository.
+    So the nearest folder above the notebook that has `<project_dir>/dbt_project.yml` counts; where no notebook runs, or
+    nothing says where it lies, above the working directory.
+
+    Args:
+        project_dir: the folder, relative to the root of the repository.
+        dbutils: the notebook's `dbutils`, where it is at hand.
 
     Raises:
         ConfigError: there is none.
     """
-    here = Path.cwd()
-    for base in (here, *here.parents):
-        if (base / project_dir / "dbt_project.yml").is_file():
-            return (base / project_dir).resolve()
+    notebook = notebook_folder(dbutils)
+    places = list(dict.fromkeys([*([notebook] if notebook is not None else []), Path.cwd()]))
+    for here in places:
+        for base in (here, *here.parents):
+            if (base / project_dir / "dbt_project.yml").is_file():
+                return (base / project_dir).resolve()
     raise ConfigError(
-        f"no dbt project at {project_dir!r} in this folder or above it",
-        where=here,
+        f"no dbt project at {str(project_dir)!r} in this folder or above it",
+        where=" or ".join(map(str, places)),
         next_step="give project_dir relative to the root of the repository",
     )

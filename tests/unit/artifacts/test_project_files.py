@@ -15,6 +15,7 @@ from git_repositories import FILES, commit, fill, git
 from dbx_cd import ConfigError
 from dbx_cd.artifacts.checkout import Checkout
 from dbx_cd.artifacts.project_files import project_files
+from dbx_cd.dbt.project_copy import copy_project
 
 WAYS = ("in git", "without git")
 
@@ -623,3 +624,80 @@ def test_folder_without_a_project_is_refused(tmp_path: Path) -> None:
 def test_a_folder_of_files_is_not_asked_of_git(project: Path) -> None:
     fill(project, {"new.sql": ""})
     assert "new.sql" in Checkout.of_files(project).names
+
+
+# What of the asset bundle lies between
+
+BUNDLE = {
+    "databricks.yml": "bundle: {name: x}\n", "resources/dbx_cd.job.yml": "", "resources/more/x.yml": "",
+    "notebooks/run_dbt.py": "", ".github/workflows/cd.yml": "", "requirements/dbt.txt": "",
+}  # fmt: skip
+# What the Databricks CLI keeps, which no commit has.
+KEPT = {".databricks/bundle/main/terraform.tfstate": "{}"}
+BESIDE_DBT = {"requirements-dbt.txt": "dbt-core==1.11.16\n", "dbx_cd.yml": "{}\n", "smoke/sales.yml": "domain: sales\n"}
+
+
+def at_the_root(folder: Path, way: str, **files: str) -> Path:
+    """A project at the root of a repository that has a bundle."""
+    fill(folder, {**FILES, **BUNDLE, **BESIDE_DBT, **{name.replace("__", "/"): text for name, text in files.items()}})
+    if way == "in git":
+        commit(folder)
+    return fill(folder, KEPT)
+
+
+def copied(project: Path, place: Path) -> set[str]:
+    copy = copy_project(project, place)
+    return {path.relative_to(copy).as_posix() for path in copy.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_what_the_bundle_has_at_the_root_is_neither_archived_nor_copied(tmp_path: Path, way: str) -> None:
+    project = at_the_root(tmp_path / "repository", way)
+    assert names(project) == {*FILES, *BESIDE_DBT}
+    assert copied(project, tmp_path / "copy") == {*FILES, *BESIDE_DBT}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("written", ["resources", "./resources/", "resources/more"])
+@pytest.mark.parametrize("setting", ["model-paths", "macro-paths", "seed-paths", "docs-paths", "asset-paths"])
+def test_nothing_below_a_path_of_dbt_s_own_is_left_out(tmp_path: Path, way: str, setting: str, written: str) -> None:
+    settings = f"name: shop\n{setting}: [{written}]\n"
+    project = at_the_root(tmp_path / "repository", way, **{"dbt_project.yml": settings})
+    missing = {*BUNDLE} - names(project)
+    assert missing == {name for name in BUNDLE if not name.startswith("resources/")}
+    assert missing == {*BUNDLE} - copied(project, tmp_path / "copy")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "kept"),
+    [
+        ("packages.yml", "packages:\n  - local: resources/more\n", "resources/more/x.yml"),
+        ("dbt_project.yml", "name: shop\npackages-install-path: notebooks/packages\n", "notebooks/run_dbt.py"),
+        ("dbt_project.yml", "name: shop\ndocs-paths: [\"{{ var('docs') }}\"]\n", "databricks.yml"),
+        ("dbt_project.yml", "name: shop\nmodel-paths: ['.']\n", "databricks.yml"),
+        ("resources/profiles.yml", "shop: {}\n", "resources/more/x.yml"),
+    ],
+)
+def test_nothing_that_dbt_may_read_otherwise_is_left_out(tmp_path: Path, name: str, text: str, kept: str) -> None:
+    project = at_the_root(tmp_path / "repository", "without git", **{name: text})
+    fill(project, {"resources/more/dbt_project.yml": "name: more\n"} if "local" in text else {})
+    assert kept in names(project)
+    assert kept in copied(project, tmp_path / "copy")
+
+
+def test_suites_are_archived_wherever_the_settings_have_them(tmp_path: Path) -> None:
+    """dbt needs no copy of them."""
+    project = at_the_root(tmp_path / "repository", "in git", **{"dbx_cd.yml": "smoke_dir: notebooks/smoke\n"})
+    fill(project, {"notebooks/smoke/sales.yml": "domain: sales\n"})
+    commit(project)
+    assert {"notebooks/smoke/sales.yml", "notebooks/run_dbt.py"} <= names(project)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_folders_of_such_names_stay_where_no_bundle_is_at_the_project_s_root(tmp_path: Path, way: str) -> None:
+    """As in a subfolder of the repository, and in a project without a bundle."""
+    project = fill(tmp_path / "repository" / "dbt", {**FILES, "resources/x.yml": "", "notebooks/a.py": ""})
+    fill(tmp_path / "repository", BUNDLE)
+    if way == "in git":
+        commit(tmp_path / "repository")
+    assert names(project) == {*FILES, "resources/x.yml", "notebooks/a.py"} == copied(project, tmp_path / "copy")

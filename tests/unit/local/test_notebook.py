@@ -35,7 +35,8 @@ class Ran:
 
     def __init__(self, notebook: Path, *, spark: object = None, **parameters: str) -> None:
         self.page = NotebookPage("test")
-        self.dbutils = DBUtils(parameters=parameters, task_key="t", task_values={"up": {"n": 0, "text": "x"}})
+        given = {"up": {"n": 0, "text": "x"}}
+        self.dbutils = DBUtils(parameters=parameters, task_key="t", task_values=given, notebook=notebook)
         cells = NotebookCells(notebook, page=self.page, dbutils=self.dbutils, spark=spark or NoSpark())
         self.value: str | None = None
         try:
@@ -69,6 +70,52 @@ def test_magic_cells_lose_their_prefix(write: Write) -> None:
         ("run", "./other"),
         ("pip", "%pip install a\nimport b"),
     ]
+
+
+ENVIRONMENT = """\
+# /// script
+# [tool.databricks.environment]
+# environment_version = "4"
+# dependencies = ["/Volumes/a/b/c/x.whl"]
+# ///
+"""
+
+
+def test_the_environment_below_the_header_is_no_cell_and_moves_no_line(write: Write) -> None:
+    file = write("# MAGIC %md\n# MAGIC # Title", "x = 1")
+    first, _, rest = file.read_text().partition("\n")
+    before = read_notebook(file)
+    file.write_text(f"{first}\n{ENVIRONMENT}{rest}")
+    cells = read_notebook(file)
+    assert [(cell.magic, cell.source) for cell in cells] == [(cell.magic, cell.source) for cell in before]
+    assert [cell.line for cell in cells] == [cell.line + 5 for cell in before]
+
+
+@pytest.mark.parametrize(
+    "text", ["# /// script\n# a = 1\nx = 1\n# ///\n", "# /// script\n# a = 1\n", "# /// other\n# ///\n"]
+)
+def test_what_is_no_environment_is_a_cell(write: Write, text: str) -> None:
+    file = write("y = 1")
+    file.write_text(file.read_text().replace("y = 1", f"{text}y = 1"))
+    assert read_notebook(file)[0].source.startswith("# ///")
+
+
+def test_a_notebook_s_project_is_found_by_its_own_path_wherever_it_works(
+    write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on serverless compute, where nothing promises the working directory."""
+    (tmp_path / "repository" / "dbt").mkdir(parents=True)
+    (tmp_path / "repository" / "notebooks").mkdir()
+    (tmp_path / "elsewhere" / "dbt").mkdir(parents=True)
+    for project in ("repository", "elsewhere"):
+        (tmp_path / project / "dbt" / "dbt_project.yml").write_text("name: shop\n")
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    notebook = write(
+        "from dbx_cd.release.context import find_project",
+        "dbutils.notebook.exit(find_project('dbt', dbutils=dbutils))",
+        name="repository/notebooks/run_dbt.py",
+    )
+    assert Ran(notebook).value == str(tmp_path / "repository" / "dbt")
 
 
 def test_comments_that_look_like_separators_are_code(write: Write) -> None:

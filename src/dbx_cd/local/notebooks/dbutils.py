@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 TASK_VALUE_LIMIT = 48 * 1024
@@ -115,8 +116,49 @@ class TaskValues:
         return default
 
 
+class _Option:
+    """A value of Scala that may be missing."""
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def get(self) -> str:
+        """The value."""
+        return self._value
+
+
+class EntryPoint:
+    """What a notebook's own context says of it, by the calls through which it is reached on the platform."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def getDbutils(self) -> EntryPoint:  # noqa: N802
+        """``dbutils`` of the Java side."""
+        return self
+
+    def notebook(self) -> EntryPoint:
+        """Its part for notebooks."""
+        return self
+
+    def getContext(self) -> EntryPoint:  # noqa: N802
+        """The context of the running notebook."""
+        return self
+
+    def notebookPath(self) -> _Option:  # noqa: N802
+        """Its path, without the ending of its file; on this machine's disk, as no workspace is in between."""
+        return _Option(self._path)
+
+    def __getattr__(self, attribute: str) -> NoReturn:
+        Unsupported("dbutils.notebook.entry_point").__getattr__(attribute)
+
+
 class NotebookControl:
     """``dbutils.notebook``."""
+
+    def __init__(self, path: str | None = None) -> None:
+        if path is not None:
+            self.entry_point = EntryPoint(path)
 
     def exit(self, value: object) -> NoReturn:
         """End the notebook successfully; ``value`` becomes the result of the task."""
@@ -145,11 +187,16 @@ class DBUtils:
     """What a notebook sees as ``dbutils``."""
 
     def __init__(
-        self, *, parameters: Mapping[str, str], task_key: str, task_values: Mapping[str, Mapping[str, Any]]
+        self,
+        *,
+        parameters: Mapping[str, str],
+        task_key: str,
+        task_values: Mapping[str, Mapping[str, Any]],
+        notebook: Path | None = None,
     ) -> None:
         self.widgets = Widgets(parameters)
         self.jobs = Jobs(TaskValues(task_key, task_values))
-        self.notebook = NotebookControl()
+        self.notebook = NotebookControl(str(notebook.with_suffix("")) if notebook is not None else None)
         self.library = Library()
 
     def __getattr__(self, attribute: str) -> Unsupported:

@@ -68,7 +68,12 @@ def run_notebook(order: NotebookOrder) -> NotebookResult:
     """Run the cells of a notebook in this process and write its page after each cell."""
     page = NotebookPage(order.title)
     capture(page)
-    dbutils = DBUtils(parameters=order.parameters, task_key=order.task_key, task_values=order.task_values)
+    dbutils = DBUtils(
+        parameters=order.parameters,
+        task_key=order.task_key,
+        task_values=order.task_values,
+        notebook=Path(order.notebook),
+    )
     spark: Any = NoSpark()
     exit_value = error = trace = None
     end_when_cancelled = partial(_end_when_cancelled, lambda: page.write(Path(order.page_file)))

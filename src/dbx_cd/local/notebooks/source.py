@@ -14,6 +14,7 @@ from pathlib import Path
 from dbx_cd.errors import DbxCdError
 
 HEADER = "# Databricks notebook source"
+_METADATA = "# /// script"
 _SEPARATOR = re.compile(r"# COMMAND -{10}\s*")
 _TITLE = re.compile(r"# DBTITLE \d+,(.*)")
 _MAGIC = re.compile(r"# MAGIC ?")
@@ -44,12 +45,25 @@ def read_notebook(path: Path) -> list[Cell]:
     Raises:
         NotebookFormatError: no header, or a cell mixes magic and code.
     """
-    lines = path.read_text(encoding="utf-8").splitlines()
+    lines = _without_metadata(path.read_text(encoding="utf-8").splitlines())
     if not lines or lines[0].lstrip("\ufeff").rstrip() != HEADER:
         raise NotebookFormatError(
             "Not a notebook in source format", where=path, next_step=f"start the file with '{HEADER}'"
         )
     return [cell for block, line in _blocks(lines) if (cell := _cell(block, line, path)) is not None]
+
+
+def _without_metadata(lines: list[str]) -> list[str]:
+    """Lines with the environment that the platform writes below the header as empty ones: it is no cell.
+
+    The form is that of inline script metadata: from `# /// script` to `# ///`, all of it comments (PEP 723).
+    """
+    if len(lines) < 2 or lines[1].rstrip() != _METADATA:
+        return lines
+    end = next((n for n, line in enumerate(lines) if n > 1 and line.rstrip() == "# ///"), None)
+    if end is None or not all(line.startswith("#") for line in lines[1:end]):
+        return lines
+    return [lines[0], *([""] * end), *lines[end + 1 :]]
 
 
 def _blocks(lines: list[str]) -> Iterator[tuple[list[str], int]]:
