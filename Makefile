@@ -20,7 +20,7 @@ TELLING  := tests/spark/rollback/test_restore_matrix.py tests/spark/rollback/tes
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock demo test test-deep test-deep-short test-matrix test-unit lint format bench dbt-fixtures wheel clean
+.PHONY: help setup lock demo test test-deep test-deep-short test-matrix test-unit lint format bench dbt-fixtures wheel bundle clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' | column -t -s '|'
@@ -72,6 +72,9 @@ lock: $(READY)  ## Resolve requirements/dev.lock and what CI installs for `trigg
 	@{ sed '/^#/!d' requirements/dbx_cd-trigger.txt && $(PYTHON) -m uv pip compile requirements/dbx_cd-trigger.in \
 		--universal --python-version 3.11 --generate-hashes --quiet --no-header --no-annotate; } \
 		>requirements/dbx_cd-trigger.new && mv requirements/dbx_cd-trigger.new requirements/dbx_cd-trigger.txt
+
+bundle: $(READY)  ## Write databricks.yml, resources/ and cd.yml anew from their templates
+	@PYTHONPATH=src $(PYTHON) tools/bundle
 
 clean:  ## Remove what the other targets made
 	rm -rf $(VENV) build dist .dbx_cd .mypy_cache .ruff_cache .pytest_cache
