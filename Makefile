@@ -20,15 +20,15 @@ TELLING  := tests/spark/rollback/test_restore_matrix.py tests/spark/rollback/tes
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock demo test test-deep test-deep-short test-matrix test-unit lint format bench dbt-fixtures wheel bundle clean
+.PHONY: help setup lock demo test test-deep test-deep-short test-matrix test-unit lint format bench dbt-fixtures wheel runtimes bundle clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' | column -t -s '|'
 
 $(READY): requirements/dev.lock requirements/dbt.txt setup.cfg tools/setup $(JAVA_SIDE)
-	@tools/setup $(VENV)
+	@tools/setup $(VENV) $(FROM)
 
-setup: $(READY)  ## Set everything up: .venv, locked packages, Delta jars, Java catalog, recorded classes
+setup: $(READY)  ## Set everything up: .venv, locked packages, Delta jars, Java catalog, recorded classes; another Python: FROM=python3.13
 
 demo: $(READY)  ## Tell the whole story on the example: release, stopped release, approval, rollbacks
 	@$(PYTHON) -m examples.demo
@@ -66,12 +66,11 @@ dbt-fixtures: $(READY)  ## Record anew what dbt leaves (tests/fixtures/recorded_
 wheel: $(READY)  ## Build the wheel and prove it in a fresh environment, beside the oldest packages of a runtime
 	@tools/wheel $(PYTHON)
 
-lock: $(READY)  ## Resolve requirements/dev.lock and what CI installs for `trigger` anew
-	@$(PYTHON) -m uv pip compile setup.cfg --extra dev --python-version 3.11 --quiet --no-header \
-		--output-file requirements/dev.lock
-	@{ sed '/^#/!d' requirements/dbx_cd-trigger.txt && $(PYTHON) -m uv pip compile requirements/dbx_cd-trigger.in \
-		--universal --python-version 3.11 --generate-hashes --quiet --no-header --no-annotate; } \
-		>requirements/dbx_cd-trigger.new && mv requirements/dbx_cd-trigger.new requirements/dbx_cd-trigger.txt
+lock: $(READY)  ## Resolve requirements/dev.lock, the locks of the wheel (dbx_cd*.txt) and what CI installs for `trigger` anew
+	@tools/lock $(PYTHON)
+
+runtimes: $(READY)  ## Resolve the wheel beside the packages of each runtime, and run it and dbt in an environment of 16.4 LTS
+	@$(PYTHON) -m pytest -m deep tests/packages
 
 bundle: $(READY)  ## Write databricks.yml, resources/ and cd.yml anew from their templates
 	@PYTHONPATH=src $(PYTHON) tools/bundle
