@@ -18,6 +18,7 @@ from typing import TypeVar
 
 from dbx_cd.errors import ArtifactError
 from dbx_cd.patience import Patience, passing_file_error
+from dbx_cd.sql_messages import step_to_rights, step_to_volume
 
 T = TypeVar("T")
 
@@ -148,10 +149,12 @@ def remove_folder(folder: Path) -> None:
 
 
 def _unreachable(error: OSError, *, path: Path, doing: str) -> Unreachable:
+    refused = error.errno in (errno.EACCES, errno.EPERM)
+    step = (step_to_rights(str(error)) or step_to_volume(str(path))) if refused else None
     return Unreachable(
         f"{path.name} cannot be {doing}: {error.strerror or error}",
         where=path.parent,
-        next_step=_NEXT_STEPS.get(error.errno or 0, "repair the task when the Volume can be reached again"),
+        next_step=step or _NEXT_STEPS.get(error.errno or 0, "repair the task when the Volume can be reached again"),
     )
 
 

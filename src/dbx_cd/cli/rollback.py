@@ -10,7 +10,7 @@ from dbx_cd.cli.trigger import WHICH_JOB
 from dbx_cd.errors import RestoreRefused
 from dbx_cd.release.notebook_run import notebook_result, start_notebook
 from dbx_cd.release.workflow import JOB_NAME
-from dbx_cd.setup.own_job import own_job_name
+from dbx_cd.setup.own_bundle import own_job_name
 from dbx_cd.workspace_host import current_workspace
 
 ROLLBACK_NOTEBOOK = "rollback"

@@ -9,7 +9,7 @@ from pathlib import Path
 from dbx_cd.artifacts.uncommitted import uncommitted, uncommitted_in_words
 from dbx_cd.release.run_ending import require_success, result_of
 from dbx_cd.release.workflow import JOB_NAME, trigger, wait
-from dbx_cd.setup.own_job import own_job_name
+from dbx_cd.setup.own_bundle import own_job_name
 from dbx_cd.workspace_host import current_workspace
 
 WAIT = "wait until the run has ended; exit code 0 only if it succeeded, 1 if it failed or waits for an approval"

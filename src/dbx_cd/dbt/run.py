@@ -16,6 +16,7 @@ from dbx_cd.dbt.skipped import counted, skipped_in_words, skipped_nodes
 from dbx_cd.errors import DbtFailed
 from dbx_cd.records import Record
 from dbx_cd.relations import RelationName
+from dbx_cd.sql_messages import first_line, step_to_rights
 
 # The failed nodes whose messages an error has; dbt.log has all of them.
 _SHOWN = 5
@@ -55,6 +56,11 @@ class DbtRun(Record):
     def hooks(self) -> tuple[FailedHook, ...]:
         """The hooks of the run that failed; `run_results.json` does not name all of them."""
         return failed_hooks(self.nodes, self.errors)
+
+    @property
+    def step_to_rights(self) -> str | None:
+        """What to do where dbt was refused something; None where it does not say so."""
+        return step_to_rights("\n".join((*(n.message or "" for n in self.failed), *self.errors)))
 
     @property
     def beyond_nodes(self) -> tuple[str, ...]:
@@ -115,12 +121,13 @@ class DbtRun(Record):
         """
         if not self.ok:
             why = "\n".join(self._reasons() if self.nodes else self.errors)
+            rights = self.step_to_rights
+            fix = f"fix {'these nodes' if self.failed else 'what dbt says'}; the log is in {self.files_dir}"
             raise DbtFailed(
                 f"dbt {self.command} failed: {why.strip() or 'dbt gave no reason'}",
                 result=self,
                 where=f"target {self.target}",
-                next_step=next_step
-                or f"fix {'these nodes' if self.failed else 'what dbt says'}; the log is in {self.files_dir}",
+                next_step=next_step or (f"{rights}; {fix}" if rights else fix),
             )
 
     def _reasons(self) -> Iterator[str]:
@@ -143,4 +150,6 @@ _HEADING = re.compile(r"(?:[A-Z]\w+ )+Error(?: in .*)?")
 def _in_one_line(message: str) -> str:
     """The first line of a message; where that only says which kind of error it is, the cause below it too."""
     first, *rest = [line.strip() for line in message.splitlines() if line.strip()] or ["dbt gave no reason"]
-    return f"{first}: {rest[0]}" if rest and _HEADING.fullmatch(first) else first
+    if rest and _HEADING.fullmatch(first):
+        return f"{first}: {first_line(chr(10).join(rest))}"
+    return first_line(message) or first

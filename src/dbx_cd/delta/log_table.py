@@ -69,6 +69,13 @@ class Brief:
         return kind not in self.but_kinds and release_id != self.but_release
 
 
+def create_log(name: RelationName) -> str:
+    """The statement that makes a log where there is none."""
+    columns = ", ".join(f"{n} {t}{'' if optional else ' NOT NULL'}" for n, (t, optional) in _types().items())
+    properties = ", ".join(f"'{name}' = '{value}'" for name, value in LOG_PROPERTIES.items())
+    return f"CREATE TABLE IF NOT EXISTS {name.quoted} ({columns}) USING delta TBLPROPERTIES ({properties})"
+
+
 class LogTable(Protocol):
     """Where a release log keeps its rows."""
 
@@ -206,9 +213,7 @@ class DeltaLogTable:
     def _create(self) -> None:
         if self._exists():
             return
-        columns = ", ".join(f"{n} {t}{'' if optional else ' NOT NULL'}" for n, (t, optional) in _types().items())
-        properties = ", ".join(f"'{name}' = '{value}'" for name, value in LOG_PROPERTIES.items())
-        create = f"CREATE TABLE IF NOT EXISTS {self.name.quoted} ({columns}) USING delta TBLPROPERTIES ({properties})"
+        create = create_log(self.name)
         try:
             self._sql.execute(create)
         except SqlFailed as exc:

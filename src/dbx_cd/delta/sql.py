@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from dbx_cd.errors import SqlFailed
 from dbx_cd.relations import RelationName, quote, split_name
+from dbx_cd.sql_messages import first_line, missing_rights, step_to_rights
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, Row, SparkSession
@@ -48,7 +49,7 @@ class Sql:
         Raises:
             SqlFailed: Spark refused the statement, or failed at it.
         """
-        with _translated(statement):
+        with self._translated(statement):
             return self._spark.sql(statement, args=parameters or None).collect()
 
     def execute(self, statement: str) -> None:
@@ -65,7 +66,7 @@ class Sql:
         Raises:
             SqlFailed: Spark refused the query.
         """
-        with _translated(query):
+        with self._translated(query):
             return self._spark.sql(query).schema.json()
 
     def columns(self, query: str) -> list[tuple[str, str]]:
@@ -74,7 +75,7 @@ class Sql:
         Raises:
             SqlFailed: Spark refused the query.
         """
-        with _translated(query):
+        with self._translated(query):
             return [(f.name, f.dataType.simpleString()) for f in self._spark.sql(query).schema.fields]
 
     @contextmanager
@@ -123,14 +124,14 @@ class Sql:
 
     def _set(self, name: str, value: str | None) -> None:
         try:
-            with _translated(f"SET {name}"):
+            with self._translated(f"SET {name}"):
                 self._spark.conf.unset(name) if value is None else self._spark.conf.set(name, value)
         except SqlFailed as exc:
             _log.warning("the setting %s cannot be changed here: %s", name, exc.what)
 
     def exists(self, table: RelationName) -> bool:
         """Whether there is a table or view of that name."""
-        with _translated(f"exists {table.quoted}"):
+        with self._translated(f"exists {table.quoted}"):
             return self._spark.catalog.tableExists(table.quoted)
 
     def append(self, table: RelationName, query: str, *, user_metadata: str, once_as: str, **parameters: str) -> None:
@@ -148,7 +149,7 @@ class Sql:
         Raises:
             SqlFailed: the rows were not written.
         """
-        with _translated(f"append to {table.quoted}: {query}"):
+        with self._translated(f"append to {table.quoted}: {query}"):
             frame = self._spark.sql(query, args=parameters or None).write.format("delta").mode("append")
             once = frame.option("txnAppId", once_as).option("txnVersion", "1")
             once.option("userMetadata", user_metadata).saveAsTable(table.quoted)
@@ -172,22 +173,30 @@ class Sql:
             return None
         return Sql(own)
 
+    @contextmanager
+    def _translated(self, statement: str) -> Iterator[None]:
+        """Foreign exceptions become `SqlFailed`, here and nowhere else."""
+        text = " ".join(statement.split())
+        _log.debug("%s", text if len(text) <= _SHOWN else f"{text[:_SHOWN]} ...")
+        try:
+            yield
+        except _errors() as exc:
+            message = _message(exc)
+            step = step_to_rights(message, who=self._user()) if missing_rights(message) else None
+            raise SqlFailed(first_line(message), condition=_condition(exc), next_step=step) from exc
+
+    def _user(self) -> str | None:
+        """Whom Spark takes this session for; None where it does not say."""
+        try:
+            return str(self._spark.sql("SELECT current_user()").collect()[0][0])
+        except _errors():
+            return None
+
 
 def in_parallel(function: Callable[[T], R], items: Iterable[T], *, threads: int) -> list[R]:
     """The function's results in the order of the items; statements of one session may run at the same time."""
     with ThreadPoolExecutor(max_workers=threads, thread_name_prefix="dbx_cd") as pool:
         return list(pool.map(function, items))
-
-
-@contextmanager
-def _translated(statement: str) -> Iterator[None]:
-    """Foreign exceptions become `SqlFailed`, here and nowhere else."""
-    text = " ".join(statement.split())
-    _log.debug("%s", text if len(text) <= _SHOWN else f"{text[:_SHOWN]} ...")
-    try:
-        yield
-    except _errors() as exc:
-        raise SqlFailed(_first_line(exc), condition=_condition(exc)) from exc
 
 
 def _errors() -> tuple[type[Exception], ...]:
@@ -204,11 +213,10 @@ def _errors() -> tuple[type[Exception], ...]:
     return (PySparkException, Py4JError, ConnectionError)
 
 
-def _first_line(error: Exception) -> str:
-    """A statement's error as one line without stack traces."""
+def _message(error: Exception) -> str:
+    """What a statement's error says, without Java's stack traces."""
     java = getattr(error, "java_exception", None)
-    text = str(java.getMessage()) if java is not None else str(error)
-    return text.strip().split("\n", 1)[0]
+    return str(java.getMessage()) if java is not None else str(error)
 
 
 def _condition(error: Exception) -> str:

@@ -42,8 +42,10 @@ def keeping_log(cd: Cd, release: Release, *, work: Path) -> Iterator[None]:
             raise exc from cannot
         if kept is None:
             raise
+        rights = run.step_to_rights
+        step = f"fix what dbt says; its log is {kept}"
         raise DbtFailed(
-            exc.what, result=run, where=exc.where, next_step=f"fix what dbt says; its log is {kept}"
+            exc.what, result=run, where=exc.where, next_step=f"{rights}; {step}" if rights else step
         ) from exc
     except DbxCdError:
         raise

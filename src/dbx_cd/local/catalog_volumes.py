@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from dbx_cd.local.rest.volume_access import VolumeName
 
 
-_IN_SQL = re.compile(r"^\[INSUFFICIENT_PERMISSIONS\] Insufficient privileges: | SQLSTATE: \w{5}$")
+_IN_SQL = re.compile(r"^\[INSUFFICIENT_PERMISSIONS\] Insufficient privileges:\s+| SQLSTATE: \w{5}$")
 
 
 class CatalogVolumes:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 
 from dbx_cd.config import CdConfig
+from dbx_cd.dbt.artifacts import Manifest
 from dbx_cd.dbt.profiles import profiles_folder
 from dbx_cd.errors import ConfigError
 from dbx_cd.jinja import EarlyJinja
@@ -20,6 +22,7 @@ from dbx_cd.release.standing import require_targets
 from dbx_cd.setup.bundle_options import TargetNames
 from dbx_cd.setup.bundled_job import BundledJob
 from dbx_cd.setup.grants import Places
+from dbx_cd.setup.places import places_of
 from dbx_cd.sql_endpoint import profile_targets
 from dbx_cd.yaml_text import load_yaml
 
@@ -86,16 +89,13 @@ class LocalProject:
     @property
     def places(self) -> Places:
         """Where the project's release log, artifacts and targets are, by name."""
+        return self.places_with({})
+
+    def places_with(self, manifests: Mapping[str, Manifest]) -> Places:
+        """These, and what dbt's parse for each target says of catalogs and sources."""
         targets = profile_targets(self.profiles_dir, self.profile, targets=self.config.targets)
-        log = RelationName.parse(self.config.release_log)
-        volume = Path(self.config.artifacts_root).parts[2:5]
-        on_volume = self.config.artifacts_root.startswith("/Volumes/") and len(volume) == 3
-        return Places(
-            log_schema=(log.catalog, log.schema),
-            artifacts=(volume[0], volume[1], volume[2]) if on_volume else None,
-            targets=tuple(target.catalog for target in targets.values()),
-            gated=tuple(target.catalog for name, target in targets.items() if self.config.targets[name].gate),
-        )
+        catalogs = {name: target.catalog for name, target in targets.items()}
+        return places_of(self.config, catalogs=catalogs, manifests=manifests)
 
     def job(self, *, artifacts_root: str | None = None) -> BundledJob:
         """The Workflow's definition: the repository's own, else the packaged one for this project's targets.

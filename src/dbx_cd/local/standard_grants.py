@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from dbx_cd.local import rights
 from dbx_cd.relations import quote
-from dbx_cd.setup.grants import STANDARD_GRANTS, Places
+from dbx_cd.setup.grants import Places, privileges_of
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -37,11 +37,9 @@ def grant_standard(spark: SparkSession, places: Places, *, principals: Mapping[s
         places: the project's places; its catalogs, schema of the log and volume exist.
         principals: users and groups by role.
     """
-    for grant in STANDARD_GRANTS:
-        for principal in principals.get(grant.who, ()):
-            for on in places.objects(grant):
-                for privilege in grant.privileges:
-                    rights.grant(spark, principal, privilege, on)
+    for who, privilege, on in privileges_of(places.grants()):
+        for principal in principals.get(who, ()):
+            rights.grant(spark, principal, privilege, on)
 
 
 def grant_everything(spark: SparkSession, principal: str, *, catalogs: Iterable[str]) -> None:

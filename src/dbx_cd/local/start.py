@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,8 +13,8 @@ from dbx_cd.local.parsed_project import ParsedProject, parse_commit
 from dbx_cd.local.project import LocalProject
 from dbx_cd.local.scratch import Scratch
 from dbx_cd.local.sources.loading import load_sources, missing_sources
-from dbx_cd.local.sources.tables import SourceTable, schemas_of, source_tables, with_files
-from dbx_cd.local.spark_session import catalog_names
+from dbx_cd.local.sources.tables import source_tables, with_files
+from dbx_cd.local.spark_session import catalog_names, may_be_catalog
 from dbx_cd.local.standard_grants import grant_standard
 from dbx_cd.local.workspace import EmbeddedWorkspace, task_connection
 from dbx_cd.setup.grants import Places
@@ -90,20 +89,18 @@ def project_workspace(
             say(f"sources without a table here, so that what reads them fails: {names}. Next: give --sources DIR")
         if named := workspace.introduce(parsed.principals):
             say(f"users and groups of the project's grants, known here by name alone: {listed(named, most=_SHOWN)}")
-        grant_standard(workspace.spark, places_of(project, parsed, tables), principals=workspace.roles)
+        grant_standard(workspace.spark, places_of(project, parsed), principals=workspace.roles)
         yield workspace
 
 
-def places_of(project: LocalProject, parsed: ParsedProject, tables: Iterable[SourceTable]) -> Places:
+def places_of(project: LocalProject, parsed: ParsedProject) -> Places:
     """Where the commit keeps things: `generate_database_name` and configs name catalogs that the profile does not."""
-    places = project.places
-    built = {name: parsed.built_in(name) for name in project.config.targets}
-    gated = [catalog for name, target in project.config.targets.items() if target.gate for catalog in built[name]]
+    places = project.places_with(parsed.manifests)
     return replace(
         places,
-        targets=(*places.targets, *itertools.chain.from_iterable(built.values())),
-        gated=(*places.gated, *gated),
-        sources=schemas_of(tables),
+        targets=tuple(filter(may_be_catalog, places.targets)),
+        gated=tuple(filter(may_be_catalog, places.gated)),
+        sources=tuple(source for source in places.sources if may_be_catalog(source[0])),
     )
 
 

@@ -17,6 +17,7 @@ BUNDLE_FILES = ("databricks.yml", "databricks.yaml", "bundle.yml", "bundle.yaml"
 # other list are added (asset bundle documentation, "Override with target settings").
 _BY_KEY = {"tasks": "task_key", "job_clusters": "job_cluster_key", "environments": "environment_key"}
 _BY_KEY |= {"parameters": "name"}
+_VAR = "var."
 # Keys of a target that stand in place of those of the bundle.
 _OF_A_TARGET = ("artifacts", "bundle", "permissions", "presets", "resources", "run_as", "sync", "workspace")
 
@@ -33,6 +34,8 @@ class Bundle:
     """The target; None where it has none."""
     content: Mapping[str, Any]
     """All files together, with what is known of variables filled in."""
+    variables: Mapping[str, Any] = field(default_factory=dict)
+    """The value of each variable that has one in the files, by its name."""
     origins: Mapping[Place, tuple[Path, int]] = field(repr=False, default_factory=dict)
     """File and line of each key and item."""
     undeclared: tuple[tuple[Place, str], ...] = ()
@@ -115,6 +118,7 @@ def read_bundle(
         own,
         chosen,
         {**filled, **rest},
+        {name.removeprefix(_VAR): filler.fill(value) for name, value in filler.values.items() if name.startswith(_VAR)},
         origins,
         tuple(filler.undeclared),
         tuple(filler.valueless),
@@ -212,9 +216,9 @@ def _filler(
     content: Mapping[str, Any], settings: Mapping[str, Any], target: str | None, given: Mapping[str, Any]
 ) -> Filler:
     declared = _get(content, "variables")
-    values = {f"var.{name}": value for name, value in _defaults(declared)}
-    values |= {f"var.{name}": value for name, value in _defaults(_get(settings, "variables"))}
-    values |= {f"var.{name}": value for name, value in given.items()}
+    values = {f"{_VAR}{name}": value for name, value in _defaults(declared)}
+    values |= {f"{_VAR}{name}": value for name, value in _defaults(_get(settings, "variables"))}
+    values |= {f"{_VAR}{name}": value for name, value in given.items()}
     values |= {"bundle.target": target} if target is not None else {}
     name = _get(content, "bundle").get("name")
     values |= {"bundle.name": name} if isinstance(name, str) else {}

@@ -1,12 +1,12 @@
 """What a release may do with data, and who: exactly what an administrator grants, in one list.
 
 `python -m dbx_cd setup` prints it, docs/deploy.md shows it (compared by a test), and the embedded workspace grants and
-enforces it.
+enforces it. A grant that no step needs would be one too many; a test takes each one away.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from dbx_cd.relations import quote
@@ -14,83 +14,162 @@ from dbx_cd.relations import quote
 JOB, APPROVERS, SRE, READERS = "job", "approvers", "sre", "readers"
 """Who needs something: the job's identity, those who approve, who rolls data back, who looks at data."""
 
+Schema = tuple[str, str]
+"""Catalog and schema."""
+Volume = tuple[str, str, str]
+"""Catalog, schema and volume."""
+
 
 @dataclass(frozen=True)
 class StandardGrant:
-    """One statement of docs/deploy.md; in `on`, `{artifacts}` and the like stand for a project's own."""
+    """One line of the list; in `on`, `{artifacts}` and the like stand for objects of a project: several, or none."""
 
     who: str
     """One of the roles above."""
     privileges: tuple[str, ...]
     """The privileges."""
     on: str
-    """Kind and name of the object.
-
-    `{target}` is the catalog of each target, `{gated}` that of each with a gate, `{source_catalog}` and
-    `{source_schema}` what each source is in.
-    """
+    """Kind and name of the object; what stands for which objects is said by `Places.named`."""
 
 
 STANDARD_GRANTS: tuple[StandardGrant, ...] = (
-    StandardGrant(JOB, ("USE CATALOG",), "CATALOG {log_catalog}"),
-    StandardGrant(JOB, ("USE SCHEMA", "CREATE TABLE"), "SCHEMA {log_schema}"),
-    StandardGrant(JOB, ("READ VOLUME", "WRITE VOLUME"), "VOLUME {artifacts}"),
-    # It owns what it makes: schemas, tables and views of both targets. `CREATE SCHEMA IF NOT EXISTS`, which dbt runs
-    # for each schema, takes CREATE SCHEMA also where the schema is there.
-    StandardGrant(JOB, ("USE CATALOG", "CREATE SCHEMA"), "CATALOG {target}"),
-    StandardGrant(JOB, ("USE CATALOG",), "CATALOG {source_catalog}"),
-    StandardGrant(JOB, ("USE SCHEMA", "SELECT"), "SCHEMA {source_schema}"),
-    # On the schema, and not on the table: that is made by the first run.
-    StandardGrant(APPROVERS, ("USE CATALOG",), "CATALOG {log_catalog}"),
-    StandardGrant(APPROVERS, ("USE SCHEMA", "SELECT", "MODIFY"), "SCHEMA {log_schema}"),
-    StandardGrant(APPROVERS, ("READ VOLUME",), "VOLUME {artifacts}"),
-    StandardGrant(SRE, ("USE CATALOG",), "CATALOG {log_catalog}"),
-    StandardGrant(SRE, ("USE SCHEMA", "SELECT", "MODIFY"), "SCHEMA {log_schema}"),
-    StandardGrant(SRE, ("READ VOLUME",), "VOLUME {artifacts}"),
-    StandardGrant(SRE, ("USE CATALOG", "USE SCHEMA", "SELECT", "MODIFY"), "CATALOG {gated}"),
-    StandardGrant(READERS, ("USE CATALOG", "USE SCHEMA", "SELECT", "EXECUTE"), "CATALOG {target}"),
+    StandardGrant(JOB, ("USE CATALOG",), "{log_catalog}"),
+    StandardGrant(JOB, ("USE SCHEMA",), "{log_schema}"),
+    # Whoever makes a table owns it, and may do everything with it.
+    StandardGrant(JOB, ("CREATE TABLE",), "{schema_of_new_log}"),
+    StandardGrant(JOB, ("SELECT", "MODIFY"), "{made_log}"),
+    StandardGrant(JOB, ("USE CATALOG",), "{volume_catalog}"),
+    StandardGrant(JOB, ("USE SCHEMA",), "{volume_schema}"),
+    StandardGrant(JOB, ("READ VOLUME", "WRITE VOLUME"), "{artifacts}"),
+    # Libraries of a task are read from a volume as who the task runs as (Databricks documentation, "Install libraries
+    # from a volume").
+    StandardGrant(JOB, ("READ VOLUME",), "{packages}"),
+    # It owns what it makes: schemas, tables, views and functions of all targets.
+    StandardGrant(JOB, ("USE CATALOG",), "{target}"),
+    StandardGrant(JOB, ("CREATE SCHEMA",), "{target_of_new_schemas}"),
+    StandardGrant(JOB, ("USE SCHEMA", "CREATE TABLE"), "{made_schema}"),
+    StandardGrant(JOB, ("CREATE FUNCTION",), "{made_schema_of_functions}"),
+    StandardGrant(JOB, ("USE CATALOG",), "{source_catalog}"),
+    StandardGrant(JOB, ("USE SCHEMA", "SELECT"), "{source_schema}"),
+    # Where the first run makes the table of the log, on the schema: a grant on a table needs the table.
+    StandardGrant(APPROVERS, ("USE CATALOG",), "{log_catalog}"),
+    StandardGrant(APPROVERS, ("USE SCHEMA",), "{log_schema}"),
+    StandardGrant(APPROVERS, ("SELECT", "MODIFY"), "{log}"),
+    StandardGrant(APPROVERS, ("USE CATALOG",), "{artifacts_catalog}"),
+    StandardGrant(APPROVERS, ("USE SCHEMA",), "{artifacts_schema}"),
+    StandardGrant(APPROVERS, ("READ VOLUME",), "{artifacts}"),
+    StandardGrant(SRE, ("USE CATALOG",), "{log_catalog}"),
+    StandardGrant(SRE, ("USE SCHEMA",), "{log_schema}"),
+    StandardGrant(SRE, ("SELECT", "MODIFY"), "{log}"),
+    StandardGrant(SRE, ("USE CATALOG",), "{artifacts_catalog}"),
+    StandardGrant(SRE, ("USE SCHEMA",), "{artifacts_schema}"),
+    StandardGrant(SRE, ("READ VOLUME",), "{artifacts}"),
+    StandardGrant(SRE, ("USE CATALOG", "USE SCHEMA", "SELECT", "MODIFY"), "{gated}"),
+    StandardGrant(READERS, ("USE CATALOG", "USE SCHEMA", "SELECT", "EXECUTE"), "{target}"),
 )
+
+
+@dataclass(frozen=True)
+class Grant:
+    """What one role needs on one object."""
+
+    who: str
+    """The role."""
+    privileges: tuple[str, ...]
+    """The privileges."""
+    on: str
+    """Kind and name of the object, as SQL writes them."""
+
+    def sql(self, principal: str) -> str:
+        """The statement that gives it to somebody."""
+        return f"GRANT {', '.join(self.privileges)} ON {self.on} TO {quote(principal)}"
 
 
 @dataclass(frozen=True)
 class Places:
     """Where a project keeps things, by name."""
 
-    log_schema: tuple[str, str]
-    """Catalog and schema of the release log."""
-    artifacts: tuple[str, str, str] | None
+    log: tuple[str, str, str]
+    """The table of the release log."""
+    artifacts: Volume | None
     """The volume of the artifacts; None where they are not on one."""
     targets: tuple[str, ...]
     """The catalogs of the targets."""
     gated: tuple[str, ...]
     """The catalogs of those with a gate."""
-    sources: tuple[tuple[str, str], ...] = ()
+    sources: tuple[Schema, ...] = ()
     """Catalog and schema of the tables that the project reads and does not build."""
+    packages: tuple[Volume, ...] = ()
+    """Volumes of what is installed, such as the wheel."""
+    is_log_made: bool = False
+    """Whether the administrator makes the table of the log; else the first run does."""
+    made_schemas: tuple[Schema, ...] = ()
+    """The schemas of the targets, where the administrator makes them; else dbt does."""
+    made_for_functions: tuple[Schema, ...] = ()
+    """Those of them in which the project has functions."""
 
-    def objects(self, grant: StandardGrant) -> list[str]:
-        """What a statement grants on, for these places."""
-        if "{artifacts}" in grant.on and self.artifacts is None:
-            return []
-        for place, names in self._several().items():
-            if place in grant.on:
-                return [grant.on.replace(place, name) for name in dict.fromkeys(names)]
-        return [
-            grant.on.format(
-                log_catalog=quote(self.log_schema[0]),
-                log_schema=_dotted(self.log_schema),
-                artifacts=_dotted(self.artifacts or ()),
-            )
-        ]
+    @property
+    def log_schema(self) -> Schema:
+        """Catalog and schema of the release log."""
+        return self.log[:2]
 
-    def _several(self) -> dict[str, list[str]]:
-        """The objects of which there may be several, by the text that stands for each."""
+    @property
+    def volumes(self) -> tuple[Volume, ...]:
+        """Every volume, each once."""
+        return tuple(dict.fromkeys([*([self.artifacts] if self.artifacts else []), *self.packages]))
+
+    def grants(self) -> tuple[Grant, ...]:
+        """What each role needs here, in the order of the list; one grant for each role and object."""
+        found: dict[tuple[str, str], list[str]] = {}
+        for line in STANDARD_GRANTS:
+            for on in self.objects(line):
+                found.setdefault((line.who, on), []).extend(line.privileges)
+        return tuple(Grant(who, tuple(dict.fromkeys(names)), on) for (who, on), names in found.items())
+
+    def objects(self, line: StandardGrant) -> list[str]:
+        """The objects that one line of the list is about."""
+        return list(dict.fromkeys(self.named[line.on.strip("{}")]))
+
+    @property
+    def named(self) -> dict[str, list[str]]:
+        """What the names in the list stand for."""
+        log, volumes = self.log_schema, self.volumes
+        # USE CATALOG and USE SCHEMA are needed once, and on the log's they are.
+        own = [self.artifacts] if self.artifacts else []
+        schemas_made_by_dbt = [] if self.made_schemas else self.targets
         return {
-            "{target}": [quote(catalog) for catalog in self.targets],
-            "{gated}": [quote(catalog) for catalog in self.gated],
-            "{source_catalog}": [quote(catalog) for catalog, _schema in self.sources],
-            "{source_schema}": [_dotted(source) for source in self.sources],
+            "log_catalog": ["CATALOG " + quote(log[0])],
+            "log_schema": [_on("SCHEMA", log)],
+            "log": [_on("TABLE", self.log) if self.is_log_made else _on("SCHEMA", log)],
+            "made_log": [_on("TABLE", self.log)] if self.is_log_made else [],
+            "schema_of_new_log": [] if self.is_log_made else [_on("SCHEMA", log)],
+            "artifacts": [_on("VOLUME", one) for one in own],
+            "packages": [_on("VOLUME", one) for one in self.packages if one != self.artifacts],
+            **_ways("volume", volumes, known=log),
+            **_ways("artifacts", own, known=log),
+            "target": [_on("CATALOG", [one]) for one in self.targets],
+            "target_of_new_schemas": [_on("CATALOG", [one]) for one in schemas_made_by_dbt],
+            "made_schema": [_on("SCHEMA", one) for one in self.made_schemas],
+            "made_schema_of_functions": [_on("SCHEMA", one) for one in self.made_for_functions],
+            "gated": [_on("CATALOG", [one]) for one in self.gated],
+            "source_catalog": [_on("CATALOG", one[:1]) for one in self.sources],
+            "source_schema": [_on("SCHEMA", one) for one in self.sources],
         }
 
 
-def _dotted(parts: Iterable[str]) -> str:
-    return ".".join(quote(part) for part in parts)
+def privileges_of(grants: Iterable[Grant]) -> Iterator[tuple[str, str, str]]:
+    """Role, privilege and object of each, one privilege at a time."""
+    return ((grant.who, privilege, grant.on) for grant in grants for privilege in grant.privileges)
+
+
+def _ways(name: str, volumes: Iterable[Volume], *, known: Schema) -> dict[str, list[str]]:
+    """The catalogs and schemas on the way to volumes, but for those that are granted already."""
+    schemas = [one[:2] for one in volumes if one[:2] != known]
+    return {
+        f"{name}_catalog": [_on("CATALOG", one[:1]) for one in schemas if one[0] != known[0]],
+        f"{name}_schema": [_on("SCHEMA", one) for one in schemas],
+    }
+
+
+def _on(kind: str, parts: Iterable[str]) -> str:
+    return f"{kind} {'.'.join(map(quote, parts))}"

@@ -12,6 +12,7 @@ import yaml
 from dbx_cd.errors import ConfigError, SetupError, SqlFailed
 from dbx_cd.extras import importing_extra
 from dbx_cd.jinja import EarlyJinja
+from dbx_cd.sql_messages import first_line, step_to_rights
 from dbx_cd.yaml_text import load_yaml
 
 if TYPE_CHECKING:
@@ -128,5 +129,4 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except Error as exc:
-        lines = str(exc).strip().splitlines() or [type(exc).__name__]
-        raise SqlFailed(lines[0]) from exc
+        raise SqlFailed(first_line(str(exc)) or type(exc).__name__, next_step=step_to_rights(str(exc))) from exc

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from dbx_cd import sql_messages
 from dbx_cd.non_finite import non_finite_name
 from dbx_cd.smoke.numbers import digits, is_number
 from dbx_cd.smoke.report import Status
@@ -102,7 +103,7 @@ def show(value: Any) -> str:
 
 def first_line(text: str) -> str:
     """The first line that says something, of at most 500 characters: Spark adds plans, Python tracebacks."""
-    line = next((part.strip() for part in text.splitlines() if part.strip()), "raised without a message")
+    line = sql_messages.first_line(text) or "raised without a message"
     return line if len(line) <= 500 else line[:499] + "…"
 
 

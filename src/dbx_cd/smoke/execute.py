@@ -22,6 +22,7 @@ from dbx_cd.smoke.groups import IN, OUT, VERDICT
 from dbx_cd.smoke.judge import broken, judge
 from dbx_cd.smoke.plan import AGGREGATE, PARALLEL_TABLES, Planned
 from dbx_cd.smoke.report import CheckResult
+from dbx_cd.sql_messages import missing_rights
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -204,7 +205,7 @@ def _without_values(planned: Planned, message: str) -> str:
     What is wrong with a query is said by its words alone; what is wrong with a row is told by the condition's name, or
     that of the exception (https://spark.apache.org/docs/latest/sql-error-conditions.html).
     """
-    if not planned.hidden:
+    if not planned.hidden or missing_rights(message):  # of what may not be read no value is quoted
         return message
     condition = re.search(r"\[[A-Z][A-Z0-9_.]+\]", message)
     exception = _CLASS.search(message) if condition is None else None

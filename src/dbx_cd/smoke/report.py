@@ -13,6 +13,7 @@ from dbx_cd.errors import SmokeFailed
 from dbx_cd.records import Record
 from dbx_cd.smoke.numbers import Number, is_finite, position, read
 from dbx_cd.smoke.picture import band
+from dbx_cd.sql_messages import step_to_rights
 
 if TYPE_CHECKING:
     from dbx_cd.release.events import Release
@@ -187,7 +188,9 @@ class SmokeReport(Record):
             " smoke task"
         )
         of_checks = "fix the data or the model, or the check if it is wrong, and release again"
+        rights = step_to_rights("\n".join(c.reason or "" for c in self.failed))
         return [
+            *([rights] if rights else ()),
             *([of_sources] if sources else ()),
             *([of_checks] if len(sources) < len(self.failed) else ()),
         ]

@@ -53,7 +53,7 @@ def test_catalogs_are_those_of_the_commit_in_all_targets_whoever_names_them(proj
 
 
 def test_rights_are_granted_on_the_catalogs_that_macros_and_configs_name(project: ParsedProject, folder: Path) -> None:
-    places = places_of(LocalProject.find(folder / "repository"), project, source_tables(project.manifests))
+    places = places_of(LocalProject.find(folder / "repository"), project)
     by_macro = {place: {f"{name}_{place}" for name in ("marts", "reference", "archive")} for place in ("qa", "live")}
     assert set(places.targets) == {"trade_qa", "trade"} | by_macro["qa"] | by_macro["live"]
     assert set(places.gated) == {"trade"} | by_macro["live"]

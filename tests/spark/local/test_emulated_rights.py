@@ -181,7 +181,7 @@ def denial(privilege: str, on: str) -> str:
     kind, _, name = on.partition(" ")
     thing = f"{SHOWN[kind]} '{name}'" if name else SHOWN[kind]
     missing = f"is not an owner of {thing}" if privilege == OWNERSHIP else f"does not have {privilege} on {thing}"
-    return f"[INSUFFICIENT_PERMISSIONS] Insufficient privileges: User {missing}. SQLSTATE: 42501"
+    return f"[INSUFFICIENT_PERMISSIONS] Insufficient privileges:\nUser {missing}. SQLSTATE: 42501"
 
 
 @contextmanager
@@ -200,7 +200,7 @@ def refusal(run: Run, statement: str) -> str:
     with pytest.raises(AnalysisException) as refused:
         run(statement)
     assert refused.value.getSqlState() == "42501"
-    return str(refused.value).splitlines()[0]
+    return "\n".join(str(refused.value).splitlines()[:2])
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.statement)

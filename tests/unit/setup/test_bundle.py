@@ -15,7 +15,7 @@ from dbx_cd.release.job import JobDefinition
 from dbx_cd.release.second_half import require_second_half
 from dbx_cd.setup.bundle import bundle_text, ci_text, job_text, production_job_text
 from dbx_cd.setup.bundle_options import BUNDLE_FILE, CI_FILE, JOB_FILE, NODE_TYPES, WHEEL, BundleOptions, TargetNames
-from dbx_cd.setup.own_job import own_job_name
+from dbx_cd.setup.own_bundle import own_job_name
 
 REPOSITORY = Path(__file__).parents[3]
 THREE = TargetNames("qa", "production", ("uat",))

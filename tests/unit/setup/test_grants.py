@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
-from dbx_cd.setup.grants import APPROVERS, JOB, READERS, SRE, STANDARD_GRANTS, Places
+from dbx_cd.setup.grants import APPROVERS, JOB, READERS, SRE, STANDARD_GRANTS, Places, privileges_of
 
 DEPLOY = (Path(__file__).parents[3] / "docs" / "deploy.md").read_text(encoding="utf-8")
-PLACES = Places(("ops", "dbt_meta"), ("ops", "dbt_meta", "artifacts"), ("stg", "prod"), ("prod",), (("raw", "shop"),))
+PLACES = Places(
+    ("ops", "dbt_meta", "release_log"), ("ops", "dbt_meta", "artifacts"), ("stg", "prod"), ("prod",), (("raw", "shop"),)
+)
 _GRANT = re.compile(r"^GRANT (?P<privileges>[A-Z, ]+) ON (?P<on>\w+ [\w.]+) TO `(?P<who>\w+)`;$", re.M)
 
 Granted = set[tuple[str, str, str]]
@@ -23,12 +26,7 @@ def documented() -> Granted:
 
 
 def applied() -> Granted:
-    return {
-        (grant.who, privilege, on.replace("`", ""))
-        for grant in STANDARD_GRANTS
-        for on in PLACES.objects(grant)
-        for privilege in grant.privileges
-    }
+    return {(who, privilege, on.replace("`", "")) for who, privilege, on in privileges_of(PLACES.grants())}
 
 
 def test_what_is_granted_is_what_is_documented() -> None:
@@ -44,9 +42,63 @@ def test_only_the_job_makes_anything_and_nobody_may_do_everything() -> None:
     assert not {privilege for _, privilege, _ in applied()} & {"ALL PRIVILEGES", "MANAGE"}
 
 
+def granted(places: Places, who: str) -> list[tuple[str, str]]:
+    return [(", ".join(grant.privileges), grant.on.replace("`", "")) for grant in places.grants() if grant.who == who]
+
+
 def test_names_are_the_project_s_own_and_quoted() -> None:
     read = (("lake", "sales-eu"), ("lake", "web"))
-    places = Places(("meta", "a-log"), None, ("qa", "qa", "live"), ("live",), read)
-    on = [one for grant in STANDARD_GRANTS if grant.who == JOB for one in places.objects(grant)]
+    places = Places(("meta", "a-log", "log"), None, ("qa", "live"), ("live",), read)
+    on = [grant.on for grant in places.grants() if grant.who == JOB]
     assert on[:4] == ["CATALOG `meta`", "SCHEMA `meta`.`a-log`", "CATALOG `qa`", "CATALOG `live`"]
     assert on[4:] == ["CATALOG `lake`", "SCHEMA `lake`.`sales-eu`", "SCHEMA `lake`.`web`"]
+
+
+def test_a_volume_elsewhere_needs_the_way_to_it_and_packages_are_only_read() -> None:
+    volumes = (("ops", "dbt_meta", "wheels"), ("files", "wheels", "w"))
+    places = replace(PLACES, artifacts=("files", "cd", "artifacts"), packages=volumes)
+    assert granted(places, JOB)[:8] == [
+        ("USE CATALOG", "CATALOG ops"),
+        ("USE SCHEMA, CREATE TABLE", "SCHEMA ops.dbt_meta"),
+        ("USE CATALOG", "CATALOG files"),
+        ("USE SCHEMA", "SCHEMA files.cd"),
+        ("USE SCHEMA", "SCHEMA files.wheels"),
+        ("READ VOLUME, WRITE VOLUME", "VOLUME files.cd.artifacts"),
+        ("READ VOLUME", "VOLUME ops.dbt_meta.wheels"),
+        ("READ VOLUME", "VOLUME files.wheels.w"),
+    ]
+    assert granted(places, APPROVERS) == [
+        ("USE CATALOG", "CATALOG ops"),
+        ("USE SCHEMA, SELECT, MODIFY", "SCHEMA ops.dbt_meta"),
+        ("USE CATALOG", "CATALOG files"),
+        ("USE SCHEMA", "SCHEMA files.cd"),
+        ("READ VOLUME", "VOLUME files.cd.artifacts"),
+    ]
+
+
+def test_where_the_administrator_makes_the_log_it_is_granted_as_a_table_and_nobody_makes_one() -> None:
+    places = replace(PLACES, is_log_made=True)
+    assert granted(places, JOB)[1:3] == [
+        ("USE SCHEMA", "SCHEMA ops.dbt_meta"),
+        ("SELECT, MODIFY", "TABLE ops.dbt_meta.release_log"),
+    ]
+    assert ("USE SCHEMA", "SCHEMA ops.dbt_meta") in granted(places, APPROVERS)
+    assert ("SELECT, MODIFY", "TABLE ops.dbt_meta.release_log") in granted(places, SRE)
+
+
+def test_where_the_administrator_makes_the_schemas_nobody_may_make_one() -> None:
+    made = (("stg", "shop"), ("prod", "shop"))
+    places = replace(PLACES, made_schemas=made, made_for_functions=made[:1])
+    assert "CREATE SCHEMA" not in {privilege for _, privilege, _ in privileges_of(places.grants())}
+    assert ("USE SCHEMA, CREATE TABLE, CREATE FUNCTION", "SCHEMA stg.shop") in granted(places, JOB)
+    assert ("USE SCHEMA, CREATE TABLE", "SCHEMA prod.shop") in granted(places, JOB)
+    assert ("USE CATALOG", "CATALOG prod") in granted(places, JOB)
+
+
+def test_every_line_of_the_list_is_about_something_somewhere() -> None:
+    everything = replace(
+        PLACES, artifacts=("files", "cd", "artifacts"), packages=(("ops", "dbt_meta", "wheels"),),
+        made_schemas=(("stg", "shop"),), made_for_functions=(("stg", "shop"),), is_log_made=True,
+    )  # fmt: skip
+    unused = [line for line in STANDARD_GRANTS if not (everything.objects(line) or PLACES.objects(line))]
+    assert unused == []

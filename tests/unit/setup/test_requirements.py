@@ -55,7 +55,7 @@ def by_id(runtime: Runtime) -> str:
 
 def test_every_runtime_has_its_list_and_every_supported_one_its_lock() -> None:
     assert {f.name for f in FOLDER.glob("runtime-*.txt")} == {f"runtime-{r.id}.txt" for r in RUNTIMES}
-    assert {f.name for f in FOLDER.glob("dbx_cd-*.txt")} == {r.requirements for r in SUPPORTED}
+    assert {f.name for f in FOLDER.glob("dbx_cd-[0-9s]*.txt")} == {r.requirements for r in SUPPORTED}
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES, ids=by_id)

@@ -15,7 +15,6 @@ from pathlib import Path
 
 from dbx_cd.dbt.artifacts import Manifest, Node
 from dbx_cd.errors import ConfigError
-from dbx_cd.local.spark_session import may_be_catalog
 from dbx_cd.relations import RelationName
 
 FORMATS = {"csv": "csv", "parquet": "parquet", "json": "json", "jsonl": "json", "ndjson": "json"}
@@ -61,12 +60,6 @@ def source_tables(manifests: Mapping[str, Manifest]) -> list[SourceTable]:
             if node.columns and not before.node.columns:
                 found[relation.key] = replace(before, node=node)  # declared twice, once with columns
     return list(found.values())
-
-
-def schemas_of(tables: Iterable[SourceTable]) -> tuple[tuple[str, str], ...]:
-    """Catalog and schema of the tables that the project reads and does not build itself, each pair once."""
-    read = [table.relation for table in tables if table.built_by is None and may_be_catalog(table.relation.catalog)]
-    return tuple(dict.fromkeys((name.catalog, name.schema) for name in read))
 
 
 def with_files(tables: Iterable[SourceTable], folder: Path, manifests: Mapping[str, Manifest]) -> list[SourceTable]:

@@ -38,7 +38,7 @@ final class ErrorConditions {
               "42830",
               "Foreign key parent columns <parentColumns> do not match primary key child columns <childColumns>."),
           "INSUFFICIENT_PERMISSIONS",
-          condition("42501", "Insufficient privileges: <report>"),
+          condition("42501", "Insufficient privileges:\n<report>"),
           "INVALID_STATE",
           group(
               "55000",
