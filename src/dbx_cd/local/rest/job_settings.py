@@ -3,7 +3,7 @@
 Refused with 400: what the platform refuses, and mistakes that neither the platform nor the asset bundle schema catches
 (duplicate task keys, undeclared job parameters, unknown keys). Refused with 501: what exists on Databricks, but would
 have no effect here. Accepted and recorded only: clusters, libraries and environments, because every task runs in the
-embedded process' own Python, where the wheel already is.
+embedded process' own Python, where the wheel already is. Files of libraries are asked for (`libraries.py`).
 """
 
 from __future__ import annotations

@@ -21,6 +21,7 @@ from dbx_cd.local.rest.job_rights import JobRights
 from dbx_cd.local.rest.job_runner import JobRunner
 from dbx_cd.local.rest.job_runs import WorkspaceStore
 from dbx_cd.local.rest.jobs_api import jobs_api
+from dbx_cd.local.rest.libraries import Libraries
 from dbx_cd.local.rest.notifications import Notifications
 from dbx_cd.local.rest.other_jobs import OtherJobs
 from dbx_cd.local.rest.permissions_api import permissions_api
@@ -98,6 +99,7 @@ class RestServer:
             state_dir=state_dir,
             access=TaskAccess(self._directory, spark_side),
             other_jobs=other_jobs,
+            libraries=Libraries(self._directory, volumes or FixedVolumes()),
             environment=environment or {},
             warm_notebooks=warm_notebooks,
             spark_gateway=spark_gateway,

@@ -14,6 +14,7 @@ from dbx_cd.local.notebooks.process import NotebookOrder
 from dbx_cd.local.rest.git_source import Checkout
 from dbx_cd.local.rest.job_runs import JobRun, TaskRun
 from dbx_cd.local.rest.job_settings import notebook_source
+from dbx_cd.local.rest.libraries import Libraries
 from dbx_cd.local.rest.other_jobs import OtherJobs
 from dbx_cd.local.rest.parameters import (
     RunFacts,
@@ -56,6 +57,8 @@ class WorkspaceSetup:
     """What lets tasks in, and ends what they have left."""
     other_jobs: OtherJobs
     """What runs the jobs that tasks name."""
+    libraries: Libraries
+    """What is asked of their libraries."""
     environment: Mapping[str, str]
     """Variables for every task."""
     warm_notebooks: Path | None
@@ -122,6 +125,7 @@ class TaskRunner:
 
     def _notebook(self, run: JobRun, attempt: TaskRun, checkout: Checkout | None, run_dir: Path) -> Outcome:
         setup, task = self._setup, attempt.settings["notebook_task"]
+        setup.libraries.require(attempt.settings.get("libraries") or (), run_as=run.run_as)
         facts = self._facts(run, attempt)
         overriding = {**run.notebook_params, **facts.job_parameters}
         attempt.parameters = task_parameters(task.get("base_parameters") or {}, overriding, facts)
