@@ -67,13 +67,12 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 
 def setup(options: argparse.Namespace) -> int:
     """Print the statements; with --run, run those that are not done yet."""
+    _refuse_wrong_use(options)
     project = _project(options)
-    places = _places(project, is_log_made=options.make_log, are_schemas_made=options.make_schemas)
     principals = _principals(options, project)
+    places = _places(project, is_log_made=options.make_log, are_schemas_made=options.make_schemas)
     steps = steps_for(places, principals)
     if not options.run:
-        if options.warehouse or options.target:
-            raise ConfigError("--warehouse and --target say where to run it", next_step="give --run as well")
         print(script(steps, principals, ci=options.ci), end="")
         return 0
     failed = 0
@@ -84,6 +83,13 @@ def setup(options: argparse.Namespace) -> int:
     if failed:
         print(f"{failed} of {len(steps)} statements failed", file=sys.stderr)
     return 1 if failed else 0
+
+
+def _refuse_wrong_use(options: argparse.Namespace) -> None:
+    if options.warehouse and options.target:
+        raise ConfigError("--warehouse and --target are two ways to log in", next_step="give one of them")
+    if (options.warehouse or options.target) and not options.run:
+        raise ConfigError("--warehouse and --target say where to run it", next_step="give --run as well")
 
 
 def _project(options: argparse.Namespace) -> _Project:
@@ -137,8 +143,6 @@ def _principals(options: argparse.Namespace, project: _Project) -> dict[str, str
 
 @contextlib.contextmanager
 def _query(options: argparse.Namespace, project: _Project) -> Iterator[Query]:
-    if options.warehouse and options.target:
-        raise ConfigError("--warehouse and --target are two ways to log in", next_step="give one of them")
     if options.warehouse:
         yield StatementApi(current_workspace(), options.warehouse).query
         return

@@ -36,6 +36,8 @@ T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
 VIEW, MANAGE, MANAGE_RUN = "CAN VIEW on the job", "CAN MANAGE on the job", "CAN MANAGE RUN on the job"
+# What is given by hand is gone after the next deploy, which sets all permissions anew.
+_BY_BUNDLE = "; add it to `permissions` in the bundle's job file, and deploy the bundle"
 
 
 class Jobs:
@@ -210,7 +212,7 @@ class Jobs:
         until = time.monotonic() + timeout.total_seconds()
         while True:
             try:
-                with calling("the run goes on, but cannot be followed", where=f"run {run_id}", right=VIEW):
+                with calling("the run goes on, but cannot be followed", where=f"run {run_id}", right=VIEW + _BY_BUNDLE):
                     left = timedelta(seconds=max(0.0, until - time.monotonic()))
                     return self._jobs.wait_get_run_job_terminated_or_skipped(run_id, timeout=left)
             except WorkflowError as exc:
@@ -258,7 +260,7 @@ class Jobs:
             return passing_answer(error)
 
         try:
-            with calling(what, right=right, where=where):
+            with calling(what, right=f"{right}{_BY_BUNDLE}" if right.endswith("the job") else right, where=where):
                 return self._patience.repeat(call, passing=passing)
         except WorkflowError as exc:
             # A refusal at last does not take back what an attempt before it may have done.
