@@ -16,6 +16,7 @@ import yaml
 from dbx_cd.errors import ConfigError, DbxCdError
 from dbx_cd.policies import ONE_WORD, Policies
 from dbx_cd.relations import RelationName
+from dbx_cd.secret_names import SecretName, secret_names
 from dbx_cd.yaml_text import load_yaml
 
 FILE_NAME = "dbx_cd.yml"
@@ -23,9 +24,11 @@ FILE_NAME = "dbx_cd.yml"
 WARM_DBT = "DBX_CD_WARM_DBT"
 """The environment variable by which the embedded workspace tells its tasks the socket of a warm parent for dbt."""
 
+Compute = Literal["warehouse", "cluster"]
+
 _DURATION = re.compile(r"(\d+)\s*([mhd])")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
-_NO_SETTINGS = ("project_dir", "written", "overruled")
+_NO_SETTINGS = ("project_dir", "written", "overruled", "warehouse_id")
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,12 @@ class CdConfig:
     """What happens where teams differ."""
     keep: Keep = Keep()
     """Which artifact versions are kept."""
+    compute: Compute = "warehouse"
+    """Where dbt's SQL runs: in a SQL warehouse, or on the job's own cluster."""
+    secrets: dict[str, SecretName] = field(default_factory=dict)
+    """The secrets that dbt's processes, and nothing else, are told, by the variables that they are told in."""
+    warehouse_id: str | None = None
+    """The SQL warehouse that the job's definition names; not a setting."""
     project_dir: Path = Path()
     """The folder that has `dbt_project.yml`; not a setting."""
     written: frozenset[str] = frozenset()
@@ -251,6 +260,8 @@ def _convert(hint: Any, value: Any, *, where: str, label: str) -> Any:
         if not isinstance(value, Mapping) or not value:
             raise wrong("a mapping of target names")
         return {str(k): _build(TargetConfig, v, where=where, inside=f"{label}.{k}") for k, v in value.items()}
+    if hint == dict[str, SecretName]:
+        return secret_names(value, where=where)
     if hint == tuple[str, ...]:
         if not isinstance(value, list) or not all(isinstance(name, str) and name for name in value):
             raise wrong("a list of names")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -107,11 +108,13 @@ def start_task(dbutils: Any, spark: SparkSession, **widgets: str | bool) -> Task
     definition.require_not_overridden(facts.parameters, defaults=facts.parameters, run_id=job["run_id"])
     delivered = {name: str(value) for name, value in {**params, **job}.items()}
     definition.require_not_overridden(delivered, defaults=_texts({**widgets, **_JOB_WIDGETS}), run_id=job["run_id"])
+    # A secret is asked for only when dbt is about to run; what is answered goes to its processes and is kept nowhere.
+    opening = partial(open_cd, spark, workspace=workspace, secrets=lambda scope, key: dbutils.secrets.get(scope, key))
     if job["release_run_id"]:
-        work = _second_half(spark, workspace, definition, run_id=job["release_run_id"])
+        work = _second_half(opening, spark, workspace, definition, run_id=job["release_run_id"])
     else:
         checkout = find_project(str(params.get("project_dir") or "."), dbutils=dbutils)
-        work = _opened(spark, workspace, definition, facts, job, checkout)
+        work = _opened(opening, definition, facts, job, checkout)
     for line in work.cd.config.overruled:
         _log.warning("%s", line)
     if "project_dir" in params:
@@ -131,17 +134,12 @@ class _Work(NamedTuple):
 
 
 def _opened(
-    spark: SparkSession,
-    workspace: WorkspaceClient,
-    definition: JobDefinition,
-    facts: RunFacts,
-    job: Mapping[str, str],
-    checkout: Path,
+    opening: Callable[..., Cd], definition: JobDefinition, facts: RunFacts, job: Mapping[str, str], checkout: Path
 ) -> _Work:
     """The release of a run of the Workflow, which its first task opens, and what to work on."""
     overrides = {"artifacts_root": job["artifacts_root"]}
     require_targets(CdConfig.load(checkout, overrides=overrides), definition.standing)
-    cd = open_cd(spark, project_dir=checkout, workspace=workspace, overrides=overrides, definition=definition.standing)
+    cd = opening(project_dir=checkout, overrides=overrides, definition=definition.standing)
     release, state = cd.log.open_with_state(
         job["commit"], run_id=job["run_id"], requester=facts.creator, reason=job["reason"] or None
     )
@@ -162,7 +160,14 @@ def _opened(
     return _Work(cd, release, project, staged)
 
 
-def _second_half(spark: SparkSession, workspace: WorkspaceClient, definition: JobDefinition, *, run_id: str) -> _Work:
+def _second_half(
+    opening: Callable[..., Cd],
+    spark: SparkSession,
+    workspace: WorkspaceClient,
+    definition: JobDefinition,
+    *,
+    run_id: str,
+) -> _Work:
     """The release of another run, of which this job builds what has a gate; there is no checkout here."""
     staging = require_second_half(definition)
     root, table = (definition.parameters[name] for name in ("artifacts_root", "release_log"))
@@ -172,10 +177,8 @@ def _second_half(spark: SparkSession, workspace: WorkspaceClient, definition: Jo
     project = project_archive.unpack(staged, temporary_folder() / "project")
     standing = replace(definition.standing, staging=staged.target)
     require_targets(CdConfig.load(project, overrides={"artifacts_root": root}), standing)
-    cd = open_cd(
-        spark,
+    cd = opening(
         project_dir=project,
-        workspace=workspace,
         overrides={"artifacts_root": root},
         definition=standing,
         staging_identity=staging,

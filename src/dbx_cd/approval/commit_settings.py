@@ -70,6 +70,7 @@ def _with_defaults(written: Mapping[str, Any]) -> dict[str, Any]:
         "targets": targets,
         "smoke_dir": str(default.smoke_dir),
         "approvers": default.approvers,
+        "compute": default.compute,
         "approval_expires": f"{default.approval_expires // timedelta(hours=1)}h",
     }
     parts = {name: {**asdict(getattr(default, name)), **(written.get(name) or {})} for name in ("policies", "keep")}

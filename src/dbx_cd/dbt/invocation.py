@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from dbx_cd.dbt.connection import DbtConnection, connected
 from dbx_cd.dbt.project import LocalProject
 from dbx_cd.dbt.project_runs import ProjectRuns
 from dbx_cd.dbt.run import DbtRun
@@ -39,6 +40,7 @@ def run_dbt(
     work_dir: str | Path | None = None,
     runner: Runner | None = None,
     warm_parent: Path | None = None,
+    connection: DbtConnection | None = None,
     check: bool = True,
 ) -> DbtRun:
     """Run one dbt command. Knows no release and publishes nothing.
@@ -70,6 +72,7 @@ def run_dbt(
         runner: runs dbt with the arguments it is given; for tests and for other ways of starting dbt.
         warm_parent: the address of a process that has imported dbt and forks for each invocation, see `warm_dbt`; by
             default the embedded workspace's, where this is one of its tasks.
+        connection: how dbt connects, and what it alone is told, such as secrets; as the profile says when not given.
         check: raise when dbt fails.
 
     Returns:
@@ -85,6 +88,7 @@ def run_dbt(
     flags = selection.flags(defer=defer, state_path=state_path, defer_state=defer_state)
     work = Path(work_dir) if work_dir is not None else temporary_folder()
     project = LocalProject.prepare(project_dir, work=work, profiles_dir=profiles_dir)
+    project = connected(project, connection, target=target)
     runs = ProjectRuns.of(
         project,
         target=target,
@@ -92,6 +96,7 @@ def run_dbt(
         runner=runner,
         title=f"dbt {cmd} ({target})",
         warm_parent=warm_parent,
+        connection=connection,
     )
     result = replace(runs, vars=selection.vars).invoke(words, flags)
     if work_dir is None:
@@ -108,6 +113,7 @@ def install_packages(
     source: Path,
     runner: Runner | None = None,
     warm_parent: Path | None = None,
+    connection: DbtConnection | None = None,
 ) -> None:
     """Run `dbt deps` in the very folder of a project, which it writes to.
 
@@ -115,12 +121,17 @@ def install_packages(
         project: the project.
         target: the target of the profile.
         source: the folder that it is a copy of, which errors name.
-        runner, warm_parent: as for `run_dbt`.
+        runner, warm_parent, connection: as for `run_dbt`; of a connection only what dbt is told counts here.
 
     Raises:
         DbtFailed: the packages could not be installed; `.result` has the folder of dbt's log.
         SetupError: dbt is not installed beside dbx_cd.
     """
     title = f"dbt deps ({target})"
-    runs = ProjectRuns.of(project, target=target, source=source, runner=runner, title=title, warm_parent=warm_parent)
+    if connection is not None:
+        project = replace(project, hidden=connection.hidden)
+    runs = ProjectRuns.of(
+        project, target=target, source=source, runner=runner, title=title, warm_parent=warm_parent,
+        connection=connection,
+    )  # fmt: skip
     runs.install_packages().raise_if_failed()

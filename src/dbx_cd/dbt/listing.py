@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from dbx_cd.dbt.connection import DbtConnection, connected
 from dbx_cd.dbt.one_parse import LIST, MAY_FAIL, ONE_PARSE
 from dbx_cd.dbt.project import LocalProject
 from dbx_cd.dbt.project_runs import LISTING, ProjectRuns
@@ -72,6 +73,7 @@ def list_nodes(
     vars: Mapping[str, Any] | None = None,
     runner: Runner | None = None,
     warm_parent: Path | None = None,
+    connection: DbtConnection | None = None,
     check: bool = False,
 ) -> Listed:
     """List the nodes of several selections, without running a statement.
@@ -81,7 +83,7 @@ def list_nodes(
     Args:
         queries: what is listed, by names for the answer.
         target: the target of the profile.
-        project_dir, profiles_dir, work_dir, warm_parent: as for `run_dbt`.
+        project_dir, profiles_dir, work_dir, warm_parent, connection: as for `run_dbt`.
         vars: dbt variables, the same for all queries.
         runner: runs dbt with the arguments it is given, here once for each query.
         check: raise when dbt fails.
@@ -103,9 +105,11 @@ def list_nodes(
     may_fail = {name for name, query in queries.items() if query.may_fail}
     work = Path(work_dir) if work_dir is not None else temporary_folder()
     project = LocalProject.prepare(project_dir, work=work, profiles_dir=profiles_dir)
+    project = connected(project, connection, target=target)
     runs = ProjectRuns.of(
-        project, target=target, source=project_dir, runner=runner, title=f"dbt ls ({target})", warm_parent=warm_parent
-    )
+        project, target=target, source=project_dir, runner=runner, title=f"dbt ls ({target})",
+        warm_parent=warm_parent, connection=connection,
+    )  # fmt: skip
     lists = _Lists(runs.run, flags, may_fail, together=runner is None)
     run = replace(runs, run=lists, vars=vars or {}).invoke(["ls"], Selection("ls", vars=vars or {}).flags())
     if work_dir is None:

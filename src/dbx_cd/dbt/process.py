@@ -6,7 +6,7 @@ import logging
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from dbx_cd.config import WARM_DBT, given_path, profiles_dir_of_environment, variables_set
@@ -71,7 +71,9 @@ def refuse_flags_of_environment(*, profiles_dir: str | Path | None = None) -> No
         )
 
 
-def start_dbt(args: Sequence[str], *, cwd: Path, warm_parent: Path | None = None) -> Process:
+def start_dbt(
+    args: Sequence[str], *, cwd: Path, warm_parent: Path | None = None, variables: Mapping[str, str] | None = None
+) -> Process:
     """Start dbt with these arguments, its output and errors merged into one pipe.
 
     Either way it is a process of its own, with this process's environment; see `as_in_the_shell`.
@@ -80,9 +82,10 @@ def start_dbt(args: Sequence[str], *, cwd: Path, warm_parent: Path | None = None
         args: the command and its flags, or those of several lists, see `one_parse`.
         cwd: the current directory.
         warm_parent: the address of a warm parent; that of this process's own environment when not given.
+        variables: what only dbt has in its environment.
     """
     address = warm_parent or given_path(WARM_DBT)
-    environment = without_current_directory(as_in_the_shell(os.environ))
+    environment = {**without_current_directory(as_in_the_shell(os.environ)), **(variables or {})}
     if address is not None:
         try:
             return WarmProcess.start(address, args, cwd=cwd, environment=environment)

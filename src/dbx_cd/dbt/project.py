@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from dbx_cd.dbt.hidden import Hidden
 from dbx_cd.dbt.profiles import profiles_folder
 from dbx_cd.dbt.project_copy import copy_project
 from dbx_cd.errors import ConfigError
@@ -28,6 +29,8 @@ class LocalProject:
     dir: Path
     work: Path
     profiles_dir: Path | None
+    hidden: Hidden = field(default_factory=Hidden)
+    """What must not be in the artifacts."""
 
     @classmethod
     def prepare(cls, project_dir: str | Path, *, work: Path, profiles_dir: str | Path | None) -> LocalProject:
@@ -89,7 +92,7 @@ class LocalProject:
         """Copy the artifacts, and only them, out of dbt's target folder; the log goes with them."""
         for source in (*(self.target_path / name for name in ARTIFACT_NAMES), self.work / LOG_PATH):
             if source.is_file():
-                shutil.copyfile(source, self.files / source.name)
+                self.hidden.copy(source, self.files / source.name)
 
 
 def _require_project(folder: Path) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from dbx_cd.dbt.carried_parse import CarriedParse, carried_parse, forget_untracked_parse
+from dbx_cd.dbt.connection import DbtConnection
 from dbx_cd.dbt.finished import finished
 from dbx_cd.dbt.packages import missing_folders, needs_deps
 from dbx_cd.dbt.project import LocalProject
@@ -47,6 +48,7 @@ class ProjectRuns:
     def of(
         cls, project: LocalProject, *, target: str, source: str | Path, runner: Runner | None = None,
         title: str = "dbt", warm_parent: Path | None = None,
+        connection: DbtConnection | None = None,
     ) -> Self:  # fmt: skip
         """dbt as a process of its own, or what was given in its place.
 
@@ -55,6 +57,7 @@ class ProjectRuns:
             runner: runs dbt in another way.
             title: what its progress is called.
             warm_parent: the address of a process that has imported dbt, see `start_dbt`.
+            connection: what dbt alone is told.
 
         Raises:
             SetupError: dbt is not installed beside dbx_cd.
@@ -62,7 +65,9 @@ class ProjectRuns:
         if runner is None:
             # Without dbt the process would end with a traceback in place of dbt's events.
             require_extra("dbt", distribution="dbt-core", purpose="run_dbt")
-        own = dbt_process(cwd=project.dir, title=title, warm_parent=warm_parent, work=project.work)
+        own = dbt_process(
+            cwd=project.dir, title=title, warm_parent=warm_parent, work=project.work, connection=connection
+        )
         return cls(project, target, Path(source).resolve(), runner or own, runner is None)
 
     def invoke(self, words: Sequence[str], flags: Sequence[str]) -> DbtRun:

@@ -11,11 +11,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import IO, Any
 
+from dbx_cd.dbt.connection import DbtConnection
 from dbx_cd.dbt.events import DbtEvent
+from dbx_cd.dbt.hidden import Hidden
 from dbx_cd.dbt.node_events import NodeEvents
 from dbx_cd.dbt.one_parse import LISTED
 from dbx_cd.dbt.process import start_dbt
@@ -64,7 +67,14 @@ class DbtOutcome:
 Runner = Callable[[list[str]], DbtOutcome]
 
 
-def dbt_process(*, cwd: Path, title: str, warm_parent: Path | None = None, work: Path | None = None) -> Runner:
+def dbt_process(
+    *,
+    cwd: Path,
+    title: str,
+    warm_parent: Path | None = None,
+    work: Path | None = None,
+    connection: DbtConnection | None = None,
+) -> Runner:
     """What runs dbt as a process.
 
     Args:
@@ -72,8 +82,11 @@ def dbt_process(*, cwd: Path, title: str, warm_parent: Path | None = None, work:
         title: what its progress is called.
         warm_parent: the address of a process that has imported dbt, see `start_dbt`.
         work: the work folder; a warning that an earlier invocation there has shown is not shown again.
+        connection: what dbt alone is told, and what of it must not be seen.
     """
-    return lambda args: _run_process(args, cwd=cwd, title=title, warm_parent=warm_parent, work=work)
+    told = connection or DbtConnection()
+    start = partial(start_dbt, cwd=cwd, warm_parent=warm_parent, variables=told.variables)
+    return lambda args: _run_process(args, start=start, title=title, work=work, hidden=told.hidden)
 
 
 class OutcomeReader:
@@ -123,18 +136,18 @@ class OutcomeReader:
 
 
 def _run_process(
-    args: Sequence[str], *, cwd: Path, title: str, warm_parent: Path | None, work: Path | None
+    args: Sequence[str], *, start: Callable[[Sequence[str]], Process], title: str, work: Path | None, hidden: Hidden
 ) -> DbtOutcome:
     """Run dbt, showing its events as they come; an interrupt lets dbt cancel its queries before it is killed."""
     reader = OutcomeReader()
     # First what shows it: where that fails, no dbt goes on by itself.
     with DbtProgress(title, work=work) as progress:
-        process = _started(args, cwd=cwd, warm_parent=warm_parent)
+        process = _started(start, args)
         assert process.stdout is not None
         output = _Output(process.stdout)
 
         def take(line: str) -> None:
-            event = DbtEvent.parse(line)
+            event = DbtEvent.parse(hidden.text(line))
             reader.take(event)
             try:
                 progress.take(event)
@@ -151,9 +164,9 @@ def _run_process(
             raise
 
 
-def _started(args: Sequence[str], *, cwd: Path, warm_parent: Path | None) -> Process:
+def _started(start: Callable[[Sequence[str]], Process], args: Sequence[str]) -> Process:
     try:
-        return start_dbt(args, cwd=cwd, warm_parent=warm_parent)
+        return start(args)
     except OSError as exc:
         raise SetupError(
             f"dbt cannot be started: {exc.strerror or exc}",

@@ -16,6 +16,7 @@ from dbx_cd.dbt.run import DbtRun
 from dbx_cd.dbt.runnable import built_by
 from dbx_cd.dbt.selection import Selection, WithParents
 from dbx_cd.deploy.build_result import BuildResult, publish_build
+from dbx_cd.deploy.connection import connected, refuse_on_cluster
 from dbx_cd.deploy.failures import keeping_log, noting_refusal
 from dbx_cd.deploy.gated_build import build_gated
 from dbx_cd.deploy.layout import Refusal, make_room, refusals, way_out
@@ -92,10 +93,11 @@ def build_release(
                     result = build_gated(cd, release, selection, target=target, work=work, profiles_dir=profiles_dir)
                 else:
                     state = cd.store.resolve(state_path).path if state_path else None
-                    with warm_for(cd) as parent:
+                    with connected(cd) as connection, warm_for(cd, connection) as parent:
                         dbt = ProjectDbt(
-                            cd, target, work, Path(project_dir), profiles_dir, state, defer, warm_parent=parent
-                        )
+                            cd, target, work, Path(project_dir), profiles_dir, state, defer, warm_parent=parent,
+                            connection=connection,
+                        )  # fmt: skip
                         result = _build_open(cd, release, selection, dbt)
     refused = _refused(result.run, result.artifacts.path) if gated else []
     result.run.raise_if_failed(next_step=way_out(refused, target=target))
@@ -153,6 +155,7 @@ def _build_open(cd: Cd, release: Release, selection: Selection, dbt: ProjectDbt)
             cd, target=dbt.target, cmd=selection.cmd, manifest=manifest, selected=listed.listed, names_in=dbt.names_in
         )
         built = built_by(manifest, listed.listed, selection.cmd)
+        refuse_on_cluster(cd, manifest, built)
         resolving = with_parents_there(dbt, selection, manifest, built)
         changes = staging_changes(dbt, asked, resolving) if cd.config.policies.changed_only else None
         dbt, selection = resolving

@@ -26,6 +26,7 @@ from dbx_cd.artifacts.version import (
 )
 from dbx_cd.dbt.invocation import run_dbt
 from dbx_cd.dbt.run import DbtRun
+from dbx_cd.deploy.connection import connected
 from dbx_cd.deploy.failures import keeping_log
 from dbx_cd.errors import ArtifactNotFound, DbtFailed, ReleaseError
 from dbx_cd.records import Record
@@ -95,6 +96,7 @@ def publish_docs(
     with (
         tempfile.TemporaryDirectory(prefix="dbx_cd-", ignore_cleanup_errors=True) as folder,
         keeping_log(cd, release, work=Path(folder)),
+        connected(cd) as connection,
     ):
         work = Path(folder)
         artifacts = cd.store.find(target, release.id)
@@ -107,6 +109,7 @@ def publish_docs(
             profiles_dir=profiles_dir or None,
             work_dir=work,
             runner=cd.dbt,
+            connection=connection,
         )
         site = _publish(cd, release, run)
         _publish_for_lineage(cd, site, artifacts)

@@ -20,6 +20,7 @@ from dbx_cd.dbt.run import DbtRun
 from dbx_cd.dbt.selection import Selection
 from dbx_cd.deploy.build_result import BuildResult, publish_build
 from dbx_cd.deploy.claim import claim
+from dbx_cd.deploy.connection import connected, refuse_on_cluster
 from dbx_cd.deploy.dbt_versions import refuse_other_dbt
 from dbx_cd.deploy.leak_guard import guarded
 from dbx_cd.deploy.orphan_drop import agreed_orphans, drop_orphans
@@ -76,8 +77,10 @@ def build_gated(
             "and they may differ from what staging was built with",
             release, staged,
         )  # fmt: skip
-    with warm_for(cd) as parent:
-        dbt = ProjectDbt(cd, target, work, project, profiles_dir, staged.path, defer=True, warm_parent=parent)
+    with connected(cd) as connection, warm_for(cd, connection) as parent:
+        dbt = ProjectDbt(
+            cd, target, work, project, profiles_dir, staged.path, defer=True, warm_parent=parent, connection=connection
+        )
         return _deploy(cd, release, request, decision, staged, dbt)
 
 
@@ -88,6 +91,7 @@ def _deploy(
     agreed = plan_of(cd.log.read(release), request)
     made = planned(dbt, staged, request.selection, agreed=agreed)
     refuse_other_dbt(staged, made.manifest)
+    refuse_on_cluster(cd, made.manifest, (node.unique_id for node in made.plan.nodes))
     _refuse_other_plan(cd, release, agreed, made.plan, decision)
     plan = made.plan
     _log.info("%s: refs resolve by the state %s: %s", release, plan.derived_state, plan)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from dbx_cd.dbt.freshness import SourceFreshness
 from dbx_cd.dbt.invocation import run_dbt
+from dbx_cd.deploy.connection import connected
 from dbx_cd.deploy.failures import keep_log
 from dbx_cd.errors import DbxCdError, what_failed
 from dbx_cd.release.context import Cd
@@ -39,7 +40,10 @@ def freshness_for(
         ConfigError: there is no dbt project or profile.
         SetupError: dbt is not installed beside dbx_cd.
     """
-    with tempfile.TemporaryDirectory(prefix="dbx_cd-", ignore_cleanup_errors=True) as folder:
+    with (
+        tempfile.TemporaryDirectory(prefix="dbx_cd-", ignore_cleanup_errors=True) as folder,
+        connected(cd) as connection,
+    ):
         run = run_dbt(
             "source freshness",
             target=target,
@@ -47,6 +51,7 @@ def freshness_for(
             profiles_dir=profiles_dir or None,
             work_dir=Path(folder),
             runner=cd.dbt,
+            connection=connection,
             check=False,
         )
         if not run.ok:

@@ -23,6 +23,7 @@ from dbx_cd.plan.changed_columns import changed_columns, changed_exposures
 from dbx_cd.plan.changed_nodes import ChangedNodes
 from dbx_cd.plan.changed_only import ChangedOnly, changed_only
 from dbx_cd.plan.comparison import Comparison
+from dbx_cd.plan.connection import connection_to_list
 from dbx_cd.plan.deploy_plan import DeployPlan
 from dbx_cd.plan.derived_state import derived_state
 from dbx_cd.plan.estimate import RUNS, estimate
@@ -90,9 +91,16 @@ def plan_deploy(
     log = cd.log.read(release)
     asked = asked_selection(cd, log, release, target=target, selection=selection or Selection())
     staged = cd.store.find(cd.config.staging_of(target), release.id)
-    with tempfile.TemporaryDirectory(prefix="dbx_cd-", ignore_cleanup_errors=True) as folder, warm_for(cd) as parent:
+    connection = connection_to_list(cd)
+    with (
+        tempfile.TemporaryDirectory(prefix="dbx_cd-", ignore_cleanup_errors=True) as folder,
+        warm_for(cd, connection) as parent,
+    ):
         project = archive.unpack(staged, Path(folder) / COPY)
-        dbt = ProjectDbt(cd, target, Path(folder), project, profiles_dir, staged.path, defer=True, warm_parent=parent)
+        dbt = ProjectDbt(
+            cd, target, Path(folder), project, profiles_dir, staged.path, defer=True, warm_parent=parent,
+            connection=connection,
+        )  # fmt: skip
         agreed = agreed_plan(log, target) if cd.config.policies.changed_only else None
         if agreed is not None and (agreed.asked, agreed.state_timestamp) == (asked, staged.timestamp):
             own = replace(dbt, work=Path(folder) / "again")

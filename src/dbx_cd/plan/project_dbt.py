@@ -12,6 +12,7 @@ from dbx_cd.artifacts import archive
 from dbx_cd.artifacts.installed import with_packages
 from dbx_cd.artifacts.project_files import project_files
 from dbx_cd.dbt.artifacts import Manifest
+from dbx_cd.dbt.connection import DbtConnection
 from dbx_cd.dbt.finished import NOTHING_SELECTED
 from dbx_cd.dbt.invocation import install_packages, run_dbt
 from dbx_cd.dbt.listing import Listed, ListQuery, list_nodes
@@ -44,6 +45,8 @@ class ProjectDbt:
     """The socket of a process that has imported dbt."""
     defer_state: Path | None = None
     """The folder of the manifest that they resolve by, where it is another than the state's."""
+    connection: DbtConnection | None = None
+    """How dbt connects; as the profile says where there is none."""
 
     def run(self, selection: Selection, *, check: bool = False) -> DbtRun:
         """Run a command on what is selected."""
@@ -53,7 +56,7 @@ class ProjectDbt:
             with_parents=selection.with_parents,
             full_refresh=selection.full_refresh, vars=selection.vars, project_dir=self.project_dir,
             profiles_dir=self.profiles_dir or None, work_dir=self.work, runner=self.cd.dbt,
-            warm_parent=self.warm_parent, check=check,
+            warm_parent=self.warm_parent, connection=self.connection, check=check,
         )  # fmt: skip
 
     def list(self, selection: Selection, *, check: bool = False) -> DbtRun:
@@ -73,7 +76,7 @@ class ProjectDbt:
         return list_nodes(
             queries, target=self.target, vars=vars, project_dir=self.project_dir,
             profiles_dir=self.profiles_dir or None, work_dir=self.work, runner=self.cd.dbt,
-            warm_parent=self.warm_parent,
+            warm_parent=self.warm_parent, connection=self.connection,
         )  # fmt: skip
 
     def pack(self) -> Path:
@@ -103,9 +106,10 @@ class ProjectDbt:
             source=self.project_dir,
             runner=self.cd.dbt,
             warm_parent=self.warm_parent,
+            connection=self.connection,
         )
 
 
-def warm_for(cd: Cd) -> AbstractContextManager[Path | None]:
-    """A process that has imported dbt, for the several invocations of a build."""
-    return nullcontext() if cd.dbt is not None else warm_dbt()
+def warm_for(cd: Cd, connection: DbtConnection | None) -> AbstractContextManager[Path | None]:
+    """A process that has imported dbt, for the several invocations of a build that connects so."""
+    return nullcontext() if cd.dbt is not None else warm_dbt(connection.variables if connection else None)

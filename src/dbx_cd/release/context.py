@@ -19,6 +19,7 @@ from dbx_cd.release.anchor import read_anchor
 from dbx_cd.release.authorship import Identities
 from dbx_cd.release.log import ReleaseLog
 from dbx_cd.release.standing import Standing, log_standing, settle
+from dbx_cd.secret_names import SecretReader
 from dbx_cd.workspace_calls import whoami
 from dbx_cd.workspace_host import current_workspace
 
@@ -49,6 +50,8 @@ class Cd:
     """Who says what does not follow the commit; the settings of any other commit go by it as well."""
     staging_identity: str | None = None
     """Who opens releases and builds staging, where a job of its own, run as another, builds what has a gate."""
+    secrets: SecretReader | None = None
+    """Reads a secret of the workspace, for dbt's processes; None where none can be read."""
 
     def __post_init__(self) -> None:
         if self.tables is None:
@@ -73,6 +76,7 @@ def open_cd(
     overrides: Mapping[str, Any] | None = None,
     definition: Standing | None = None,
     staging_identity: str | None = None,
+    secrets: SecretReader | None = None,
 ) -> Cd:
     """Open the releases of a project.
 
@@ -86,6 +90,7 @@ def open_cd(
         overrides: settings that win over the file.
         definition: what the Workflow's job says by itself, for its own tasks.
         staging_identity: who opens releases, in a task of a job that only builds what has a gate.
+        secrets: reads the secrets that `secrets` in `dbx_cd.yml` names; in a notebook `dbutils.secrets.get`.
 
     Raises:
         ConfigError: there is no such project, its settings are not valid, there are no credentials, or the artifacts
@@ -108,7 +113,16 @@ def open_cd(
         sources.append(log_standing(log.examined(workflow=workflow)[0]))
     config = settle(loaded, *sources)
     store = ArtifactStore(config.artifacts_root)
-    return Cd(spark, config, store, log, workspace, standing=tuple(sources), staging_identity=staging_identity)
+    return Cd(
+        spark,
+        config,
+        store,
+        log,
+        workspace,
+        standing=tuple(sources),
+        staging_identity=staging_identity,
+        secrets=secrets,
+    )
 
 
 def find_project(project_dir: str | Path, *, dbutils: Any = None) -> Path:

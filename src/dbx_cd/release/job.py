@@ -10,8 +10,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast, get_args
 
+from dbx_cd.config import Compute
 from dbx_cd.errors import ConfigError, WorkflowError
 from dbx_cd.people import same_person
 from dbx_cd.release.jobs import Jobs
@@ -25,9 +26,15 @@ if TYPE_CHECKING:
 GATE_NOTEBOOK = "approval_gate"
 BUILD_NOTEBOOK = "run_dbt"
 ROLLBACK_NOTEBOOK = "auto_rollback"
-JOB_WIDGETS = ("run_id", "release_run_id", "commit", "artifacts_root", "release_log", "approvers", "reason")
+JOB_WIDGETS = (
+    *("run_id", "release_run_id", "commit", "artifacts_root", "release_log", "approvers", "reason"),
+    *("compute", "warehouse_id"),
+)
 """What every task is given, by the job's parameters; but `run_id`, which each task hands over itself."""
-SETTLED = ("artifacts_root", "release_log", "approvers", "project_dir", "profiles_dir", "staging_identity")
+SETTLED = (
+    *("artifacts_root", "release_log", "approvers", "project_dir", "profiles_dir", "compute", "warehouse_id"),
+    "staging_identity",
+)
 """The job parameters that nobody may override for one run."""
 _REFERENCE = re.compile(r"\{\{\s*job\.parameters\.(\w+)\s*\}\}")
 # Of the run as a whole. A task only runs in a run that does; PENDING is one whose first cluster starts.
@@ -90,6 +97,23 @@ class JobDefinition:
         return cls(parameters, gates, tuple(dict.fromkeys(t for t in built if t and t not in gates)), given)
 
     @property
+    def compute(self) -> Compute | None:
+        """Where the job has dbt's SQL run; None where it leaves that to the project.
+
+        Raises:
+            ConfigError: it is neither of the two, or both.
+        """
+        named, warehouse = (self.parameters.get(name, "").strip() for name in ("compute", "warehouse_id"))
+        if named not in ("", *get_args(Compute)) or (named == "cluster" and warehouse):
+            wrong = f"warehouse_id is {warehouse!r} as well" if warehouse else "it can be warehouse or cluster"
+            raise ConfigError(
+                f"the job's parameter compute is {named!r}, and {wrong}",
+                where="the job's definition",
+                next_step="leave compute or warehouse_id empty in resources/dbx_cd.job.yml",
+            )
+        return cast("Compute", named) if named else ("warehouse" if warehouse else None)
+
+    @property
     def standing(self) -> Standing:
         """What does not follow the commit, as far as this job says it."""
         return Standing(
@@ -97,6 +121,8 @@ class JobDefinition:
             artifacts_root=self.parameters.get("artifacts_root") or None,
             release_log=self.parameters.get("release_log") or None,
             approvers=self.parameters.get("approvers") or None,
+            compute=self.compute,
+            warehouse_id=self.parameters.get("warehouse_id", "").strip() or None,
             gates=self.gates,
             open_targets=self.open_targets,
             is_in_order=bool(self.gates),

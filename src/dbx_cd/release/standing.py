@@ -1,4 +1,4 @@
-"""What does not follow the commit: where log and artifacts are, which targets are gated, who approves.
+"""What does not follow the commit: where log, artifacts and dbt's SQL are, which targets are gated, who approves.
 
 The project archive brings models, suites and policies. A commit that could also say where the log is, or that
 production needs no approval, would take the gate away by itself. So these are the words of the job's definition, of the
@@ -11,13 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from dbx_cd.config import FILE_NAME, CdConfig, TargetConfig, refuse_disorder
+from dbx_cd.config import FILE_NAME, CdConfig, Compute, TargetConfig, refuse_disorder
 from dbx_cd.errors import ConfigError
 
 if TYPE_CHECKING:
     from dbx_cd.release.reading import LogReading
 
-_NAMES = ("artifacts_root", "release_log", "approvers")
+_NAMES = ("artifacts_root", "release_log", "approvers", "compute", "warehouse_id")
 _REQUESTED, _DEPLOYING = "approval_requested", "deploying"
 
 
@@ -33,6 +33,10 @@ class Standing:
     """The table of the release log."""
     approvers: str | None = None
     """The group whose members may decide."""
+    compute: Compute | None = None
+    """Where dbt's SQL runs."""
+    warehouse_id: str | None = None
+    """In which SQL warehouse, where that is said."""
     gates: tuple[str, ...] = ()
     """Targets that are gated."""
     open_targets: tuple[str, ...] = ()
