@@ -12,8 +12,8 @@ from pathlib import Path
 from dbx_cd.artifacts.checkout import Checkout
 from dbx_cd.artifacts.project_files import ProjectFiles
 from dbx_cd.artifacts.secrets import is_secret
-from dbx_cd.dbt.packages import INSTALLED, LOCK_FILE, install_path, names_packages, not_installed
-from dbx_cd.errors import ConfigError
+from dbx_cd.dbt.packages import INSTALLED, LOCK_FILE, install_path, names_packages, needs_deps, not_installed
+from dbx_cd.errors import ArtifactError, ConfigError
 
 _log = logging.getLogger(__name__)
 
@@ -59,6 +59,27 @@ def with_packages(project: ProjectFiles, *, layout: Path, install: Callable[[Pat
     if (copy / LOCK_FILE).is_file():
         files[LOCK_FILE] = copy / LOCK_FILE
     return files
+
+
+def require_packages(project: Path, *, of: object, target: str) -> None:
+    """Make sure that a project for a gated target has its packages: `dbt deps` is run for no gated target.
+
+    It asks a hub or a git server, which may be away while production is half built, or have another version by then.
+
+    Args:
+        project: the unpacked archive.
+        of: the artifacts that it is of, for the message.
+        target: the gated target.
+
+    Raises:
+        ArtifactError: a package that the project names is not in its archive, as in those of 0.1.0.
+    """
+    if needs_deps(project):
+        raise ArtifactError(
+            f"the archive has not all packages that the project names, and `dbt deps` never runs for {target}",
+            where=of,
+            next_step="build staging again, which archives them: python -m dbx_cd trigger with this commit",
+        )
 
 
 def _committed(files: Mapping[str, Path], path: str) -> dict[str, bool]:

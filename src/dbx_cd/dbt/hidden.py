@@ -6,7 +6,6 @@ import json
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Self
 
 MASK = "*****"
 """What stands in the place of a secret, as in dbt's own log."""
@@ -35,11 +34,6 @@ class Hidden:
 
     def __hash__(self) -> int:
         return hash(tuple(self._values))
-
-    @classmethod
-    def nothing(cls) -> Self:
-        """Masks nothing."""
-        return cls()
 
     def text(self, text: str) -> str:
         """The text without secrets."""

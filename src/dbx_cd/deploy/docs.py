@@ -15,6 +15,7 @@ from typing import ClassVar
 
 from dbx_cd import volume
 from dbx_cd.artifacts import archive as project_archive
+from dbx_cd.artifacts.installed import require_packages
 from dbx_cd.artifacts.pruning import DOCS_NAME, DOCS_POINTER_NAME
 from dbx_cd.artifacts.version import (
     RESULTS_NAME,
@@ -102,6 +103,8 @@ def publish_docs(
         artifacts = cd.store.find(target, release.id)
         archived = project_archive.ARCHIVE_NAME in artifacts.files
         project = project_archive.unpack(artifacts, work / "built") if archived else Path(project_dir)
+        if target in cd.config.gates:
+            require_packages(project, of=artifacts, target=target)
         run = run_dbt(
             "docs generate --static",
             target=target,

@@ -11,10 +11,10 @@ from dbx_cd import volume
 from dbx_cd.approval.decision import approved_request
 from dbx_cd.approval.request import ApprovalRequest, Decision, plan_of
 from dbx_cd.artifacts import archive
+from dbx_cd.artifacts.installed import require_packages
 from dbx_cd.artifacts.version import ArtifactVersion
 from dbx_cd.dbt.effects import BuildEffects, affected_relations
 from dbx_cd.dbt.functions import functions_of
-from dbx_cd.dbt.packages import needs_deps
 from dbx_cd.dbt.project import COPY
 from dbx_cd.dbt.run import DbtRun
 from dbx_cd.dbt.selection import Selection
@@ -63,7 +63,8 @@ def build_gated(
     Raises:
         ApprovalRequired: there is no valid approval.
         ReleaseError, ReleaseSuperseded: it is not this release's turn.
-        SetupError: another dbt is installed than the one that staging was built with.
+        ArtifactError: the archive has not all packages of the project.
+        SetupError: another dbt is installed than the one that staging was built with; or `compute: cluster` cannot be.
         DbtFailed: dbt cannot say what it would build. A build that fails is in the result.
     """
     request, decision = approved_request(cd, release, target=target)
@@ -71,12 +72,7 @@ def build_gated(
     # The very version that was approved: staging may have been built again since this was asked.
     staged = cd.store.get(request.state_target, request.state_timestamp)
     project = archive.unpack(staged, work / COPY)
-    if needs_deps(project):
-        _log.warning(
-            "%s: the archive of %s has no packages, as those of 0.1.0: `dbt deps` installs them now, from the network, "
-            "and they may differ from what staging was built with",
-            release, staged,
-        )  # fmt: skip
+    require_packages(project, of=staged, target=target)
     with connected(cd) as connection, warm_for(cd, connection) as parent:
         dbt = ProjectDbt(
             cd, target, work, project, profiles_dir, staged.path, defer=True, warm_parent=parent, connection=connection

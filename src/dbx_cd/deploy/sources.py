@@ -6,6 +6,7 @@ import logging
 import tempfile
 from pathlib import Path
 
+from dbx_cd.artifacts.installed import require_packages
 from dbx_cd.dbt.freshness import SourceFreshness
 from dbx_cd.dbt.invocation import run_dbt
 from dbx_cd.deploy.connection import connected
@@ -37,9 +38,12 @@ def freshness_for(
         One result for every source with a freshness rule, for `run_smoke(freshness=)`.
 
     Raises:
+        ArtifactError: the target is gated, and the project has not all packages that it names.
         ConfigError: there is no dbt project or profile.
         SetupError: dbt is not installed beside dbx_cd.
     """
+    if target in cd.config.gates:
+        require_packages(Path(project_dir), of=release, target=target)
     with (
         tempfile.TemporaryDirectory(prefix="dbx_cd-", ignore_cleanup_errors=True) as folder,
         connected(cd) as connection,

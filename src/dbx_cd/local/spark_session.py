@@ -165,6 +165,8 @@ def _session_settings(state: Path, *, names: tuple[str, ...], written: tuple[str
         # Spark parses INSERT ... REPLACE ON and REPLACE USING when asked to; `ReplaceCriteria` hands them to Delta.
         **{f"spark.sql.insertIntoReplace{by}.enabled": "true" for by in ("On", "OnByName", "Using", "UsingByName")},
         "spark.sql.session.timeZone": "UTC",
+        # dbt-databricks asks it of a cluster (`connections.py`). A runtime whose SQL is what is emulated here.
+        "spark.databricks.clusterUsageTags.sparkVersion": "17.3.x-scala2.13",
         # Small data on few cores. Measured on two: VACUUM with Spark's own defaults takes 50 s, with these 5 s.
         "spark.default.parallelism": "2",
         "spark.sql.shuffle.partitions": "2",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,8 +17,9 @@ from dbx_cd.local.sources.loading import load_sources, missing_sources
 from dbx_cd.local.sources.tables import source_tables, with_files
 from dbx_cd.local.spark_session import catalog_names, may_be_catalog
 from dbx_cd.local.standard_grants import grant_standard
-from dbx_cd.local.workspace import EmbeddedWorkspace, task_connection
+from dbx_cd.local.workspace import RELEASE_BOT, EmbeddedWorkspace, task_connection
 from dbx_cd.setup.grants import Places
+from dbx_cd.shell_environment import as_in_the_shell
 from dbx_cd.sql_endpoint import ReservedAddress, with_connection
 
 _SHOWN = 3
@@ -79,6 +81,7 @@ def project_workspace(
         address=address,
     )
     with workspace:
+        _lend_secrets(workspace, project, say=say)
         if wanted.sources is not None:
             load_sources(
                 workspace.spark, tables, project_dir=parsed.project_dir, say=say,
@@ -91,6 +94,17 @@ def project_workspace(
             say(f"users and groups of the project's grants, known here by name alone: {listed(named, most=_SHOWN)}")
         grant_standard(workspace.spark, places_of(project, parsed), principals=workspace.roles)
         yield workspace
+
+
+def _lend_secrets(workspace: EmbeddedWorkspace, project: LocalProject, *, say: Callable[[str], None]) -> None:
+    """Let the job read what the project's secrets are in this shell: nobody has the platform's on their own machine."""
+    shell = as_in_the_shell(os.environ)
+    unset = [variable for variable in project.config.secrets if not shell.get(variable)]
+    for variable, name in project.config.secrets.items():
+        value = shell.get(variable) or f"no-value-of-{variable}"
+        workspace.rest.secrets.lend(name.scope, name.key, value, to=RELEASE_BOT)
+    if unset:
+        say(f"not set in this shell, so that dbt gets placeholders: {', '.join(unset)}")
 
 
 def places_of(project: LocalProject, parsed: ParsedProject) -> Places:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from dbx_cd.config import CdConfig
 from dbx_cd.dbt.carried_parse import KEPT_PARSES, cache_folder
+from dbx_cd.embedded_warehouse import told_to_tasks
 from dbx_cd.errors import SetupError
 from dbx_cd.local import rights, standard_grants
 from dbx_cd.local.catalog_volumes import CatalogVolumes
@@ -184,6 +185,7 @@ class EmbeddedWorkspace:
         environment = {
             **self.endpoint.client_environment(),
             **({KEPT_PARSES: str(parses)} if parses else {}),
+            **told_to_tasks({key: value for key, value in connection_block(self._address).items() if key != "token"}),
             **self._environment,
         }
         self._warm = WarmParents(

@@ -55,10 +55,11 @@ def connection_to_send(cd: Cd) -> DbtConnection | None:
     variables = told(cd)
     if way_of(cd.config) == "profile":
         return DbtConnection(variables=variables)
-    login = warehouse_login(cd.workspace, variables)
+    local = given_warehouse(os.environ)
+    login = warehouse_login(cd.workspace, {} if local else variables)
     return DbtConnection(
         "warehouse",
-        keys=given_warehouse(os.environ) or _warehouse(cd),
+        keys=local or _warehouse(cd),
         login=login.keys,
         variables={**variables, **login.variables},
     )

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dbx_cd.artifacts import archive
+from dbx_cd.artifacts.installed import require_packages
 from dbx_cd.artifacts.version import ArtifactVersion
 from dbx_cd.dbt.artifacts import Manifest, RunResults
 from dbx_cd.dbt.functions import functions_of
@@ -84,7 +85,7 @@ def plan_deploy(
     Raises:
         ConfigError: no such target, or it defers to nothing; or another command, or a flag among the selection.
         ApprovalRequired: staging has no successful build.
-        ArtifactError: artifacts of staging or of the target cannot be read.
+        ArtifactError: artifacts of staging or of the target cannot be read, or have not all packages of the project.
         DbtFailed: dbt cannot say what it would build, or the selection matches nothing.
         SqlFailed: the catalog or the log cannot be asked.
     """
@@ -97,6 +98,7 @@ def plan_deploy(
         warm_for(cd, connection) as parent,
     ):
         project = archive.unpack(staged, Path(folder) / COPY)
+        require_packages(project, of=staged, target=target)
         dbt = ProjectDbt(
             cd, target, Path(folder), project, profiles_dir, staged.path, defer=True, warm_parent=parent,
             connection=connection,

@@ -74,15 +74,16 @@ def test_to_write_a_default_down_changes_nothing(releases: Releases) -> None:
     releases.deployed("1")
     releases.settings = (
         "targets: {stg: {}, prod: {gate: approval, defer_to: stg}}\napproval_expires: 72h\n"
-        "policies: {auto_rollback: never}\nsmoke_dir: smoke\n"
+        "policies: {auto_rollback: never}\nsmoke_dir: smoke\ncompute: warehouse\n"
     )
     assert releases.ask(releases.staged("2", commit="b" * 40)).mind == ()
 
 
 def test_a_setting_that_a_commit_changes_is_shown_as_it_was_and_is(releases: Releases) -> None:
     releases.deployed("1")
-    releases.settings = "policies: {auto_rollback: any}\nkeep: {versions: 1}\n"
+    releases.settings = "policies: {auto_rollback: any}\nkeep: {versions: 1}\ncompute: cluster\n"
     assert releases.ask(releases.staged("2", commit="b" * 40)).mind == (
+        "dbx_cd.yml: compute was warehouse, and is cluster",
         "dbx_cd.yml: keep.versions was 30, and is 1",
         "dbx_cd.yml: policies.auto_rollback was never, and is any",
     )

@@ -14,9 +14,10 @@ import pytest
 import yaml
 from git_repositories import commit, fill
 
-from dbx_cd import ConfigError, DbtFailed, DbtOutcome, DbxCdError, Release, build_release, publish_docs
+from dbx_cd import ArtifactError, ConfigError, DbtFailed, DbtOutcome, DbxCdError, Release, build_release, publish_docs
 from dbx_cd.artifacts.archive import ARCHIVE_NAME, archive_digest, pack, unpack
 from dbx_cd.artifacts.version import RECORD_NAME
+from dbx_cd.deploy.sources import freshness_for
 from dbx_cd.release.events import Built
 from memory.dbt import MemoryDbt
 from memory.hub import MemoryHub
@@ -261,22 +262,55 @@ def test_the_checkout_is_not_written_to(releases: Releases) -> None:
     assert contents(releases.project) == before
 
 
-def test_an_archive_of_0_1_0_without_packages_is_built_and_the_log_warns(
-    releases: Releases, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def without_packages(releases: Releases, folder: Path) -> Release:
+    """A release whose archive has no packages, as those of 0.1.0."""
     cd, release = releases.cd(), releases.staged()
     built = cd.store.find("stg", release.id)
-    files = Path(shutil.copytree(built.path, tmp_path / "files", ignore=shutil.ignore_patterns(RECORD_NAME)))
+    files = Path(shutil.copytree(built.path, folder / "files", ignore=shutil.ignore_patterns(RECORD_NAME)))
     pack(releases.project, files / ARCHIVE_NAME)
     older = cd.store.publish("stg", files, commit=release.commit, release_id=release.id, latest=True)
     event = replace(cd.log.last(release, Built), timestamp=older.timestamp, project_digest=archive_digest(older))
     cd.log.append(release, event)
     releases.smoke(release)
-    releases.approve(releases.ask(release))
-    with caplog.at_level(logging.WARNING):
-        build_release(releases.cd(), release, target="prod")
-    assert "has no packages" in caplog.text
-    assert commands(releases)[-2:] == ["deps", "build"]
+    return release
+
+
+NEVER = "the archive has not all packages that the project names, and `dbt deps` never runs for prod"
+
+
+def test_production_is_neither_asked_for_nor_built_without_packages_and_nothing_is_installed(
+    releases: Releases, tmp_path: Path
+) -> None:
+    release = without_packages(releases, tmp_path)
+    before = list(releases.dbt.calls)
+    with pytest.raises(ArtifactError, match=NEVER):
+        releases.ask(release)
+    assert releases.dbt.calls == before
+
+
+def test_an_approved_release_that_has_lost_its_packages_is_not_built_and_nothing_is_installed(
+    releases: Releases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release = releases.approved()
+    before = list(releases.dbt.calls)
+    monkeypatch.setattr("dbx_cd.artifacts.installed.needs_deps", lambda project: True)
+    for call in (
+        lambda: build_release(releases.cd(), release, target="prod"),
+        lambda: freshness_for(releases.cd(), release, "prod", project_dir=releases.project),
+    ):
+        with pytest.raises(ArtifactError, match=NEVER):
+            call()
+    assert releases.dbt.calls == before
+    assert "prod" not in releases.cd().log.state(release).deployed_to
+
+
+def test_docs_of_production_install_nothing(releases: Releases, monkeypatch: pytest.MonkeyPatch) -> None:
+    release = releases.deployed()
+    before = list(releases.dbt.calls)
+    monkeypatch.setattr("dbx_cd.artifacts.installed.needs_deps", lambda project: True)
+    with pytest.raises(ArtifactError, match=NEVER):
+        publish_docs(releases.cd(), release, target="prod")
+    assert releases.dbt.calls == before
 
 
 def test_packages_of_which_a_team_commits_a_part_are_installed_anew_altogether(

@@ -13,6 +13,7 @@ from databricks.sdk.service.jobs import (
     GitSnapshot,
     GitSource,
     Job,
+    JobParameterDefinition,
     JobSettings,
     NotebookTask,
     Run,
@@ -105,7 +106,7 @@ def test_a_gate_that_does_not_say_its_target_is_refused(target: Mapping[str, str
         JobDefinition.of(JobSettings(tasks=[notebook("gate", "approval_gate", **target)]))
 
 
-@pytest.mark.parametrize("name", ["artifacts_root", "project_dir", "profiles_dir"])
+@pytest.mark.parametrize("name", ["artifacts_root", "project_dir", "profiles_dir", "warehouse_id", "compute"])
 def test_a_run_that_overrides_what_the_job_has_settled_is_refused(settings: JobSettings, name: str) -> None:
     definition = JobDefinition.of(settings)
     with pytest.raises(ConfigError, match=f"this run overrides the parameter {name}: '/tmp/mine' in place of"):
@@ -128,6 +129,37 @@ def test_what_the_job_does_not_say_has_to_be_the_notebook_s_own() -> None:
 def test_what_a_task_is_given_by_the_job_is_not_overridden() -> None:
     own = JobDefinition.of(JobSettings(tasks=[notebook("b", "run_dbt", target="stg", profiles_dir="conf")]))
     own.require_not_overridden({"profiles_dir": "conf"}, defaults={"profiles_dir": ""}, run_id="5")
+
+
+def with_parameters(**defaults: str) -> JobDefinition:
+    parameters = [JobParameterDefinition(name=name, default=default) for name, default in defaults.items()]
+    return JobDefinition.of(JobSettings(parameters=parameters))
+
+
+@pytest.mark.parametrize(
+    ("defaults", "compute", "warehouse"),
+    [
+        ({}, None, None),
+        ({"warehouse_id": "", "compute": ""}, None, None),
+        ({"warehouse_id": " abc "}, "warehouse", "abc"),
+        ({"compute": "cluster", "warehouse_id": ""}, "cluster", None),
+        ({"compute": "warehouse"}, "warehouse", None),
+    ],
+)
+def test_where_dbt_s_sql_runs_is_the_job_s_to_say(
+    defaults: dict[str, str], compute: str | None, warehouse: str | None
+) -> None:
+    standing = with_parameters(**defaults).standing
+    assert (standing.compute, standing.warehouse_id) == (compute, warehouse)
+
+
+@pytest.mark.parametrize(
+    ("compute", "warehouse", "said"),
+    [("cluster", "abc", "is 'cluster', and warehouse_id is 'abc' as well"), ("serverless", "", "warehouse or cluster")],
+)
+def test_a_job_that_says_two_places_or_none_that_there_is_is_refused(compute: str, warehouse: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        _ = with_parameters(compute=compute, warehouse_id=warehouse).standing
 
 
 def test_facts_of_a_run_are_the_platform_s() -> None:

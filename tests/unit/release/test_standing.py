@@ -54,6 +54,17 @@ def test_a_commit_changes_neither_approvers_nor_artifacts(tmp_path: Path, text: 
     assert name in config.overruled[0]
 
 
+def test_a_commit_does_not_move_dbt_away_from_the_warehouse_of_the_job(tmp_path: Path) -> None:
+    config = settle(committed(tmp_path, "compute: cluster\n"), replace(JOB, compute="warehouse", warehouse_id="w1"))
+    assert (config.compute, config.warehouse_id) == ("warehouse", "w1")
+    assert config.overruled == ("compute is cluster in dbx_cd.yml; warehouse counts, by the job's definition",)
+
+
+def test_where_dbt_connects_is_the_commit_s_while_the_job_says_nothing(tmp_path: Path) -> None:
+    config = settle(committed(tmp_path, "compute: cluster\n"), JOB)
+    assert (config.compute, config.warehouse_id, config.overruled) == ("cluster", None, ())
+
+
 @pytest.mark.parametrize("targets", ["{stg: {}, prod: {}}", "{stg: {}}", "{stg: {}, prod: {defer_to: stg}}"])
 def test_a_commit_cannot_take_a_gate_away(tmp_path: Path, targets: str) -> None:
     config = settle(committed(tmp_path, f"targets: {targets}\n"), JOB)

@@ -1,4 +1,4 @@
-"""The part of ``dbutils`` that notebooks of a job use: widgets, task values, exit and restart.
+"""The part of ``dbutils`` that notebooks of a job use: widgets, task values, secrets, exit and restart.
 
 What is not here raises ``NotImplementedError`` with the name that was asked for.
 """
@@ -198,6 +198,13 @@ class DBUtils:
         self.jobs = Jobs(TaskValues(task_key, task_values))
         self.notebook = NotebookControl(str(notebook.with_suffix("")) if notebook is not None else None)
         self.library = Library()
+
+    @property
+    def secrets(self) -> Any:
+        """``dbutils.secrets``: the SDK's own, which asks the workspace as the task's user."""
+        from databricks.sdk import WorkspaceClient
+
+        return WorkspaceClient().dbutils.secrets
 
     def __getattr__(self, attribute: str) -> Unsupported:
         if attribute.startswith("_"):

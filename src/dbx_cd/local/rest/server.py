@@ -28,6 +28,7 @@ from dbx_cd.local.rest.permissions_api import permissions_api
 from dbx_cd.local.rest.query_history_api import Running, query_history_api
 from dbx_cd.local.rest.runs_api import runs_api
 from dbx_cd.local.rest.scim_api import scim_api
+from dbx_cd.local.rest.secrets_api import SecretScopes, secrets_api
 from dbx_cd.local.rest.task_access import SparkSide, TaskAccess
 from dbx_cd.local.rest.task_process import GatewayInfo
 from dbx_cd.local.rest.task_runner import TaskRunner, WorkspaceSetup
@@ -122,6 +123,9 @@ class RestServer:
         app.register_blueprint(permissions_api(store, self._directory, rights))
         app.register_blueprint(files_api(state_dir, volumes or FixedVolumes()))
         app.register_blueprint(scim_api(self._directory))
+        self.secrets = SecretScopes(state_dir)
+        """The workspace's secrets."""
+        app.register_blueprint(secrets_api(self.secrets))
         if running is not None:
             app.register_blueprint(query_history_api(self._directory, running, monitors=monitors))
         _add_frame(app, self._directory, self.host)

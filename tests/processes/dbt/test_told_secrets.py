@@ -1,0 +1,43 @@
+"""What dbt alone is told reaches its process, a fork of a warm parent, and nothing that it leaves."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+
+import pytest
+import yaml
+
+from dbx_cd import run_dbt
+from dbx_cd.dbt.connection import DbtConnection
+from dbx_cd.dbt.warm_parent import warm_dbt
+
+NAME, VALUE = "DBT_ENV_SECRET_SCHEMA", "hunter2hunter2"
+
+
+def test_a_secret_reaches_a_fork_and_nothing_that_dbt_leaves(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    project = tmp_path / "project"
+    (project / "models").mkdir(parents=True)
+    (project / "models" / "one.sql").write_text("select 1 as id")
+    (project / "dbt_project.yml").write_text(yaml.safe_dump({"name": "p", "version": "1.0", "profile": "p"}))
+    output = {"type": "databricks", "catalog": "stg", "schema": f"{{{{ env_var('{NAME}') }}}}", "threads": 1}
+    (project / "profiles.yml").write_text(yaml.safe_dump({"p": {"target": "t", "outputs": {"t": output}}}))
+    told = DbtConnection(
+        "warehouse", keys={"host": "h", "http_path": "/sql/1.0/warehouses/w"}, login={"token": "t"},
+        variables={NAME: VALUE},
+    )  # fmt: skip
+    with caplog.at_level(logging.DEBUG), warm_dbt(told.variables) as parent:
+        run = run_dbt(
+            "ls", target="t", project_dir=project, work_dir=tmp_path / "work", connection=told, warm_parent=parent
+        )
+    assert "dbt starts cold" not in caplog.text
+    assert run.listed == ("model.p.one",)
+    assert NAME not in os.environ
+    # A profile may take a name from a secret, and then it is in every manifest.
+    manifest = (run.files_dir / "manifest.json").read_text()
+    assert '"schema": "*****"' in manifest
+    files = [file for file in run.files_dir.rglob("*") if file.is_file()]
+    assert len(files) > 2
+    assert not [file.name for file in files if VALUE in file.read_text()]
+    assert VALUE not in caplog.text
