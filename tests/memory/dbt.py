@@ -155,6 +155,7 @@ def _node(name: str, text: str, relation: RelationName) -> dict[str, Any]:
         "original_file_path": f"models/{name}.sql",
         "fqn": [PROJECT, name],
         "raw_code": text,
+        "language": "python" if text.startswith("def model(") else "sql",
         "database": relation.catalog,
         "schema": relation.schema,
         "alias": relation.identifier,

@@ -84,9 +84,9 @@ def dbt_process(
         work: the work folder; a warning that an earlier invocation there has shown is not shown again.
         connection: what dbt alone is told, and what of it must not be seen.
     """
-    told = connection or DbtConnection()
-    start = partial(start_dbt, cwd=cwd, warm_parent=warm_parent, variables=told.variables)
-    return lambda args: _run_process(args, start=start, title=title, work=work, hidden=told.hidden)
+    how = connection or DbtConnection()
+    start = partial(start_dbt, cwd=cwd, warm_parent=warm_parent, variables=how.variables)
+    return lambda args: _run_process(args, start=start, title=title, work=work, hidden=how.hidden)
 
 
 class OutcomeReader:

@@ -30,7 +30,7 @@ def claim(cd: Cd, release: Release, *, target: str, seal: str | None = None) -> 
         ApprovalRequired: the release was overtaken, rejected or rolled back by now, also in a gated target that comes
             first, or asked about anew.
     """
-    cd.log.append(release, Deploying(target))
+    cd.log.append(release, Deploying(target, cd.config.compute))
     try:
         _refuse(cd, examined(cd, release)[0], release, target=target, seal=seal)
     except DbxCdError as refused:

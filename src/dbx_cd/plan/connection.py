@@ -32,7 +32,7 @@ def way_of(config: CdConfig) -> Way:
     return "warehouse" if config.warehouse_id else "profile"
 
 
-def told(cd: Cd) -> dict[str, str]:
+def secrets_of(cd: Cd) -> dict[str, str]:
     """The secrets that dbt is told, by their variables.
 
     Raises:
@@ -52,7 +52,7 @@ def connection_to_send(cd: Cd) -> DbtConnection | None:
     """
     if cd.dbt is not None:
         return None
-    variables = told(cd)
+    variables = secrets_of(cd)
     if way_of(cd.config) == "profile":
         return DbtConnection(variables=variables)
     local = given_warehouse(os.environ)
@@ -74,7 +74,7 @@ def connection_to_list(cd: Cd) -> DbtConnection | None:
     way = way_of(cd.config)
     if cd.dbt is not None:
         return None
-    variables, token = told(cd), {"token": by_variable(TOKEN)}
+    variables, token = secrets_of(cd), {"token": by_variable(TOKEN)}
     if way == "profile":
         return DbtConnection(variables=variables)
     keys = {"host": "127.0.0.1", "http_path": CLUSTER_PATH, **token} if way == "cluster" else _warehouse(cd)
@@ -92,7 +92,7 @@ def on_cluster(cd: Cd, block: Mapping[str, Any], environment: Mapping[str, str])
     Raises:
         ConfigError: a secret cannot be read.
     """
-    variables = {**told(cd), **environment, TOKEN: str(block["token"])}
+    variables = {**secrets_of(cd), **environment, TOKEN: str(block["token"])}
     return DbtConnection("cluster", keys={**block, "token": by_variable(TOKEN)}, variables=variables)
 
 

@@ -42,17 +42,17 @@ class WarehouseLogin:
     """Those variables, as far as `secrets:` in dbx_cd.yml does not name them."""
 
 
-def warehouse_login(workspace: WorkspaceClient, told: Mapping[str, str]) -> WarehouseLogin:
+def warehouse_login(workspace: WorkspaceClient, variables: Mapping[str, str]) -> WarehouseLogin:
     """How dbt logs in where the profile does not say it.
 
     Args:
         workspace: the client of the job's identity.
-        told: the variables that dbt is told already.
+        variables: what dbt is told already.
 
     Raises:
         ConfigError: one of client id and secret is named without the other; or the identity has no token to hand on.
     """
-    own = [name for name in (OWN_ID, OWN_SECRET) if name in told]
+    own = [name for name in (OWN_ID, OWN_SECRET) if name in variables]
     if len(own) == 1:
         other = OWN_SECRET if own[0] == OWN_ID else OWN_ID
         raise ConfigError(f"`secrets` names {own[0]} and not {other}", where="dbx_cd.yml", next_step="name both")

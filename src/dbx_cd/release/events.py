@@ -54,6 +54,8 @@ class Deploying(Record):
 
     target: str
     """The gated target."""
+    compute: str = "warehouse"
+    """Where dbt's SQL runs, as `compute` of the settings has it."""
 
     def __str__(self) -> str:
         return f"{self.target} is about to be changed"

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from dbx_cd.enumeration import listed
 from dbx_cd.errors import RestoreRefused, WorkflowError, what_failed
 from dbx_cd.people import same_person
+from dbx_cd.release.events import Deploying
 from dbx_cd.release.jobs import Jobs
 from dbx_cd.release.run_at_work import ended_run, others_at_work
 from dbx_cd.rollback.of_target import writers_of
@@ -122,6 +123,23 @@ def _end_statements(cd: Cd, log: LogReading, target: str, *, until: datetime | N
     """Wait for the statements of a release that its run has left behind; returns what is not known of them."""
     assert log.release is not None
     release = log.release
+    return (*_on_clusters(log, target), *_end_in_warehouses(cd, log, release, target, until=until))
+
+
+def _on_clusters(log: LogReading, target: str) -> tuple[str, ...]:
+    """What nobody can look up: a cluster's statements are in no query history, and go on until they or it end."""
+    begun = log.all(Deploying)
+    if any(claim.compute == "cluster" and target in ("", claim.target) for claim in begun):
+        return (
+            f"whether statements of {log.release} still run on its job's own cluster is not known: no query history "
+            "has them. A cluster that the job makes ends with its run",
+        )
+    return ()
+
+
+def _end_in_warehouses(
+    cd: Cd, log: LogReading, release: Release, target: str, *, until: datetime | None
+) -> tuple[str, ...]:
     # As whom it writes is recorded before it does: where nothing is, it has written nothing.
     writers = writers_of(log, target)
     deadline = time.monotonic() + PATIENCE.total_seconds()

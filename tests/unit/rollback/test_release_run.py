@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from dbx_cd.deploy.auto_rollback import auto_rollback
 from dbx_cd.errors import SqlFailed
 from dbx_cd.policies import Policies
 from dbx_cd.relations import RelationName
-from dbx_cd.release.events import Failed
+from dbx_cd.release.events import Deploying, Failed
 from dbx_cd.rollback import release_run
 from memory.releases import BOT, OTHER_OWNER, Releases, relation
 from memory.tables import MemoryTables
@@ -350,3 +351,13 @@ def test_a_table_that_was_put_in_the_place_of_a_proved_one_is_not_said_to_be_bac
     late(releases.tables).replaced = True
     result, _ = failed(releases, release)
     assert result.not_known == (f"{ORDERS}: its history has no version 2, which was proved",)
+
+
+def test_of_a_build_on_the_job_s_own_cluster_it_is_said_that_nobody_can_see_its_statements(
+    releases: Releases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("memory.releases.Deploying", partial(Deploying, compute="cluster"))
+    result = rolled_back(releases, Api(jobs_runs_get=lambda _: ENDED, sql_history_queries=lambda _: NO_QUERIES))
+    (text,) = result.not_known
+    assert "still run on its job's own cluster is not known: no query history has them" in text
+    assert result.complete
