@@ -18,7 +18,7 @@ _log = logging.getLogger(__name__)
 
 # They are made in Lakeflow pipelines, which only a SQL warehouse starts (Databricks documentation, "Create a
 # materialized view", "Requirements").
-_OF_A_WAREHOUSE = ("materialized_view", "streaming_table", "metric_view")
+_OF_A_WAREHOUSE = ("materialized_view", "streaming_table")
 _SHOWN = 5
 
 
