@@ -16,8 +16,8 @@ from dbx_cd.release.context import Cd
 
 _log = logging.getLogger(__name__)
 
-# They are made in Lakeflow pipelines, which only a SQL warehouse starts (Databricks documentation, "Create a
-# materialized view", "Requirements").
+# Standalone ones are made by a SQL warehouse, or a notebook on serverless compute (Databricks documentation,
+# "Requirements for standalone pipelines").
 _OF_A_WAREHOUSE = ("materialized_view", "streaming_table")
 _SHOWN = 5
 

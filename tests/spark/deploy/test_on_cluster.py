@@ -17,7 +17,7 @@ from dbx_cd import ArtifactStore, Cd, CdConfig, ConfigError, DbtFailed, ReleaseL
 from dbx_cd.deploy.connection import connected
 from dbx_cd.local.notebooks.emulated_sql import _Emulated
 from dbx_cd.local.session_user import act_as
-from dbx_cd.local.workspace import RELEASE_BOT, EmbeddedWorkspace
+from dbx_cd.local.workspace import OWNER, RELEASE_BOT, EmbeddedWorkspace
 from dbx_cd.sql_endpoint import SqlEndpoint
 
 PROJECT = {"name": "own", "version": "1.0", "profile": "own", "models": {"+materialized": "table"}}
@@ -133,3 +133,41 @@ def test_two_endpoints_have_tokens_of_their_own(own: OnCluster) -> None:
         assert second is not None
         assert first.variables["DBT_ENV_SECRET_DBX_CD_TOKEN"] != second.variables["DBT_ENV_SECRET_DBX_CD_TOKEN"]
         assert first.variables["DBT_ENV_SECRET_DBX_CD_TOKEN"] not in f"{first}{dict(first.keys)}"
+
+
+@pytest.mark.deep
+def test_the_whole_workflow_without_a_warehouse_makes_the_same_rows(
+    workspace: EmbeddedWorkspace, tmp_path: Path
+) -> None:
+    """The real notebooks: builds, plan, freshness, gate and docs, on the task's own session and then by profile."""
+    from shop_repository import Repository
+
+    from dbx_cd.local.project import LocalProject
+    from dbx_cd.local.run import LocalWorkflow, results_of
+
+    repository, schema = Repository(tmp_path / "repository"), f"own_{uuid.uuid4().hex[:8]}"
+    profile = repository.folder / "profiles.yml"
+    profile.write_text(profile.read_text().replace("schema: shop", f"schema: {schema}"))
+    repository.set(release_log=f"ops.{schema}.log", compute="cluster", secrets="{DBT_ENV_SECRET_MARK: own/mark}")
+    workspace.rest.secrets.lend("own", "mark", SECRET, to=RELEASE_BOT)
+    commits = [repository.commit("on the cluster")]
+    workflow = LocalWorkflow(workspace, LocalProject.find(repository.folder))
+    repository.set(compute="warehouse")
+    commits.append(repository.commit("by the profile"))
+
+    seen, mind = [], []
+    for commit in commits:
+        run = workflow.release(commit)
+        workflow.wait(run)
+        request = workflow.pending(run)
+        assert request is not None
+        mind.append(request.mind)
+        workflow.approve(request, as_user=OWNER)
+        assert set(results_of(workflow.wait(run)).values()) <= {"SUCCESS", "EXCLUDED"}
+        table = workspace.spark.table(f"prod.{schema}.daily_revenue")
+        seen.append(sorted(map(str, table.collect())))
+    assert seen[0] == seen[1]
+    assert len(seen[0]) > 3
+    assert any("compute was cluster, and is warehouse" in line for line in mind[1])
+    left = [file for file in workflow.artifacts_root.rglob("*") if file.is_file()]
+    assert not [file for file in left if SECRET[:6].encode() in file.read_bytes()]
