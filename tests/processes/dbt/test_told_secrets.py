@@ -10,13 +10,18 @@ import pytest
 import yaml
 
 from dbx_cd import run_dbt
+from dbx_cd.config import WARM_DBT
 from dbx_cd.dbt.connection import DbtConnection
 from dbx_cd.dbt.warm_parent import warm_dbt
+from dbx_cd.warm.parent import WarmParent
 
 NAME, VALUE = "DBT_ENV_SECRET_SCHEMA", "hunter2hunter2"
 
 
-def test_a_secret_reaches_a_fork_and_nothing_that_dbt_leaves(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_secret_reaches_a_fork_and_nothing_that_dbt_leaves(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, warm_parent: WarmParent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(WARM_DBT, str(warm_parent.address))  # which was told nothing
     project = tmp_path / "project"
     (project / "models").mkdir(parents=True)
     (project / "models" / "one.sql").write_text("select 1 as id")

@@ -52,6 +52,15 @@ def test_an_open_target_is_refused_before_dbt_has_built_anything(releases: Relea
     assert {call[0] for call in releases.dbt.calls} == {"ls"}
 
 
+def test_a_gated_target_is_refused_before_it_is_claimed(releases: Releases) -> None:
+    releases.model("orders", "def model(dbt, session): ...")
+    release = releases.approved()
+    releases.settings = "compute: cluster\n"
+    with pytest.raises(ConfigError, match=r"the job's own cluster cannot build orders \(Python\)"):
+        build_release(releases.cd(), release, target="prod")
+    assert releases.cd().log.last(release, Deploying) is None
+
+
 @pytest.mark.parametrize("compute", ["warehouse", "cluster"])
 def test_the_claim_says_where_production_is_built(releases: Releases, compute: str) -> None:
     releases.settings = f"compute: {compute}\n"
