@@ -27,6 +27,8 @@ TOKEN = f"{PREFIX}DBX_CD_TOKEN"
 """The variable of a token that is made or looked up for one build."""
 CLIENT_SECRET = f"{PREFIX}DBX_CD_CLIENT_SECRET"
 """The variable of the client secret of the job's own identity."""
+OWN_ID, OWN_SECRET = f"{PREFIX}CLIENT_ID", f"{PREFIX}CLIENT_SECRET"
+"""The variables of `secrets:` in dbx_cd.yml by which dbt logs in as a service principal, renewing its tokens itself."""
 
 _FOLDER = "connection"
 _HOW = (
@@ -50,8 +52,11 @@ class DbtConnection:
 
     @cached_property
     def hidden(self) -> Hidden:
-        """What must be in nothing that dbt leaves."""
-        return Hidden(value for name, value in self.variables.items() if name.startswith(PREFIX))
+        """What must be in nothing that dbt leaves.
+
+        Not the id of a service principal: it is its name, which grants and the catalog have.
+        """
+        return Hidden(v for name, v in self.variables.items() if name.startswith(PREFIX) and name != OWN_ID)
 
 
 def by_variable(name: str) -> str:

@@ -41,12 +41,13 @@ class Hidden:
             text = text.replace(value, MASK)
         return text
 
-    def copy(self, source: Path, destination: Path) -> None:
-        """Copy a file without secrets."""
+    def copy(self, source: Path, destination: Path) -> bool:
+        """Copy a file without secrets; returns whether it had one."""
         if not self._values:
             shutil.copyfile(source, destination)
-            return
-        content = source.read_bytes()
+            return False
+        content = found = source.read_bytes()
         for value in self._values:
             content = content.replace(value.encode(), MASK.encode())
         destination.write_bytes(content)
+        return content != found

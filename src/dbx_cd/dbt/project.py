@@ -11,8 +11,9 @@ from dbx_cd.dbt.profiles import profiles_folder
 from dbx_cd.dbt.project_copy import copy_project
 from dbx_cd.errors import ConfigError
 
+MANIFEST_NAME = "manifest.json"
 ARTIFACT_NAMES = (
-    "manifest.json", "run_results.json", "sources.json", "catalog.json", "index.html", "static_index.html",
+    MANIFEST_NAME, "run_results.json", "sources.json", "catalog.json", "index.html", "static_index.html",
 )  # fmt: skip
 LOG_NAME = "dbt.log"
 LOG_PATH = Path("logs") / LOG_NAME
@@ -89,10 +90,22 @@ class LocalProject:
                 entry.unlink(missing_ok=True)
 
     def collect_artifacts(self) -> None:
-        """Copy the artifacts, and only them, out of dbt's target folder; the log goes with them."""
-        for source in (*(self.target_path / name for name in ARTIFACT_NAMES), self.work / LOG_PATH):
-            if source.is_file():
-                self.hidden.copy(source, self.files / source.name)
+        """Copy the artifacts, and only them, out of dbt's target folder; the log goes with them.
+
+        Raises:
+            ConfigError: a secret is in the manifest. Masked, it would be of other relations than dbt builds.
+        """
+        sources = [*(self.target_path / name for name in ARTIFACT_NAMES), self.work / LOG_PATH]
+        masked = [source.name for source in sources if source.is_file() and self._collect(source)]
+        if MANIFEST_NAME in masked:
+            raise ConfigError(
+                "a secret that dbt is told is in its manifest, where names, code and configs are for all to read",
+                where=self.dir,
+                next_step="use variables of `secrets` for logging in alone, and another one for the name of a schema",
+            )
+
+    def _collect(self, source: Path) -> bool:
+        return self.hidden.copy(source, self.files / source.name)
 
 
 def _require_project(folder: Path) -> None:

@@ -15,18 +15,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from dbx_cd.dbt.connection import CLIENT_SECRET, TOKEN, by_variable
+from dbx_cd.dbt.connection import CLIENT_SECRET, OWN_ID, OWN_SECRET, TOKEN, by_variable
 from dbx_cd.errors import ConfigError
-from dbx_cd.secret_names import PREFIX
 
 if TYPE_CHECKING:
     from databricks.sdk import WorkspaceClient
     from databricks.sdk.core import Config
 
 _log = logging.getLogger(__name__)
-
-OWN_ID, OWN_SECRET = f"{PREFIX}CLIENT_ID", f"{PREFIX}CLIENT_SECRET"
-"""The variables of `secrets:` in dbx_cd.yml by which dbt logs in as a service principal, renewing its tokens itself."""
 
 _BEARER = "Bearer "
 _WORKLOADS = ("env-oidc", "file-oidc")

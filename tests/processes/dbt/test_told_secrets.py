@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from dbx_cd import run_dbt
+from dbx_cd import ConfigError, run_dbt
 from dbx_cd.config import WARM_DBT
 from dbx_cd.dbt.connection import DbtConnection
 from dbx_cd.dbt.warm_parent import warm_dbt
@@ -32,17 +32,15 @@ def test_a_secret_reaches_a_fork_and_nothing_that_dbt_leaves(
         "warehouse", keys={"host": "h", "http_path": "/sql/1.0/warehouses/w"}, login={"token": "t"},
         variables={NAME: VALUE},
     )  # fmt: skip
-    with caplog.at_level(logging.DEBUG), warm_dbt(told.variables) as parent:
-        run = run_dbt(
-            "ls", target="t", project_dir=project, work_dir=tmp_path / "work", connection=told, warm_parent=parent
-        )
-    assert "dbt starts cold" not in caplog.text
-    assert run.listed == ("model.p.one",)
-    assert NAME not in os.environ
+    work = tmp_path / "work"
     # A profile may take a name from a secret, and then it is in every manifest.
-    manifest = (run.files_dir / "manifest.json").read_text()
-    assert '"schema": "*****"' in manifest
-    files = [file for file in run.files_dir.rglob("*") if file.is_file()]
-    assert len(files) > 2
+    refused = pytest.raises(ConfigError, match="a secret that dbt is told is in its manifest")
+    with caplog.at_level(logging.DEBUG), warm_dbt(told.variables) as parent, refused:
+        run_dbt("ls", target="t", project_dir=project, work_dir=work, connection=told, warm_parent=parent)
+    assert "dbt starts cold" not in caplog.text
+    assert NAME not in os.environ
+    assert '"schema": "*****"' in (work / "artifacts" / "manifest.json").read_text()
+    files = [file for file in (work / "artifacts").rglob("*") if file.is_file()]
+    assert {"manifest.json", "dbt.log"} <= {file.name for file in files}
     assert not [file.name for file in files if VALUE in file.read_text()]
     assert VALUE not in caplog.text

@@ -97,6 +97,21 @@ def test_what_dbt_is_told_is_not_in_this_process_nor_in_words(project: LocalProj
     assert CLUSTER.hidden.text(f"x {SECRET} y 127.0.0.1") == "x ***** y 127.0.0.1"
 
 
+def test_the_id_of_a_service_principal_is_no_secret() -> None:
+    own = DbtConnection(variables={"DBT_ENV_SECRET_CLIENT_ID": "11111111-2222", "DBT_ENV_SECRET_CLIENT_SECRET": SECRET})
+    assert own.hidden.text(f"11111111-2222 {SECRET}") == "11111111-2222 *****"
+
+
+def test_a_secret_in_the_manifest_is_refused_and_not_kept(project: LocalProject) -> None:
+    made = connected(project, CLUSTER, target="stg")
+    made.clear_artifacts()
+    made.target_path.mkdir(parents=True)
+    (made.target_path / "manifest.json").write_text(f'{{"schema": "{SECRET}"}}')
+    with pytest.raises(ConfigError, match=r"is in its manifest.*for logging in alone"):
+        made.collect_artifacts()
+    assert (made.files / "manifest.json").read_text() == '{"schema": "*****"}'
+
+
 def test_secrets_are_masked_in_what_is_collected_however_dbt_connects(project: LocalProject) -> None:
     profile(project.dir, {"stg": {**NAMES, "host": "h", "http_path": "/sql", "token": "{{ env_var('T') }}"}})
     made = connected(project, DbtConnection(variables={"DBT_ENV_SECRET_T": SECRET}), target="stg")

@@ -15,7 +15,7 @@ def test_a_secret_is_masked_as_it_is_and_as_json_has_it(tmp_path: Path) -> None:
     text = f"{SECRET} {json.dumps({'a': SECRET})} {json.dumps([SECRET], ensure_ascii=False)}"
     assert hidden.text(text) == '***** {"a": "*****"} ["*****"]'
     (tmp_path / "log").write_text(text)
-    hidden.copy(tmp_path / "log", tmp_path / "copy")
+    assert hidden.copy(tmp_path / "log", tmp_path / "copy")
     assert (tmp_path / "copy").read_text() == '***** {"a": "*****"} ["*****"]'
 
 
@@ -29,8 +29,8 @@ def test_a_short_value_is_left_to_dbt_lest_the_manifest_be_another_one() -> None
 
 def test_nothing_hidden_changes_nothing_not_even_bytes_that_are_no_text(tmp_path: Path) -> None:
     (tmp_path / "log").write_bytes(b"\xff\x00")
-    Hidden().copy(tmp_path / "log", tmp_path / "copy")
-    Hidden(["not in there"]).copy(tmp_path / "log", tmp_path / "again")
+    assert not Hidden().copy(tmp_path / "log", tmp_path / "copy")
+    assert not Hidden(["not in there"]).copy(tmp_path / "log", tmp_path / "again")
     assert (tmp_path / "copy").read_bytes() == (tmp_path / "again").read_bytes() == b"\xff\x00"
 
 
