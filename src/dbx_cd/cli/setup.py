@@ -15,6 +15,7 @@ from dbx_cd.dbt.artifacts import Manifest
 from dbx_cd.dbt.invocation import run_dbt
 from dbx_cd.dbt.packages import project_settings
 from dbx_cd.dbt.profiles import PROFILES_FILE, profiles_folder
+from dbx_cd.dbt.warm_parent import warm_dbt
 from dbx_cd.errors import ConfigError
 from dbx_cd.jinja import EarlyJinja
 from dbx_cd.setup.bundle_options import NOBODY
@@ -111,7 +112,8 @@ def _project(options: argparse.Namespace) -> _Project:
 def _places(project: _Project, *, is_log_made: bool, are_schemas_made: bool) -> Places:
     config = project.config
     outputs = profile_targets(project.profiles_dir, project.profile, targets=config.targets)
-    manifests = {target: _parsed(project, target) for target in config.targets}
+    with warm_dbt() as parent:  # dbt's imports take longer than a parse
+        manifests = {target: _parsed(project, target, warm_parent=parent) for target in config.targets}
     wheelhouse = read_settings(project.folder / FILE_NAME).get("wheelhouse")
     installed = [project.variables.get(name, "") for name in _INSTALLED] + [str(wheelhouse or "")]
     catalogs = {name: output.catalog for name, output in outputs.items()}
@@ -120,11 +122,12 @@ def _places(project: _Project, *, is_log_made: bool, are_schemas_made: bool) -> 
     return with_made_schemas(places, manifests) if are_schemas_made else places
 
 
-def _parsed(project: _Project, target: str) -> Manifest:
+def _parsed(project: _Project, target: str, *, warm_parent: Path | None) -> Manifest:
     with tempfile.TemporaryDirectory(prefix="dbx_cd-", ignore_cleanup_errors=True) as work:
         ran = run_dbt(
-            "parse", target=target, project_dir=project.folder, profiles_dir=project.profiles_dir, work_dir=work
-        )
+            "parse", target=target, project_dir=project.folder, profiles_dir=project.profiles_dir,
+            work_dir=work, warm_parent=warm_parent,
+        )  # fmt: skip
         return Manifest.load(ran.files_dir / "manifest.json")
 
 
