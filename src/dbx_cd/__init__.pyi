@@ -79,6 +79,7 @@ from .errors import (
     ApprovalSuperseded as ApprovalSuperseded,
     ArtifactError as ArtifactError,
     ArtifactNotFound as ArtifactNotFound,
+    CheckFailed as CheckFailed,
     ChecksumMismatch as ChecksumMismatch,
     ConfigError as ConfigError,
     ConsentMissing as ConsentMissing,
@@ -162,6 +163,12 @@ from .rollback.rehearsal import (
 from .rollback.restore import (
     RestoreResult as RestoreResult,
     restore as restore,
+)
+from .setup.check_report import (
+    CheckReport as CheckReport,
+)
+from .setup.checks import (
+    check_setup as check_setup,
 )
 from .smoke.baseline import (
     NoBaseline as NoBaseline,

@@ -190,6 +190,16 @@ def variables_set(names: Iterable[str]) -> list[str]:
     return [name for name in names if os.environ.get(name)]
 
 
+def runtime_version() -> str:
+    """The version of the Databricks runtime that this process is on; "" elsewhere (documented variable)."""
+    return os.environ.get("DATABRICKS_RUNTIME_VERSION", "")
+
+
+def bundle_variables(names: Iterable[str]) -> dict[str, str]:
+    """The values of a bundle's variables that the environment gives (asset bundle reference: BUNDLE_VAR_<name>)."""
+    return {name: os.environ[f"BUNDLE_VAR_{name}"] for name in names if f"BUNDLE_VAR_{name}" in os.environ}
+
+
 def profiles_dir_of_environment() -> tuple[str, str] | None:
     """The variable by which dbt is told the folder of `profiles.yml`, and its value; None where there is none.
 

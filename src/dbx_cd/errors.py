@@ -133,6 +133,14 @@ class SmokeFailed(Verdict):
         self.report = report
 
 
+class CheckFailed(Verdict):
+    """Something of a team's set-up is not right; `.report` has every line."""
+
+    def __init__(self, what: str, *, report: Evidence, where: object = None, next_step: str | None = None) -> None:
+        super().__init__(what, where=where, next_step=next_step)
+        self.report = report
+
+
 class ApprovalRequired(Verdict):
     """Production may not be built: there is no valid approval. Subclasses say why."""
 

@@ -58,8 +58,8 @@ def project_files(project_dir: str | Path) -> ProjectFiles:
     checkout = Checkout.around(project, generated=GENERATED | _installed_by_dbt(project))
     packages = _packages(project, checkout)
     inside = [path for path in packages if path.is_relative_to(project) and path != project]
-    read = [*_read(project), _smoke_dir(project)]
-    read += [posixpath.join(p.relative_to(project).as_posix(), name) for p in inside for name in _read(p)]
+    read = [*paths_read(project), _smoke_dir(project)]
+    read += [posixpath.join(p.relative_to(project).as_posix(), name) for p in inside for name in paths_read(p)]
     left_out = of_the_bundle(project, kept=[_smoke_dir(project)])
     files = {n: p for n, p in _chosen(checkout, project, read=read).items() if n.split("/")[0] not in left_out}
     _refuse_clear_secrets({n: p for n, p in files.items() if not n.startswith(f"{install_path(project)}/")})
@@ -68,7 +68,7 @@ def project_files(project_dir: str | Path) -> ProjectFiles:
         if path not in inside:
             real = path.resolve()
             own = checkout if checkout.in_git else Checkout.around(real, generated=GENERATED)
-            beside[path] = _chosen(own, real, read=list(_read(real)), shown=os.path.relpath(path, project))
+            beside[path] = _chosen(own, real, read=list(paths_read(real)), shown=os.path.relpath(path, project))
             _refuse_clear_secrets(beside[path], shown=os.path.relpath(path, project))
             if "dbt_project.yml" not in beside[path]:
                 raise ConfigError("nothing of this local package is committed", where=path, next_step="commit it")
@@ -124,7 +124,7 @@ def _is_read(name: str, read: Sequence[str]) -> bool:
     return any(name == path or name.startswith(f"{path}/") or path.startswith(f"{name}/") for path in read)
 
 
-def _read(project: Path) -> Iterator[str]:
+def paths_read(project: Path) -> Iterator[str]:
     """What dbt reads of a project, relative to it.
 
     Raises:

@@ -17,6 +17,7 @@ from dbx_cd.dbt.carried_parse import KEPT_PARSES, cache_folder
 from dbx_cd.embedded_warehouse import told_to_tasks
 from dbx_cd.errors import SetupError
 from dbx_cd.local import rights, standard_grants
+from dbx_cd.local.catalog_securables import CatalogSecurables
 from dbx_cd.local.catalog_volumes import CatalogVolumes
 from dbx_cd.local.emulation import affected_rows, emulate
 from dbx_cd.local.kept_catalogs import kept_catalogs
@@ -201,6 +202,8 @@ class EmbeddedWorkspace:
             monitors=(self._approvers,),
             spark_side=SparkOfTasks(self.spark, self.endpoint),
             volumes=CatalogVolumes(self.spark),
+            securables=CatalogSecurables(self.spark),
+            warehouse=self.endpoint.http_path,
             packaged_notebooks=Path(str(resources.files("dbx_cd") / "bundle" / "notebooks")),
             environment={**environment, **self._warm.environment},
             warm_notebooks=self._warm.notebooks,

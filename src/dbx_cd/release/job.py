@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, cast, get_args
+from typing import TYPE_CHECKING, Any, cast, get_args
 
 from dbx_cd.config import Compute
 from dbx_cd.errors import ConfigError, WorkflowError
@@ -96,6 +96,13 @@ class JobDefinition:
         }
         return cls(parameters, gates, tuple(dict.fromkeys(t for t in built if t and t not in gates)), given)
 
+    @classmethod
+    def read(cls, settings: Mapping[str, Any]) -> JobDefinition:
+        """Read a job's settings as the Jobs API writes them; errors are those of `of`."""
+        from databricks.sdk.service.jobs import JobSettings
+
+        return cls.of(JobSettings.from_dict(dict(settings)))
+
     @property
     def compute(self) -> Compute | None:
         """Where the job has dbt's SQL run; None where it leaves that to the project.
@@ -150,6 +157,13 @@ class JobDefinition:
                     next_step="start the run without it (python -m dbx_cd trigger); what is to change for good "
                     "belongs into the job's definition",
                 )
+
+
+def as_the_api_writes(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of a job with what the SDK's own types make of them, so that two can be compared."""
+    from databricks.sdk.service.jobs import JobSettings
+
+    return JobSettings.from_dict(dict(settings)).as_dict()
 
 
 def run_facts(workspace: WorkspaceClient, run_id: str) -> RunFacts:

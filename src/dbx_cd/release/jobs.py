@@ -12,6 +12,7 @@ import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
+from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from dbx_cd.errors import WorkflowError, what_failed
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from databricks.sdk import WorkspaceClient
     from databricks.sdk.service._internal import Wait
     from databricks.sdk.service.jobs import (
+        BaseRun,
         GitSource,
         Job,
         RepairHistoryItem,
@@ -81,6 +83,19 @@ class Jobs:
             lambda: self._jobs.get_run(run_id, include_history=with_repairs or None),
             "the run cannot be read",
             where=f"run {run_id}",
+            right=VIEW,
+        )
+
+    def newest_runs(self, job_id: int, *, limit: int) -> list[BaseRun]:
+        """The newest runs of a job, newest first.
+
+        Raises:
+            WorkflowError: they cannot be read.
+        """
+        return self._ask(
+            lambda: list(islice(self._jobs.list_runs(job_id=job_id, limit=limit), limit)),
+            "its runs cannot be listed",
+            where=f"job {job_id}",
             right=VIEW,
         )
 

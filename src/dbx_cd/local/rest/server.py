@@ -32,7 +32,9 @@ from dbx_cd.local.rest.secrets_api import SecretScopes, secrets_api
 from dbx_cd.local.rest.task_access import SparkSide, TaskAccess
 from dbx_cd.local.rest.task_process import GatewayInfo
 from dbx_cd.local.rest.task_runner import TaskRunner, WorkspaceSetup
+from dbx_cd.local.rest.unity_catalog_api import Securables, unity_catalog_api
 from dbx_cd.local.rest.volume_access import FixedVolumes, VolumeAccess
+from dbx_cd.local.rest.warehouses_api import warehouses_api
 
 __all__ = ["GatewayInfo", "RestServer", "User"]
 
@@ -61,6 +63,8 @@ class RestServer:
         monitors: users and groups who may see the statements of others there (CAN MONITOR on the warehouse).
         spark_side: what ends the part of a task that runs in the workspace's JVM; ``None`` without one.
         volumes: which volumes there are, and who may use them; without, there is none.
+        securables: what knows the owners and rights of catalogs and what is in them; ``None`` without.
+        warehouse: the HTTP path of the SQL endpoint; ``None`` without one.
         repositories: local git repository for each ``git_url``; ``"*"`` serves every other URL.
         packaged_notebooks: folder of notebooks used where a job's source has none of that name.
         environment: variables added to the environment of every task.
@@ -80,6 +84,8 @@ class RestServer:
         volumes: VolumeAccess | None = None,
         running: Running | None = None,
         monitors: Collection[str] = (),
+        securables: Securables | None = None,
+        warehouse: str | None = None,
         repositories: Mapping[str, Path] | None = None,
         packaged_notebooks: Path | None = None,
         environment: Mapping[str, str] | None = None,
@@ -128,6 +134,10 @@ class RestServer:
         app.register_blueprint(secrets_api(self.secrets))
         if running is not None:
             app.register_blueprint(query_history_api(self._directory, running, monitors=monitors))
+        if securables is not None:
+            app.register_blueprint(unity_catalog_api(securables))
+        if warehouse is not None:
+            app.register_blueprint(warehouses_api(warehouse))
         _add_frame(app, self._directory, self.host)
         self._thread = threading.Thread(
             target=self._server.serve_forever, args=(_POLL_SECONDS,), name="rest-server", daemon=True

@@ -1,0 +1,106 @@
+"""Checks of the cluster that this runs on: its runtime, the packages beside the wheel, and dbt's own."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterator
+from importlib import metadata
+
+from dbx_cd.config import runtime_version
+from dbx_cd.dbt.invocation import run_dbt
+from dbx_cd.setup.check_report import CheckLine, fail, ok, skipped, warn
+from dbx_cd.setup.check_scene import Scene
+
+_OLDEST = (16, 4)
+_WHEEL = "dbx-cd"
+
+
+def runtime(_scene: Scene) -> Iterator[CheckLine]:
+    """The runtime is one that notebooks as files and the wheel's packages work on."""
+    version = runtime_version()
+    if not version:
+        yield skipped("", "this is no runtime of Databricks")
+        return
+    numbers = tuple(int(part) for part in version.removeprefix("client.").split(".")[:2] if part.isdecimal())
+    if version.startswith("client."):
+        yield ok(version, "serverless")
+    elif numbers >= _OLDEST:
+        yield ok(version, "is 16.4 LTS or newer")
+    else:
+        yield fail(
+            version,
+            "is older than 16.4 LTS: it cannot read notebooks as files, and its packages are too old",
+            next_step="set `spark_version` in the bundle to 16.4.x or newer, and deploy it",
+        )
+
+
+def packages(_scene: Scene) -> Iterator[CheckLine]:
+    """What the wheel requires is installed, in versions that it takes."""
+    try:
+        wanted = metadata.requires(_WHEEL) or []
+    except metadata.PackageNotFoundError:
+        yield skipped(_WHEEL, "is not installed as a wheel here, so nothing says what it requires")
+        return
+    if importlib.util.find_spec("packaging") is None:
+        yield skipped(_WHEEL, "the package `packaging`, which reads requirements, is not installed")
+        return
+    problems = dict(_problems(wanted))
+    for name, problem in problems.items():
+        yield fail(name, problem, next_step=f"install it on the cluster, or with the wheel: pip install '{name}'")
+    if not problems:
+        yield ok(f"{_WHEEL} {metadata.version(_WHEEL)}", "everything that it requires is installed")
+
+
+def _problems(wanted: list[str]) -> Iterator[tuple[str, str]]:
+    from packaging.requirements import Requirement
+
+    for text in wanted:
+        requirement = Requirement(text)
+        if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
+            continue
+        try:
+            version = metadata.version(requirement.name)
+        except metadata.PackageNotFoundError:
+            yield text, f"{requirement.name} is not installed"
+            continue
+        if not requirement.specifier.contains(version, prereleases=True):
+            yield text, f"{requirement.name} {version} is installed, and {requirement.specifier} is wanted"
+
+
+def connection(scene: Scene, target: str) -> Iterator[CheckLine]:
+    """dbt itself reaches the target, as the job would."""
+    scene.output(target)
+    run = run_dbt("debug", target=target, project_dir=scene.project, profiles_dir=scene.profiles_dir, check=False)
+    if run.ok:
+        yield ok(target, f"dbt connects ({run.seconds:.0f} s)")
+    else:
+        yield fail(
+            target,
+            "dbt does not connect: " + (run.errors[0] if run.errors else "it does not say why"),
+            next_step="correct the output in profiles.yml, or the rights of its identity on the warehouse (CAN USE)",
+        )
+
+
+def warehouse(scene: Scene, target: str) -> Iterator[CheckLine]:
+    """The SQL warehouse that the profile or the job names is there, and may be seen."""
+    output = scene.output(target)
+    parameters = scene.written.parameters if scene.written is not None else {}
+    wanted = output.warehouse_id or (parameters.get("warehouse_id") if not output.has_connection else None)
+    if not wanted:
+        where = output.values.get("http_path", "")
+        yield skipped(target, f"{where or 'the output'} names no SQL warehouse that could be looked up")
+        return
+    answer = scene.warehouse(wanted)
+    state = str(answer.get("state") or "?")
+    yield ok(f"{target}: {answer.get('name') or wanted}", f"warehouse {wanted} is there ({state})")
+    own, given = str(scene.client.config.host or ""), output.values.get("host", "")
+    if (
+        output.has_connection
+        and "{{" not in given
+        and given.split("//")[-1].strip("/") != own.split("//")[-1].strip("/")
+    ):
+        yield warn(
+            target,
+            f"dbt connects to {given}, and this workspace is {own}",
+            next_step="check that the profile's host is the workspace of the job",
+        )
