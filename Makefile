@@ -63,8 +63,8 @@ bench: $(READY)  ## Print speed and memory ratios, measured side by side in one 
 dbt-fixtures: $(READY)  ## Record anew what dbt leaves (tests/fixtures/recorded_dbt): about twelve minutes
 	@PYTHONPATH=src:tests $(PYTHON) -m recorded_dbt.make
 
-wheel: $(READY)  ## Build the wheel and prove it in a fresh environment, beside the oldest packages of a runtime
-	@tools/wheel $(PYTHON)
+wheel: $(READY)  ## Build the wheel and prove it beside the oldest packages of a runtime; it will lie in FOLDER=/Volumes/...
+	@tools/wheel $(PYTHON) $(FOLDER)
 
 lock: $(READY)  ## Resolve requirements/dev.lock, the locks of the wheel (dbx_cd*.txt) and what CI installs for `trigger` anew
 	@tools/lock $(PYTHON)
