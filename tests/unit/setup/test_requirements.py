@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import configparser
+import hashlib
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -55,7 +57,9 @@ def by_id(runtime: Runtime) -> str:
 
 def test_every_runtime_has_its_list_and_every_supported_one_its_lock() -> None:
     assert {f.name for f in FOLDER.glob("runtime-*.txt")} == {f"runtime-{r.id}.txt" for r in RUNTIMES}
-    assert {f.name for f in FOLDER.glob("dbx_cd-[0-9s]*.txt")} == {r.requirements for r in SUPPORTED}
+    assert {r.requirements for r in RUNTIMES if (FOLDER / r.requirements).exists()} == {
+        r.requirements for r in SUPPORTED
+    }
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES, ids=by_id)
@@ -100,6 +104,18 @@ def test_every_package_of_a_lock_is_pinned_with_its_hashes(name: str) -> None:
 @pytest.mark.parametrize("name", ["dbx_cd.txt", *(r.requirements for r in SUPPORTED)])
 def test_lock_has_nothing_that_a_runtime_brings_or_dbt_needs(name: str) -> None:
     assert not set(pins(FOLDER / name)) & set(NEVER)
+
+
+def test_library_is_the_wheel_by_its_hash_and_the_lock(tmp_path: Path) -> None:
+    """Without a hash pip refuses the wheel, because other lines have one."""
+    wheel, lock = tmp_path / "dbx_cd-1.0-py3-none-any.whl", FOLDER / "dbx_cd-16.4.txt"
+    wheel.write_bytes(b"the wheel")
+    command = [ROOT / "tools/library", wheel, lock, "/Volumes/ops/dbt_meta/wheels"]
+    printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    first, *others = [line for line in printed.splitlines() if not line.startswith("#")]
+    digest = hashlib.sha256(b"the wheel").hexdigest()
+    assert first == f"/Volumes/ops/dbt_meta/wheels/{wheel.name} --hash=sha256:{digest}"
+    assert others == [line for line in lock.read_text().splitlines() if not line.startswith("#")]
 
 
 def test_refused_runtime_cannot_have_a_lock() -> None:
