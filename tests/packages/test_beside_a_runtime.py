@@ -2,7 +2,7 @@
 
 16.4 LTS has Python 3.12, and a few of its packages no longer install from the package index alone (psycopg2 wants the
 headers of PostgreSQL; pandas 1.5.3 has no build for Python 3.12). So they are tried twice: with Python 3.11 all but
-psycopg2 as listed; with 3.12, where it is installed, the nearest pandas.
+psycopg2 as listed; with 3.12, where that is installed, the nearest pandas and what it wants more.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ pytestmark = pytest.mark.deep
 ROOT = Path(__file__).parents[2]
 LIST = ROOT / "requirements/runtime-16.4.txt"
 LOCK = ROOT / "requirements/dbx_cd-16.4.txt"
-NOT_TO_BE_HAD = {"3.11": {"psycopg2": None}, "3.12": {"psycopg2": None, "pandas": "2.1.1"}}
+NOT_TO_BE_HAD = {"3.11": {"psycopg2": None}, "3.12": {"psycopg2": None, "pandas": "2.1.1", "tzdata": "2024.1"}}
 # What the runtime has besides its list: pip (release notes), and Spark, of which PySpark 3.5.2 is the open part.
 BESIDES = ["pip==24.2", "pyspark==3.5.2", "py4j==0.10.9.7"]
 # Of packages of the list alone: what they require and the runtime does not have, or has elsewhere.
-KNOWN_TO_PIP_CHECK = ("ipywidgets", "ssh-import-id", "lazr-restfulclient", "pandas 2.1.1 requires tzdata")
+KNOWN_TO_PIP_CHECK = ("ipywidgets", "ssh-import-id", "lazr-restfulclient")
 
 
 def run(*command: str | Path, **options: Any) -> str:
