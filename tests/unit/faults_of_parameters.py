@@ -315,7 +315,7 @@ PARAMETERS = [
     Fault(
         "commit that is fixed",
         "fixed-commit",
-        "would release that commit",
+        "would release that one",
         "{name: commit",
         (Edit(r'\{name: commit, default: ""\}', "{name: commit, default: main}"),),
     ),

@@ -273,9 +273,16 @@ RIGHTS = [
     Fault(
         "no right to see itself",
         "run-as-rights",
-        "may not see the job",
+        "may not do with its own runs what tasks do",
         "permissions",
         (Edit(r'.*\{service_principal_name: "\$\{var.run_as\}".*\n', ""),),
+    ),
+    Fault(
+        "right to see itself alone",
+        "run-as-rights",
+        "may not do with its own runs what tasks do",
+        "permissions",
+        (Edit(r'(?<=\{service_principal_name: "\$\{var.run_as\}", level: )\w+', "CAN_VIEW"),),
     ),
     Fault(
         "right to change itself",

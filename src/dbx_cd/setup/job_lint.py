@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,12 @@ from dbx_cd.setup.lint.compute_rules import compute_findings
 from dbx_cd.setup.lint.finding import RULES, Finding, Rule
 from dbx_cd.setup.lint.gate_rules import gate_findings
 from dbx_cd.setup.lint.linted_job import LintedJob
-from dbx_cd.setup.lint.other_job_rules import other_job_findings
+from dbx_cd.setup.lint.other_job_rules import other_job_findings, starting
 from dbx_cd.setup.lint.parameter_rules import parameter_findings
 from dbx_cd.setup.lint.reference_rules import reference_findings
 from dbx_cd.setup.lint.rights_rules import rights_findings
 from dbx_cd.setup.lint.run_rules import run_findings
+from dbx_cd.setup.lint.second_half_rules import second_half_findings
 from dbx_cd.setup.lint.selection_rules import selection_findings
 from dbx_cd.setup.lint.task_rules import task_findings
 from dbx_cd.setup.yaml_places import Place
@@ -41,6 +43,7 @@ _ALL = (
     compute_findings,
     run_findings,
     rights_findings,
+    second_half_findings,
 )
 
 
@@ -109,7 +112,8 @@ def _of_bundle(bundle: Bundle) -> Iterator[Finding]:
             if _mentions_ours(job):
                 is_any = True
                 yield _unreadable(exc, bundle.root)
-    for linted in workflows.values():
+    started = dict(_with_starters(workflows))
+    for linted in started.values():
         for rules in _ALL:
             yield from rules(linted)
     yield from other_job_findings(bundle, workflows)
@@ -117,6 +121,14 @@ def _of_bundle(bundle: Bundle) -> Iterator[Finding]:
         message = "no job of the bundle builds by the Workflow's notebooks"
         next_step = "include resources/dbx_cd.job.yml, or write it: python -m dbx_cd init"
         yield Finding.of("no-workflow", bundle.where(("resources",)), message, next_step)
+
+
+def _with_starters(workflows: Mapping[str, LintedJob]) -> Iterator[tuple[str, LintedJob]]:
+    """The jobs, each with those that run it; one without a folder of its own is of the project of those."""
+    for key, job in workflows.items():
+        starters = tuple((first, task) for first in workflows.values() for task in starting(first, key))
+        config = job.config if "project_dir" in job.parameters or not starters else starters[0][0].config
+        yield key, replace(job, starters=starters, config=config)
 
 
 def _settings(job: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,8 +10,9 @@ import pytest
 from bundle_schema import refused, validator
 from lint_faults import FAULTS
 from planted_faults import Fault
-from written_bundles import VARIANTS, written
+from written_bundles import VARIANTS, said, written
 
+from dbx_cd.setup.bundle_options import BundleOptions
 from dbx_cd.yaml_text import load_yaml
 
 REPOSITORY = Path(__file__).parents[3]
@@ -33,11 +34,10 @@ def test_the_repository_s_own_bundle_is_valid() -> None:
     assert [refused(content) for content in contents(REPOSITORY)] == [[], []]
 
 
-@pytest.mark.parametrize("options", VARIANTS.values(), ids=VARIANTS)
-def test_each_bundle_that_init_writes_is_valid(tmp_path: Path, options: list[str]) -> None:
-    found = contents(written(tmp_path, *options))
-    assert len(found) == 2
-    assert [refused(content) for content in found] == [[], []]
+@pytest.mark.parametrize("options", VARIANTS, ids=said)
+def test_each_bundle_that_init_writes_is_valid(tmp_path: Path, options: BundleOptions) -> None:
+    found = contents(written(tmp_path, options))
+    assert [refused(content) for content in found] == [[]] * (1 + options.identities)
 
 
 @pytest.mark.parametrize("number", range(2))

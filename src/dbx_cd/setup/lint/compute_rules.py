@@ -133,10 +133,8 @@ def _cluster(job: LintedJob, cluster: ClusterSpec, place: Place) -> Iterator[Fin
         message = f"data_security_mode is {mode.value if mode is not None else 'not set'}"
         next_step = "set data_security_mode: SINGLE_USER: the cluster is for the job's identity alone"
         yield job.found("access-mode", (*place, "data_security_mode"), message, next_step=next_step)
-    elif cluster.single_user_name is not None and cluster.single_user_name != _runs_as(job):
-        message = (
-            f"the cluster is for {cluster.single_user_name}, and the job runs as {_runs_as(job) or 'nobody named'}"
-        )
+    elif cluster.single_user_name is not None and cluster.single_user_name != job.runs_as:
+        message = f"the cluster is for {cluster.single_user_name}, and the job runs as {job.runs_as or 'nobody named'}"
         next_step = "take single_user_name out: it is whom the job runs as"
         yield job.found("access-mode", (*place, "single_user_name"), message, next_step=next_step)
     version = _VERSION.match(cluster.spark_version or "")
@@ -156,11 +154,6 @@ def _cluster(job: LintedJob, cluster: ClusterSpec, place: Place) -> Iterator[Fin
         message = f"with {_CHECK} off, VACUUM removes what a rollback needs, whatever its age"
         at = (*place, "spark_conf", _CHECK)
         yield job.found("retention", at, message, next_step="take it out")
-
-
-def _runs_as(job: LintedJob) -> str:
-    run_as = job.settings.run_as
-    return (run_as.service_principal_name or run_as.user_name or "") if run_as is not None else ""
 
 
 def _shared(job: LintedJob) -> Iterator[Finding]:

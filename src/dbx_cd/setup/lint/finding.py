@@ -138,6 +138,9 @@ RULES: Mapping[str, Rule] = {
     "git-reference": _fail("not exactly one of branch, tag and commit"),
     "no-git": _fail("notebooks of the repository, and no `git_source`"),
     "no-notification": _warn("nobody hears that a release fails or waits"),
+    # Two identities.
+    "code-of-the-commit": _fail("the second half of a release runs notebooks that a commit brings"),
+    "one-identity": _fail("the second half runs as the identity that builds staging, or believes another one"),
     # Rights.
     "no-run-as": _fail("nobody is named whom the job runs as"),
     "placeholder": _fail("an identity whose application id nobody has filled in yet"),

@@ -86,6 +86,9 @@ def _gate(job: LintedJob, gate: PlacedTask, target: str) -> Iterator[Finding]:
         yield job.found("gate-of-open-target", place, message, next_step=next_step, task=gate)
     for tested in _promoted_through(job, target):
         smokes = job.of_notebook(SMOKE_NOTEBOOK, target=tested)
+        if not smokes and job.is_second_half and tested not in job.gated:
+            yield from _tested_by_the_first(job, tested)
+            continue
         if not smokes:
             message = f"no task tests {tested} before it asks about {target}"
             next_step = f"put the notebook {SMOKE_NOTEBOOK} with the parameter target: {tested} before it"
@@ -96,6 +99,21 @@ def _gate(job: LintedJob, gate: PlacedTask, target: str) -> Iterator[Finding]:
         if way is not None and not (way.task == gate and gate.run_if in FOR_FAILURES):
             inside = "" if way.task == gate else f", so {gate.key} asks about what is not tested"
             yield job.found("untested", way.place, way.why + inside, next_step=way.next_step, task=way.task)
+
+
+def _tested_by_the_first(job: LintedJob, tested: str) -> Iterator[Finding]:
+    """Whether the job that starts the second half has tested what that one asks about."""
+    for first, placed in job.starters:
+        smokes = first.of_notebook(SMOKE_NOTEBOOK, target=tested)
+        if not smokes:
+            message = f"no task tests {tested} before it starts the second half"
+            next_step = f"put the notebook {SMOKE_NOTEBOOK} with the parameter target: {tested} before it"
+            yield first.found("untested", ("depends_on",), message, next_step=next_step, task=placed)
+            continue
+        way = way_round(first, placed, smokes)
+        if way is not None:
+            inside = "" if way.task == placed else f", so {placed.key} asks about what is not tested"
+            yield first.found("untested", way.place, way.why + inside, next_step=way.next_step, task=way.task)
 
 
 def _promoted_through(job: LintedJob, target: str) -> list[str]:

@@ -12,6 +12,7 @@ from databricks.sdk.service.jobs import JobSettings, RunIf, Source, Task
 
 from dbx_cd.config import CdConfig
 from dbx_cd.release.job import GATE_NOTEBOOK, ROLLBACK_NOTEBOOK, build_target, given_value, notebook_name
+from dbx_cd.release.second_half import STAGING_IDENTITY
 from dbx_cd.setup.lint.finding import Finding
 from dbx_cd.setup.lint.notebook_source import NotebookSource, read_notebook
 from dbx_cd.setup.yaml_places import Place
@@ -66,6 +67,8 @@ class LintedJob:
     """File and line of a place."""
     folder: Callable[[Place], Path]
     """The folder of the file that has a place."""
+    starters: tuple[tuple[LintedJob, PlacedTask], ...] = ()
+    """The jobs of the bundle that run this one, each with the task that does."""
 
     def found(
         self, rule: str, place: Place, message: str, *, next_step: str, task: PlacedTask | None = None
@@ -105,6 +108,23 @@ class LintedJob:
     def parameters(self) -> Mapping[str, str]:
         """The default of each of the job's parameters."""
         return {p.name: str(p.default or "") for p in self.settings.parameters or () if p.name}
+
+    @property
+    def is_second_half(self) -> bool:
+        """Whether it is the half of a release that has a gate, as a job of its own."""
+        return STAGING_IDENTITY in self.parameters
+
+    @property
+    def runs_as(self) -> str:
+        """Whom it runs as; "" where nobody is named."""
+        run_as = self.settings.run_as
+        names = (run_as.service_principal_name, run_as.user_name, run_as.group_name) if run_as is not None else ()
+        return next((name for name in names if name), "")
+
+    def place_of_parameter(self, name: str) -> Place:
+        """Where a parameter of the job is; where they all are, if there is none of this name."""
+        numbers = [n for n, parameter in enumerate(self.settings.parameters or ()) if parameter.name == name]
+        return ("parameters", numbers[0]) if numbers else ("parameters",)
 
     def given(self, placed: PlacedTask) -> dict[str, str]:
         """What a notebook task is given by its own definition."""

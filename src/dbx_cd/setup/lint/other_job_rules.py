@@ -8,7 +8,7 @@ from typing import Any
 
 from dbx_cd.setup.bundle_reading import Bundle
 from dbx_cd.setup.lint.finding import Finding
-from dbx_cd.setup.lint.linted_job import LintedJob
+from dbx_cd.setup.lint.linted_job import LintedJob, PlacedTask
 from dbx_cd.setup.yaml_places import Place
 
 _TARGET_OPTION = re.compile(r"(?:--target|-t)(?:\s+|=)[\"']?([\w-]+)")
@@ -26,7 +26,11 @@ def other_job_findings(bundle: Bundle, workflows: Mapping[str, LintedJob]) -> It
     built = {target for job in workflows.values() for _, target in job.builds()}
     yield from _mode(bundle, gated & built)
     yield from _twice(bundle, workflows)
-    started = dict(_started(workflows))
+    started = {
+        key: tasks[0].key
+        for key in bundle.defined_jobs
+        if (tasks := [task for job in workflows.values() for task in starting(job, key)])
+    }
     for key, job in bundle.defined_jobs.items():
         if key in workflows:
             continue
@@ -66,14 +70,11 @@ def _twice(bundle: Bundle, workflows: Mapping[str, LintedJob]) -> Iterator[Findi
                 break
 
 
-def _started(workflows: Mapping[str, LintedJob]) -> Iterator[tuple[str, str]]:
-    """The jobs of the bundle that a Workflow starts, each with the task that does."""
-    for job in workflows.values():
-        for placed in job.tasks:
-            started = placed.task.run_job_task
-            match = _OTHER_JOB.fullmatch(str(started.job_id)) if started is not None else None
-            if match is not None:
-                yield match[1], placed.key
+def starting(job: LintedJob, key: str) -> list[PlacedTask]:
+    """The tasks of a job that run another one of the bundle, by that one's key."""
+    jobs = ((placed, placed.task.run_job_task) for placed in job.tasks)
+    named = ((placed, _OTHER_JOB.fullmatch(str(started.job_id))) for placed, started in jobs if started is not None)
+    return [placed for placed, match in named if match is not None and match[1] == key]
 
 
 def _by_dbt(job: Mapping[str, Any]) -> Iterator[tuple[int, str]]:

@@ -19,7 +19,7 @@ OF_TASKS = ("run_id", "cmd", "target", "select", "exclude", "defer", "state_path
 """What tasks are given, each its own: a parameter of the job overrides the task's of the same name (Databricks
 documentation on job parameters)."""
 # Without these the log and the artifacts would be where a commit says, and anybody might approve.
-_TO_SETTLE = ("commit", "artifacts_root", "release_log", "approvers")
+_TO_SETTLE = ("artifacts_root", "release_log", "approvers")
 _RUN_ID = re.compile(r"\{\{\s*job\.run_id\s*\}\}")
 _VOLUME = re.compile(r"/Volumes/[^/]+/[^/]+/[^/]+")
 _TRUE_OR_FALSE = ("true", "false", "1", "0", "yes", "no", "")
@@ -41,62 +41,64 @@ def parameter_findings(job: LintedJob) -> Iterator[Finding]:
             yield from _given(job, placed)
 
 
-def _place(job: LintedJob, name: str) -> Place:
-    numbers = [n for n, parameter in enumerate(job.settings.parameters or ()) if parameter.name == name]
-    return ("parameters", numbers[0]) if numbers else ("parameters",)
-
-
 def _of_the_job(job: LintedJob) -> Iterator[Finding]:
-    for name in _TO_SETTLE:
-        if name not in job.parameters or (name != "commit" and not job.parameters[name].strip()):
+    release = "release_run_id" if job.is_second_half else "commit"
+    for name in (release, *_TO_SETTLE):
+        if name not in job.parameters or (name != release and not job.parameters[name].strip()):
             message = f"the job has no parameter {name}, or an empty one"
             next_step = f"give it {name}, as the packaged definition does"
-            yield job.found("no-parameter", _place(job, name), message, next_step=next_step)
-    if job.parameters.get("commit"):
-        message = "the parameter commit has a default: whoever presses Run now would release that commit"
-        yield job.found("fixed-commit", _place(job, "commit"), message, next_step='leave its default ""')
+            yield job.found("no-parameter", job.place_of_parameter(name), message, next_step=next_step)
+    if job.parameters.get(release):
+        message = f"the parameter {release} has a default: whoever presses Run now would release that one"
+        yield job.found("fixed-commit", job.place_of_parameter(release), message, next_step='leave its default ""')
     if job.parameters.get("full_refresh", "").lower() in ("true", "1", "yes"):
         message = "full_refresh is true: each release builds its tables anew, also incremental ones"
         next_step = 'leave its default "false", and give it to the one run that needs it'
-        yield job.found("always-full-refresh", _place(job, "full_refresh"), message, next_step=next_step)
+        yield job.found("always-full-refresh", job.place_of_parameter("full_refresh"), message, next_step=next_step)
     yield from _places(job)
     for name in OF_TASKS:
         if name in job.parameters:
             message = f"the job has a parameter {name}, which overrides that of every task"
             next_step = "give it to each task, under base_parameters"
-            yield job.found("overrides-task", _place(job, name), message, next_step=next_step)
-    yield from relative_profiles(job, job.parameters.get("profiles_dir", ""), _place(job, "profiles_dir"))
+            yield job.found("overrides-task", job.place_of_parameter(name), message, next_step=next_step)
+    yield from relative_profiles(job, job.parameters.get("profiles_dir", ""), job.place_of_parameter("profiles_dir"))
     for name in sorted(job.config.written & {"artifacts_root", "release_log", "approvers"}):
         settled, written = job.parameters.get(name, ""), str(getattr(job.config, name))
         if settled and settled != written and not settled.startswith("${"):
             message = f"{name} is {settled} here and {written} in {FILE_NAME}: this one counts in the Workflow"
             next_step = "write the same in both, or people's notebooks look elsewhere"
-            yield job.found("differs-from-settings", _place(job, name), message, next_step=next_step)
+            yield job.found("differs-from-settings", job.place_of_parameter(name), message, next_step=next_step)
 
 
 def _places(job: LintedJob) -> Iterator[Finding]:
     root, log = (job.parameters.get(name, "").strip() for name in ("artifacts_root", "release_log"))
     if root and "${" not in root and not _VOLUME.match(root):
         message = f"artifacts_root is {root}, which is no folder on a Volume"
-        yield job.found("no-place", _place(job, "artifacts_root"), message, next_step="write /Volumes/<catalog>/...")
+        yield job.found(
+            "no-place", job.place_of_parameter("artifacts_root"), message, next_step="write /Volumes/<catalog>/..."
+        )
     if log and "${" not in log:
         try:
             RelationName.parse(log)
         except DbxCdError as exc:
             next_step = exc.next_step or "write catalog.schema.table"
-            yield job.found("no-place", _place(job, "release_log"), f"release_log: {exc.what}", next_step=next_step)
+            yield job.found(
+                "no-place", job.place_of_parameter("release_log"), f"release_log: {exc.what}", next_step=next_step
+            )
 
 
 def _project(job: LintedJob) -> Iterator[Finding]:
+    if job.is_second_half:  # it works on the archive alone
+        return
     if not job.config.project_dir.is_relative_to(job.repository.resolve()):
         message = f"project_dir is {job.parameters.get('project_dir')}, outside of the repository"
         next_step = "write it from the root of the repository"
-        yield job.found("no-project", _place(job, "project_dir"), message, next_step=next_step)
+        yield job.found("no-project", job.place_of_parameter("project_dir"), message, next_step=next_step)
     elif not (job.config.project_dir / "dbt_project.yml").is_file():
         inside = job.parameters.get("project_dir") or "."
         message = f"no dbt_project.yml in {inside}, the project_dir of the job"
         next_step = "set the variable project_dir to the project's folder, from the root of the repository"
-        yield job.found("no-project", _place(job, "project_dir"), message, next_step=next_step)
+        yield job.found("no-project", job.place_of_parameter("project_dir"), message, next_step=next_step)
 
 
 def _notebook(job: LintedJob, placed: PlacedTask) -> Iterator[Finding]:

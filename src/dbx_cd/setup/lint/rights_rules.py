@@ -20,8 +20,9 @@ _LEVELS = (
     PermissionLevel.IS_OWNER,
     PermissionLevel.CAN_MANAGE,
 )
-RUN_AS_NEEDS = PermissionLevel.CAN_VIEW
-"""What the job's identity needs on its own job: to run as an identity gives it no right to see the runs."""
+RUN_AS_NEEDS = PermissionLevel.CAN_MANAGE_RUN
+"""What the job's identity needs on its own job: to run as an identity gives it no right to see its own
+runs, and a rollback by itself ends what of its run is still at work."""
 _FILL_IN = "set its variable in the bundle to the application id of the service principal"
 _EVERYONE = ("users", "account users")
 _NAMES = re.compile(
@@ -47,9 +48,19 @@ def principal(line: AccessControlRequest) -> str:
     return line.group_name or line.service_principal_name or line.user_name or ""
 
 
-def _level(line: AccessControlRequest) -> int:
-    level = line.permission_level
+def rank(level: PermissionLevel | None) -> int:
+    """How much a level is: more than another, if it includes that."""
     return _LEVELS.index(level) if level in _LEVELS else -1
+
+
+def rights_of(job: LintedJob, name: str) -> list[tuple[int, int]]:
+    """The lines of the permissions that are somebody's: their numbers, and how much each gives."""
+    return [(n, rank(line.permission_level)) for n, line in enumerate(job.permissions) if principal(line) == name]
+
+
+def may_at_most(job: LintedJob, name: str) -> int:
+    """How much somebody may do with a job; -1 for nothing."""
+    return max((level for _, level in rights_of(job, name)), default=-1)
 
 
 def _run_as(job: LintedJob) -> Iterator[Finding]:
@@ -66,14 +77,14 @@ def _run_as(job: LintedJob) -> Iterator[Finding]:
     if name == NOBODY:
         yield job.found("placeholder", ("run_as",), "whom it runs as is not filled in", next_step=_FILL_IN)
         return
-    lines = [(n, line) for n, line in enumerate(job.permissions) if principal(line) == name]
-    most = max((_level(line) for _, line in lines), default=-1)
-    if most < _LEVELS.index(RUN_AS_NEEDS):
-        message = f"{name}, whom it runs as, may not see the job: each task reads its own run"
+    if may_at_most(job, name or "") < rank(RUN_AS_NEEDS):
+        message = (
+            f"{name}, whom it runs as, may not do with its own runs what tasks do: read them, and end what is at work"
+        )
         next_step = f"give it {RUN_AS_NEEDS.value} in permissions"
         yield job.found("run-as-rights", ("permissions",), message, next_step=next_step)
-    for number, line in lines:
-        if _level(line) > _LEVELS.index(PermissionLevel.CAN_MANAGE_RUN):
+    for number, level in rights_of(job, name or ""):
+        if level > rank(PermissionLevel.CAN_MANAGE_RUN):
             message = f"{name}, whom it runs as, may change the job: so may every macro that is merged"
             next_step = f"give it {RUN_AS_NEEDS.value}, and {PermissionLevel.CAN_MANAGE.value} to CI's identity alone"
             yield job.found("run-as-manages", ("permissions", number), message, next_step=next_step)
@@ -81,20 +92,23 @@ def _run_as(job: LintedJob) -> Iterator[Finding]:
 
 def _permissions(job: LintedJob) -> Iterator[Finding]:
     approvers = job.parameters.get("approvers")
-    may_repair = _LEVELS.index(PermissionLevel.CAN_MANAGE_RUN)
-    levels = [_level(line) for line in job.permissions if line.group_name == approvers]
-    if approvers and max(levels, default=-1) < may_repair:
-        message = f"the approvers ({approvers}) may not repair a run, so a decision leads to nothing"
-        next_step = "give the group CAN_MANAGE_RUN in permissions"
+    may_repair = rank(PermissionLevel.CAN_MANAGE_RUN)
+    levels = [rank(line.permission_level) for line in job.permissions if line.group_name == approvers]
+    # The run that is repaired is the first half's, which starts the second one anew.
+    needed = PermissionLevel.CAN_VIEW if job.is_second_half else PermissionLevel.CAN_MANAGE_RUN
+    if approvers and max(levels, default=-1) < rank(needed):
+        what = "see what waits" if job.is_second_half else "repair a run, so a decision leads to nothing"
+        message = f"the approvers ({approvers}) may not {what}"
+        next_step = f"give the group {needed.value} in permissions"
         yield job.found("approvers-rights", ("permissions",), message, next_step=next_step)
     seen: set[str] = set()
     owners = 0
     for number, line in enumerate(job.permissions):
         place, name = ("permissions", number), principal(line)
-        if approvers and line.group_name == approvers and _level(line) > may_repair:
+        if approvers and line.group_name == approvers and rank(line.permission_level) > may_repair:
             message = f"the approvers ({approvers}) may change the job, and so take the gate out of it"
             yield job.found("approvers-manage", place, message, next_step="give them CAN_MANAGE_RUN")
-        if line.group_name in _EVERYONE and _level(line) >= may_repair:
+        if line.group_name in _EVERYONE and rank(line.permission_level) >= may_repair:
             message = f"the group {name} is everybody: each may start, repair or change the job"
             yield job.found("everyone", place, message, next_step="give them CAN_VIEW, or nothing")
         if name == NOBODY:

@@ -22,7 +22,8 @@ def run_findings(job: LintedJob) -> Iterator[Finding]:
     for placed in job.tasks:
         yield from _tried_again(job, placed)
         yield from _cut_off(job, placed)
-    if not _is_anybody_told(job):
+    # Where another job runs this one and fails with it, people hear of that.
+    if not job.is_second_half and not _is_anybody_told(job):
         message = "nobody is told when the job fails: a release would wait for an approval, and nobody knows"
         next_step = "give it email_notifications.on_failure, or webhook_notifications.on_failure"
         yield job.found("no-notification", ("email_notifications",), message, next_step=next_step)
