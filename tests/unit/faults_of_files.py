@@ -14,7 +14,32 @@ FILES = [
         (of_job("queue: {enabled: true}"),),
         after="max_concurrent_runs",
     ),
-    Fault("list for text", "unreadable", "settings: .*", "dbx_cd:", (Edit("queue: .*", "queue: [on]"),)),
+    Fault(
+        "list for a mapping", "wrong-kind", "^queue must be a mapping", "queue: [", (Edit("queue: .*", "queue: [on]"),)
+    ),
+    Fault(
+        "text for a number",
+        "wrong-kind",
+        "^max_concurrent_runs must be a whole number",
+        "max_concurrent_runs: one",
+        (Edit("max_concurrent_runs: 1", "max_concurrent_runs: one"),),
+    ),
+    Fault(
+        "nothing to wait for",
+        "wrong-kind",
+        r"^tasks\[1\].depends_on\[0\].task_key must be text",
+        "depends_on",
+        (of("stg_smoke", "depends_on: .*", "depends_on: [{}]"),),
+        after="- task_key: stg_smoke",
+    ),
+    Fault(
+        "empty item",
+        "wrong-kind",
+        r"^parameters\[1\] must be a mapping",
+        "-\n",
+        (Edit(r"- \{name: reason, .*", "-"),),
+        after="parameters:",
+    ),
     Fault("bad dbx_cd.yml", "unreadable", "approver", "", (Edit("", "approver: me\n", file=CONFIG),), file=CONFIG),
     Fault(
         "job not included",

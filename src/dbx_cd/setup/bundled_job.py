@@ -128,6 +128,11 @@ def permission(line: Any, *, where: object) -> AccessControlRequest:
             where=where,
             next_step=f"give exactly one of {', '.join(_PRINCIPALS)}",
         )
+    name = next(iter(principals.values()))
+    if not isinstance(name, str) or not name:
+        raise ConfigError(
+            f"permissions: {level} is for {name!r}, which is no name", where=where, next_step="write the name as text"
+        )
     return AccessControlRequest(permission_level=PermissionLevel(level), **principals)
 
 

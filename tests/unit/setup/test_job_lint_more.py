@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import copy
+import itertools
+import random
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 from databricks.sdk.service.iam import AccessControlRequest, PermissionLevel
 from databricks.sdk.service.jobs import JobSettings, RunIf
 from git_repositories import fill
@@ -15,11 +20,13 @@ from planted_faults import BUNDLE, JOB, Edit, inserted, more, of, of_job
 from written_bundles import written
 
 from dbx_cd.release.job import JOB_WIDGETS
+from dbx_cd.setup.bundle_options import BundleOptions
 from dbx_cd.setup.bundle_reading import read_bundle
 from dbx_cd.setup.bundled_job import BundledJob, bundled_job
 from dbx_cd.setup.job_lint import RULES, Finding, lint_bundle, lint_job
 from dbx_cd.setup.lint.notebook_source import read_notebook
 from dbx_cd.setup.lint.parameter_rules import OF_TASKS
+from dbx_cd.yaml_text import load_yaml
 
 REPOSITORY = Path(__file__).parents[3]
 
@@ -318,3 +325,49 @@ def test_the_documentation_lists_what_the_linter_finds() -> None:
     text = (REPOSITORY / "docs" / "linter.md").read_text()
     rows = re.findall(r"^\| `([\w-]+)` \| (fail|warn) \| (.*) \|$", text, re.MULTILINE)
     assert rows == [(name, rule.severity, rule.finds) for name, rule in RULES.items()]
+
+
+# Whatever is written: a finding, never a stack.
+
+JUNK: list[Any] = [None, "x", 5, [], {}, ["x"], {"a": 1}, True, [None], [[]], {"a": None}, "${var.nobody}"]
+
+
+def places(value: Any, place: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    yield place
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, one in inner:
+        yield from places(one, (*place, key))
+
+
+def with_junk(content: Any, place: tuple[Any, ...], junk: Any) -> Any:
+    if not place:
+        return junk
+    changed = copy.deepcopy(content)
+    inner = changed
+    for key in place[:-1]:
+        inner = inner[key]
+    inner[place[-1]] = junk
+    return changed
+
+
+def lint_with_junk(repository: Path, *, share: float) -> int:
+    chosen, count = random.Random(14), 0
+    for path in (repository / BUNDLE, *sorted((repository / "resources").glob("*.yml"))):
+        text = path.read_text()
+        content = load_yaml(text)
+        for place, junk in itertools.product(places(content), JUNK):
+            if chosen.random() < share:
+                path.write_text(yaml.safe_dump(with_junk(content, place, junk)))
+                assert all(isinstance(finding, Finding) for finding in lint_bundle(repository)), (place, junk)
+                count += 1
+        path.write_text(text)
+    return count
+
+
+def test_whatever_is_written_is_a_finding_and_never_a_stack(tmp_path: Path) -> None:
+    assert lint_with_junk(written(tmp_path, BundleOptions(identities=2)), share=0.008) > 20
+
+
+@pytest.mark.deep
+def test_whatever_is_written_anywhere_is_a_finding_and_never_a_stack(tmp_path: Path) -> None:
+    assert lint_with_junk(written(tmp_path, BundleOptions(identities=2)), share=1) > 3000

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 import difflib
-import re
-import sys
 from collections.abc import Iterator, Mapping
 from enum import Enum
 from typing import Any
 
 from databricks.sdk.service.jobs import JobSettings
 
+from dbx_cd.setup.api_types import fields_of
 from dbx_cd.setup.bundle_reading import Bundle
 from dbx_cd.setup.bundled_job import in_words
 from dbx_cd.setup.lint.finding import Finding
@@ -28,7 +26,6 @@ TARGET_KEYS = (
     "artifacts", "bundle", "cluster_id", "compute_id", "default", "git", "mode", "permissions", "presets", "resources",
     "run_as", "sync", "variables", "workspace",
 )  # fmt: skip
-_TYPE = re.compile(r"[\w.]+")
 MODES = ("development", "production")
 
 
@@ -37,7 +34,8 @@ def bundle_findings(bundle: Bundle) -> Iterator[Finding]:
     yield from _keys(bundle)
     for place, name in bundle.undeclared:
         message = f"${{var.{name}}}: there is no variable {name}"
-        known = [str(known) for known in bundle.content.get("variables") or ()]
+        variables = bundle.content.get("variables")
+        known = [str(known) for known in variables] if isinstance(variables, Mapping) else []
         yield Finding.of("no-variable", bundle.where(place), message, nearest(name, known))
     for name in dict.fromkeys(name for _, name in bundle.valueless):
         place = next(place for place, other in bundle.valueless if other == name)
@@ -46,7 +44,8 @@ def bundle_findings(bundle: Bundle) -> Iterator[Finding]:
     for place, pattern in bundle.unmatched:
         message = f"`include`: {pattern} matches no file"
         yield Finding.of("includes-nothing", bundle.where(place), message, "correct the path, or take it out")
-    for name, variable in (bundle.content.get("variables") or {}).items():
+    declared = bundle.content.get("variables")
+    for name, variable in declared.items() if isinstance(declared, Mapping) else ():
         default = variable.get("default") if isinstance(variable, Mapping) else None
         for inside, _ in clear_secrets(default, (), str(name)):
             place = ("variables", str(name), "default", *inside)
@@ -78,14 +77,15 @@ def unknown_key(where: str, place: Place, value: Any) -> Finding:
         place: where in the job.
         value: what is there.
     """
-    known, parent = JobSettings, place[:-1]
-    found: Any = known
-    for part in parent:
-        found = _inner(found, part)
-    names = [f.name for f in dataclasses.fields(found)] if dataclasses.is_dataclass(found) else []
+    found: type | None = JobSettings
+    for part in place[:-1]:
+        if isinstance(part, str):
+            found = fields_of(found)[part].kind if part in fields_of(found) else None
+    names = list(fields_of(found))
     last = place[-1] if place else ""
     if isinstance(last, str) and last in names:
-        choices = [str(member.value) for member in _enum(_inner(found, last)) or ()]
+        kind = fields_of(found)[last].kind
+        choices = [str(member.value) for member in kind] if kind is not None and issubclass(kind, Enum) else []
         near = difflib.get_close_matches(str(value), choices, n=1, cutoff=0.5)
         message = f"{in_words(place)}: {value!r} is no value of the Jobs API"
         next_step = (
@@ -96,19 +96,3 @@ def unknown_key(where: str, place: Place, value: Any) -> Finding:
         near = difflib.get_close_matches(str(last), names, n=1)
         next_step = f"did you mean {near[0]}?" if near else "take it out"
     return Finding.of("unknown-key", where, message, next_step)
-
-
-def _enum(kind: Any) -> type[Enum] | None:
-    return kind if isinstance(kind, type) and issubclass(kind, Enum) else None
-
-
-def _inner(kind: Any, part: str | int) -> Any:
-    """The type of a field of one of the SDK's types, without Optional, List and Dict."""
-    if isinstance(part, int) or not dataclasses.is_dataclass(kind):
-        return kind
-    written = next((str(field.type) for field in dataclasses.fields(kind) if field.name == part), "str")
-    # By hand: typing.get_type_hints takes a field's name, such as Task's `compute`, for the module of that name.
-    found: Any = sys.modules[kind.__module__]
-    for name in _TYPE.findall(written)[-1].split("."):
-        found = getattr(found, name, None)
-    return found

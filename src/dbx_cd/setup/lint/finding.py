@@ -65,6 +65,7 @@ RULES: Mapping[str, Rule] = {
     "dbt-elsewhere": _warn("another job of the bundle runs dbt for a gated target"),
     # Spelling.
     "unknown-key": _fail("a key or value that the Jobs API does not know"),
+    "wrong-kind": _fail("a value of another kind than the Jobs API takes, or none where it needs one"),
     "permission": _fail("a line of `permissions` that gives no level of a job to exactly one principal"),
     # Tasks.
     "task-key": _fail("a task without a key, or with one that the Jobs API refuses"),

@@ -83,6 +83,7 @@ def _by_dbt(job: Mapping[str, Any]) -> Iterator[tuple[int, str]]:
     for number, task in enumerate(tasks if isinstance(tasks, list) else ()):
         dbt = task.get("dbt_task") if isinstance(task, Mapping) else None
         if isinstance(dbt, Mapping):
-            commands = " ".join(str(command) for command in dbt.get("commands") or ())
+            given = dbt.get("commands")
+            commands = " ".join(str(command) for command in given) if isinstance(given, list) else str(given)
             for target in dict.fromkeys(_TARGET_OPTION.findall(commands)) or [""]:
                 yield number, target
