@@ -227,6 +227,17 @@ GATE = [
         task="prod_smoke",
     ),
     Fault(
+        "test of what nobody builds",
+        "smoke-before-build",
+        "it is about dev, and no task builds that",
+        "target: dev",
+        (
+            before("docs_refresh", new="more", after="stg_smoke", notebook="smoke", target="dev"),
+            Edit("", "targets:\n  stg: {}\n  dev: {}\n  prod: {gate: approval, defer_to: stg}\n", file=CONFIG),
+        ),
+        task="more",
+    ),
+    Fault(
         "built twice",
         "built-twice",
         "stg_build builds stg as well",

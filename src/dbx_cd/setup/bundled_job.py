@@ -129,7 +129,7 @@ def permission(line: Any, *, where: object) -> AccessControlRequest:
             next_step=f"give exactly one of {', '.join(_PRINCIPALS)}",
         )
     name = next(iter(principals.values()))
-    if not isinstance(name, str) or not name:
+    if not isinstance(name, str):
         raise ConfigError(
             f"permissions: {level} is for {name!r}, which is no name", where=where, next_step="write the name as text"
         )

@@ -13,6 +13,7 @@ from dbx_cd.setup.lint.finding import Finding
 from dbx_cd.setup.lint.linted_job import LintedJob, PlacedTask
 from dbx_cd.setup.lint.parameter_rules import relative_profiles
 from dbx_cd.setup.lint.task_rules import nearest
+from dbx_cd.setup.runtimes import OLDEST_CLUSTER
 from dbx_cd.setup.yaml_places import Place
 
 _KINDS = ("job_cluster_key", "existing_cluster_id", "new_cluster", "environment_key")
@@ -22,8 +23,6 @@ _ON_COMPUTE = ("notebook_task", "spark_python_task", "python_wheel_task", "spark
 _NEED_ENVIRONMENT = ("spark_python_task", "python_wheel_task")
 _OF_ONE = (DataSecurityMode.SINGLE_USER, DataSecurityMode.DATA_SECURITY_MODE_DEDICATED)
 _VERSION = re.compile(r"(\d+)\.(\d+)\.x-")
-OLDEST_RUNTIME = (16, 4)
-"""Below 16.2 notebooks of the repository cannot be read as files; 16.4 is the LTS after that (release notes)."""
 _CHANGING = frozenset(f"DBT_{part}{name}" for part in ("", "ENGINE_") for name in CHANGE_A_BUILD)
 _CHECK = "spark.databricks.delta.retentionDurationCheck.enabled"
 _ON_A_VOLUME = ("/Volumes/", "/Workspace/", "./", "../", "${", "s3://", "abfss://", "gs://")
@@ -138,8 +137,8 @@ def _cluster(job: LintedJob, cluster: ClusterSpec, place: Place) -> Iterator[Fin
         next_step = "take single_user_name out: it is whom the job runs as"
         yield job.found("access-mode", (*place, "single_user_name"), message, next_step=next_step)
     version = _VERSION.match(cluster.spark_version or "")
-    if version is not None and (int(version[1]), int(version[2])) < OLDEST_RUNTIME:
-        message = f"the runtime {cluster.spark_version} is older than {'.'.join(map(str, OLDEST_RUNTIME))} LTS"
+    if version is not None and (int(version[1]), int(version[2])) < OLDEST_CLUSTER:
+        message = f"the runtime {cluster.spark_version} is older than {'.'.join(map(str, OLDEST_CLUSTER))} LTS"
         next_step = "use 16.4.x-scala2.12 or newer"
         yield job.found("old-runtime", (*place, "spark_version"), message, next_step=next_step)
     for name, value in (cluster.spark_env_vars or {}).items():
