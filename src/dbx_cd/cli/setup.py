@@ -19,7 +19,7 @@ from dbx_cd.dbt.warm_parent import warm_dbt
 from dbx_cd.errors import ConfigError
 from dbx_cd.jinja import EarlyJinja
 from dbx_cd.setup.bundle_options import NOBODY
-from dbx_cd.setup.grants import APPROVERS, JOB, READERS, SRE, Places
+from dbx_cd.setup.grants import APPROVERS, JOB, PRODUCTION, READERS, SRE, Places
 from dbx_cd.setup.own_bundle import own_variables
 from dbx_cd.setup.places import places_of, with_made_schemas
 from dbx_cd.setup.provision import Query, run_steps, script, steps_for
@@ -29,7 +29,6 @@ from dbx_cd.sql_endpoint import profile_targets
 from dbx_cd.workspace_host import current_workspace
 
 _STANDING = ("artifacts_root", "release_log", "approvers")
-_INSTALLED = ("wheel", "dbt_requirements")
 
 
 @dataclass(frozen=True)
@@ -52,6 +51,10 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         "--job-identity", metavar="NAME",
         help="whom the Workflow runs as: a service principal's application id (default: `run_as` in databricks.yml)",
     )  # fmt: skip
+    parser.add_argument(
+        "--production-identity", metavar="NAME",
+        help="whom what has a gate is built as, if that is another one (default: `production_run_as`, where it is)",
+    )  # fmt: skip
     parser.add_argument("--approvers", metavar="GROUP", help="who approves (default: as the settings have it)")
     parser.add_argument("--sre", metavar="GROUP", help="who rolls data back (default: nobody)")
     parser.add_argument("--readers", metavar="GROUP", help="who looks at what was built (default: nobody)")
@@ -72,6 +75,7 @@ def setup(options: argparse.Namespace) -> int:
     project = _project(options)
     principals = _principals(options, project)
     places = _places(project, is_log_made=options.make_log, are_schemas_made=options.make_schemas)
+    places = replace(places, has_two_identities=PRODUCTION in principals)
     steps = steps_for(places, principals)
     if not options.run:
         print(script(steps, principals, ci=options.ci), end="")
@@ -115,11 +119,12 @@ def _places(project: _Project, *, is_log_made: bool, are_schemas_made: bool) -> 
     with warm_dbt() as parent:  # dbt's imports take longer than a parse
         manifests = {target: _parsed(project, target, warm_parent=parent) for target in config.targets}
     wheelhouse = read_settings(project.folder / FILE_NAME).get("wheelhouse")
-    installed = [project.variables.get(name, "") for name in _INSTALLED] + [str(wheelhouse or "")]
+    # The wheel, and whatever else the bundle has a path for.
+    installed = [str(wheelhouse or ""), *(v for name, v in project.variables.items() if name != "artifacts_root")]
     catalogs = {name: output.catalog for name, output in outputs.items()}
     places = places_of(config, catalogs=catalogs, manifests=manifests, packages=installed)
     places = replace(places, is_log_made=is_log_made)
-    return with_made_schemas(places, manifests) if are_schemas_made else places
+    return with_made_schemas(places, config, manifests) if are_schemas_made else places
 
 
 def _parsed(project: _Project, target: str, *, warm_parent: Path | None) -> Manifest:
@@ -133,15 +138,40 @@ def _parsed(project: _Project, target: str, *, warm_parent: Path | None) -> Mani
 
 def _principals(options: argparse.Namespace, project: _Project) -> dict[str, str]:
     """Who has each role."""
-    known = project.variables.get("run_as")
-    job = options.job_identity or (None if known == NOBODY else known)
-    if not job:
+    job, production = options.job_identity, options.production_identity
+    named = {
+        JOB: job or _identity(project, "run_as", option="--job-identity"),
+        PRODUCTION: production or _identity(project, "production_run_as", option="--production-identity"),
+        APPROVERS: options.approvers or project.config.approvers,
+        SRE: options.sre,
+        READERS: options.readers,
+    }
+    if not named[JOB]:
+        raise _unknown("databricks.yml does not say it", "run_as", option="--job-identity")
+    if named[JOB] == named[PRODUCTION]:
         raise ConfigError(
-            "whom the Workflow runs as is not known: databricks.yml does not say it",
-            next_step="give the service principal's application id by --job-identity, or set the variable `run_as`",
+            f"{named[JOB]} is both identities", next_step="make a service principal for each, or name one and not two"
         )
-    named = {JOB: job, APPROVERS: options.approvers or project.config.approvers, SRE: options.sre}
-    return {role: name for role, name in {**named, READERS: options.readers}.items() if name}
+    return {role: name for role, name in named.items() if name}
+
+
+def _identity(project: _Project, variable: str, *, option: str) -> str | None:
+    """Whom a variable of the bundle names; None where there is no such variable.
+
+    Raises:
+        ConfigError: it names nobody yet.
+    """
+    known = project.variables.get(variable)
+    if known == NOBODY:
+        raise _unknown("nobody is named yet in databricks.yml", variable, option=option)
+    return known
+
+
+def _unknown(why: str, variable: str, *, option: str) -> ConfigError:
+    return ConfigError(
+        f"whom the Workflow runs as is not known: {why}",
+        next_step=f"give the service principal's application id by {option}, or set the variable `{variable}`",
+    )
 
 
 @contextlib.contextmanager

@@ -11,8 +11,11 @@ from dataclasses import dataclass
 
 from dbx_cd.relations import quote
 
-JOB, APPROVERS, SRE, READERS = "job", "approvers", "sre", "readers"
-"""Who needs something: the job's identity, those who approve, who rolls data back, who looks at data."""
+JOB, PRODUCTION, APPROVERS, SRE, READERS = "job", "production", "approvers", "sre", "readers"
+"""Who needs something: the job's identity, those who approve, who rolls data back, who looks at data.
+
+Where the Workflow has two identities, the job's is staging's, and what has a gate is built by production's.
+"""
 
 Schema = tuple[str, str]
 """Catalog and schema."""
@@ -44,13 +47,30 @@ STANDARD_GRANTS: tuple[StandardGrant, ...] = (
     # Libraries of a task are read from a volume as who the task runs as (Databricks documentation, "Install libraries
     # from a volume").
     StandardGrant(JOB, ("READ VOLUME",), "{packages}"),
-    # It owns what it makes: schemas, tables, views and functions of all targets.
-    StandardGrant(JOB, ("USE CATALOG",), "{target}"),
-    StandardGrant(JOB, ("CREATE SCHEMA",), "{target_of_new_schemas}"),
+    # It owns what it makes: schemas, tables, views and functions of all targets, or of those without a gate.
+    StandardGrant(JOB, ("USE CATALOG",), "{built}"),
+    StandardGrant(JOB, ("CREATE SCHEMA",), "{built_with_new_schemas}"),
     StandardGrant(JOB, ("USE SCHEMA", "CREATE TABLE"), "{made_schema}"),
     StandardGrant(JOB, ("CREATE FUNCTION",), "{made_schema_of_functions}"),
+    # With two identities staging's compares with production, and writes nothing there.
+    StandardGrant(JOB, ("USE CATALOG", "USE SCHEMA", "SELECT"), "{compared_with}"),
     StandardGrant(JOB, ("USE CATALOG",), "{source_catalog}"),
     StandardGrant(JOB, ("USE SCHEMA", "SELECT"), "{source_schema}"),
+    StandardGrant(PRODUCTION, ("USE CATALOG",), "{log_catalog}"),
+    StandardGrant(PRODUCTION, ("USE SCHEMA",), "{log_schema}"),
+    StandardGrant(PRODUCTION, ("SELECT", "MODIFY"), "{log}"),
+    StandardGrant(PRODUCTION, ("USE CATALOG",), "{volume_catalog}"),
+    StandardGrant(PRODUCTION, ("USE SCHEMA",), "{volume_schema}"),
+    StandardGrant(PRODUCTION, ("READ VOLUME", "WRITE VOLUME"), "{artifacts}"),
+    StandardGrant(PRODUCTION, ("READ VOLUME",), "{packages}"),
+    # It defers to staging, and plans by it.
+    StandardGrant(PRODUCTION, ("USE CATALOG", "USE SCHEMA", "SELECT"), "{open}"),
+    StandardGrant(PRODUCTION, ("USE CATALOG",), "{gated}"),
+    StandardGrant(PRODUCTION, ("CREATE SCHEMA",), "{gated_with_new_schemas}"),
+    StandardGrant(PRODUCTION, ("USE SCHEMA", "CREATE TABLE"), "{made_schema_gated}"),
+    StandardGrant(PRODUCTION, ("CREATE FUNCTION",), "{made_schema_gated_of_functions}"),
+    StandardGrant(PRODUCTION, ("USE CATALOG",), "{source_catalog}"),
+    StandardGrant(PRODUCTION, ("USE SCHEMA", "SELECT"), "{source_schema}"),
     # Where the first run makes the table of the log, on the schema: a grant on a table needs the table.
     StandardGrant(APPROVERS, ("USE CATALOG",), "{log_catalog}"),
     StandardGrant(APPROVERS, ("USE SCHEMA",), "{log_schema}"),
@@ -107,6 +127,12 @@ class Places:
     """The schemas of the targets, where the administrator makes them; else dbt does."""
     made_for_functions: tuple[Schema, ...] = ()
     """Those of them in which the project has functions."""
+    made_gated: tuple[Schema, ...] = ()
+    """Those of them that are of targets with a gate."""
+    open: tuple[str, ...] = ()
+    """The catalogs of the targets without a gate; asked for with two identities alone."""
+    has_two_identities: bool = False
+    """Whether what has a gate is built by an identity of its own."""
 
     @property
     def log_schema(self) -> Schema:
@@ -122,7 +148,7 @@ class Places:
         """What each role needs here, in the order of the list; one grant for each role and object."""
         found: dict[tuple[str, str], list[str]] = {}
         for line in STANDARD_GRANTS:
-            for on in self.objects(line):
+            for on in self.objects(line) if line.who != PRODUCTION or self.has_two_identities else ():
                 found.setdefault((line.who, on), []).extend(line.privileges)
         return tuple(Grant(who, tuple(dict.fromkeys(names)), on) for (who, on), names in found.items())
 
@@ -136,7 +162,9 @@ class Places:
         log, volumes = self.log_schema, self.volumes
         # USE CATALOG and USE SCHEMA are needed once, and on the log's they are.
         own = [self.artifacts] if self.artifacts else []
-        schemas_made_by_dbt = [] if self.made_schemas else self.targets
+        two, by_dbt = self.has_two_identities, not self.made_schemas
+        built = self.open if two else self.targets
+        made = [one for one in self.made_schemas if not two or one not in self.made_gated]
         return {
             "log_catalog": ["CATALOG " + quote(log[0])],
             "log_schema": [_on("SCHEMA", log)],
@@ -148,10 +176,18 @@ class Places:
             **_ways("volume", volumes, known=log),
             **_ways("artifacts", own, known=log),
             "target": [_on("CATALOG", [one]) for one in self.targets],
-            "target_of_new_schemas": [_on("CATALOG", [one]) for one in schemas_made_by_dbt],
-            "made_schema": [_on("SCHEMA", one) for one in self.made_schemas],
-            "made_schema_of_functions": [_on("SCHEMA", one) for one in self.made_for_functions],
+            "built": [_on("CATALOG", [one]) for one in built],
+            "built_with_new_schemas": [_on("CATALOG", [one]) for one in built if by_dbt],
+            "made_schema": [_on("SCHEMA", one) for one in made],
+            "made_schema_of_functions": [_on("SCHEMA", one) for one in made if one in self.made_for_functions],
+            "compared_with": [_on("CATALOG", [one]) for one in self.gated if two],
+            "open": [_on("CATALOG", [one]) for one in self.open],
             "gated": [_on("CATALOG", [one]) for one in self.gated],
+            "gated_with_new_schemas": [_on("CATALOG", [one]) for one in self.gated if by_dbt],
+            "made_schema_gated": [_on("SCHEMA", one) for one in self.made_gated],
+            "made_schema_gated_of_functions": [
+                _on("SCHEMA", one) for one in self.made_gated if one in self.made_for_functions
+            ],
             "source_catalog": [_on("CATALOG", one[:1]) for one in self.sources],
             "source_schema": [_on("SCHEMA", one) for one in self.sources],
         }

@@ -41,19 +41,25 @@ def places_of(
         artifacts=artifacts,
         targets=_each_once(name for names in built.values() for name in names),
         gated=_each_once(name for target, names in built.items() if config.targets[target].gate for name in names),
+        open=_each_once(name for target, names in built.items() if not config.targets[target].gate for name in names),
         sources=_each_once(_sources(manifests.values())),
         packages=_each_once(volume for path in packages if (volume := volume_of(path)) is not None),
     )
 
 
-def with_made_schemas(places: Places, manifests: Mapping[str, Manifest]) -> Places:
+def with_made_schemas(places: Places, config: CdConfig, manifests: Mapping[str, Manifest]) -> Places:
     """The places where the administrator makes the schemas of the targets, so that dbt need not."""
-    nodes = [node for manifest in manifests.values() for node in manifest.nodes.values()]
-    found = [(node.resource_type, schema) for node in nodes if (schema := _schema(node)) is not None]
+    found = [
+        (target, node.resource_type, schema)
+        for target, manifest in manifests.items()
+        for node in manifest.nodes.values()
+        if (schema := _schema(node)) is not None
+    ]
     return replace(
         places,
-        made_schemas=_each_once(schema for _, schema in found),
-        made_for_functions=_each_once(schema for kind, schema in found if kind == "function"),
+        made_schemas=_each_once(schema for _, _, schema in found),
+        made_for_functions=_each_once(schema for _, kind, schema in found if kind == "function"),
+        made_gated=_each_once(schema for target, _, schema in found if config.targets[target].gate),
     )
 
 

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from dbx_cd.delta.log_table import create_log
 from dbx_cd.errors import ConfigError, SqlFailed
 from dbx_cd.relations import RelationName, quote
-from dbx_cd.setup.grants import APPROVERS, JOB, READERS, SRE, Grant, Places
+from dbx_cd.setup.grants import APPROVERS, JOB, PRODUCTION, READERS, SRE, Grant, Places
 
 Query = Callable[[str], Sequence[Sequence[Any]]]
 """Runs a statement and answers with its rows; raises `SqlFailed`."""
@@ -25,6 +25,7 @@ _HEAD = (
 )
 _OF = {
     JOB: "the job's identity. It owns what it makes",
+    PRODUCTION: "production's identity. It owns what it makes in targets with a gate",
     APPROVERS: "who approves",
     SRE: "who rolls data back",
     READERS: "who looks at what was built. No step of the Workflow needs them",
@@ -110,7 +111,8 @@ def script(steps: Iterable[Step], principals: Mapping[str, str], *, ci: str | No
 
 def _besides(principals: Mapping[str, str], *, ci: str | None) -> list[str]:
     """What no statement does."""
-    job, approvers, starts = (_plain(name) for name in (principals[JOB], principals[APPROVERS], ci or "CI's identity"))
+    approvers, starts = _plain(principals[APPROVERS]), _plain(ci or "CI's identity")
+    job = " and ".join(_plain(principals[role]) for role in (JOB, PRODUCTION) if role in principals)
     return [
         "-- Not SQL (docs/deploy.md, 'Identities and rights' and 'CI'):",
         f"-- * in the account: the service principal {job}, the group {approvers} and its members;",

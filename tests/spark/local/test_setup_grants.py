@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,11 +18,11 @@ from dbx_cd.local.rest.identity import User
 from dbx_cd.local.rest.volume_access import VolumeName
 from dbx_cd.local.session_user import act_as
 from dbx_cd.local.workspace import EmbeddedWorkspace
-from dbx_cd.setup.grants import APPROVERS, JOB, READERS, SRE, STANDARD_GRANTS, Places, privileges_of
+from dbx_cd.setup.grants import APPROVERS, JOB, PRODUCTION, READERS, SRE, STANDARD_GRANTS, Places, privileges_of
 from dbx_cd.setup.provision import Query, run_steps, steps_for
 
 ADMIN = "setup_admin@example.org"
-PEOPLE = {role: f"setup_{role}@example.org" for role in (JOB, APPROVERS, SRE, READERS)}
+PEOPLE = {role: f"setup_{role}@example.org" for role in (JOB, PRODUCTION, APPROVERS, SRE, READERS)}
 PLAIN = Places(
     ("setup_ops", "meta", "log"), ("setup_files", "cd", "artifacts"), ("setup_stg", "setup_prod"), ("setup_prod",),
     sources=(("setup_raw", "shop"),), packages=(("setup_files", "cd", "wheels"),),
@@ -30,7 +31,11 @@ MADE = Places(
     ("setup_ops", "meta", "made_log"), None, ("setup_made",), (), is_log_made=True,
     made_schemas=(("setup_made", "shop"),), made_for_functions=(("setup_made", "shop"),),
 )  # fmt: skip
-VARIANTS = {"plain": PLAIN, "made": MADE}
+TWO = replace(PLAIN, open=("setup_stg",), has_two_identities=True)
+TWO_MADE = replace(
+    MADE, targets=("setup_made",), gated=("setup_made",), made_gated=MADE.made_schemas, has_two_identities=True
+)
+VARIANTS = {"plain": PLAIN, "made": MADE, "two": TWO, "two_made": TWO_MADE}
 GRANTS = [(variant, *one) for variant, places in VARIANTS.items() for one in privileges_of(places.grants())]
 BUILT = "shop"  # a schema in each catalog of a target
 
@@ -83,7 +88,7 @@ def test_a_first_run_does_what_is_missing_and_a_second_finds_all_of_it(
     there = ("CREATE CATALOG IF NOT EXISTS `setup_ops`", "CREATE SCHEMA IF NOT EXISTS `setup_ops`.`meta`", "`shop`")
     for line in first[variant]:
         is_there = "CREATE" in line.split()[1] and line.endswith(there)
-        # The second variant grants some things that the first has granted.
+        # The later variants grant some things that the first has granted.
         assert line.split()[0] in ({"already"} if is_there else {"ok"} if variant == "plain" else {"ok", "already"})
     again = list(run_steps(steps_for(VARIANTS[variant], PEOPLE), admin))
     assert {done.outcome for done in again} == {"already"}
@@ -120,8 +125,8 @@ def test_without_a_grant_what_needs_it_is_refused_and_names_it(
 ) -> None:
     kind, name = on.replace("`", "").split()
     user = PEOPLE[role]
-    # Both variants are granted at once; what is granted above counts below.
-    everything = privileges_of((*PLAIN.grants(), *MADE.grants()))
+    # All variants are granted at once; what is granted above counts below.
+    everything = privileges_of(grant for places in VARIANTS.values() for grant in places.grants())
     held = dict.fromkeys(other for who, one, other in everything if (who, one) == (role, privilege))
     taken = [other for other in held if f"{name}.".startswith(f"{other.replace('`', '').split()[1]}.")]
     for other in taken:

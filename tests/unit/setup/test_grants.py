@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from dbx_cd.setup.grants import APPROVERS, JOB, READERS, SRE, STANDARD_GRANTS, Places, privileges_of
+from dbx_cd.setup.grants import APPROVERS, JOB, PRODUCTION, READERS, SRE, STANDARD_GRANTS, Places, privileges_of
 from dbx_cd.setup.provision import script, steps_for
 
 DEPLOY = (Path(__file__).parents[3] / "docs" / "deploy.md").read_text(encoding="utf-8")
@@ -94,10 +94,52 @@ def test_where_the_administrator_makes_the_schemas_nobody_may_make_one() -> None
     assert ("USE CATALOG", "CATALOG prod") in granted(places, JOB)
 
 
+TWO = replace(PLACES, open=("stg",), has_two_identities=True)
+
+
+def test_with_two_identities_staging_s_writes_nothing_that_has_a_gate() -> None:
+    assert granted(TWO, JOB) == [
+        ("USE CATALOG", "CATALOG ops"),
+        ("USE SCHEMA, CREATE TABLE", "SCHEMA ops.dbt_meta"),
+        ("READ VOLUME, WRITE VOLUME", "VOLUME ops.dbt_meta.artifacts"),
+        ("READ VOLUME", "VOLUME ops.dbt_meta.wheels"),
+        ("USE CATALOG, CREATE SCHEMA", "CATALOG stg"),
+        ("USE CATALOG, USE SCHEMA, SELECT", "CATALOG prod"),
+        ("USE CATALOG", "CATALOG raw"),
+        ("USE SCHEMA, SELECT", "SCHEMA raw.shop"),
+    ]
+
+
+def test_with_two_identities_production_s_reads_staging_and_owns_what_has_a_gate() -> None:
+    assert granted(TWO, PRODUCTION) == [
+        ("USE CATALOG", "CATALOG ops"),
+        ("USE SCHEMA, SELECT, MODIFY", "SCHEMA ops.dbt_meta"),
+        ("READ VOLUME, WRITE VOLUME", "VOLUME ops.dbt_meta.artifacts"),
+        ("READ VOLUME", "VOLUME ops.dbt_meta.wheels"),
+        ("USE CATALOG, USE SCHEMA, SELECT", "CATALOG stg"),
+        ("USE CATALOG, CREATE SCHEMA", "CATALOG prod"),
+        ("USE CATALOG", "CATALOG raw"),
+        ("USE SCHEMA, SELECT", "SCHEMA raw.shop"),
+    ]
+
+
+def test_with_two_identities_each_makes_in_the_schemas_of_its_own_targets() -> None:
+    made = replace(TWO, made_schemas=(("stg", "shop"), ("prod", "shop")), made_gated=(("prod", "shop"),))
+    assert ("USE SCHEMA, CREATE TABLE", "SCHEMA stg.shop") in granted(made, JOB)
+    assert "SCHEMA prod.shop" not in [on for _, on in granted(made, JOB)]
+    assert ("USE SCHEMA, CREATE TABLE", "SCHEMA prod.shop") in granted(made, PRODUCTION)
+    assert "SCHEMA stg.shop" not in [on for _, on in granted(made, PRODUCTION)]
+
+
+def test_with_one_identity_there_is_no_other() -> None:
+    assert granted(PLACES, PRODUCTION) == []
+
+
 def test_every_line_of_the_list_is_about_something_somewhere() -> None:
     everything = replace(
         PLACES, artifacts=("files", "cd", "artifacts"), packages=(("ops", "dbt_meta", "wheels"),),
-        made_schemas=(("stg", "shop"),), made_for_functions=(("stg", "shop"),), is_log_made=True,
+        made_schemas=(("stg", "shop"), ("prod", "shop")), made_for_functions=(("stg", "shop"), ("prod", "shop")),
+        made_gated=(("prod", "shop"),), is_log_made=True,
     )  # fmt: skip
-    unused = [line for line in STANDARD_GRANTS if not (everything.objects(line) or PLACES.objects(line))]
+    unused = [line for line in STANDARD_GRANTS if not any(p.objects(line) for p in (everything, PLACES, TWO))]
     assert unused == []
