@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
+from fake_spark import FakeSpark
 
-from dbx_cd import ConfigError, build_release
+from dbx_cd import Cd, ConfigError, build_release
 from dbx_cd.dbt.artifacts import Manifest
-from dbx_cd.deploy.connection import refuse_on_cluster
+from dbx_cd.dbt.connection import DbtConnection
+from dbx_cd.deploy.connection import connected, refuse_on_cluster
 from dbx_cd.release.events import Deploying
 from memory.releases import Releases
 
@@ -69,3 +74,53 @@ def test_the_claim_says_where_production_is_built(releases: Releases, compute: s
     claim = releases.cd().log.last(release, Deploying)
     assert claim is not None
     assert claim.compute == compute
+
+
+@pytest.fixture
+def on_cluster(releases: Releases) -> Cd:
+    releases.settings = "compute: cluster\nsecrets: {DBT_ENV_SECRET_MARK: own/mark}\n"
+    session: Any = FakeSpark()
+    return replace(releases.cd(), dbt=None, spark=session, secrets=lambda scope, key: f"{scope} {key} hidden")
+
+
+def post(connection: DbtConnection, token: str) -> int:
+    address = f"{connection.keys['connection_parameters']['_connection_uri']}"
+    return requests.post(address, data=b"x", headers={"Authorization": f"Bearer {token}"}, timeout=5).status_code
+
+
+def test_the_endpoint_serves_the_token_that_dbt_alone_is_told_and_ends_with_the_build(on_cluster: Cd) -> None:
+    before = dict(os.environ)
+    with connected(on_cluster) as connection, connected(on_cluster) as another:
+        assert connection is not None
+        assert another is not None
+        assert connection.kind == "cluster"
+        assert connection.keys["http_path"] == "/sql/protocolv1/o/0/dbx-cd"
+        assert connection.keys["token"] == "{{ env_var('DBT_ENV_SECRET_DBX_CD_TOKEN') }}"
+        token = connection.variables["DBT_ENV_SECRET_DBX_CD_TOKEN"]
+        assert connection.variables["DBT_ENV_SECRET_MARK"] == "own mark hidden"
+        assert (post(connection, token), post(another, token)) == (400, 401)  # 400: let in, and not understood
+        # What the adapter asks first, over TLS, of a host that only these variables let it trust.
+        probe = f"https://{connection.keys['host']}/.well-known/databricks-config"
+        assert requests.get(probe, verify=connection.variables["REQUESTS_CA_BUNDLE"], timeout=5).ok
+        assert token not in f"{connection} {dict(connection.keys)}"
+    with pytest.raises(requests.ConnectionError):
+        post(connection, token)
+    assert dict(os.environ) == before
+
+
+def test_the_endpoint_ends_with_a_build_that_fails(on_cluster: Cd) -> None:
+    with pytest.raises(KeyboardInterrupt), connected(on_cluster) as connection:
+        raise KeyboardInterrupt
+    assert connection is not None
+    with pytest.raises(requests.ConnectionError):
+        post(connection, "x")
+
+
+def test_a_secret_that_cannot_be_read_leaves_no_endpoint(on_cluster: Cd) -> None:
+    def refuse(scope: str, key: str) -> str:
+        raise PermissionError(f"no {scope}/{key}")
+
+    before = threading.active_count()
+    with pytest.raises(ConfigError, match="the secret own/mark"), connected(replace(on_cluster, secrets=refuse)):
+        pytest.fail("nothing may be built")
+    assert threading.active_count() == before
