@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import platform
 from collections.abc import Iterator
 from importlib import metadata
 
@@ -10,28 +11,24 @@ from dbx_cd.config import runtime_version
 from dbx_cd.dbt.invocation import run_dbt
 from dbx_cd.setup.check_report import CheckLine, fail, ok, skipped, warn
 from dbx_cd.setup.check_scene import Scene
+from dbx_cd.setup.runtimes import Driver, runtime_of
 
-_OLDEST = (16, 4)
 _WHEEL = "dbx-cd"
 
 
-def runtime(_scene: Scene) -> Iterator[CheckLine]:
+def runtime(scene: Scene) -> Iterator[CheckLine]:
     """The runtime is one that notebooks as files and the wheel's packages work on."""
     version = runtime_version()
     if not version:
         yield skipped("", "this is no runtime of Databricks")
         return
-    numbers = tuple(int(part) for part in version.removeprefix("client.").split(".")[:2] if part.isdecimal())
-    if version.startswith("client."):
-        yield ok(version, "serverless")
-    elif numbers >= _OLDEST:
-        yield ok(version, "is 16.4 LTS or newer")
+    spark = str(scene.sql.query("SELECT version()")[0][0]).split()[0]
+    found = runtime_of(Driver(runtime_version=version, python=platform.python_version(), spark=spark))
+    if found.status == "ok":
+        yield ok(version, found.message)
     else:
-        yield fail(
-            version,
-            "is older than 16.4 LTS: it cannot read notebooks as files, and its packages are too old",
-            next_step="set `spark_version` in the bundle to 16.4.x or newer, and deploy it",
-        )
+        line = fail if found.status == "fail" else warn
+        yield line(version, found.message, next_step=found.next_step)
 
 
 def packages(_scene: Scene) -> Iterator[CheckLine]:

@@ -12,7 +12,7 @@ from dbx_cd.people import same_person
 from dbx_cd.relations import quote
 from dbx_cd.setup.check_report import CheckLine, fail, ok, skipped
 from dbx_cd.setup.check_scene import Scene
-from dbx_cd.setup.effective_rights import Rights, rights_on
+from dbx_cd.setup.effective_rights import Rights, is_there, rights_on
 from dbx_cd.setup.needed_grants import NeededGrant, needed_grants
 from dbx_cd.setup.workspace_people import EVERYBODY, groups_of
 
@@ -67,43 +67,58 @@ def rights(scene: Scene) -> Iterator[CheckLine]:
             next_step="compare them with docs/deploy.md",
         )
         return
-    asked: dict[tuple[str, str], Rights | WorkflowError] = {}
     grants = list(needed_grants(scene))
     for name in dict.fromkeys(grant.principal for grant in grants):
         own = [grant for grant in grants if grant.principal == name]
         holder = _holder(scene, name, is_group=own[0].is_group)
-        yield from _of_one(scene, holder, own, asked)
+        yield from _of_one(scene, holder, own)
     for role, who in {"sre": "who rolls data back", "readers": "who looks at data"}.items():
         yield skipped(role, f"{who} is named in no file, so their rights are not looked at")
 
 
-def _of_one(
-    scene: Scene, holder: _Holder, grants: list[NeededGrant], asked: dict[tuple[str, str], Rights | WorkflowError]
-) -> Iterator[CheckLine]:
+def _of_one(scene: Scene, holder: _Holder, grants: list[NeededGrant]) -> Iterator[CheckLine]:
     present = 0
     for grant in grants:
-        place = (grant.kind, grant.name)
-        if place not in asked:
-            try:
-                asked[place] = rights_on(scene.client, *place, principal=holder.name)
-            except WorkflowError as exc:
-                asked[place] = exc
-        found = asked[place]
+        found = _asked(scene, grant, holder)
         if isinstance(found, WorkflowError):
             yield skipped(
                 holder.name,
-                f"{', '.join(grant.privileges)} on {grant.on}: cannot be seen: {found.what}",
+                f"{', '.join(grant.grant.privileges)} on {grant.grant.on}: cannot be seen: {found.what}",
                 next_step=f"have somebody check who may see it, or grant it: {grant.statement}",
             )
             continue
-        missing = [p for p in grant.privileges if not found.has(holder.names, p)]
-        present += len(grant.privileges) - len(missing)
+        missing = [p for p in grant.grant.privileges if not found.has(holder.names, p)]
+        missing = [p for p in missing if not _is_made(scene, p, grant)]
+        present += len(grant.grant.privileges) - len(missing)
         if missing and not _is_told(scene, holder, found):
-            yield skipped(holder.name, f"{', '.join(missing)} on {grant.on}: cannot be seen by {scene.me}")
+            yield skipped(holder.name, f"{', '.join(missing)} on {grant.grant.on}: cannot be seen by {scene.me}")
         elif missing:
-            yield fail(holder.name, f"lacks {', '.join(missing)} on {grant.on}", next_step=grant.statement)
+            yield fail(holder.name, f"lacks {', '.join(missing)} on {grant.grant.on}", next_step=grant.statement)
     if present:
         yield ok(holder.name, f"has {present} of the privileges that the Workflow needs")
+
+
+def _asked(scene: Scene, grant: NeededGrant, holder: _Holder) -> Rights | WorkflowError:
+    """What is known of the rights on an object, for one identity: what may be seen may be of that one alone."""
+    try:
+        return scene.once(
+            ("rights", grant.kind, grant.name, grant.principal),
+            lambda: rights_on(scene.client, grant.kind, grant.name, principals=sorted(holder.names)),
+        )
+    except WorkflowError as exc:
+        return exc
+
+
+def _is_made(scene: Scene, privilege: str, grant: NeededGrant) -> bool:
+    """Whether a right to make something is not needed any more: an administrator has made it (`setup --make-...`)."""
+    if privilege == "CREATE SCHEMA":
+        targets = [t for t in scene.looked_at if scene.output(t).catalog.lower() == grant.name.lower()]
+        names = {("SCHEMA", f"{grant.name}.{schema}") for t in targets for schema in _schemas(scene, t, grant.name)}
+    elif privilege == "CREATE TABLE":
+        names = {("TABLE", scene.config.release_log)}
+    else:
+        return False
+    return bool(names) and all(is_there(scene.client, kind, name) for kind, name in names)
 
 
 def _is_told(scene: Scene, holder: _Holder, found: Rights) -> bool:

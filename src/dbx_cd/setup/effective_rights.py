@@ -5,7 +5,8 @@ The REST API is called by its paths: what the SDK's own calls take has changed b
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote as in_url
@@ -47,8 +48,13 @@ class Rights:
         return bool({privilege, _ALL} & owned) or self.owner in principals
 
 
-def rights_on(workspace: WorkspaceClient, kind: str, name: str, *, principal: str) -> Rights:
-    """Ask for the rights on an object: everybody's, or where that may not be seen, those of one principal.
+def rights_on(workspace: WorkspaceClient, kind: str, name: str, *, principals: Iterable[str]) -> Rights:
+    """Ask for the rights on an object: everybody's, or where that may not be seen, those of one identity.
+
+    Args:
+        workspace: the workspace.
+        kind, name: the object.
+        principals: the identity, and the groups that it is in: what a group has is not said of its members.
 
     Raises:
         WorkflowError: there is no such object, or neither may be seen.
@@ -56,8 +62,24 @@ def rights_on(workspace: WorkspaceClient, kind: str, name: str, *, principal: st
     owner = _owner(workspace, kind, name)
     try:
         return Rights(kind, name, owner, _granted(workspace, kind, name, None), of_all=True)
+    except WorkflowError as exc:
+        refused = exc
+    granted: dict[str, frozenset[str]] | None = None
+    for principal in principals:
+        with suppress(WorkflowError):  # of a group that is not one of Unity Catalog, or that may not be asked for
+            granted = {**(granted or {}), **_granted(workspace, kind, name, principal)}
+    if granted is None:
+        raise refused
+    return Rights(kind, name, owner, granted, of_all=False)
+
+
+def is_there(workspace: WorkspaceClient, kind: str, name: str) -> bool:
+    """Whether an object is there; what may not be seen counts as not there."""
+    try:
+        _owner(workspace, kind, name)
     except WorkflowError:
-        return Rights(kind, name, owner, _granted(workspace, kind, name, principal), of_all=False)
+        return False
+    return True
 
 
 def _owner(workspace: WorkspaceClient, kind: str, name: str) -> str | None:

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
-from dbx_cd.dbt.artifacts import Manifest
-from dbx_cd.relations import quote, split_name
+from dbx_cd.relations import split_name
 from dbx_cd.setup.check_scene import Scene
-from dbx_cd.setup.grants import APPROVERS, JOB, Places
+from dbx_cd.setup.grants import APPROVERS, JOB, Grant
 from dbx_cd.setup.places import places_of
+
+_INSTALLED = ("wheel", "dbt_requirements")
 
 
 @dataclass(frozen=True)
@@ -21,44 +22,41 @@ class NeededGrant:
     """Who needs it."""
     is_group: bool
     """Whether that is a group."""
-    privileges: tuple[str, ...]
-    """The privileges, as SQL writes them."""
-    on: str
-    """Kind and quoted name of the object."""
+    grant: Grant
+    """What it needs."""
 
     @property
     def kind(self) -> str:
         """The object's kind."""
-        return self.on.partition(" ")[0]
+        return self.grant.on.partition(" ")[0]
 
     @property
     def name(self) -> str:
         """The object's name, as the API takes it."""
-        name = self.on.partition(" ")[2]
+        name = self.grant.on.partition(" ")[2]
         return ".".join(split_name(name)) or name
 
     @property
     def statement(self) -> str:
         """The statement that an administrator runs."""
-        return f"GRANT {', '.join(self.privileges)} ON {self.on} TO {quote(self.principal)}"
+        return self.grant.sql(self.principal)
 
 
 def needed_grants(scene: Scene) -> Iterator[NeededGrant]:
     """What the job's identity and the approvers need; the latter are a group, the former whom the job runs as."""
-    principals = {JOB: (scene.run_as, False), APPROVERS: (scene.config.approvers, True)}
-    for grant in project_places(scene).grants():
-        principal, is_group = principals.get(grant.who, ("", False))
-        if principal:
-            yield NeededGrant(principal, is_group, grant.privileges, grant.on)
-
-
-def project_places(scene: Scene) -> Places:
-    """Where the project keeps things: by its settings, its profile, and what dbt could parse of it."""
-    catalogs = {target: scene.output(target).catalog for target in scene.looked_at}
-    return places_of(scene.config, catalogs=catalogs, manifests=dict(_manifests(scene)))
-
-
-def _manifests(scene: Scene) -> Iterator[tuple[str, Manifest]]:
+    manifests = {}
     for target in scene.looked_at:
         with suppress(Exception):  # the check of the parse says why
-            yield target, scene.lists(target).manifest
+            manifests[target] = scene.lists(target).manifest
+    variables = scene.written.variables if scene.written is not None else {}
+    places = places_of(
+        scene.config,
+        catalogs={target: scene.output(target).catalog for target in scene.looked_at},
+        manifests=manifests,
+        packages=[str(variables[name]) for name in _INSTALLED if name in variables],
+    )
+    principals = {JOB: (scene.run_as, False), APPROVERS: (scene.config.approvers, True)}
+    for grant in places.grants():
+        principal, is_group = principals.get(grant.who, ("", False))
+        if principal:
+            yield NeededGrant(principal, is_group, grant)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import platform
 from importlib import metadata
 from pathlib import Path
 
@@ -12,12 +13,11 @@ from dbx_cd.setup import check_driver
 @pytest.mark.parametrize(
     ("version", "expected"),
     [
-        ("16.4", "ok"),
-        ("17.3", "ok"),
-        ("18.0", "ok"),
+        ("16.4", "warn"),  # whose Python is not this one
+        ("18.0", "warn"),
         ("15.4", "fail"),
         ("16.3", "fail"),
-        ("client.4.0", "ok"),
+        ("client.1.0", "fail"),
         (None, "skipped"),
     ],
 )
@@ -27,7 +27,24 @@ def test_the_runtime_is_new_enough(
     monkeypatch.delenv("DATABRICKS_RUNTIME_VERSION", raising=False)
     if version is not None:
         monkeypatch.setenv("DATABRICKS_RUNTIME_VERSION", version)
-    assert only(check_driver.runtime(scene(project(tmp_path)))).status == expected
+    found = scene(project(tmp_path))
+    found.facts["sql"] = (Session(), None)
+    line = only(check_driver.runtime(found))
+    assert line.status == expected
+    assert bool(line.next_step) == (expected in ("warn", "fail"))
+
+
+class Session:
+    def query(self, _statement: str) -> list[tuple[str]]:
+        return [("3.5.2 0000",)]
+
+
+def test_a_runtime_as_it_is_shipped_is_ok(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABRICKS_RUNTIME_VERSION", "16.4")
+    monkeypatch.setattr(platform, "python_version", lambda: "3.12.3")
+    found = scene(project(tmp_path))
+    found.facts["sql"] = (Session(), None)
+    assert only(check_driver.runtime(found)).message == "16.4 LTS"
 
 
 @pytest.mark.parametrize(

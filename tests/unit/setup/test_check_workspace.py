@@ -236,6 +236,18 @@ def test_rights_of_a_group_and_of_an_owner_count(world: World) -> None:
     assert all(text.startswith("ok") for text in of(world.as_("job-identity"), "job-identity"))
 
 
+def test_one_s_own_rights_by_a_group_are_seen_without_those_of_others(world: World) -> None:
+    text = (world.folder / "databricks.yml").read_text().replace("job-identity", "inside")
+    (world.folder / "databricks.yml").write_text(text)
+    for (kind, name), privileges in JOB_NEEDS.items():
+        world.securables.grant("with-job", privileges, kind, name)
+    assert all(text.startswith("ok") for text in of(world.as_("inside"), "inside"))
+    world.securables.granted.pop()
+    assert [text for text in of(world.as_("inside"), "inside") if text.startswith("fail")] == [
+        "fail: lacks CREATE SCHEMA on CATALOG `prod`"
+    ]
+
+
 def test_what_cannot_be_seen_is_skipped_and_never_ok(world: World) -> None:
     world.deploy()
     texts = of(world.as_("dev@example.org"), "job-identity")
