@@ -84,6 +84,9 @@ class CdConfig:
     """The secrets that dbt's processes, and nothing else, are told, by the variables that they are told in."""
     warehouse_id: str | None = None
     """The SQL warehouse that the job's definition names; not a setting."""
+    wheelhouse: str | None = None
+    """A folder of wheels, as an absolute path, that dbt's own environment is installed from, without a network; None
+    for the package index."""
     project_dir: Path = Path()
     """The folder that has `dbt_project.yml`; not a setting."""
     written: frozenset[str] = frozenset()

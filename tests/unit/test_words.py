@@ -15,7 +15,10 @@ ROOT = Path(dbx_cd.__file__).parent
 
 # Their output is what they are for.
 COMMAND_LINES = (
-    *(f"cli.{name}" for name in ("command", "init", "trigger", "rollback", "diff", "sample", "setup", "check")),
+    *(
+        f"cli.{name}"
+        for name in ("command", "init", "trigger", "rollback", "diff", "sample", "setup", "check", "lock_dbt")
+    ),
     *("__main__", "local.__main__", "local.java_catalog", "local.record_classes"),
 )
 

@@ -169,6 +169,7 @@ def _ask(
         losses=tuple(map(str, plan.losses)),
         consent=plan.consent,
         staging_identity=cd.staging_identity,
+        environment="" if staged.environment is None else str(staged.environment),
     )
     cd.log.append(release, request)
     _lend(cd, log, request)

@@ -67,6 +67,8 @@ class ApprovalRequest(WithSelection):
     """The losses that whoever approves has to agree to by name."""
     staging_identity: str | None = None
     """Who built staging, where that is not who asked: they may not decide either."""
+    environment: str = ""
+    """The Python environment that dbt ran in for staging, and has to run in here; "" where that is not recorded."""
 
     @property
     def deploy(self) -> dict[str, object]:
@@ -106,6 +108,7 @@ class ApprovalRequest(WithSelection):
             (f"changes since {self.target}'s last build", self.changes),
             ("deploy plan", self.plan or None),
             ("built as", self.built_as),
+            ("dbt environment", self.environment or None),
             *((f"{self.target} loses", line) for line in self.losses),
             *(("needs consent by name", name) for name in self.consent),
             *(("the release log was altered", line) for line in self.altered),

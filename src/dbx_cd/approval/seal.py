@@ -34,6 +34,9 @@ def sealed_parts(
     """
     parts = {"ignored decisions": digest(list(ignored))} if ignored else {}
     parts |= {} if plan is None else {SEALED_AS: plan}
+    # Without a lock nothing says which packages dbt has, and nothing that could be sealed.
+    sealed = staged.environment.digest if staged.environment is not None else ""
+    parts |= {"dbt environment": sealed} if sealed else {}
     return parts | {
         "release": digest(release.id),
         "commit": digest(release.commit),

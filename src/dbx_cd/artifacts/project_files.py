@@ -15,10 +15,11 @@ from dbx_cd.config import FILE_NAME, CdConfig
 from dbx_cd.dbt.own_paths import of_the_bundle, written_paths
 from dbx_cd.dbt.packages import LOCK_FILE, PACKAGE_FILES, install_path, local_folders
 from dbx_cd.dbt.project_copy import GENERATED
+from dbx_cd.dbt.requirements_lock import FILE_NAME as DBT_LOCK
 from dbx_cd.enumeration import listed
 from dbx_cd.errors import ConfigError
 
-_FILES = ("dbt_project.yml", *PACKAGE_FILES, "selectors.yml", "profiles.yml", ".dbtignore", FILE_NAME)
+_FILES = ("dbt_project.yml", *PACKAGE_FILES, "selectors.yml", "profiles.yml", ".dbtignore", FILE_NAME, DBT_LOCK)
 _SHOWN = 5
 
 _log = logging.getLogger(__name__)

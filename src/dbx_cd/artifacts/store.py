@@ -99,6 +99,7 @@ class ArtifactStore:
             files=copying.result(),
             ok_from=outcome.ok_from,
             latest=latest,
+            environment=outcome.environment,
         )
         write_json(version_dir / RECORD_NAME, contents.to_dict())
         if latest:

@@ -9,13 +9,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, ClassVar
 
 from dbx_cd import volume
 from dbx_cd.dbt.artifacts import Manifest, RunResults
 from dbx_cd.dbt.catalog import Catalog, load_catalog
+from dbx_cd.dbt.environment import EnvironmentRecord, installed_version
 from dbx_cd.dbt.outcome import OUTCOME_NAME, InvocationOutcome
 from dbx_cd.dbt.selection import command_name
 from dbx_cd.errors import ArtifactError, ArtifactNotFound, ChecksumMismatch, DbxCdError, what_failed
@@ -65,6 +65,8 @@ class Contents(Record):
     """The file that says whether it succeeded; "" where nobody recorded it (0.1.0), and then `run_results.json` did."""
     latest: bool | None = None
     """Whether it was published to be what `latest` serves; None where nobody recorded it (0.1.0)."""
+    environment: EnvironmentRecord | None = None
+    """The Python environment that dbt ran in; None where nobody recorded it (0.2.0)."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,8 @@ class ArtifactVersion(Record):
     """The file that says whether it succeeded: with `run_results.json` alone a hook that failed may go unseen."""
     published_as_latest: bool | None = None
     """Whether it was published to be what `latest` serves; None where nobody recorded it (0.1.0)."""
+    environment: EnvironmentRecord | None = None
+    """The Python environment that dbt ran in; None where nobody recorded it (0.2.0)."""
 
     def __str__(self) -> str:
         outcome = "ok" if self.ok else "failed"
@@ -176,6 +180,8 @@ class Outcome:
     """The version of dbt-databricks."""
     ok_from: str
     """The file that says whether it succeeded."""
+    environment: EnvironmentRecord | None = None
+    """The Python environment that dbt ran in, where `run_dbt` has recorded it."""
 
     @classmethod
     def read(cls, folder: Path) -> Outcome:
@@ -190,16 +196,18 @@ class Outcome:
         ended = InvocationOutcome.find(folder)
         ok_from = RESULTS_NAME if ended is None else OUTCOME_NAME
         command = "" if ended is None else command_name(str(ended.command).split())
-        adapter = installed_version("dbt-databricks")
+        ran_in = None if ended is None else ended.environment
+        core = installed_version("dbt-core") if ran_in is None else ran_in.dbt_core
+        adapter = installed_version("dbt-databricks") if ran_in is None else ran_in.dbt_databricks
         if not (folder / RESULTS_NAME).is_file():
-            return cls(command, False, installed_version("dbt-core"), adapter, ok_from)
+            return cls(command, False, core, adapter, ok_from, ran_in)
         try:
             results = RunResults.load(folder / RESULTS_NAME)
         except ArtifactError:
             if ended is None or ended.ok:
                 raise
             # A dbt that was killed leaves half a file: how it ended is known all the same.
-            return cls(command, False, installed_version("dbt-core"), adapter, ok_from)
+            return cls(command, False, core, adapter, ok_from, ran_in)
         if ended is not None and command.split()[-1:] != [results.command]:
             raise ArtifactError(
                 f"{OUTCOME_NAME} is of dbt {command}, and {RESULTS_NAME} of dbt {results.command}",
@@ -210,7 +218,7 @@ class Outcome:
         any_or_none_meant = bool(results.results) or (ended is not None and ended.ok is True)
         complete = results.ok and any_or_none_meant and (folder / "manifest.json").is_file()
         ok = complete and (ended is None or (ended.ok is True and not ended.exit_code and not ended.hooks))
-        return cls(results.command, ok, str(results.metadata.get("dbt_version") or ""), adapter, ok_from)
+        return cls(results.command, ok, str(results.metadata.get("dbt_version") or ""), adapter, ok_from, ran_in)
 
     def require_deployable(self, folder: Path) -> None:
         """Refuse what must never be `latest`.
@@ -272,6 +280,7 @@ def make_version(path: Path, contents: Contents, *, is_latest: bool) -> Artifact
         adapter_version=contents.adapter_version,
         ok_from=contents.ok_from,
         published_as_latest=contents.latest,
+        environment=contents.environment,
     )
 
 
@@ -311,11 +320,3 @@ def _verify(path: Path, published: FileRecord) -> None:
         ) from None
     if found != published:
         raise ChecksumMismatch(f"{path.name} is not what was published", where=path.parent, next_step=next_step)
-
-
-def installed_version(package: str) -> str:
-    """The version of an installed distribution; "" where it is not installed."""
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return ""

@@ -27,6 +27,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _all() -> tuple[Any, ...]:
     """The modules of all commands. CI has `trigger` alone, without the packages of the others."""
-    from dbx_cd.cli import check, diff, init, rollback, sample, setup
+    from dbx_cd.cli import check, diff, init, lock_dbt, rollback, sample, setup
 
-    return init, setup, check, trigger, rollback, diff, sample
+    return init, lock_dbt, setup, check, trigger, rollback, diff, sample

@@ -10,24 +10,23 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import importlib.metadata
 import json
 import logging
 import os
 import secrets
-import stat
 import sys
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dbx_cd.config import dbt_metadata_variables, given_path
+from dbx_cd.config import dbt_metadata_variables
+from dbx_cd.dbt.environment import DbtEnvironment
 from dbx_cd.dbt.parse_time import depends_on_the_invocation
 from dbx_cd.dbt.project import LocalProject
 from dbx_cd.dbt.project_copy import leads_elsewhere
+from dbx_cd.local_disk import private_folder
 
 KEPT_PARSES = "DBX_CD_KEPT_PARSES"
 """The environment variable by which the embedded workspace tells its tasks the folder: each has a TMPDIR of its own."""
@@ -102,7 +101,12 @@ class CarriedParse:
 
 
 def carried_parse(
-    project: LocalProject, *, target: str, vars: Mapping[str, Any] | None, words: Sequence[str]
+    project: LocalProject,
+    *,
+    target: str,
+    vars: Mapping[str, Any] | None,
+    words: Sequence[str],
+    environment: DbtEnvironment | None = None,
 ) -> CarriedParse | None:
     """Where the parse of a project is kept.
 
@@ -111,6 +115,7 @@ def carried_parse(
         target: the target of the profile.
         vars: dbt variables.
         words: the command; what follows its name can be options.
+        environment: the environment that dbt runs in; the interpreter's own when not given.
 
     Returns:
         None where nothing can be carried: a command that does not parse, profiles that dbt has to find, packages that
@@ -119,6 +124,7 @@ def carried_parse(
     folder = cache_folder()
     if folder is None or project.profiles_dir is None or words[0] in _NOT_PARSING or leads_elsewhere(project.dir):
         return None
+    at_work = environment or DbtEnvironment.own()
     settings = {
         "target": target,
         "vars": dict(vars or {}),
@@ -127,7 +133,8 @@ def carried_parse(
         "metadata": dbt_metadata_variables(),
         "project": _project_digest(project.dir),
         "python": sys.version,
-        "packages": [_version(name) for name in _DISTRIBUTIONS],
+        "packages": [f"{name} {at_work.version(name) or '-'}" for name in _DISTRIBUTIONS],
+        "environment": at_work.record.digest,
     }
     text = json.dumps(settings, sort_keys=True, default=str)
     return CarriedParse(folder, hashlib.sha256(text.encode()).hexdigest(), project.dir)
@@ -146,17 +153,7 @@ def cache_folder() -> Path | None:
     Returns:
         None where such a folder cannot be had: another user made it, others may enter it, or it is a link.
     """
-    if not hasattr(os, "getuid"):
-        return None
-    folder = given_path(KEPT_PARSES) or Path(tempfile.gettempdir()) / f"dbx_cd-parses-{os.getuid()}"
-    with contextlib.suppress(OSError):
-        folder.mkdir(mode=0o700)
-    try:
-        found = folder.lstat()
-    except OSError:
-        return None
-    private = stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o077
-    return folder if private else None
+    return private_folder("parses", variable=KEPT_PARSES)
 
 
 def _head(key: str, payload: bytes) -> bytes:
@@ -203,10 +200,3 @@ def _project_digest(folder: Path) -> str:
 def _digest(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _version(distribution: str) -> str:
-    try:
-        return f"{distribution} {importlib.metadata.version(distribution)}"
-    except importlib.metadata.PackageNotFoundError:
-        return f"{distribution} -"

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from dbx_cd.dbt.artifacts import NodeResult, RunResults
 from dbx_cd.dbt.batches import why
+from dbx_cd.dbt.environment import EnvironmentRecord
 from dbx_cd.dbt.freshness import freshness_of
 from dbx_cd.dbt.outcome import InvocationOutcome, naming_hook
 from dbx_cd.dbt.project import ARTIFACT_NAMES, LOG_NAME, LocalProject
@@ -25,7 +26,15 @@ _MUST_SELECT = ("build", "run", "test", "seed", "snapshot")
 _log = logging.getLogger(__name__)
 
 
-def finished(project: LocalProject, command: str, *, target: str, outcome: DbtOutcome, started: float) -> DbtRun:
+def finished(
+    project: LocalProject,
+    command: str,
+    *,
+    target: str,
+    outcome: DbtOutcome,
+    started: float,
+    ran_in: EnvironmentRecord | None = None,
+) -> DbtRun:
     """Collect what dbt left, and write beside it how it ended.
 
     Args:
@@ -34,10 +43,11 @@ def finished(project: LocalProject, command: str, *, target: str, outcome: DbtOu
         target: the target of the profile.
         outcome: how it ended.
         started: when it began (monotonic seconds).
+        ran_in: the environment that it ran in, where that is known.
     """
     project.collect_artifacts()
     run = _record(command, target, outcome, time.monotonic() - started, project.files)
-    ended = InvocationOutcome(command, target, run.ok, outcome.exit_code, run.hooks, run.errors)
+    ended = InvocationOutcome(command, target, run.ok, outcome.exit_code, run.hooks, run.errors, ran_in)
     ended.write(project.files)
     _log.log(logging.INFO if run.ok else logging.WARNING, "%s", run)
     # The folder is often a temporary one: who reads the log later would look for it in vain.

@@ -47,7 +47,8 @@ def run_dbt(
 
     The project is copied to local disk first: a git checkout on Databricks can be read-only (Databricks
     documentation), and `dbt deps` and the target folder need to write. Packages are installed when the project has
-    some that are not installed yet.
+    some that are not installed yet. dbt runs in the environment that `requirements-dbt.txt` of the project describes;
+    without that file in the one that dbx_cd is installed in.
 
     Args:
         cmd: any dbt command, such as "build", "source freshness", "docs generate" or "ls". "source freshness" runs
@@ -81,7 +82,7 @@ def run_dbt(
     Raises:
         ConfigError: unknown command, no project, or parameters that do not go together.
         DbtFailed: with `check`, when dbt failed or the selection matched nothing; `.result` is the record.
-        SetupError: dbt is not installed beside dbx_cd.
+        SetupError: dbt is not installed beside dbx_cd, or the environment that the project locks for it cannot be made.
     """
     words = check_command(cmd)
     selection = Selection(cmd, select, exclude, with_parents, full_refresh, favor_state, vars or {})

@@ -16,6 +16,7 @@ from typing import Self
 
 from dbx_cd import volume
 from dbx_cd.dbt.artifacts import NodeResult
+from dbx_cd.dbt.environment import EnvironmentRecord
 from dbx_cd.dbt.events import DbtEvent
 from dbx_cd.dbt.json_files import read_json
 from dbx_cd.errors import ArtifactError, DbxCdError
@@ -60,6 +61,8 @@ class InvocationOutcome(Record):
     """The hooks of the run that failed."""
     errors: tuple[str, ...] = ()
     """The messages of what went wrong."""
+    environment: EnvironmentRecord | None = None
+    """The Python environment that dbt ran in; None where nobody has recorded it (0.2.0)."""
 
     def __str__(self) -> str:
         code = "" if self.exit_code is None else f" with exit code {self.exit_code}"

@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 import os
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from dbx_cd.config import WARM_DBT, given_path, profiles_dir_of_environment, variables_set
+from dbx_cd.config import profiles_dir_of_environment, variables_set
 from dbx_cd.dbt import one_parse
+from dbx_cd.dbt.environment import DbtEnvironment
+from dbx_cd.dbt.warm_parent import given_parent
 from dbx_cd.errors import ConfigError
-from dbx_cd.import_path import without_current_directory
 from dbx_cd.shell_environment import as_in_the_shell
 from dbx_cd.warm.client import NotWarm, Process, WarmProcess
 
@@ -72,31 +72,38 @@ def refuse_flags_of_environment(*, profiles_dir: str | Path | None = None) -> No
 
 
 def start_dbt(
-    args: Sequence[str], *, cwd: Path, warm_parent: Path | None = None, variables: Mapping[str, str] | None = None
+    args: Sequence[str],
+    *,
+    cwd: Path,
+    warm_parent: Path | None = None,
+    environment: DbtEnvironment | None = None,
+    known: Mapping[str, str] | None = None,
 ) -> Process:
     """Start dbt with these arguments, its output and errors merged into one pipe.
 
-    Either way it is a process of its own, with this process's environment; see `as_in_the_shell`.
+    Either way it is a process of its own, with this process's variables; see `as_in_the_shell`, and what does not go
+    into another environment: `DbtEnvironment.variables`.
 
     Args:
         args: the command and its flags, or those of several lists, see `one_parse`.
         cwd: the current directory.
-        warm_parent: the address of a warm parent; that of this process's own environment when not given.
-        variables: what only dbt has in its environment.
+        warm_parent: the address of a warm parent; that of the embedded workspace when not given.
+        environment: the environment that dbt runs in; that of this interpreter when not given.
+        known: variables that only dbt has.
     """
-    address = warm_parent or given_path(WARM_DBT)
-    environment = {**without_current_directory(as_in_the_shell(os.environ)), **(variables or {})}
+    place = environment or DbtEnvironment.own()
+    address = warm_parent or given_parent(place)
+    variables = {**place.variables(as_in_the_shell(os.environ)), **(known or {})}
     if address is not None:
         try:
-            return WarmProcess.start(address, args, cwd=cwd, environment=environment)
+            return WarmProcess.start(address, args, cwd=cwd, environment=variables, prefix=place.folder)
         except NotWarm as exc:
             _log.info("dbt starts cold: %s", exc)
     program = [one_parse.__file__] if args[0] == one_parse.ONE_PARSE else ["-c", _COLD]
     return subprocess.Popen(
-        # -P: a file of the project must not take the place of a module that dbt imports
-        [sys.executable, "-P", *program, *args],
+        [place.python, *place.options, *program, *args],
         cwd=cwd,
-        env=environment,
+        env=variables,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -13,6 +13,7 @@ from typing import Any, Self
 
 from dbx_cd.dbt.carried_parse import CarriedParse, carried_parse, forget_untracked_parse
 from dbx_cd.dbt.connection import DbtConnection
+from dbx_cd.dbt.environment import DbtEnvironment
 from dbx_cd.dbt.finished import finished
 from dbx_cd.dbt.packages import missing_folders, needs_deps
 from dbx_cd.dbt.project import LocalProject
@@ -20,7 +21,6 @@ from dbx_cd.dbt.run import DbtRun
 from dbx_cd.dbt.runner import OUTPUT, DbtOutcome, Runner, dbt_process
 from dbx_cd.dbt.selection import command_name
 from dbx_cd.dbt.without_hooks import without_hooks
-from dbx_cd.extras import require_extra
 
 LISTING = ("--output", "json", "--output-keys", "unique_id")
 
@@ -41,6 +41,8 @@ class ProjectRuns:
     """Runs dbt with the arguments it is given."""
     carries: bool
     """Whether a parse is carried: only dbt itself leaves one that dbt could use again."""
+    environment: DbtEnvironment
+    """The Python environment that dbt runs in."""
     vars: Mapping[str, Any] = field(default_factory=dict)
     """dbt variables, as the invocations' own arguments have them."""
 
@@ -60,15 +62,19 @@ class ProjectRuns:
             connection: what dbt alone is told.
 
         Raises:
-            SetupError: dbt is not installed beside dbx_cd.
+            ConfigError: the project's `requirements-dbt.txt` is no lock.
+            SetupError: dbt is not installed beside dbx_cd, or its own environment cannot be made.
         """
-        if runner is None:
-            # Without dbt the process would end with a traceback in place of dbt's events.
-            require_extra("dbt", distribution="dbt-core", purpose="run_dbt")
+        environment = DbtEnvironment.of(project.dir, stands_in=runner is not None)
         own = dbt_process(
-            cwd=project.dir, title=title, warm_parent=warm_parent, work=project.work, connection=connection
+            cwd=project.dir,
+            title=title,
+            warm_parent=warm_parent,
+            work=project.work,
+            environment=environment,
+            connection=connection,
         )
-        return cls(project, target, Path(source).resolve(), runner or own, runner is None)
+        return cls(project, target, Path(source).resolve(), runner or own, runner is None, environment)
 
     def invoke(self, words: Sequence[str], flags: Sequence[str]) -> DbtRun:
         """Run one command; packages that are named and not installed are installed before.
@@ -86,7 +92,7 @@ class ProjectRuns:
             outcome = replace(packages, errors=(f"`dbt deps` failed: {reasons[0]}", *reasons[1:]))
         else:
             outcome = self._outcome(words, flags)
-        return finished(self.project, shlex.join(words), target=self.target, outcome=outcome, started=started)
+        return self._finished(shlex.join(words), outcome, started)
 
     def install_packages(self) -> DbtRun:
         """Run `dbt deps`."""
@@ -95,7 +101,11 @@ class ProjectRuns:
         outcome = self._deps()
         if not outcome.success:
             outcome = replace(outcome, errors=self._without_packages(outcome))
-        return finished(self.project, "deps", target=self.target, outcome=outcome, started=started)
+        return self._finished("deps", outcome, started)
+
+    def _finished(self, command: str, outcome: DbtOutcome, started: float) -> DbtRun:
+        ran_in = self.environment.record
+        return finished(self.project, command, target=self.target, outcome=outcome, started=started, ran_in=ran_in)
 
     def _outcome(self, words: Sequence[str], flags: Sequence[str]) -> DbtOutcome:
         only_asks = command_name(list(words)) == "source freshness"
@@ -120,7 +130,7 @@ class ProjectRuns:
     def _carried(self, project: LocalProject, words: Sequence[str]) -> CarriedParse | None:
         """Bring an earlier parse of the same files, where there is one; returns where to keep this one's."""
         forget_untracked_parse(project)
-        carried = carried_parse(project, target=self.target, vars=self.vars, words=words)
+        carried = carried_parse(project, target=self.target, vars=self.vars, words=words, environment=self.environment)
         if carried is not None:
             carried.bring(project.target_path)
         return carried

@@ -17,6 +17,7 @@ from queue import Empty, SimpleQueue
 from typing import IO, Any
 
 from dbx_cd.dbt.connection import DbtConnection
+from dbx_cd.dbt.environment import DbtEnvironment
 from dbx_cd.dbt.events import DbtEvent
 from dbx_cd.dbt.hidden import Hidden
 from dbx_cd.dbt.node_events import NodeEvents
@@ -73,6 +74,7 @@ def dbt_process(
     title: str,
     warm_parent: Path | None = None,
     work: Path | None = None,
+    environment: DbtEnvironment | None = None,
     connection: DbtConnection | None = None,
 ) -> Runner:
     """What runs dbt as a process.
@@ -82,10 +84,11 @@ def dbt_process(
         title: what its progress is called.
         warm_parent: the address of a process that has imported dbt, see `start_dbt`.
         work: the work folder; a warning that an earlier invocation there has shown is not shown again.
+        environment: the environment that dbt runs in; that of this interpreter when not given.
         connection: what dbt alone is told, and what of it must not be seen.
     """
     how = connection or DbtConnection()
-    start = partial(start_dbt, cwd=cwd, warm_parent=warm_parent, variables=how.variables)
+    start = partial(start_dbt, cwd=cwd, warm_parent=warm_parent, environment=environment, known=how.variables)
     return lambda args: _run_process(args, start=start, title=title, work=work, hidden=how.hidden)
 
 

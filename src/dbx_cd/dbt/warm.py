@@ -52,11 +52,20 @@ def preload() -> None:
     Raises:
         ImportError: dbt is not installed here.
     """
+    import_dbt()
+    _compile()
+
+
+def import_dbt() -> None:
+    """Import what most invocations import.
+
+    Raises:
+        ImportError: dbt is not installed here.
+    """
     importlib.import_module("dbt.cli.main")
     for name in _IMPORTED:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
-    _compile()
 
 
 def run(argv: Sequence[str]) -> None:
@@ -93,3 +102,8 @@ def _compile() -> None:
                     record.from_dict({})
                 with contextlib.suppress(Exception):
                     record.to_dict(object.__new__(record))
+
+
+if __name__ == "__main__":
+    # Of an environment that was just made: whether dbt can be imported there, with its modules compiled meanwhile.
+    import_dbt()

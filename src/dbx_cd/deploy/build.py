@@ -93,7 +93,7 @@ def build_release(
                     result = build_gated(cd, release, selection, target=target, work=work, profiles_dir=profiles_dir)
                 else:
                     state = cd.store.resolve(state_path).path if state_path else None
-                    with connected(cd) as connection, warm_for(cd, connection) as parent:
+                    with connected(cd) as connection, warm_for(cd, project_dir, connection) as parent:
                         dbt = ProjectDbt(
                             cd, target, work, Path(project_dir), profiles_dir, state, defer, warm_parent=parent,
                             connection=connection,

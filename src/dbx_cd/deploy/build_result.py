@@ -63,12 +63,16 @@ class BuildResult(Record):
             [html.fold(self.restore_point, html.trusted(self.restore_point.to_html()))] if self.restore_point else []
         )
         where = html.paragraph("Artifacts: ", self.artifacts.path)
+        ran_in = self.artifacts.environment
+        environment = [html.paragraph("dbt's environment: ", ran_in)] if ran_in is not None else []
         times = [html.paragraph("When its nodes ran: ", self.timeline)] if self.timeline else []
         names = ", ".join(self.kept)
         kept = [html.fold(f"{len(self.kept)} unchanged relations stand as they are", names)] if self.kept else []
         replaced = [html.paragraph(what) for what in self.replaced]
         leaks = [html.paragraph(html.badge("warn"), " ", leak) for leak in self.leaks]
-        return str(html.join([html.trusted(self.run.to_html()), *kept, *replaced, *leaks, where, *times, *point]))
+        return str(
+            html.join([html.trusted(self.run.to_html()), *kept, *replaced, *leaks, where, *environment, *times, *point])
+        )
 
 
 def publish_build(

@@ -73,7 +73,7 @@ def build_gated(
     staged = cd.store.get(request.state_target, request.state_timestamp)
     project = archive.unpack(staged, work / COPY)
     require_packages(project, of=staged, target=target)
-    with connected(cd) as connection, warm_for(cd, connection) as parent:
+    with connected(cd) as connection, warm_for(cd, project, connection) as parent:
         dbt = ProjectDbt(
             cd, target, work, project, profiles_dir, staged.path, defer=True, warm_parent=parent, connection=connection
         )
@@ -86,7 +86,7 @@ def _deploy(
     target = request.target
     agreed = plan_of(cd.log.read(release), request)
     made = planned(dbt, staged, request.selection, agreed=agreed)
-    refuse_other_dbt(staged, made.manifest)
+    refuse_other_dbt(staged, made.manifest, at_work=dbt.environment.record)
     refuse_on_cluster(cd, made.manifest, (node.unique_id for node in made.plan.nodes))
     _refuse_other_plan(cd, release, agreed, made.plan, decision)
     plan = made.plan

@@ -18,6 +18,7 @@ from dbx_cd.artifacts import archive
 from dbx_cd.artifacts.installed import with_packages
 from dbx_cd.artifacts.project_files import project_files
 from dbx_cd.dbt.artifacts import Manifest, Node
+from dbx_cd.dbt.environment import DbtEnvironment
 from dbx_cd.dbt.invocation import install_packages, run_dbt
 from dbx_cd.dbt.project import LocalProject
 from dbx_cd.dbt.warm_parent import warm_dbt
@@ -85,7 +86,7 @@ def parse_commit(
     try:
         checkout = GitCheckouts(work / "checkout", {}).checkout({"git_url": str(repository), "git_commit": commit})
         files = project_files(checkout.path / subfolder)
-        with warm_dbt() as parent:
+        with warm_dbt(DbtEnvironment.of(checkout.path / subfolder)) as parent:
             first = next(iter(targets))
 
             def install(folder: Path) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from dbx_cd.config import CdConfig
 from dbx_cd.dbt.carried_parse import KEPT_PARSES, cache_folder
+from dbx_cd.dbt.environment_folder import ENVIRONMENTS, cache_folder as environments_folder
 from dbx_cd.embedded_warehouse import told_to_tasks
 from dbx_cd.errors import SetupError
 from dbx_cd.local import rights, standard_grants
@@ -182,10 +183,10 @@ class EmbeddedWorkspace:
         ).start()  # fmt: skip
         undo.callback(self.endpoint.stop)
         self._address.release()
-        parses = cache_folder()
+        kept = {KEPT_PARSES: cache_folder(), ENVIRONMENTS: environments_folder()}
         environment = {
             **self.endpoint.client_environment(),
-            **({KEPT_PARSES: str(parses)} if parses else {}),
+            **{name: str(folder) for name, folder in kept.items() if folder is not None},
             **told_to_tasks({key: value for key, value in connection_block(self._address).items() if key != "token"}),
             **self._environment,
         }

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from dbx_cd.artifacts import archive
-from dbx_cd.artifacts.version import ArtifactVersion, installed_version
+from dbx_cd.artifacts.version import ArtifactVersion
 from dbx_cd.dbt.artifacts import Manifest, Node
 from dbx_cd.dbt.changes import NodeChange, change_queries, changes_between, removed, renamed
 from dbx_cd.dbt.exact_terms import exactly
@@ -51,6 +51,8 @@ class ChangedNodes:
     """What could not be compared, in words."""
     anywhere: tuple[str, ...] = ()
     """Why any node may be built otherwise from the same code, in words."""
+    adapter_version: str = ""
+    """The version of dbt-databricks that would build them; "" where there is none."""
 
     @classmethod
     def find(cls, dbt: ProjectDbt, selection: Selection, before: InProduction) -> ChangedNodes:
@@ -72,11 +74,12 @@ class ChangedNodes:
         manifest = Manifest.load(answered.run.files_dir / "manifest.json")
         selected = built_by(manifest, answered.nodes[_SELECTED], selection.cmd)
         changes = {unique_id: NodeChange(unique_id, "new") for unique_id in manifest.nodes}
-        all_new = cls(replace(selection, favor_state=True), selected, manifest, changes)
+        adapter = dbt.environment.record.dbt_databricks
+        all_new = cls(replace(selection, favor_state=True), selected, manifest, changes, adapter_version=adapter)
         if before.version is None or before.manifest is None:
             return all_new
         old = ProjectState(before.manifest, unpacking.result(), selection.vars, before.version.adapter_version or None)
-        new = ProjectState(manifest, Path(dbt.project_dir), selection.vars, installed_version("dbt-databricks"))
+        new = ProjectState(manifest, Path(dbt.project_dir), selection.vars, adapter)
         try:
             mind = state_mismatch(old, new)
         except ArtifactError as exc:

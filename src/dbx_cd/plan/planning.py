@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -93,12 +94,11 @@ def plan_deploy(
     asked = asked_selection(cd, log, release, target=target, selection=selection or Selection())
     staged = cd.store.find(cd.config.staging_of(target), release.id)
     connection = connection_to_list(cd)
-    with (
-        tempfile.TemporaryDirectory(prefix="dbx_cd-", ignore_cleanup_errors=True) as folder,
-        warm_for(cd, connection) as parent,
-    ):
+    with contextlib.ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="dbx_cd-", ignore_cleanup_errors=True))
         project = archive.unpack(staged, Path(folder) / COPY)
         require_packages(project, of=staged, target=target)
+        parent = stack.enter_context(warm_for(cd, project, connection))
         dbt = ProjectDbt(
             cd, target, Path(folder), project, profiles_dir, staged.path, defer=True, warm_parent=parent,
             connection=connection,

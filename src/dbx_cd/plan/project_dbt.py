@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from dbx_cd.artifacts.installed import with_packages
 from dbx_cd.artifacts.project_files import project_files
 from dbx_cd.dbt.artifacts import Manifest
 from dbx_cd.dbt.connection import DbtConnection
+from dbx_cd.dbt.environment import DbtEnvironment
 from dbx_cd.dbt.finished import NOTHING_SELECTED
 from dbx_cd.dbt.invocation import install_packages, run_dbt
 from dbx_cd.dbt.listing import Listed, ListQuery, list_nodes
@@ -47,6 +49,11 @@ class ProjectDbt:
     """The folder of the manifest that they resolve by, where it is another than the state's."""
     connection: DbtConnection | None = None
     """How dbt connects; as the profile says where there is none."""
+
+    @cached_property
+    def environment(self) -> DbtEnvironment:
+        """The Python environment that dbt runs in."""
+        return DbtEnvironment.of(self.project_dir, stands_in=self.cd.dbt is not None)
 
     def run(self, selection: Selection, *, check: bool = False) -> DbtRun:
         """Run a command on what is selected."""
@@ -110,6 +117,14 @@ class ProjectDbt:
         )
 
 
-def warm_for(cd: Cd, connection: DbtConnection | None) -> AbstractContextManager[Path | None]:
-    """A process that has imported dbt, for the several invocations of a build that connects so."""
-    return nullcontext() if cd.dbt is not None else warm_dbt(connection.variables if connection else None)
+def warm_for(cd: Cd, project_dir: str | Path, connection: DbtConnection | None) -> AbstractContextManager[Path | None]:
+    """A process that has imported dbt, for the several invocations of a build.
+
+    Args:
+        cd: the context.
+        project_dir: the project, which says in which environment dbt runs.
+        connection: how dbt connects; a parent is told what dbt is.
+    """
+    if cd.dbt is not None:
+        return nullcontext()
+    return warm_dbt(DbtEnvironment.of(project_dir), known=connection.variables if connection else None)

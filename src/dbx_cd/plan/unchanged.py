@@ -8,7 +8,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from dbx_cd.artifacts.built_inputs import BuiltInputs, InputVersion, NodeInputs
-from dbx_cd.artifacts.version import installed_version
 from dbx_cd.dbt.artifacts import Manifest, Node
 from dbx_cd.dbt.doubts import Doubts
 from dbx_cd.dbt.functions import functions_of, object_name
@@ -180,14 +179,14 @@ def other_build(found: ChangedNodes, before: InProduction) -> str:
         found: the project as it is now, compared with what the target has.
         before: what the target has.
     """
-    return "; ".join((*found.anywhere, *_other_dbt(before, found.manifest)))
+    return "; ".join((*found.anywhere, *_other_dbt(before, found)))
 
 
-def _other_dbt(before: InProduction, manifest: Manifest) -> Iterator[str]:
+def _other_dbt(before: InProduction, found: ChangedNodes) -> Iterator[str]:
     if before.version is None or before.manifest is None:
         return
     versions = (
-        ("dbt", before.manifest.metadata.get("dbt_version"), manifest.metadata.get("dbt_version")),
-        ("dbt-databricks", before.version.adapter_version, installed_version("dbt-databricks")),
+        ("dbt", before.manifest.metadata.get("dbt_version"), found.manifest.metadata.get("dbt_version")),
+        ("dbt-databricks", before.version.adapter_version, found.adapter_version),
     )
     yield from (f"it was built by {name} {a}, and this is {b}" for name, a, b in versions if a != b)

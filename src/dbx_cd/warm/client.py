@@ -63,6 +63,7 @@ class WarmProcess:
         cwd: Path,
         environment: Mapping[str, str] | None = None,
         stdin: int | None = None,
+        prefix: Path | None = None,
     ) -> WarmProcess:
         """Fork one, with standard error merged into its output.
 
@@ -72,12 +73,13 @@ class WarmProcess:
             cwd: its current directory.
             environment: its variables; those of this process when not given.
             stdin: the descriptor it reads; nothing when not given.
+            prefix: the virtual environment that it has to be of; that of this process when not given.
 
         Raises:
             NotWarm: start a process instead.
         """
         variables = dict(os.environ if environment is None else environment)
-        order = Order(list(argv), str(cwd), variables, environment_fingerprint())
+        order = Order(list(argv), str(cwd), variables, environment_fingerprint(prefix))
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         reading, writing = os.pipe()
         nothing = os.open(os.devnull, os.O_RDONLY)

@@ -27,13 +27,31 @@ _THREADS = Path("/proc/self/task")
 Files = Mapping[str, int]
 
 
-def environment_fingerprint() -> str:
-    """A digest of the interpreter and of the versions of all packages installed beside it, as they are on disk now."""
-    parts = [sys.version, sys.prefix]
-    for folder in sorted({sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}):
+def environment_fingerprint(prefix: Path | None = None) -> str:
+    """A digest of an interpreter and of the versions of all packages installed beside it, as they are on disk now.
+
+    Args:
+        prefix: the folder of a virtual environment of this Python; by default where this interpreter itself is.
+    """
+    parts = [sys.version, sys.prefix if prefix is None else str(prefix)]
+    for folder in package_folders(prefix):
         with contextlib.suppress(OSError):
-            parts += sorted(p.name for p in Path(folder).iterdir() if p.suffix in (".dist-info", ".egg-link", ".pth"))
+            parts += sorted(p.name for p in folder.iterdir() if p.suffix in (".dist-info", ".egg-link", ".pth"))
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def package_folders(prefix: Path | None = None) -> list[Path]:
+    """Where packages are installed.
+
+    Args:
+        prefix: the folder of a virtual environment of this Python; by default where this interpreter itself is.
+    """
+    if prefix is None:
+        found = [sysconfig.get_path("purelib"), sysconfig.get_path("platlib")]
+    else:
+        variables = {name: str(prefix) for name in ("base", "platbase", "installed_base", "installed_platbase")}
+        found = [sysconfig.get_path(kind, "venv", vars=variables) for kind in ("purelib", "platlib")]
+    return [Path(folder) for folder in sorted(set(found))]
 
 
 @dataclass

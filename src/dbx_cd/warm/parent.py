@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Self
 
 from dbx_cd.import_path import without_current_directory
+from dbx_cd.warm import alone
 
 _END_SECONDS = 10.0
 
@@ -29,10 +30,20 @@ class WarmParent:
         environment: the environment in which it imports; that of this process when not given. Forks have their
             clients'.
         log: where what it prints goes, such as a failed import; nowhere when not given.
+        python: an interpreter of another environment, in which dbx_cd need not be installed: the module then finds of
+            it what needs none of its packages. By default this process's own.
     """
 
-    def __init__(self, module: str, *, environment: Mapping[str, str] | None = None, log: Path | None = None) -> None:
+    def __init__(
+        self,
+        module: str,
+        *,
+        environment: Mapping[str, str] | None = None,
+        log: Path | None = None,
+        python: Path | None = None,
+    ) -> None:
         self._module = module
+        self._python = python
         self._environment = without_current_directory(os.environ if environment is None else environment)
         self._log = log
 
@@ -78,11 +89,18 @@ class WarmParent:
     def __exit__(self, *exc_info: object) -> None:
         self.stop()
 
+    @property
+    def _interpreter(self) -> list[str]:
+        """The interpreter, with what runs the module that is named next."""
+        if self._python is None:
+            return [sys.executable, "-P", "-m"]
+        return [str(self._python), "-P", "-s", alone.__file__]
+
     def _spawn(self, listener: socket.socket) -> subprocess.Popen[bytes]:
         output = self._log.open("ab") if self._log is not None else subprocess.DEVNULL
         try:
             return subprocess.Popen(
-                [sys.executable, "-P", "-m", "dbx_cd.warm.server", self._module, str(listener.fileno())],
+                [*self._interpreter, "dbx_cd.warm.server", self._module, str(listener.fileno())],
                 env=self._environment,
                 stdin=subprocess.PIPE,
                 stdout=output,

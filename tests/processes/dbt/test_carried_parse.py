@@ -8,6 +8,7 @@ import stat
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from dbt_projects import VARIABLE, manifest, shop
 from dbx_cd import run_dbt
 from dbx_cd.dbt import carried_parse as module
 from dbx_cd.dbt.carried_parse import PARSE_FILE, CarriedParse, cache_folder, carried_parse
+from dbx_cd.dbt.environment import DbtEnvironment
 from dbx_cd.dbt.parse_time import depends_on_the_invocation
 from dbx_cd.dbt.project import LocalProject
 
@@ -48,9 +50,12 @@ def project(tmp_path: Path) -> Path:
     return folder
 
 
-def place(project: Path, work: Path, *, target: str = "stg", vars: Any = None, words: Any = ("build",)) -> CarriedParse:
+def place(
+    project: Path, work: Path, *, target: str = "stg", vars: Any = None, words: Any = ("build",),
+    environment: DbtEnvironment | None = None,
+) -> CarriedParse:  # fmt: skip
     copy = LocalProject.prepare(project, work=work, profiles_dir=None)
-    found = carried_parse(copy, target=target, vars=vars, words=words)
+    found = carried_parse(copy, target=target, vars=vars, words=words, environment=environment)
     assert found is not None
     return found
 
@@ -132,10 +137,17 @@ def test_other_versions_of_dbt_have_a_parse_of_their_own(
     project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = place(project, tmp_path / "a").key
-    monkeypatch.setattr("importlib.metadata.version", lambda name: "0.0.1" if name == "dbt-databricks" else "1")
+    monkeypatch.setattr("dbx_cd.dbt.environment.version", lambda name: "0.0.1" if name == "dbt-databricks" else "1")
     after = place(project, tmp_path / "b").key
-    monkeypatch.setattr("importlib.metadata.version", lambda name: "0.0.2" if name == "dbt-databricks" else "1")
+    monkeypatch.setattr("dbx_cd.dbt.environment.version", lambda name: "0.0.2" if name == "dbt-databricks" else "1")
     assert len({before, after, place(project, tmp_path / "c").key}) == 3
+
+
+def test_another_environment_has_a_parse_of_its_own(project: Path, tmp_path: Path) -> None:
+    own = DbtEnvironment.own()
+    other = replace(own, record=replace(own.record, digest="a" * 64))
+    keys = [place(project, tmp_path / "a", environment=one).key for one in (own, other, None)]
+    assert keys[0] == keys[2] != keys[1]
 
 
 @pytest.mark.parametrize("words", [["deps"], ["clean"], ["debug"]])

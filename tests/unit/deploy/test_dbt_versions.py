@@ -12,6 +12,7 @@ import pytest
 from dbx_cd import DbxCdError, build_release
 from dbx_cd.artifacts import version
 from dbx_cd.artifacts.version import RECORD_NAME, Contents, write_json
+from dbx_cd.dbt.environment import installed_version
 from dbx_cd.dbt.json_files import read_json
 from memory.releases import Releases, relation
 
@@ -31,7 +32,7 @@ def installed(monkeypatch: pytest.MonkeyPatch, adapter: str) -> None:
             raise PackageNotFoundError(distribution)
         return adapter
 
-    monkeypatch.setattr("dbx_cd.artifacts.version.version", named)
+    monkeypatch.setattr("dbx_cd.dbt.environment.version", named)
 
 
 def test_another_version_of_dbt_core_is_refused_before_the_claim(releases: Releases) -> None:
@@ -71,7 +72,7 @@ def test_a_version_that_nobody_recorded_is_reported_and_the_deploy_goes_on(
 def test_published_artifacts_name_the_dbt_that_made_them(releases: Releases) -> None:
     release = releases.staged()
     built = releases.cd().store.find("stg", release.id)
-    assert built.adapter_version == version.installed_version("dbt-databricks") != ""
+    assert built.adapter_version == installed_version("dbt-databricks") != ""
     contents = Contents.read(read_json(built.path / RECORD_NAME))
     write_json(built.path / RECORD_NAME, replace(contents, dbt_version="1.10.0").to_dict())
     assert version.read_version(built.path, serving=None).dbt_version == "1.10.0"

@@ -7,7 +7,8 @@ which sees every opening, making, moving and removing, and by files that can onl
 their end.
 
 Not seen: what is not Python (a shell command, native code such as Arrow's own writer or SQLite), `os.lseek` with
-`os.write`, looking at a file's size or time (`stat`), and Python started with `-I`, `-E` or `-S`.
+`os.write`, looking at a file's size or time (`stat`), and Python started with `-I`, `-E` or `-S`, or without this
+`PYTHONPATH`, as a dbt in an environment of its own.
 """
 
 from __future__ import annotations
