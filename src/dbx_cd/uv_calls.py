@@ -86,7 +86,7 @@ def _index_of_pip() -> dict[str, str]:
     if any(os.environ.get(name) for name in _OWN_INDEX):
         return {}
     done = subprocess.run(
-        [sys.executable, "-m", "pip", "--disable-pip-version-check", "config", "list"],
+        [sys.executable, "-P", "-m", "pip", "--disable-pip-version-check", "config", "list"],
         stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
     )  # fmt: skip
     found = pip_settings(done.stdout) if done.returncode == 0 else {}

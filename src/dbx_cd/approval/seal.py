@@ -11,6 +11,8 @@ from dbx_cd.plan.agreed_plan import SEALED_AS
 from dbx_cd.release.events import Release
 
 SEAL_VERSION = 1
+DBT_ENVIRONMENT = "dbt environment"
+"""The part that is the digest of the environment that dbt runs in; there is none where no lock says it."""
 
 
 def sealed_parts(
@@ -36,7 +38,7 @@ def sealed_parts(
     parts |= {} if plan is None else {SEALED_AS: plan}
     # Without a lock nothing says which packages dbt has, and nothing that could be sealed.
     sealed = staged.environment.digest if staged.environment is not None else ""
-    parts |= {"dbt environment": sealed} if sealed else {}
+    parts |= {DBT_ENVIRONMENT: sealed} if sealed else {}
     return parts | {
         "release": digest(release.id),
         "commit": digest(release.commit),

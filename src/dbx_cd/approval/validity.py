@@ -11,6 +11,7 @@ from contextlib import contextmanager
 
 from dbx_cd.approval.approver import may_be_member, require_decider
 from dbx_cd.approval.request import ApprovalRequest, Decision, decision_on
+from dbx_cd.approval.seal import DBT_ENVIRONMENT
 from dbx_cd.errors import ApprovalNotAllowed, ApprovalRequired, ApprovalStale, DbxCdError
 from dbx_cd.people import same_person
 from dbx_cd.release.alteration import Alterations
@@ -195,6 +196,8 @@ def _was_approved(cd: Cd, release_id: str, request: ApprovalRequest, *, seen: fr
     approved = [(a, d) for a, d in decided if a.target == request.target and d.outcome == "approved"]
     if not approved or approved[-1][0].deploy != request.deploy:
         return False
+    if approved[-1][0].sealed.get(DBT_ENVIRONMENT) != request.sealed.get(DBT_ENVIRONMENT):
+        return False  # another Python, or other files of the same versions: other SQL may come of it
     if not set(request.consent) <= set(approved[-1][1].consent):
         return False  # it would lose something that nobody has agreed to then
     asked, decision = approved[-1]

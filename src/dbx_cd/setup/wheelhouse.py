@@ -98,7 +98,7 @@ def _download(requirements: Path, python: str, machine: str, *, into: Path) -> N
 def _pip() -> list[str]:
     """uv has no `download` (its issue 3163), and pip is not in every environment: then uv brings it."""
     if importlib.util.find_spec("pip") is not None:
-        return [sys.executable, "-m", "pip"]
+        return [sys.executable, "-P", "-m", "pip"]
     import uv
 
     return [str(uv.find_uv_bin()), "tool", "run", "--quiet", "pip"]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from dbx_cd import ArtifactVersion, DbtFailed, SetupError, build_release
+from dbx_cd import ArtifactVersion, DbtFailed, Release, SetupError, build_release
 from dbx_cd.approval.request import ApprovalRequest
 from dbx_cd.artifacts.version import RECORD_NAME, Contents, read_version, write_json
 from dbx_cd.dbt.environment import EnvironmentRecord
@@ -96,6 +96,22 @@ def test_a_repair_in_another_environment_is_refused(locked: Releases, monkeypatc
         with pytest.raises(SetupError, match="another environment"):
             build_release(locked.cd(), release, target="prod")
     assert build_release(locked.cd(), release, target="prod").ok
+
+
+def test_an_approval_is_lent_in_the_same_environment_alone(
+    locked: Releases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    locked.deployed("1")
+    assert locked.cd().log.state(asked_anew(locked, "2")).phase == "approved"
+    on_another_machine(monkeypatch)
+    assert locked.cd().log.state(asked_anew(locked, "3")).phase == "waiting"
+
+
+def asked_anew(releases: Releases, run_id: str) -> Release:
+    """A release of the very same project."""
+    release = releases.staged(run_id)
+    releases.ask(release)
+    return release
 
 
 def staged_in(version: ArtifactVersion, environment: EnvironmentRecord | None) -> ArtifactVersion:
