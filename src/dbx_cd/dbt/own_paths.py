@@ -6,7 +6,7 @@ import posixpath
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from dbx_cd.dbt.packages import install_path, local_folders, project_settings
+from dbx_cd.dbt.packages import install_path, project_settings
 
 # Every `...-paths` of dbt_project.yml is read; these also where it names none (dbt-core 1.11, config/project.py).
 _PATHS = {
@@ -33,7 +33,7 @@ def of_the_bundle(project: Path, *, kept: Collection[str] = ()) -> frozenset[str
     """Names right in a project that are the asset bundle's and not dbt's: neither copied nor archived.
 
     Only where the project lies at the root of its bundle, and none in which something of dbt's lies: a path of its own,
-    a local package, the folder of installed ones, or a `profiles.yml`.
+    the folder of installed packages, a local package, or a `profiles.yml`.
 
     Args:
         project: the folder with `dbt_project.yml`.
@@ -41,11 +41,8 @@ def of_the_bundle(project: Path, *, kept: Collection[str] = ()) -> frozenset[str
     """
     if not (project / _BUNDLE_FILE).is_file():
         return frozenset()
-    real = project.resolve()
-    packages = (path.resolve() for _, _, path in local_folders(project))
-    inside = [path.relative_to(real).as_posix() for path in packages if path.is_relative_to(real)]
     written = [path for _, path in written_paths(project)]
-    paths = [posixpath.normpath(path) for path in (*written, install_path(project), *inside, *kept)]
+    paths = [posixpath.normpath(path) for path in (*written, install_path(project), *kept)]
     if any("{" in path or path == "." for path in paths):  # anything may be below what dbt renders
         return frozenset()
     tops = {path.split("/")[0] for path in paths}

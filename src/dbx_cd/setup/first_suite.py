@@ -58,7 +58,7 @@ def shipped_of(project: Path, target: str, *, parse: Parse | None = None) -> Shi
         if node.resource_type == "model" and node.materialized in _MATERIALIZED and node.is_latest:
             by_domain.setdefault(_domain(node), []).append(node)
     suites = {domain: _suite(domain, nodes) for domain, nodes in sorted(by_domain.items())}
-    return Shipped(tuple(node.name for node in tagged), suites)
+    return Shipped(tuple(dict.fromkeys(node.name for node in tagged)), suites)
 
 
 def _parsed(project: Path, target: str) -> Manifest:

@@ -315,6 +315,14 @@ def test_a_first_suite_is_drafted_for_what_ships_and_read_by_the_smoke_test(tmp_
     assert any(f"tagged deploy, so that they ship: {', '.join(shipped.models)}" in message for message in messages)
 
 
+def test_of_a_model_with_versions_the_latest_is_checked_once(tmp_path: Path) -> None:
+    """A suite names a model without its version, and means the latest."""
+    shipped = shipped_of(tmp_path, "stg", parse=lambda *_: Manifest.load(RECORDED / "versions" / "manifest.json"))
+    (suite,) = shipped.suites.values()
+    assert [table["model"] for table in yaml.safe_load(suite)["tables"]] == ["customers", "regions"]
+    assert shipped.models == ("customers", "regions")
+
+
 def test_amounts_of_a_tagged_model_get_a_guardrail(tmp_path: Path) -> None:
     columns = {"net_amount": "decimal(18,2)", "amount_text": "string", "revenue": "", "id": "int", "taxonomy": ""}
     node = {
