@@ -33,6 +33,11 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         "--compute", choices=("cluster", "serverless"), help="where notebooks run (default: as it is, or cluster)"
     )
     parser.add_argument(
+        "--identities", type=int, choices=(1, 2),
+        help="as how many identities the Workflow works: with 2, staging's cannot write production, and what has a gate"
+        " is a job of its own (default: as it is, or 1)",
+    )  # fmt: skip
+    parser.add_argument(
         "--cloud", choices=tuple(NODE_TYPES), default="aws", help="whose node types a cluster has (aws)"
     )
     parser.add_argument("--sres", metavar="GROUP", help="a group that may see the job, to roll data back")
@@ -49,6 +54,7 @@ def asked_by(options: argparse.Namespace) -> Asked:
         project=options.project,
         names=AskedNames(options.staging, options.production, tuple(options.gate)),
         compute=options.compute,
+        identities=options.identities,
         cloud=options.cloud,
         sres=options.sres,
     )

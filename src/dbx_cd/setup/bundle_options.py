@@ -11,15 +11,19 @@ from typing import Any, Literal
 from dbx_cd.config import CdConfig
 from dbx_cd.errors import ConfigError
 from dbx_cd.release.workflow import JOB_NAME
+from dbx_cd.setup.runtimes import RUNTIMES
 
 Compute = Literal["cluster", "serverless"]
 Cloud = Literal["aws", "azure", "gcp"]
+Identities = Literal[1, 2]
 BUNDLE_FILE = "databricks.yml"
 JOB_FILE = "resources/dbx_cd.job.yml"
 PRODUCTION_JOB_FILE = "resources/dbx_cd_production.job.yml"
 CI_FILE = ".github/workflows/cd.yml"
 NOBODY = "00000000-0000-0000-0000-000000000000"
 """Stands for the application id of a service principal that is not known yet."""
+SPARK_VERSION = "16.4.x-scala2.12"
+ENVIRONMENT_VERSION = "4"
 WHEEL = "dbx_cd-0.2.0-py3-none-any.whl"
 # What the Jobs API takes in a task's key, and YAML for text without quotes.
 _NAME = re.compile(r"[A-Za-z_][\w-]*")
@@ -89,7 +93,7 @@ class BundleOptions:
     """Whose node types a cluster has."""
     git_provider: str = "gitHub"
     """Whose repository it is, as the Jobs API spells it."""
-    identities: Literal[1, 2] = 1
+    identities: Identities = 1
     """As how many identities the Workflow works: one, or one for what has no gate and one for what has."""
     sres: str | None = None
     """The group that sees the job; None for nobody."""
@@ -125,6 +129,25 @@ class BundleOptions:
     def wheel(self) -> str:
         """The file name of the wheel that these files are of."""
         return WHEEL
+
+    @property
+    def requirements(self) -> str:
+        """The file name of what the wheel needs beside the packages of the runtime, which is the one that is chosen."""
+        if self.compute == "serverless":
+            chosen = f"serverless-v{self.value('environment_version', ENVIRONMENT_VERSION)}"
+        else:
+            chosen = str(self.value("spark_version", SPARK_VERSION)).split(".x-")[0]
+        return next((r.requirements for r in RUNTIMES if r.id == chosen), f"dbx_cd-{chosen}.txt")
+
+    @property
+    def spark_version(self) -> str:
+        """The runtime of a cluster, where nothing else is said."""
+        return SPARK_VERSION
+
+    @property
+    def environment_version(self) -> str:
+        """The serverless environment, where nothing else is said."""
+        return ENVIRONMENT_VERSION
 
     def value(self, name: str, default: Any) -> Any:
         """The value of a variable.

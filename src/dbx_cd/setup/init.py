@@ -4,29 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from importlib import resources
 from pathlib import Path
 
 from dbx_cd.config import CdConfig
 from dbx_cd.dbt.packages import project_settings
+from dbx_cd.dbt.requirements_lock import FILE_NAME as DBT_LOCK
 from dbx_cd.errors import ConfigError
-from dbx_cd.setup.bundle import bundle_text, ci_text, job_text, packaged_folder, variable_names, with_environment
+from dbx_cd.setup.bundle import (
+    bundle_text,
+    ci_text,
+    job_text,
+    packaged_folder,
+    production_job_text,
+    variable_names,
+    with_environment,
+)
 from dbx_cd.setup.bundle_options import (
     BUNDLE_FILE,
     CI_FILE,
     JOB_FILE,
+    PRODUCTION_JOB_FILE,
     BundleOptions,
     Cloud,
     Compute,
+    Identities,
     TargetNames,
 )
 from dbx_cd.setup.first_suite import TAG, Parse, Shipped, shipped_of
 from dbx_cd.setup.init_targets import AskedNames, FoundTargets, find_targets
+from dbx_cd.setup.lock_dbt import packaged_lock
 from dbx_cd.setup.planned_files import PlannedFile, write_files
 from dbx_cd.setup.present_bundle import PresentBundle, present_bundle
 from dbx_cd.setup.repository import project_folder, remote_of, require_root
-
-_DBT_LOCK = "requirements-dbt.txt"
 
 
 @dataclass(frozen=True)
@@ -41,6 +50,8 @@ class Asked:
     """What its targets are called."""
     compute: Compute | None = None
     """Where the notebooks run; None for as it is, or a cluster."""
+    identities: Identities | None = None
+    """As how many identities the Workflow works; None for as it is, or one."""
     cloud: Cloud = "aws"
     """Whose node types a cluster has, in a file that is not there yet."""
     sres: str | None = None
@@ -129,6 +140,7 @@ def _options(
         project=present.project if present.has_job else name or None,
         project_dir=project.relative_to(repository).as_posix() if project is not None else ".",
         compute=asked.compute or present.compute or "cluster",
+        identities=asked.identities or present.identities or 1,
         cloud=asked.cloud,
         sres=asked.sres or present.sres,
         is_bundle_ours=present.is_ours,
@@ -148,11 +160,13 @@ def _same_for_all(options: BundleOptions) -> Iterator[tuple[str, str]]:
     if options.is_bundle_ours:
         yield BUNDLE_FILE, bundle_text(options)
     yield JOB_FILE, job_text(options)
+    if options.identities == 2:
+        yield PRODUCTION_JOB_FILE, production_job_text(options)
     yield CI_FILE, ci_text(options)
     for path in sorted((packaged_folder() / "notebooks").glob("*.py")):
         yield f"notebooks/{path.name}", with_environment(path.read_text(encoding="utf-8"), options)
-    for path in sorted((packaged_folder() / "requirements").glob("*.txt")):
-        yield f"requirements/{path.name}", path.read_text(encoding="utf-8")
+    trigger = packaged_folder() / "requirements" / "dbx_cd-trigger.txt"
+    yield f"requirements/{trigger.name}", trigger.read_text(encoding="utf-8")
 
 
 def _of_the_project(repository: Path, project: Path, drafted: Shipped, targets: FoundTargets) -> Iterator[PlannedFile]:
@@ -162,9 +176,8 @@ def _of_the_project(repository: Path, project: Path, drafted: Shipped, targets: 
         path, text = targets.settings
         name = path.relative_to(repository).as_posix()
         yield PlannedFile.in_repository(repository, name, text, is_addition=True)
-    lock = resources.files("dbx_cd") / "setup" / _DBT_LOCK
-    if lock.is_file() and not (project / _DBT_LOCK).exists():  # one that is there is the team's
-        yield PlannedFile((inside / _DBT_LOCK).as_posix(), lock.read_text(encoding="utf-8"))
+    if not (project / DBT_LOCK).exists():  # one that is there is the team's
+        yield PlannedFile((inside / DBT_LOCK).as_posix(), packaged_lock())
     if not CdConfig.load(project).smoke_dir.exists():
         for domain, text in drafted.suites.items():
             yield PlannedFile.in_repository(repository, (inside / "smoke" / f"{domain}.yml").as_posix(), text)

@@ -11,7 +11,7 @@ from dbx_cd.setup.check_scene import Scene
 from dbx_cd.setup.grants import APPROVERS, JOB, Grant
 from dbx_cd.setup.places import places_of
 
-_INSTALLED = ("wheel", "dbt_requirements")
+_INSTALLED = ("wheel", "requirements")
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Any
 from dbx_cd.errors import ConfigError
 from dbx_cd.release.workflow import JOB_NAME
 from dbx_cd.setup.bundle_files import covers, included_files
-from dbx_cd.setup.bundle_options import BUNDLE_FILE, JOB_FILE, Compute
+from dbx_cd.setup.bundle_options import BUNDLE_FILE, JOB_FILE, Compute, Identities
 from dbx_cd.setup.bundled_job import JOB_KEY
 from dbx_cd.setup.yaml_places import read_places
 
@@ -28,6 +28,8 @@ class PresentBundle:
     """Whether `databricks.yml` is this tool's, or is not there yet."""
     is_covered: bool = True
     """Whether the bundle includes the file of the job."""
+    identities: Identities | None = None
+    """As how many identities the present job works; None where there is none."""
     compute: Compute | None = None
     """Where the tasks of the present job run; None where there is none."""
     project: str | None = None
@@ -70,6 +72,7 @@ def present_bundle(repository: Path) -> PresentBundle:
     return PresentBundle(
         is_ours,
         is_covered,
+        identities=2 if any("run_job_task" in task for task in job.get("tasks") or () if isinstance(task, dict)) else 1,
         compute="serverless" if job.get("environments") else "cluster",
         project=str(job.get("name") or "").removeprefix(JOB_NAME).removeprefix("_") or None,
         has_job=True,

@@ -3,7 +3,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import yaml
 from databricks.sdk.service.jobs import JobSettings, RunIf
 from git_repositories import commit, fill, git
 
@@ -34,17 +33,9 @@ def test_init_copies_what_the_bundle_deploys_and_installs(tmp_path: Path) -> Non
     assert copied == notebooks | {
         "databricks.yml",
         "resources/dbx_cd.job.yml",
-        "requirements/dbt.txt",
         "requirements/dbx_cd-trigger.txt",
         ".github/workflows/cd.yml",
     }
-
-
-def test_init_copies_the_requirements_that_the_bundle_s_variable_speaks_of(tmp_path: Path) -> None:
-    main(["init", str(tmp_path)])
-    variable = yaml.safe_load((tmp_path / "databricks.yml").read_text())["variables"]["dbt_requirements"]
-    assert "requirements/dbt.txt" in variable["description"]
-    assert Path(variable["default"]).name == "dbt.txt"
 
 
 DBT_PROJECT = "name: shop\nprofile: shop\n"

@@ -98,9 +98,7 @@ def test_a_repair_in_another_environment_is_refused(locked: Releases, monkeypatc
     assert build_release(locked.cd(), release, target="prod").ok
 
 
-def test_an_approval_is_lent_in_the_same_environment_alone(
-    locked: Releases, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_approval_is_lent_in_the_same_environment_alone(locked: Releases, monkeypatch: pytest.MonkeyPatch) -> None:
     locked.deployed("1")
     assert locked.cd().log.state(asked_anew(locked, "2")).phase == "approved"
     on_another_machine(monkeypatch)

@@ -89,9 +89,7 @@ def test_on_serverless_compute_the_tasks_do_the_same_without_a_cluster(tmp_path:
     (environment,) = serverless.environments or ()
     assert {t.environment_key for t in tasks} == {environment.environment_key}
     assert environment.spec is not None
-    assert environment.spec.dependencies == [
-        f"/Volumes/ops/dbt_meta/wheels/{WHEEL}", "-r /Volumes/ops/dbt_meta/wheels/dbt.txt"
-    ]  # fmt: skip
+    assert environment.spec.dependencies == ["-r /Volumes/ops/dbt_meta/wheels/dbx_cd-serverless-v4.txt"]
 
 
 def test_serverless_compute_never_tries_a_failed_task_again_by_itself(tmp_path: Path) -> None:

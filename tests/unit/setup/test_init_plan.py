@@ -171,7 +171,7 @@ def test_a_bundle_that_is_there_stays_and_what_it_lacks_is_said(existing: Path) 
     assert (existing / BUNDLE_FILE).read_text() == THEIR_BUNDLE
     assert f"add to {BUNDLE_FILE}, which stays as it is:\ninclude:\n  - {JOB_FILE}" in messages
     written = {Path(m).relative_to(existing).as_posix() for m in messages if m.startswith(str(existing))}
-    assert written == {JOB_FILE, ".github/workflows/cd.yml"} | {
+    assert written == {JOB_FILE, ".github/workflows/cd.yml", "requirements-dbt.txt"} | {
         name for name in written if name.startswith(("notebooks/", "requirements/"))
     }
 
@@ -268,7 +268,7 @@ def test_on_serverless_compute_notebooks_say_their_environment_below_the_first_l
     environment = tomllib.loads("\n".join(line.removeprefix("#").strip() for line in header[1:-1]))
     assert environment["tool"]["databricks"]["environment"] == {
         "environment_version": "4",
-        "dependencies": [f"/Volumes/ops/dbt_meta/wheels/{WHEEL}", "-r /Volumes/ops/dbt_meta/wheels/dbt.txt"],
+        "dependencies": ["-r /Volumes/ops/dbt_meta/wheels/dbx_cd-serverless-v4.txt"],
     }
     assert lines[len(header) + 1].startswith("# MAGIC %md")
 

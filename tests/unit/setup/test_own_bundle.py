@@ -20,7 +20,7 @@ def written(folder: Path, text: str) -> dict[str, str]:
 
 def test_the_packaged_bundle_names_what_setup_asks_for() -> None:
     found = own_variables(PACKAGED)
-    assert {"artifacts_root", "release_log", "approvers", "wheel", "dbt_requirements"} <= set(found)
+    assert {"artifacts_root", "release_log", "approvers", "wheel", "requirements"} <= set(found)
     assert found["run_as"] == NOBODY
 
 
