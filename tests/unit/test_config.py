@@ -53,6 +53,7 @@ approvers: owners
 approval_expires: 3d
 policies: {untagged_changes: read_existing, require_rollback_ready: error, auto_rollback: any}
 keep: {versions: 5, days: 7}
+wheelhouse: /Volumes/a/b/wheels
 """
 
 
@@ -67,6 +68,7 @@ def test_every_key_of_the_file_is_read(load, tmp_path: Path) -> None:
     assert config.policies.require_rollback_ready == "error"
     assert config.policies.auto_rollback == "any"
     assert (config.keep.versions, config.keep.days) == (5, 7)
+    assert config.wheelhouse == "/Volumes/a/b/wheels"
 
 
 def test_keys_not_in_the_file_keep_their_defaults(load) -> None:

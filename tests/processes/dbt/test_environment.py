@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 import dbx_cd
-from dbx_cd import SetupError
+from dbx_cd import ConfigError, SetupError
 from dbx_cd.dbt.environment import DbtEnvironment, installed_version
 from dbx_cd.dbt.environment_folder import ENVIRONMENTS, RECORD, UNUSED_SECONDS
 from dbx_cd.dbt.process import start_dbt
@@ -228,6 +228,20 @@ def test_a_wheelhouse_that_is_not_there_counts_on_databricks(
     monkeypatch.setenv("DATABRICKS_RUNTIME_VERSION", "16.4")
     monkeypatch.setenv(ENVIRONMENTS, str(root / "other"))
     with pytest.raises(SetupError, match="the wheelhouse is not there"):
+        DbtEnvironment.of(project)
+
+
+@pytest.mark.parametrize("given", ["wheels", "[a, b]"])
+def test_a_wheelhouse_is_an_absolute_path(given: str, project: Path) -> None:
+    (project / "dbx_cd.yml").write_text(f"wheelhouse: {given}\n")
+    with pytest.raises(ConfigError, match="`wheelhouse` must be an absolute path"):
+        DbtEnvironment.of(project)
+
+
+def test_a_folder_that_others_may_enter_holds_no_environment(project: Path, root: Path) -> None:
+    root.mkdir(mode=0o777)
+    root.chmod(0o777)
+    with pytest.raises(SetupError, match="the folder for it is not this user's alone"):
         DbtEnvironment.of(project)
 
 

@@ -90,6 +90,7 @@ READ = {
     "dependencies": ("dependencies.yml", "projects: []"),
     "selectors": ("selectors.yml", ""),
     "settings": ("dbx_cd.yml", ""),
+    "packages of dbt": ("requirements-dbt.txt", ""),
     "what dbt ignores": (".dbtignore", ""),
 }
 
