@@ -19,7 +19,7 @@ from typing import Self
 
 from dbx_cd.config import FILE_NAME as SETTINGS_FILE, read_settings
 from dbx_cd.dbt.environment_folder import environment_folder
-from dbx_cd.dbt.requirements_lock import FILE_NAME, RequirementsLock, normalized
+from dbx_cd.dbt.requirements_lock import FILE_NAME, RequirementsLock
 from dbx_cd.digest import digest
 from dbx_cd.errors import ConfigError
 from dbx_cd.extras import require_extra
@@ -126,9 +126,9 @@ class DbtEnvironment:
         """The version of a package in it; "" where it is not there."""
         if self.folder is None:
             return installed_version(distribution)
-        wanted = normalized(distribution)
-        found = distributions(path=[str(path) for path in package_folders(self.folder)])
-        return next((str(one.version) for one in found if normalized(one.name or "") == wanted), "")
+        # By its name: Python then reads the metadata of no other package.
+        found = distributions(name=distribution, path=[str(path) for path in package_folders(self.folder)])
+        return next((str(one.version) for one in found), "")
 
 
 def installed_version(package: str) -> str:
