@@ -21,6 +21,7 @@ report = check_setup(
     profiles_dir=given("profiles_dir") or None,
     targets=given("target").split(),
     job=given("job") or None,
+    secrets=dbutils.secrets.get,
 )
 displayHTML(report.to_html())
 print(report.text)

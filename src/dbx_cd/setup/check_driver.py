@@ -9,6 +9,8 @@ from importlib import metadata
 
 from dbx_cd.config import runtime_version
 from dbx_cd.dbt.invocation import run_dbt
+from dbx_cd.deploy.connection import connected
+from dbx_cd.plan.connection import way_of
 from dbx_cd.setup.check_report import CheckLine, fail, ok, skipped, warn
 from dbx_cd.setup.check_scene import Scene
 from dbx_cd.setup.runtimes import Driver, runtime_of
@@ -65,11 +67,20 @@ def _problems(wanted: list[str]) -> Iterator[tuple[str, str]]:
 
 
 def connection(scene: Scene, target: str) -> Iterator[CheckLine]:
-    """dbt itself reaches the target, as the job would."""
+    """dbt itself reaches the target, in the way that the job would."""
     scene.output(target)
-    run = run_dbt("debug", target=target, project_dir=scene.project, profiles_dir=scene.profiles_dir, check=False)
+    with connected(scene.cd) as way:
+        run = run_dbt(
+            "debug",
+            target=target,
+            project_dir=scene.project,
+            profiles_dir=scene.profiles_dir,
+            connection=way,
+            runner=scene.runner,
+            check=False,
+        )
     if run.ok:
-        yield ok(target, f"dbt connects ({run.seconds:.0f} s)")
+        yield ok(target, f"dbt connects ({way_of(scene.config)}, {run.seconds:.0f} s)")
     else:
         yield fail(
             target,
@@ -80,9 +91,11 @@ def connection(scene: Scene, target: str) -> Iterator[CheckLine]:
 
 def warehouse(scene: Scene, target: str) -> Iterator[CheckLine]:
     """The SQL warehouse that the profile or the job names is there, and may be seen."""
-    output = scene.output(target)
-    parameters = scene.written.parameters if scene.written is not None else {}
-    wanted = output.warehouse_id or (parameters.get("warehouse_id") if not output.has_connection else None)
+    output, way = scene.output(target), way_of(scene.config)
+    if way == "cluster":
+        yield ok(target, "no warehouse: dbt's SQL runs on the job's own cluster")
+        return
+    wanted = scene.config.warehouse_id if way == "warehouse" else output.warehouse_id
     if not wanted:
         where = output.values.get("http_path", "")
         yield skipped(target, f"{where or 'the output'} names no SQL warehouse that could be looked up")
@@ -91,11 +104,7 @@ def warehouse(scene: Scene, target: str) -> Iterator[CheckLine]:
     state = str(answer.get("state") or "?")
     yield ok(f"{target}: {answer.get('name') or wanted}", f"warehouse {wanted} is there ({state})")
     own, given = str(scene.client.config.host or ""), output.values.get("host", "")
-    if (
-        output.has_connection
-        and "{{" not in given
-        and given.split("//")[-1].strip("/") != own.split("//")[-1].strip("/")
-    ):
+    if way == "profile" and "{{" not in given and given.split("//")[-1].strip("/") != own.split("//")[-1].strip("/"):
         yield warn(
             target,
             f"dbt connects to {given}, and this workspace is {own}",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from dbx_cd.plan.connection import way_of
 from dbx_cd.setup.check_report import CheckLine, fail, ok, skipped, warn
 from dbx_cd.setup.check_scene import Scene
 from dbx_cd.setup.profile_outputs import Output
@@ -19,9 +20,19 @@ _FEDERATED = ("env-oidc", "file-oidc")
 
 def login(scene: Scene, target: str) -> Iterator[CheckLine]:
     """dbt can log in without a person."""
-    output = scene.output(target)
+    output, way = scene.output(target), way_of(scene.config)
+    if way == "cluster":
+        yield ok(target, "dbt's SQL runs on the job's own cluster (`compute: cluster`)")
+        return
+    if way == "warehouse":
+        yield ok(target, f"dbt connects to the job's warehouse {scene.config.warehouse_id}, whatever the output says")
+        return
     if not output.has_connection:
-        yield _without_connection(scene, target)
+        yield fail(
+            target,
+            "the output says nothing of where to connect, and the job names no warehouse",
+            next_step="give the job parameter `warehouse_id` a value, or the output `host` and `http_path`",
+        )
         return
     missing = [key for key in ("host", "http_path") if not output.values.get(key)]
     if missing:
@@ -32,10 +43,11 @@ def login(scene: Scene, target: str) -> Iterator[CheckLine]:
         )
         return
     yield _way(output)
-    if output.unset:
+    unset = [name for name in output.unset if name not in scene.config.secrets]
+    if unset:
         yield skipped(
             target,
-            f"whether it gets in is not known here, where {', '.join(output.unset)} is not set",
+            f"whether it gets in is not known here, where {', '.join(unset)} is not set",
             next_step="set it on the job's cluster: `new_cluster.spark_env_vars` in the bundle",
         )
 
@@ -74,20 +86,4 @@ def _way(output: Output) -> CheckLine:
         output.name,
         "`auth_type: oauth` without a secret opens a browser, and a job has none: it would wait for ever",
         next_step=_SERVICE_PRINCIPAL,
-    )
-
-
-def _without_connection(scene: Scene, target: str) -> CheckLine:
-    compute = getattr(scene.config, "compute", None)
-    parameters = scene.written.parameters if scene.written is not None else {}
-    if compute == "cluster":
-        return ok(target, "has no connection: dbt's SQL runs on the job's own cluster (`compute: cluster`)")
-    if parameters.get("warehouse_id"):
-        return ok(
-            target, f"has no connection: the job's warehouse {parameters['warehouse_id']} is used, as its identity"
-        )
-    return fail(
-        target,
-        "the output says nothing of where to connect, and the job names no warehouse",
-        next_step="give the job's parameter `warehouse_id` a value in the bundle, or the output `host` and `http_path`",
     )

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from dbx_cd.artifacts.store import ArtifactStore
 from dbx_cd.config import CdConfig
 from dbx_cd.dbt.profiles import profiles_folder
 from dbx_cd.dbt.runner import Runner
@@ -17,11 +18,13 @@ from dbx_cd.delta.tables import Tables
 from dbx_cd.errors import ConfigError
 from dbx_cd.patience import Patience, passing_answer
 from dbx_cd.release.anchor import LogAnchor, read_anchor
+from dbx_cd.release.context import Cd
 from dbx_cd.release.job import JobDefinition
 from dbx_cd.release.jobs import Jobs
 from dbx_cd.release.log import ReleaseLog
 from dbx_cd.release.standing import settle
 from dbx_cd.release.workflow import JOB_NAME
+from dbx_cd.secret_names import SecretReader
 from dbx_cd.setup.profile_outputs import Output, outputs_of
 from dbx_cd.setup.project_lists import TargetLists, list_target
 from dbx_cd.setup.written_job import BuildTask, WrittenJob, is_unknown, written_job
@@ -69,6 +72,8 @@ class Scene:
     """Logs in to the workspace; None where nobody shall be asked."""
     spark: SparkSession | None = None
     """A session in it; None outside of a notebook."""
+    secrets: SecretReader | None = field(default=None, repr=False)
+    """Reads the secrets that `secrets` in `dbx_cd.yml` names; None where none can be read."""
     runner: Runner | None = field(default=None, repr=False)
     """Runs dbt in another way."""
     facts: dict[Hashable, tuple[Any, Exception | None]] = field(default_factory=dict, repr=False)
@@ -198,6 +203,12 @@ class Scene:
     def log(self) -> ReleaseLog:
         """The release log; there may be no table yet."""
         return self.once("log", lambda: ReleaseLog(self.session, self.config.release_log, anchor=self.anchor))
+
+    @property
+    def cd(self) -> Cd:
+        """The context by which a release would work here."""
+        store = ArtifactStore(self.config.artifacts_root)
+        return Cd(self.session, self.config, store, self.log, self.client, tables=self.tables, secrets=self.secrets)
 
     @property
     def me(self) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from dbx_cd.errors import DbxCdError, what_failed
 from dbx_cd.release.context import find_project
+from dbx_cd.secret_names import SecretReader
 from dbx_cd.setup import (
     check_bundle,
     check_driver,
@@ -111,6 +112,7 @@ def check_setup(
     targets: Sequence[str] = (),
     job: str | None = None,
     offline: bool = False,
+    secrets: SecretReader | None = None,
 ) -> CheckReport:
     """Look at everything that a release needs, before the first one needs it.
 
@@ -122,6 +124,7 @@ def check_setup(
         profiles_dir: the folder of `profiles.yml`; by default the job's, else as for `run_dbt`.
         targets: only these targets; all where none is named.
         job: the job's name or id; by default the bundle's that has a gate.
+        secrets: reads the secrets that `secrets` in `dbx_cd.yml` names; in a notebook `dbutils.secrets.get`.
         offline: ask nobody, and look at files only. Else the workspace is asked, as the SDK logs in by itself.
 
     Returns:
@@ -142,6 +145,7 @@ def check_setup(
         job=job,
         connect=None if offline else current_workspace,
         spark=None if offline else spark,
+        secrets=secrets,
     )
     return run_checks(scene)
 
