@@ -39,7 +39,7 @@ def test_a_project_without_a_gate_fails(tmp_path: Path) -> None:
     silent = scene(
         project(tmp_path / "c", dbx_cd_yml="targets: {stg: {}, prod: {gate: approval}}\n", databricks_yml=None)
     )
-    assert "defers to nothing" in only(check_project.gate(silent)).message
+    assert said(check_project.gate, silent)[0].startswith("fail prod: it defers to nothing")
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_a_project_without_a_gate_fails(tmp_path: Path) -> None:
         (PROFILE, "stg", "ok stg: builds into stg.shop"),
         (PROFILE.replace("type: databricks", "type: postgres"), "stg", "fail stg: the output's type is 'postgres'"),
         (PROFILE.replace("catalog: stg", "x: y"), "stg", "fail stg: the output has no catalog"),
-        (PROFILE.replace("schema: shop", f"schema: {UNSET}"), "stg", "`schema` cannot be rendered"),
+        (PROFILE.replace("schema: shop", f"schema: {UNSET}"), "stg", "fail stg: `schema` cannot be rendered"),
         (PROFILE.replace("threads: 4", "threads: 1"), "stg", "warn stg: threads is 1"),
         (PROFILE.replace("threads: 4", "threads: many"), "stg", "fail stg: threads is 'many'"),
     ],
@@ -144,7 +144,7 @@ def test_a_secret_in_clear_is_named_with_its_line(tmp_path: Path) -> None:
     assert (line.status, line.subject) == ("fail", "profiles.yml:11")
     found = scene(project(tmp_path / "c"))
     commit(fill(found.project, {"conf/.env": "TOKEN=x"}))
-    assert only(check_project.secrets(found)).subject == "conf/.env"
+    assert said(check_project.secrets, found)[0].startswith("fail conf/.env: is in git")
 
 
 def test_what_is_not_committed_is_told_and_what_is_ignored_fails(tmp_path: Path) -> None:
