@@ -6,9 +6,10 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from dbx_cd.config import bundle_variables
 from dbx_cd.release.standing import require_targets
 from dbx_cd.setup.bundle_options import CI_FILE
-from dbx_cd.setup.bundle_reading import bundle_file
+from dbx_cd.setup.bundle_reading import bundle_file, read_bundle
 from dbx_cd.setup.check_report import CheckLine, fail, ok, skipped, warn
 from dbx_cd.setup.check_scene import Scene
 from dbx_cd.setup.job_lint import RULES, lint_bundle
@@ -72,7 +73,8 @@ def linter(scene: Scene) -> Iterator[CheckLine]:
     if bundle_file(scene.repository) is None:
         yield skipped("", "there is no bundle to look at")
         return
-    findings = lint_bundle(scene.repository)
+    declared = read_bundle(scene.repository).content.get("variables") or {}
+    findings = lint_bundle(scene.repository, variables=bundle_variables(declared))
     for finding in findings:
         line = fail if finding.severity == "fail" else warn
         yield line(finding.where, finding.message, next_step=finding.next_step)

@@ -101,8 +101,10 @@ def test_every_check_has_a_name_of_its_own() -> None:
     assert all((check.run is None) != (check.of_target is None) for check in CHECKS)
 
 
-def test_a_project_with_the_packaged_bundle_is_ok_by_its_files(tmp_path: Path) -> None:
-    options = BundleOptions(values={"run_as": "11111111-2222-3333-4444-555555555555", "ci": "9" * 8})
+def test_a_project_with_the_packaged_bundle_is_ok_by_its_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BUNDLE_VAR_run_as", "11111111-2222-3333-4444-555555555555")
+    monkeypatch.setenv("BUNDLE_VAR_ci", "99999999-2222-3333-4444-555555555555")
+    options = BundleOptions()
     files = {"databricks_yml": bundle_text(options), "resources__dbx_cd_job_yml": job_text(options)}
     folder = project(tmp_path, **files)
     for path in (packaged_folder() / "notebooks").glob("*.py"):
