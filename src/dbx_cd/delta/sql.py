@@ -8,6 +8,7 @@ tables.
 from __future__ import annotations
 
 import logging
+import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -29,6 +30,10 @@ THREADS = 8
 
 _log = logging.getLogger(__name__)
 _SHOWN = 300
+# A failed task, of which Spark before 4 makes no condition: what it failed at comes after where (measured).
+_TASK_FAILED = re.compile(r"Job aborted due to stage failure: .*?executor [^)]*\): (?:[\w.$]+: )?(.+)")
+# What Delta before 4 says without a condition (measured, Delta 3.3), and the condition that it has since.
+_WORDS = {"Cannot time travel Delta table to version ": "DELTA_VERSION_NOT_FOUND"}
 _SIGNATURE = "spark.databricks.delta.commitInfo.userMetadata"
 
 
@@ -109,23 +114,28 @@ class Sql:
 
     @contextmanager
     def settings(self, wanted: Mapping[str, str]) -> Iterator[None]:
-        """Let settings of the session have these values for a while; one that cannot be set stays as it is."""
-        conf = self._spark.conf
-        before = {name: conf.get(name, None) for name in wanted}
+        """Let settings of the session have these values for a while; one that cannot be set stays as it is.
+
+        Serverless compute neither sets nor reads most of them (Databricks documentation, "Configure Spark properties").
+        """
+        changed: dict[str, str | None] = {}
         try:
             for name, value in wanted.items():
-                if before[name] != value:
-                    self._set(name, value)
+                self._change(name, value, changed)
             yield
         finally:
-            for name, old in before.items():
-                if old != wanted[name]:
-                    self._set(name, old)
+            for name, old in changed.items():
+                self._change(name, old, {})
 
-    def _set(self, name: str, value: str | None) -> None:
+    def _change(self, name: str, value: str | None, changed: dict[str, str | None]) -> None:
+        """Set or unset one, and write down what it was."""
+        conf = self._spark.conf
         try:
             with self._translated(f"SET {name}"):
-                self._spark.conf.unset(name) if value is None else self._spark.conf.set(name, value)
+                before = conf.get(name, None)
+                if before != value:
+                    conf.unset(name) if value is None else conf.set(name, value)
+                    changed[name] = before
         except SqlFailed as exc:
             _log.warning("the setting %s cannot be changed here: %s", name, exc.what)
 
@@ -183,7 +193,7 @@ class Sql:
         except _errors() as exc:
             message = _message(exc)
             step = step_to_rights(message, who=self._user()) if missing_rights(message) else None
-            raise SqlFailed(first_line(message), condition=_condition(exc), next_step=step) from exc
+            raise SqlFailed(_first_line(exc), condition=_condition(exc), next_step=step) from exc
 
     def _user(self) -> str | None:
         """Whom Spark takes this session for; None where it does not say."""
@@ -219,7 +229,15 @@ def _message(error: Exception) -> str:
     return str(java.getMessage()) if java is not None else str(error)
 
 
+def _first_line(error: Exception) -> str:
+    """A statement's error as one line; of a task that failed, what it failed of."""
+    line = first_line(_message(error))
+    failed = _TASK_FAILED.match(line)
+    return failed[1] if failed else line
+
+
 def _condition(error: Exception) -> str:
-    """Spark's error condition; its getter was called `getErrorClass` before Spark 4."""
+    """Spark's or Delta's error condition; the getter was called `getErrorClass` before Spark 4."""
     getter = getattr(error, "getCondition", None) or getattr(error, "getErrorClass", None)
-    return str(getter() or "") if getter is not None else ""
+    condition = str(getter() or "") if getter is not None else ""
+    return condition or next((c for words, c in _WORDS.items() if _first_line(error).startswith(words)), "")
