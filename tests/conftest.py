@@ -7,10 +7,13 @@ the story of the shop's releases, a file's own fixtures. The groups that take lo
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+import other_sparks
+import spark_kind
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -38,11 +41,42 @@ def group_of(nodeid: str) -> str:
     return "spark, apart" if file.name in APART else "spark"
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """On another Spark only the files that run on every one."""
+    is_test = collection_path.name.startswith("test_") and collection_path.suffix == ".py"
+    return True if is_test and not other_sparks.is_wanted(collection_path) else None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Nobody else may use the story: it would be told a second time, for minutes."""
+    other_sparks.leave_out(config, items)
     stray = {i.path.name for i in items if "story" in getattr(i, "fixturenames", ())} - STORY
     if stray:
         raise pytest.UsageError(f"{', '.join(sorted(stray))}: uses the story of the shop and is not in STORY")
+
+
+SAID = pytest.StashKey[list[str]]()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """On another Spark: find out what ran and what did not, and fail where that was too little."""
+    reporter: Any = session.config.pluginmanager.get_plugin("terminalreporter")
+    if spark_kind.KIND == "embedded" or reporter is None or session.config.option.collectonly:
+        return
+    is_whole = session.config.args_source == pytest.Config.ArgsSource.TESTPATHS and not session.config.option.keyword
+    passed = len(reporter.stats.get("passed", ()))
+    lines, enough = other_sparks.summary(passed, kind=spark_kind.KIND, is_whole=is_whole)
+    session.config.stash[SAID] = lines
+    if not enough:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """What `pytest_sessionfinish` has found."""
+    for line in config.stash.get(SAID, []):
+        terminalreporter.write_line(line)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -75,6 +109,10 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedWork
 
 
 @pytest.fixture(scope="session")
-def spark(workspace: EmbeddedWorkspace) -> SparkSession:
-    """The workspace's session; tests use schemas of their own."""
-    return workspace.spark
+def spark(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
+    """The workspace's session, or that of another Spark (`spark_kind.py`); tests use schemas of their own."""
+    if spark_kind.KIND == "embedded":
+        yield request.getfixturevalue("workspace").spark
+        return
+    with spark_kind.other_spark(tmp_path_factory.mktemp("spark")) as other:
+        yield other

@@ -6,15 +6,21 @@ import json
 import uuid
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from dbx_cd import ArtifactStore, Cd, CdConfig, Release, ReleaseLog, SmokeReport
 from dbx_cd.artifacts.archive import ARCHIVE_NAME, pack
 from dbx_cd.dbt.selection import Selection
-from dbx_cd.local.session_user import act_as
-from dbx_cd.local.workspace import RELEASE_BOT, EmbeddedWorkspace
 from dbx_cd.release.events import Built
 from memory.dbt import MemoryDbt
+from memory.releases import Person
 from memory.tables import MemoryTables
+from spark_kind import OPS, own_session
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+    from dbx_cd.local.workspace import EmbeddedWorkspace
 
 SELECTION = Selection(select="tag:deploy")
 PROJECT = "name: tiny\nversion: '1.0'\nprofile: tiny\n"
@@ -23,9 +29,17 @@ PROJECT = "name: tiny\nversion: '1.0'\nprofile: tiny\n"
 class Releases:
     """Opens contexts as one user or another, on one log and one store."""
 
-    def __init__(self, workspace: EmbeddedWorkspace, folder: Path, settings: str = "") -> None:
+    def __init__(
+        self,
+        workspace: EmbeddedWorkspace | None,
+        folder: Path,
+        settings: str = "",
+        *,
+        spark: SparkSession | None = None,
+    ) -> None:
         self._workspace = workspace
-        self.table = f"ops.releases_{uuid.uuid4().hex[:8]}.log"
+        self._spark = spark
+        self.table = f"{OPS}.releases_{uuid.uuid4().hex[:8]}.log"
         self.project = folder / "project"
         self.project.mkdir(parents=True)
         (self.project / "dbt_project.yml").write_text(PROJECT)
@@ -36,11 +50,20 @@ class Releases:
         self._folder = folder
         self.dbt = MemoryDbt(MemoryTables())
 
-    def cd(self, user: str = RELEASE_BOT) -> Cd:
-        """The context of a user."""
+    def cd(self, user: str | None = None) -> Cd:
+        """The context of a user; by default the job's identity, on another Spark somebody."""
+        client: Any
+        if self._workspace is not None:
+            from dbx_cd.local.workspace import RELEASE_BOT
+
+            user = user or RELEASE_BOT
+            client, spark = self._workspace.client(user), self._workspace.spark
+        else:
+            assert self._spark is not None
+            user = user or "tester@example.org"
+            client, spark = Person(user), self._spark
         config = CdConfig.load(self.project, overrides={"artifacts_root": str(self.root)})
-        client = self._workspace.client(user)
-        spark = act_as(self._workspace.spark, user)
+        spark = own_session(spark, user)
         log = ReleaseLog(spark, self.table, actor=user)
         return Cd(spark, config, ArtifactStore(self.root), log, client, dbt=self.dbt)
 

@@ -15,7 +15,6 @@ from dbx_cd.artifacts.store import ArtifactStore
 from dbx_cd.config import CdConfig
 from dbx_cd.delta.spark_tables import SparkTables
 from dbx_cd.delta.tables import CatalogEntry
-from dbx_cd.local.session_user import act_as
 from dbx_cd.relations import RelationName
 from dbx_cd.release.context import Cd
 from dbx_cd.release.events import Release
@@ -23,6 +22,7 @@ from dbx_cd.release.log import ReleaseLog
 from dbx_cd.rollback.capture import capture_restore_point, record_versions_after
 from dbx_cd.rollback.point import RestorePoint
 from memory.releases import Person
+from spark_kind import OPS, PROD, own_session
 
 TESTER = "tester@example.org"
 
@@ -49,16 +49,16 @@ class Scene:
 
     @classmethod
     def create(cls, spark: SparkSession, schema: str) -> Scene:
-        spark.sql(f"CREATE SCHEMA prod.{schema}")
-        own = act_as(spark, TESTER)
-        return cls(own, schema, ReleaseLog(own, f"ops.{schema}.release_log", actor=TESTER))
+        spark.sql(f"CREATE SCHEMA {PROD}.{schema}")
+        own = own_session(spark, TESTER)
+        return cls(own, schema, ReleaseLog(own, f"{OPS}.{schema}.release_log", actor=TESTER))
 
     @property
     def cd(self) -> Cd:
         return Cd(self.spark, CdConfig(), ArtifactStore("unused"), self.log, Person(TESTER))  # type: ignore[arg-type]
 
     def name(self, identifier: str) -> RelationName:
-        return RelationName("prod", self.schema, identifier)
+        return RelationName(PROD, self.schema, identifier)
 
     def full(self, identifier: str) -> str:
         return str(self.name(identifier))
@@ -67,7 +67,7 @@ class Scene:
         """Run statements in which `@name` stands for a table of the scene and `@@` for `this`."""
         rows: list[Any] = []
         for statement in statements:
-            text = statement.replace("@@", self.name(this).quoted).replace("@", f"prod.{self.schema}.")
+            text = statement.replace("@@", self.name(this).quoted).replace("@", f"{PROD}.{self.schema}.")
             rows = self.spark.sql(text).collect()
         return rows
 

@@ -34,6 +34,10 @@ _SHOWN = 300
 _TASK_FAILED = re.compile(r"Job aborted due to stage failure: .*?executor [^)]*\): (?:[\w.$]+: )?(.+)")
 # What Delta before 4 says without a condition (measured, Delta 3.3), and the condition that it has since.
 _WORDS = {"Cannot time travel Delta table to version ": "DELTA_VERSION_NOT_FOUND"}
+# Delta's conditions, which PySpark knows nothing of: messages begin with them (measured, Delta 3.3 and 4.4).
+_NAMED = re.compile(r"\[([A-Z][A-Z0-9_.]+)\]")
+_SPARK_S_OWN = ("spark_catalog", "hive_metastore")
+"""The names of the catalog that is Spark's own."""
 _SIGNATURE = "spark.databricks.delta.commitInfo.userMetadata"
 
 
@@ -160,6 +164,10 @@ class Sql:
             SqlFailed: the rows were not written.
         """
         with self._translated(f"append to {table.quoted}: {query}"):
+            if table.catalog.lower() in _SPARK_S_OWN:
+                # A thread whose JVM side has no active session would find the table without columns there (measured,
+                # Spark 3.5 with Delta 3.3: two appends at once). This makes it this one (PySpark, `session.py`).
+                self._spark.createDataFrame([], "id INT")
             frame = self._spark.sql(query, args=parameters or None).write.format("delta").mode("append")
             once = frame.option("txnAppId", once_as).option("txnVersion", "1")
             once.option("userMetadata", user_metadata).saveAsTable(table.quoted)
@@ -240,4 +248,7 @@ def _condition(error: Exception) -> str:
     """Spark's or Delta's error condition; the getter was called `getErrorClass` before Spark 4."""
     getter = getattr(error, "getCondition", None) or getattr(error, "getErrorClass", None)
     condition = str(getter() or "") if getter is not None else ""
-    return condition or next((c for words, c in _WORDS.items() if _first_line(error).startswith(words)), "")
+    line = _first_line(error)
+    named = _NAMED.match(line)
+    condition = condition or (named[1] if named else "")
+    return condition or next((c for words, c in _WORDS.items() if line.startswith(words)), "")

@@ -10,23 +10,28 @@ from pyspark.sql import SparkSession
 from release_context import Releases
 
 from dbx_cd import Release, RollbackReadiness, rollback_readiness
-from dbx_cd.local.workspace import EmbeddedWorkspace
 from dbx_cd.rollback.point import RestorePoint
+from spark_kind import KIND, PROD, STG
+
+CATALOGS = {"stg": STG, "prod": PROD}
+READY = f"{PROD}.ready_prod"
 
 
 @pytest.fixture
-def releases(workspace: EmbeddedWorkspace, tmp_path: Path) -> Releases:
-    return Releases(workspace, tmp_path / "releases")
+def releases(spark: SparkSession, request: pytest.FixtureRequest, tmp_path: Path) -> Releases:
+    workspace = request.getfixturevalue("workspace") if KIND == "embedded" else None
+    return Releases(workspace, tmp_path / "releases", spark=spark)
 
 
 def publish(releases: Releases, release: Release, target: str, folder: Path, **materialized: str) -> None:
     """A build of a target with these models, each by its materialization."""
     folder = folder / f"{target}-{release.id}"
     folder.mkdir()
+    catalog, schema = CATALOGS[target], f"ready_{target}"
     nodes = {
         f"model.tiny.{name}": {
-            "unique_id": f"model.tiny.{name}", "name": name, "resource_type": "model", "database": target,
-            "schema": "ready", "relation_name": f"`{target}`.`ready`.`{name}`", "config": {"materialized": how},
+            "unique_id": f"model.tiny.{name}", "name": name, "resource_type": "model", "database": catalog,
+            "schema": schema, "relation_name": f"`{catalog}`.`{schema}`.`{name}`", "config": {"materialized": how},
         }
         for name, how in materialized.items()
     }  # fmt: skip
@@ -41,9 +46,9 @@ def publish(releases: Releases, release: Release, target: str, folder: Path, **m
 def test_the_gate_says_what_the_deploy_would_lose_and_writes_nothing(
     releases: Releases, spark: SparkSession, tmp_path: Path
 ) -> None:
-    spark.sql("CREATE SCHEMA prod.ready")
+    spark.sql(f"CREATE SCHEMA {READY}")
     for name in ("stays", "becomes_view"):
-        spark.sql(f"CREATE TABLE prod.ready.{name} AS SELECT 1 id")
+        spark.sql(f"CREATE TABLE {READY}.{name} AS SELECT 1 id")
     cd = releases.cd()
     first = cd.log.open("a" * 40, run_id="1", requester="ci")
     publish(releases, first, "prod", tmp_path, stays="table", becomes_view="table")
@@ -52,12 +57,12 @@ def test_the_gate_says_what_the_deploy_would_lose_and_writes_nothing(
     found = rollback_readiness(cd, second, target="prod")
     judged = {r.name: (r.status, r.is_lost) for r in found.point.readiness}
     assert judged == {
-        "prod.ready.stays": ("restorable", False),
-        "prod.ready.becomes_view": ("rebuild", True),
+        f"{READY}.stays": ("restorable", False),
+        f"{READY}.becomes_view": ("rebuild", True),
     }
     assert not found.ok
     assert "the build drops it for a view" in str(found)
     assert "extend_retention" in str(found)
-    assert "prod.ready.stays" in found.to_html()
+    assert f"{READY}.stays" in found.to_html()
     assert RollbackReadiness.from_dict(found.to_dict()) == found
     assert cd.log.last(second, RestorePoint) is None

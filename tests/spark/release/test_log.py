@@ -14,12 +14,13 @@ from dbx_cd import Release, ReleaseLog, SqlFailed
 from dbx_cd.delta.log_table import DeltaLogTable
 from dbx_cd.delta.sql import Sql
 from dbx_cd.release.events import Deployed, Deploying, Failed
+from spark_kind import OPS
 
 FIRST, SECOND = "a" * 40, "b" * 40
 
 
 def a_log(spark: SparkSession) -> ReleaseLog:
-    return ReleaseLog(spark, f"ops.log_{uuid.uuid4().hex[:8]}.releases", actor="bot")
+    return ReleaseLog(spark, f"{OPS}.log_{uuid.uuid4().hex[:8]}.releases", actor="bot")
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,6 @@ import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 from urllib.parse import unquote, urlparse
 
 import pyarrow as pa
@@ -22,6 +21,7 @@ import pyarrow.parquet as pq
 from pyspark.sql import SparkSession
 
 from dbx_cd.relations import RelationName
+from spark_kind import forget_logs
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MOVED = ("timestamp", "inCommitTimestamp", "deletionTimestamp", "modificationTime")
@@ -70,16 +70,14 @@ def age(
     for path in folder.rglob("*"):
         if path.is_file() and log not in path.parents:
             _touch(path, _time_of(path) - by, whole_seconds=whole_seconds)
-    jvm: Any = spark.sparkContext._jvm
-    jvm.org.apache.spark.sql.delta.DeltaLog.clearCache()
+    forget_logs(spark)
 
 
 def in_whole_seconds(spark: SparkSession, table: RelationName) -> None:
     """What a store that keeps no more makes of a table's newest log entries."""
     for path in _entries(folder_of(spark, table) / "_delta_log"):
         _touch(path, _time_of(path), whole_seconds=True)
-    jvm: Any = spark.sparkContext._jvm
-    jvm.org.apache.spark.sql.delta.DeltaLog.clearCache()
+    forget_logs(spark)
 
 
 def _entries(log: Path) -> Iterator[Path]:

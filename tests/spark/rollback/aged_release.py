@@ -17,7 +17,6 @@ from dbx_cd.delta.retention import FILES_KEPT, retention
 from dbx_cd.delta.spark_tables import SparkTables
 from dbx_cd.delta.sql import Sql, in_parallel
 from dbx_cd.errors import RestoreFailed, RestoreRefused, SqlFailed
-from dbx_cd.local.session_user import act_as
 from dbx_cd.plan.baseline import before_release
 from dbx_cd.plan.rollback_readiness import require_readiness
 from dbx_cd.relations import RelationName
@@ -33,6 +32,7 @@ from dbx_cd.rollback.readiness import Readiness, extend_retention
 from dbx_cd.rollback.restore import restore
 from dbx_cd.smoke.baseline import NoBaseline
 from memory.log_table import MemoryLogTable
+from spark_kind import PROD, own_session
 
 THREADS = 4
 
@@ -107,9 +107,9 @@ class AgedRelease:
     @classmethod
     def create(cls, spark: SparkSession, schema: str, cases: Iterable[Case]) -> AgedRelease:
         """Make the tables, and make them old. The release log is in memory, so that time can pass for it as well."""
-        spark.sql(f"CREATE SCHEMA prod.{schema}")
+        spark.sql(f"CREATE SCHEMA {PROD}.{schema}")
         rows = MemoryLogTable()
-        scene = Scene(act_as(spark, TESTER), schema, ReleaseLog.on(rows, actor=TESTER))
+        scene = Scene(own_session(spark, TESTER), schema, ReleaseLog.on(rows, actor=TESTER))
         release = cls(scene, rows, {f"t{n}": case for n, case in enumerate(cases)})
         release.each(release._make)
         return release

@@ -25,8 +25,8 @@ class Situation:
     keeps: tuple[str, ...] = ()
 
 
-TWO = ("CREATE TABLE @@ (id INT, v STRING)", "INSERT INTO @@ VALUES (1, 'a'), (2, 'it''s')")
-VIEW = ("CREATE VIEW @@ (id COMMENT 'the id', w) COMMENT 'it''s one' TBLPROPERTIES ('k' = 'v') AS SELECT 1 id, 2 w",)
+TWO = ("CREATE TABLE @@ (id INT, v STRING)", "INSERT INTO @@ VALUES (1, 'a'), (2, 'it\\'s')")
+VIEW = ("CREATE VIEW @@ (id COMMENT 'the id', w) COMMENT 'it\\'s one' TBLPROPERTIES ('k' = 'v') AS SELECT 1 id, 2 w",)
 WRITE = ("INSERT INTO @@ VALUES (9, 'release')",)
 FOREIGN = ("INSERT INTO @@ VALUES (8, 'somebody')",)
 
@@ -186,7 +186,7 @@ SITUATIONS = [
         action="recreate_view", commits=(),
     ),
     Situation(
-        "chain_0", ("CREATE VIEW @@ AS SELECT total FROM `prod`.`{schema}`.`chain_1`",), ("DROP VIEW @@",),
+        "chain_0", ("CREATE VIEW @@ AS SELECT total FROM `{catalog}`.`{schema}`.`chain_1`",), ("DROP VIEW @@",),
         action="recreate_view", commits=(),
     ),
     # created by the release

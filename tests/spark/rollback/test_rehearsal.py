@@ -10,6 +10,7 @@ from dbx_cd.errors import RestoreFailed
 from dbx_cd.rollback.plan import plan_restore
 from dbx_cd.rollback.rehearsal import Rehearsal, rehearse
 from dbx_cd.rollback.restore import restore
+from spark_kind import PROD
 
 TABLE = "CREATE TABLE @@ (id INT, v STRING) TBLPROPERTIES ({})"
 FEATURES = {
@@ -37,7 +38,7 @@ def scene(spark: SparkSession, request: pytest.FixtureRequest) -> Scene:
 
 
 def outcomes(scene: Scene, rehearsal: Rehearsal) -> dict[str, str]:
-    return {r.name.removeprefix(f"prod.{scene.schema}."): r.outcome for r in rehearsal.relations}
+    return {r.name.removeprefix(f"{PROD}.{scene.schema}."): r.outcome for r in rehearsal.relations}
 
 
 @pytest.mark.deep
@@ -119,7 +120,7 @@ def test_what_would_not_come_back_is_found_and_production_stays_as_it_is(scene: 
 @pytest.mark.deep
 def test_a_view_that_names_a_table_in_one_part_is_not_tried_on_production_s_table(scene: Scene) -> None:
     scene.sql(
-        "CREATE TABLE @rates AS SELECT 1 rate", f"USE prod.{scene.schema}", "CREATE VIEW @v AS SELECT * FROM rates"
+        "CREATE TABLE @rates AS SELECT 1 rate", f"USE {PROD}.{scene.schema}", "CREATE VIEW @v AS SELECT * FROM rates"
     )
     release, _ = scene.deploy(["rates", "v"], lambda: scene.sql("INSERT INTO @rates VALUES (2)"))
     rehearsal = rehearse(scene.cd, release)

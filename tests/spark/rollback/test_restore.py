@@ -17,6 +17,7 @@ from dbx_cd.rollback.plan import RestorePlan, plan_restore
 from dbx_cd.rollback.point import RestorePoint
 from dbx_cd.rollback.readiness import extend_retention
 from dbx_cd.rollback.restore import restore
+from spark_kind import KIND, PROD
 
 TABLE = "CREATE OR REPLACE TABLE @@ AS SELECT 1 id"
 WRITE = "INSERT INTO @@ VALUES (9)"
@@ -66,7 +67,8 @@ def test_log_holds_the_whole_story_and_commits_carry_the_release(scene: Scene) -
         "rolled_back",
     ]
     newest = next(iter(SparkTables.of(scene.spark).history(scene.name("a")).commits.values()))
-    assert newest.user_metadata == f"dbx_cd restore {release.id}"
+    # Spark Connect has no session of its own to sign in; there the release log alone tells whose the commit is.
+    assert newest.user_metadata == (None if KIND == "connect" else f"dbx_cd restore {release.id}")
     scene.sql(WRITE, this="a")
     newest = next(iter(SparkTables.of(scene.spark).history(scene.name("a")).commits.values()))
     assert newest.user_metadata is None, "the signature is not left on the session"
@@ -75,12 +77,12 @@ def test_log_holds_the_whole_story_and_commits_carry_the_release(scene: Scene) -
 @pytest.mark.deep
 def test_a_view_over_a_name_of_one_part_reads_the_same_table_again_wherever_it_is_restored_from(scene: Scene) -> None:
     other = f"{scene.schema}_other"
-    scene.spark.sql(f"CREATE SCHEMA prod.{other}")
+    scene.spark.sql(f"CREATE SCHEMA {PROD}.{other}")
     scene.sql("CREATE TABLE @rates AS SELECT 1 rate")
-    scene.spark.sql(f"CREATE TABLE prod.{other}.rates AS SELECT 2 rate")
-    scene.sql(f"USE prod.{scene.schema}", "CREATE VIEW @v AS SELECT rate FROM rates", f"USE prod.{other}")
+    scene.spark.sql(f"CREATE TABLE {PROD}.{other}.rates AS SELECT 2 rate")
+    scene.sql(f"USE {PROD}.{scene.schema}", "CREATE VIEW @v AS SELECT rate FROM rates", f"USE {PROD}.{other}")
     release, point = scene.deploy(["v"], lambda: scene.sql("CREATE OR REPLACE VIEW @v AS SELECT 3 rate"))
-    assert point.relations[0].view_namespace == ("prod", scene.schema)
+    assert point.relations[0].view_namespace == (PROD, scene.schema)
     plan = plan_restore(scene.cd, release)
     result = restore(scene.cd, plan, seal=plan.seal)
     assert [r.rate for r in scene.sql("SELECT * FROM @v")] == [1]
@@ -113,6 +115,7 @@ def make(scene: Scene, name: str) -> None:
         scene.sql(VIEWS[name])
 
 
+@pytest.mark.not_on("spark35", reason="Spark 3.5 tells nobody the settings of a view, and has no schema modes")
 @pytest.mark.deep
 def test_views_are_read_as_they_were_whatever_the_session_s_settings_are(scene: Scene) -> None:
     """ANSI mode, time zone, default collation, schema mode, and text that looks like a variable."""
@@ -155,9 +158,9 @@ def test_what_only_delta_has_comes_back_and_a_vacuumed_table_does_not(scene: Sce
         "INSERT INTO @deleted SELECT /*+ REPARTITION(1) */ id FROM range(20)",
         "DELETE FROM @deleted WHERE id = 3",
         "CREATE TABLE @mapped (id INT, v STRING) TBLPROPERTIES ('delta.columnMapping.mode' = 'name')",
-        "INSERT INTO @mapped VALUES (1, 'it''s a')",
+        "INSERT INTO @mapped VALUES (1, 'it\\'s a')",
         "CREATE TABLE @vacuumed AS SELECT 1 id",
-        "CREATE VIEW @v (id, v COMMENT 'it''s v') COMMENT 'it''s one' TBLPROPERTIES ('k' = 'v') "
+        "CREATE VIEW @v (id, v COMMENT 'it\\'s v') COMMENT 'it\\'s one' TBLPROPERTIES ('k' = 'v') "
         "AS SELECT id, v FROM @mapped",
     )
     before = scene.observe(*names)

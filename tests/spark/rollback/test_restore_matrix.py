@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import reduce
 
 import pytest
 from pyspark.sql import SparkSession
@@ -17,6 +18,7 @@ from dbx_cd.rollback.plan import RestorePlan, plan_restore
 from dbx_cd.rollback.plan_item import PlanItem
 from dbx_cd.rollback.readiness import Readiness
 from dbx_cd.rollback.restore import restore
+from spark_kind import PROD
 
 pytestmark = pytest.mark.deep
 
@@ -74,8 +76,11 @@ def play(scene: Scene) -> Outcome:
 
 
 def run(scene: Scene, phase: Callable[[Situation], tuple[str, ...]]) -> None:
+    names = {"{schema}": scene.schema, "{catalog}": PROD}
+
     def one(situation: Situation) -> None:
-        scene.sql(*(s.replace("{schema}", scene.schema) for s in phase(situation)), this=situation.name)
+        written = (reduce(lambda text, name: text.replace(name, names[name]), names, s) for s in phase(situation))
+        scene.sql(*written, this=situation.name)
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(one, TOGETHER))

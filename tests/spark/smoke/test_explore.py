@@ -11,6 +11,7 @@ from smoke_builds import Build, Builds, generic_test, model
 from dbx_cd.errors import DbxCdError
 from dbx_cd.smoke.compare import ModelComparison, compare_model
 from dbx_cd.smoke.run import load_suites, run_smoke
+from spark_kind import PROD, STG
 
 COLUMNS = {"email": {"name": "email", "meta": {"sensitive": True}}}
 
@@ -22,13 +23,13 @@ def sides(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> tupl
         select id, if(id = 3, -1, 10 * id) as amount, if(id = 4, 'x', concat('e', id)) as email, 'new' as note
         from range(1, 12) where id <> 7
     """
-    for relation, query in (("stg.smoke_explore.orders", changed), ("prod.smoke_explore.orders", rows)):
+    for relation, query in ((f"{STG}.smoke_explore.orders", changed), (f"{PROD}.smoke_explore_prod.orders", rows)):
         spark.sql(f"create schema if not exists {relation.rpartition('.')[0]}")
         spark.sql(f"create or replace table {relation} as {query}")
     builds = Builds(tmp_path_factory.mktemp("builds"))
-    staged = model("orders", "stg.smoke_explore.orders", columns=COLUMNS)
+    staged = model("orders", f"{STG}.smoke_explore.orders", columns=COLUMNS)
     stg = builds.build(staged, generic_test("unique", staged, column_name="id"))
-    return stg, builds.build(model("orders", "prod.smoke_explore.orders", columns=COLUMNS), target="prod")
+    return stg, builds.build(model("orders", f"{PROD}.smoke_explore_prod.orders", columns=COLUMNS), target="prod")
 
 
 def test_comparison_counts_rows_profiles_and_changes_by_the_promised_key(
@@ -83,12 +84,12 @@ assertions: [{name: none, sql: "select 1 as x where false"}]
     run_smoke(suites, spark=spark, artifacts=sides[0], docs_dir=folder, check=False)
     pages = {path.name: path.read_text(encoding="utf-8") for path in folder.iterdir()}
     assert sorted(pages) == [
-        "data-docs-stg-001-stg.smoke_explore.orders.html",
+        f"data-docs-stg-001-{STG}.smoke_explore.orders.html",
         "data-docs-stg-002-none.html",
         "data-docs-stg.html",
     ]
-    assert 'href="data-docs-stg-001-stg.smoke_explore.orders.html"' in pages["data-docs-stg.html"]
-    orders = pages["data-docs-stg-001-stg.smoke_explore.orders.html"]
+    assert f'href="data-docs-stg-001-{STG}.smoke_explore.orders.html"' in pages["data-docs-stg.html"]
+    orders = pages[f"data-docs-stg-001-{STG}.smoke_explore.orders.html"]
     assert "values must be greater than or equal to" in orders
     assert "<script>alert" not in orders
 

@@ -16,6 +16,7 @@ from smoke_builds import Builds, generic_test, model
 from dbx_cd.dbt.freshness import SourceFreshness
 from dbx_cd.smoke.report import SmokeReport
 from dbx_cd.smoke.run import load_suites, run_smoke
+from spark_kind import PROD, STG
 
 SCHEMA = "smoke_faults"
 
@@ -137,12 +138,12 @@ NAMES = [fault.name for fault in FAULTS]
 def make(spark: SparkSession, folder: Path, *, faulty: bool) -> SmokeReport:
     """Tables, build and suites of all faults, checked in one run; the baseline is always the clean tables."""
     builds = Builds(folder / "builds")
-    nodes = [model("parent", f"stg.{SCHEMA}.parent")]
+    nodes = [model("parent", f"{STG}.{SCHEMA}.parent")]
     yaml: list[str] = []
     for fault in FAULTS:
         name = fault.name
-        spark.sql(f"create or replace view stg.{SCHEMA}.{name} as {fault.faulty if faulty else fault.clean}")
-        node = model(name, f"stg.{SCHEMA}.{name}", **fault.node)
+        spark.sql(f"create or replace view {STG}.{SCHEMA}.{name} as {fault.faulty if faulty else fault.clean}")
+        node = model(name, f"{STG}.{SCHEMA}.{name}", **fault.node)
         nodes.append(node)
         if fault.contract:
             nodes.append(generic_test(fault.contract[0], node, parent=nodes[0]["unique_id"], **fault.contract[1]))
@@ -157,7 +158,7 @@ def make(spark: SparkSession, folder: Path, *, faulty: bool) -> SmokeReport:
     text = "\n".join(["domain: faults", "tables:", *yaml, "assertions:", *assertions])
     (smoke_dir / "faults.yml").write_text(text, encoding="utf-8")
     build = builds.build(*nodes)
-    prod = builds.build(*(model(f.name, f"prod.{SCHEMA}.{f.name}") for f in FAULTS), target="prod")
+    prod = builds.build(*(model(f.name, f"{PROD}.{SCHEMA}_prod.{f.name}") for f in FAULTS), target="prod")
     freshness = (SourceFreshness("source.shop.landing.events", "error" if faulty else "pass", 99_000.0),)
     return run_smoke(
         load_suites(smoke_dir, build),
@@ -172,12 +173,12 @@ def make(spark: SparkSession, folder: Path, *, faulty: bool) -> SmokeReport:
 
 @pytest.fixture(scope="module")
 def tables(spark: SparkSession) -> SparkSession:
-    for catalog in ("stg", "prod"):
-        spark.sql(f"create schema if not exists {catalog}.{SCHEMA}")
-    spark.sql(f"create or replace view stg.{SCHEMA}.parent as {rows(9)}")
+    for schema in (f"{STG}.{SCHEMA}", f"{PROD}.{SCHEMA}_prod"):
+        spark.sql(f"create schema if not exists {schema}")
+    spark.sql(f"create or replace view {STG}.{SCHEMA}.parent as {rows(9)}")
     for fault in FAULTS:
         if fault.compare:
-            spark.sql(f"create or replace view prod.{SCHEMA}.{fault.name} as {fault.clean}")
+            spark.sql(f"create or replace view {PROD}.{SCHEMA}_prod.{fault.name} as {fault.clean}")
     return spark
 
 

@@ -14,14 +14,16 @@ from dbx_cd.smoke import data
 from dbx_cd.smoke.contracts import contracts_from_manifest
 from dbx_cd.smoke.report import CheckResult, SmokeReport
 from dbx_cd.smoke.run import load_suites, run_smoke
+from spark_kind import STG
 
-TABLE = "stg.smoke_queries.orders"
+TABLE = f"{STG}.smoke_queries.orders"
 FUNCTION = "'java.lang.System', 'setProperty', 'dbx_cd.test', 'called'"
+SET = "'java.lang.System', 'getProperty', 'dbx_cd.test'"
 
 
 @pytest.fixture(scope="module")
 def orders(spark: SparkSession) -> SparkSession:
-    spark.sql("create schema if not exists stg.smoke_queries")
+    spark.sql(f"create schema if not exists {STG}.smoke_queries")
     spark.sql(f"create or replace table {TABLE} as select id as order_id, id * 10 as amount from range(3)")
     return spark
 
@@ -31,11 +33,11 @@ def untouched(orders: SparkSession) -> Iterator[None]:
     """No test leaves a trace: no commit, no table, no setting, no call."""
     yield
     assert orders.sql(f"describe history {TABLE}").count() == 1
-    assert [row.tableName for row in orders.sql("show tables in stg.smoke_queries").collect()] == ["orders"]
+    listed = orders.sql(f"show tables in {STG}.smoke_queries").collect()
+    assert [row.tableName for row in listed if not row.isTemporary] == ["orders"]
     assert orders.conf.get("spark.sql.dbx_cd.test", "unset") == "unset"
     assert not orders.catalog.isCached(TABLE)
-    assert orders._jvm is not None
-    assert orders._jvm.System.getProperty("dbx_cd.test") is None
+    assert orders.sql(f"select reflect({SET})").collect()[0][0] in (None, "null")
 
 
 WRITES = [
@@ -49,8 +51,8 @@ WRITES = [
     f"truncate table {TABLE}",
     f"drop table {TABLE}",
     f"alter table {TABLE} set tblproperties ('a' = 'b')",
-    f"create table stg.smoke_queries.new as select * from {TABLE}",
-    f"create or replace view stg.smoke_queries.new as select * from {TABLE}",
+    f"create table {STG}.smoke_queries.new as select * from {TABLE}",
+    f"create or replace view {STG}.smoke_queries.new as select * from {TABLE}",
     f"optimize {TABLE}",
     f"vacuum {TABLE}",
     f"restore table {TABLE} to version as of 0",
@@ -90,9 +92,9 @@ CALLS = [
     f"select reflect -- \\\n ( \n({FUNCTION})",
     f"select identifier('re' || 'flect')({FUNCTION})",
     f"select re${{spark.dbx_cd.empty}}flect({FUNCTION})",
-    "select transform(order_id) using 'touch RAN' as (a) from stg.smoke_queries.orders",
-    "select transform(order_id) using /* */ 'touch RAN' as (a) from stg.smoke_queries.orders",
-    'from stg.smoke_queries.orders map order_id using "touch RAN"',
+    f"select transform(order_id) using 'touch RAN' as (a) from {STG}.smoke_queries.orders",
+    f"select transform(order_id) using /* */ 'touch RAN' as (a) from {STG}.smoke_queries.orders",
+    f'from {STG}.smoke_queries.orders map order_id using "touch RAN"',
     "select * from remote_query('link', query => 'drop table x')",
     "select http_request(conn => 'x', method => 'POST', path => '/')",
 ]
@@ -163,7 +165,7 @@ assertions:
         f"sql: count(*)\n        where: \"1 = 1); drop table {TABLE} -- \"",
         f"sql: count(*)\n        where: \"reflect({FUNCTION}) = ''\"",
         f"sql: count(*)\n        where: \"1 = 1); drop table {TABLE} -- \"\n        group_by: order_id",
-        "sql: count(*)\n        group_by: \"order_id) ; drop table stg.smoke_queries.orders -- \"",
+        f"sql: count(*)\n        group_by: \"order_id) ; drop table {STG}.smoke_queries.orders -- \"",
     ],
 )  # fmt: skip
 def test_a_metric_that_writes_is_broken(orders: SparkSession, tmp_path: Path, metric: str) -> None:

@@ -18,6 +18,7 @@ from dbx_cd.smoke.contracts import contracts_from_manifest
 from dbx_cd.smoke.report import CheckResult, SmokeReport
 from dbx_cd.smoke.run import NoBaseline, load_suites, run_smoke
 from dbx_cd.smoke.suite import SmokeSuite
+from spark_kind import PROD, STG
 
 ORDERS = """
     select id as order_id, id % 50 as customer_id, cast(10 + id % 7 as decimal(12,2)) as amount,
@@ -30,11 +31,22 @@ CUSTOMERS = "select id as customer_id, concat('c''', id) as name, if(id < 20, 'n
 
 @pytest.fixture(scope="module")
 def shop(spark: SparkSession) -> SparkSession:
-    for catalog, schema in (("stg", "smoke_stg"), ("prod", "smoke_prod")):
+    for catalog, schema in ((STG, "smoke_stg"), (PROD, "smoke_prod")):
         spark.sql(f"create schema if not exists {catalog}.{schema}")
         spark.sql(f"create or replace table {catalog}.{schema}.orders as {ORDERS}")
         spark.sql(f"create or replace table {catalog}.{schema}.customers as {CUSTOMERS}")
     return spark
+
+
+@pytest.fixture
+def ansi(spark: SparkSession) -> Iterator[None]:
+    """SQL that raises where a cast is impossible: the default of Spark 4 and of SQL warehouses, and not before."""
+    name = "spark.sql.ansi.enabled"
+    before = spark.conf.get(name)
+    assert before is not None
+    spark.conf.set(name, "true")
+    yield
+    spark.conf.set(name, before)
 
 
 @pytest.fixture
@@ -49,9 +61,9 @@ def smoke_dir(tmp_path: Path) -> Path:
     return folder
 
 
-ORDERS_NODE = model("orders", "stg.smoke_stg.orders")
-CUSTOMERS_NODE = model("customers", "stg.smoke_stg.customers")
-PROD_NODES = (model("orders", "prod.smoke_prod.orders"), model("customers", "prod.smoke_prod.customers"))
+ORDERS_NODE = model("orders", f"{STG}.smoke_stg.orders")
+CUSTOMERS_NODE = model("customers", f"{STG}.smoke_stg.customers")
+PROD_NODES = (model("orders", f"{PROD}.smoke_prod.orders"), model("customers", f"{PROD}.smoke_prod.customers"))
 
 
 def run(spark: SparkSession, build: Build, smoke_dir: Path | None = None, **options: Any) -> SmokeReport:
@@ -67,8 +79,8 @@ def only(report: SmokeReport, name: str) -> CheckResult:
 
 
 def table(spark: SparkSession, name: str, query: str) -> dict[str, Any]:
-    spark.sql(f"create or replace table stg.smoke_stg.{name} as {query}")
-    return model(name, f"stg.smoke_stg.{name}")
+    spark.sql(f"create or replace table {STG}.smoke_stg.{name} as {query}")
+    return model(name, f"{STG}.smoke_stg.{name}")
 
 
 def suite(smoke_dir: Path, text: str, *, name: str = "sales") -> Path:
@@ -192,7 +204,7 @@ def test_contract_that_dbt_did_not_run_catches_the_fault_here(
     node = table(shop, "faulty", query)
     report = run(shop, builds.build(node, generic_test(test, node, **kwargs)))
     (result,) = report.checks
-    assert (result.status, result.kind, result.relation) == ("fail", "contract", "stg.smoke_stg.faulty")
+    assert (result.status, result.kind, result.relation) == ("fail", "contract", f"{STG}.smoke_stg.faulty")
     assert not report.ok
 
 
@@ -243,16 +255,13 @@ def test_where_severity_and_thresholds_of_a_dbt_test_count(
 def test_keys_of_an_enforced_contract_are_verified_although_databricks_only_records_them(
     shop: SparkSession, builds: Builds
 ) -> None:
-    shop.sql("create or replace table stg.smoke_stg.keyed as select explode(array(1, 1, 7)) as k, 1 as parent_id")
+    shop.sql(f"create or replace table {STG}.smoke_stg.keyed as select explode(array(1, 1, 7)) as k, 1 as parent_id")
     column = {"name": "k", "data_type": "int", "constraints": [{"type": "primary_key"}, {"type": "not_null"}]}
-    parent = {
-        "name": "parent_id",
-        "data_type": "integer",
-        "constraints": [{"type": "foreign_key", "to": "`stg`.`smoke_stg`.`customers`", "to_columns": ["customer_id"]}],
-    }
+    key = {"type": "foreign_key", "to": f"`{STG}`.`smoke_stg`.`customers`", "to_columns": ["customer_id"]}
+    parent = {"name": "parent_id", "data_type": "integer", "constraints": [key]}
     keyed = model(
         "keyed",
-        "stg.smoke_stg.keyed",
+        f"{STG}.smoke_stg.keyed",
         config={"contract": {"enforced": True}},
         columns={"k": column, "parent_id": parent},
     )
@@ -265,7 +274,7 @@ def test_keys_of_an_enforced_contract_are_verified_although_databricks_only_reco
         "keyed: not null (k)": ("pass", "checked by dbt build in this release"),
     }
     assert only(run(shop, build, recheck=True), "keyed: columns").status == "pass"
-    shop.sql("create or replace table stg.smoke_stg.keyed as select 1L as k, 1 as parent_id, 2 as more")
+    shop.sql(f"create or replace table {STG}.smoke_stg.keyed as select 1L as k, 1 as parent_id, 2 as more")
     changed = only(run(shop, build, recheck=True), "keyed: columns")
     assert (changed.status, changed.observed) == ("fail", "more is not in the contract; k is bigint, not int")
 
@@ -274,7 +283,7 @@ def test_keys_to_another_environment_s_relations_are_checked_or_broken_and_never
     shop: SparkSession, builds: Builds
 ) -> None:
     """As dbt compiles them in a deferred build: a node's relation in another environment, and one that is no node's."""
-    shop.sql("create or replace table stg.smoke_stg.deferring as select explode(array(1, 99)) as a, 1 as b")
+    shop.sql(f"create or replace table {STG}.smoke_stg.deferring as select explode(array(1, 99)) as a, 1 as b")
     keys = {"a": "`other`.`shop`.`customers`", "b": "`other`.`shop`.`nobody`"}
     columns = {
         name: {
@@ -285,7 +294,7 @@ def test_keys_to_another_environment_s_relations_are_checked_or_broken_and_never
         for name, to in keys.items()
     }
     deferring = model(
-        "deferring", "stg.smoke_stg.deferring", config={"contract": {"enforced": True}}, columns=columns
+        "deferring", f"{STG}.smoke_stg.deferring", config={"contract": {"enforced": True}}, columns=columns
     ) | {"depends_on": {"nodes": [CUSTOMERS_NODE["unique_id"]]}}
     report = run(shop, builds.build(deferring, CUSTOMERS_NODE))
     found = only(report, "deferring: foreign key (a)")
@@ -298,22 +307,23 @@ def test_a_key_that_names_its_parent_is_checked_with_a_parent_from_before_also_w
     shop: SparkSession, builds: Builds
 ) -> None:
     """dbt has compiled where the ref resolved: of another key nobody knows what was meant but the state's."""
-    shop.sql("create or replace table stg.smoke_stg.favoring as select explode(array(1, 99)) as a")
+    shop.sql(f"create or replace table {STG}.smoke_stg.favoring as select explode(array(1, 99)) as a")
     key = {"type": "foreign_key", "to_columns": ["customer_id"]}
 
     def checked(to: str) -> tuple[str, str | None]:
         column = {"name": "a", "data_type": "int", "constraints": [key | {"to": to}]}
         favoring = model(
-            "favoring", "stg.smoke_stg.favoring", config={"contract": {"enforced": True}}, columns={"a": column}
+            "favoring", f"{STG}.smoke_stg.favoring", config={"contract": {"enforced": True}}, columns={"a": column}
         ) | {"depends_on": {"nodes": [CUSTOMERS_NODE["unique_id"]]}}
         build = builds.build(favoring, CUSTOMERS_NODE, not_built=["customers"], args={"favor_state": True})
         found = only(run(shop, build), "favoring: foreign key (a)")
         return found.status, found.observed or found.reason
 
-    assert checked("`stg`.`smoke_stg`.`customers`") == ("fail", "1 rows")
+    assert checked(f"`{STG}`.`smoke_stg`.`customers`") == ("fail", "1 rows")
     assert checked("`other`.`shop`.`customers`") == ("skipped", "not built in this release")
 
 
+@pytest.mark.usefixtures("ansi")
 def test_every_fault_is_reported_in_one_run(shop: SparkSession, builds: Builds, smoke_dir: Path) -> None:
     faulty = table(
         shop, "faulty", "select explode(array(-5, 1)) as amount, 'x' as label, cast('nan' as double) as ratio"
@@ -379,7 +389,7 @@ assertions:
 
 
 def test_missing_table_breaks_its_own_checks_only(shop: SparkSession, builds: Builds, smoke_dir: Path) -> None:
-    gone = model("gone", "stg.smoke_stg.gone")
+    gone = model("gone", f"{STG}.smoke_stg.gone")
     row_count = "expectations: [expect_table_row_count_to_be_between: {min_value: 1}]"
     suite(smoke_dir, f"tables:\n  - model: gone\n    {row_count}\n  - model: orders\n    {row_count}\n")
     report = run(shop, builds.build(gone, ORDERS_NODE), smoke_dir)
@@ -388,7 +398,7 @@ def test_missing_table_breaks_its_own_checks_only(shop: SparkSession, builds: Bu
 
 
 def test_row_loss_and_metric_drop_against_prod_are_caught(shop: SparkSession, builds: Builds, smoke_dir: Path) -> None:
-    shop.sql(f"create or replace table stg.smoke_stg.fewer as select * from ({ORDERS}) where order_id < 140")
+    shop.sql(f"create or replace table {STG}.smoke_stg.fewer as select * from ({ORDERS}) where order_id < 140")
     suite(
         smoke_dir,
         """
@@ -404,7 +414,7 @@ tables:
       - {metric: by_status, sql: count(*), group_by: [status], max_drop_pct: 20}
 """,
     )
-    orders = model("orders", "stg.smoke_stg.fewer")
+    orders = model("orders", f"{STG}.smoke_stg.fewer")
     report = run(shop, builds.build(orders), smoke_dir, baseline=builds.build(*PROD_NODES, target="prod"))
     row_count = only(report, "row_count")
     assert (row_count.status, row_count.observed, row_count.baseline, row_count.low) == ("fail", 140, 200, 160)
@@ -426,17 +436,17 @@ def test_without_a_baseline_a_comparison_is_skipped_and_never_passes(
     (result,) = report.checks
     assert (result.status, result.reason, result.observed) == ("skipped", "prod has not been built yet", 200)
     assert not report.ok, "nothing that was built has been judged"
-    missing = builds.build(model("orders", "prod.smoke_prod.not_there"), target="prod")
+    missing = builds.build(model("orders", f"{PROD}.smoke_prod.not_there"), target="prod")
     (result,) = run(shop, builds.build(ORDERS_NODE), smoke_dir, baseline=missing).checks
-    assert (result.status, result.reason) == ("skipped", "`prod`.`smoke_prod`.`not_there` does not exist")
+    assert (result.status, result.reason) == ("skipped", f"`{PROD}`.`smoke_prod`.`not_there` does not exist")
 
 
 def test_prod_is_compared_with_itself_at_the_restore_point(shop: SparkSession, builds: Builds, smoke_dir: Path) -> None:
-    name = "prod.smoke_prod.travel"
+    name = f"{PROD}.smoke_prod.travel"
     shop.sql(f"create or replace table {name} as select * from range(100)")
     version = shop.sql(f"describe history {name}").agg({"version": "max"}).collect()[0][0]
     shop.sql(f"create or replace table {name} as select * from range(60)")
-    missing = "prod.smoke_prod.orders"
+    missing = f"{PROD}.smoke_prod.orders"
     point = TimeTravelBaseline(versions={name: version, missing: None}, kinds={name: "table", missing: "missing"})
     row_count = "compare: [{row_count: {within_pct: 20}}]"
     suite(smoke_dir, f"tables: [{{model: travel, {row_count}}}, {{model: orders, {row_count}}}]")
@@ -446,7 +456,7 @@ def test_prod_is_compared_with_itself_at_the_restore_point(shop: SparkSession, b
         "travel": ("fail", 60, 100),
         "orders": ("skipped", 200, None),
     }
-    assert report.skipped[0].reason == "prod.smoke_prod.orders did not exist before this release"
+    assert report.skipped[0].reason == f"{PROD}.smoke_prod.orders did not exist before this release"
 
 
 def test_model_outside_the_build_is_skipped_with_its_reason(
@@ -459,7 +469,7 @@ tables: [{model: heavy, expectations: [expect_table_row_count_to_be_between: {mi
 assertions: [{name: about_heavy, sql: "select 1 from {{ ref('heavy') }}"}]
 """,
     )
-    heavy = model("heavy", "stg.smoke_stg.heavy")
+    heavy = model("heavy", f"{STG}.smoke_stg.heavy")
     report = run(shop, builds.build(ORDERS_NODE, heavy, not_built=["heavy"]), smoke_dir)
     assert [(c.status, c.reason) for c in report.checks] == [("skipped", "not built in this release")] * 2
     assert not report.ok, "nothing of what was built was looked at"
@@ -467,12 +477,12 @@ assertions: [{name: about_heavy, sql: "select 1 from {{ ref('heavy') }}"}]
 
 def test_parent_that_was_deferred_is_read_where_dbt_read_it(shop: SparkSession, builds: Builds) -> None:
     child = table(shop, "child", "select explode(array(1, 99)) as customer_id")
-    parent = model("customers", "prod.smoke_prod.no_customers_here")
+    parent = model("customers", f"{PROD}.smoke_prod.no_customers_here")
     test = generic_test(
         "relationships", child, parent=parent["unique_id"], column_name="customer_id", field="customer_id"
     )
-    compiled = "select customer_id from stg.smoke_stg.child where customer_id not in (select customer_id from {})"
-    test |= {"compiled_code": compiled.format("stg.smoke_stg.customers")}
+    compiled = f"select customer_id from {STG}.smoke_stg.child where customer_id not in (select customer_id from {{}})"
+    test |= {"compiled_code": compiled.format(f"{STG}.smoke_stg.customers")}
     (result,) = run(shop, builds.build(child, parent, test, not_built=["customers"])).checks
     assert (result.status, result.examples) == ("fail", ("customer_id=99",))
     del test["compiled_code"]
@@ -489,13 +499,13 @@ def test_singular_test_comes_from_dbt_and_is_rechecked_by_its_own_sql(shop: Spar
 
 
 def test_contract_of_a_source_is_executed(shop: SparkSession, builds: Builds) -> None:
-    landing = source("customers", "stg.smoke_stg.customers")
+    landing = source("customers", f"{STG}.smoke_stg.customers")
     (result,) = run(shop, builds.build(landing, generic_test("not_null", landing, column_name="name"))).checks
     assert (result.status, result.model) == ("pass", "customers")
 
 
 def test_source_that_this_build_does_not_read_may_be_missing(shop: SparkSession, builds: Builds) -> None:
-    landing = source("events", "prod.smoke_prod.no_events_here")
+    landing = source("events", f"{PROD}.smoke_prod.no_events_here")
     check = generic_test("not_null", landing, column_name="id")
     (result,) = run(shop, builds.build(landing, ORDERS_NODE, check)).checks
     assert (result.status, result.reason) == ("skipped", "not built in this release")
@@ -521,7 +531,7 @@ def test_tiny_suite_is_contracts_and_guardrails(shop: SparkSession, builds: Buil
 def test_each_group_is_judged_against_its_own_baseline(shop: SparkSession, builds: Builds, smoke_dir: Path) -> None:
     then = "(null, 10D), ('gone', 10D), ('null', 10D), ('nan', 10D), ('low', 10D), ('few', 2D), ('zero', 0D)"
     now = "(null, 10D), ('null', null), ('nan', double('nan')), ('low', 5D), ('few', 1D), ('zero', 7D), ('new', 3D)"
-    for relation, rows in (("prod.smoke_prod.grouped", then), ("stg.smoke_stg.grouped", now)):
+    for relation, rows in ((f"{PROD}.smoke_prod.grouped", then), (f"{STG}.smoke_stg.grouped", now)):
         shop.sql(f"create or replace table {relation} as select * from values {rows} as t(kind, amount)")
     suite(
         smoke_dir,
@@ -536,8 +546,8 @@ tables:
       - {metric: no_such_column, sql: count(*), group_by: knd, min_value: 1}
 """,
     )
-    build = builds.build(model("grouped", "stg.smoke_stg.grouped"))
-    prod = builds.build(model("grouped", "prod.smoke_prod.grouped"), target="prod")
+    build = builds.build(model("grouped", f"{STG}.smoke_stg.grouped"))
+    prod = builds.build(model("grouped", f"{PROD}.smoke_prod.grouped"), target="prod")
     report = run(shop, build, smoke_dir, baseline=prod)
     by_kind = only(report, "by_kind")
     assert (by_kind.status, by_kind.observed) == ("fail", "4 of 8 groups out of bounds")
@@ -555,7 +565,7 @@ tables:
 
 
 def test_empty_table_fails_what_it_cannot_answer(shop: SparkSession, builds: Builds, smoke_dir: Path) -> None:
-    shop.sql(f"create or replace table stg.smoke_stg.nothing as select * from ({ORDERS}) where false")
+    shop.sql(f"create or replace table {STG}.smoke_stg.nothing as select * from ({ORDERS}) where false")
     suite(
         smoke_dir,
         """
@@ -571,7 +581,7 @@ tables:
       - {metric: no_rows_of_the_baseline, sql: "explode(array())", within_pct: 1}
 """,
     )
-    empty = model("orders", "stg.smoke_stg.nothing")
+    empty = model("orders", f"{STG}.smoke_stg.nothing")
     report = run(shop, builds.build(empty), smoke_dir, baseline=builds.build(*PROD_NODES, target="prod"))
     assert {c.name: c.status for c in report.checks} == {
         "expect_column_values_to_be_between(amount)": "pass",
@@ -586,6 +596,7 @@ tables:
     assert "null" in str(only(report, "revenue").reason)
 
 
+@pytest.mark.usefixtures("ansi")
 def test_sensitive_columns_never_show_their_values(
     shop: SparkSession, builds: Builds, smoke_dir: Path, tmp_path: Path
 ) -> None:
@@ -625,6 +636,7 @@ assertions:
     assert not [page for page in pages if "@x.org" in page]
 
 
+@pytest.mark.usefixtures("ansi")
 def test_a_sensitive_value_is_not_told_by_what_spark_says_of_it(
     shop: SparkSession, builds: Builds, smoke_dir: Path
 ) -> None:
@@ -653,6 +665,7 @@ assertions:
     assert "UNRESOLVED_COLUMN" in str(only(report, "misspelt").reason)
 
 
+@pytest.mark.usefixtures("ansi")
 @pytest.mark.parametrize("thresholds", [{}, {"warn_if": "> 1", "error_if": "> 10"}], ids=str)
 def test_rows_that_can_be_counted_and_not_shown_are_judged_as_dbt_judges_them(
     shop: SparkSession, builds: Builds, thresholds: dict[str, str]

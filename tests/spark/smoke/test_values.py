@@ -16,9 +16,10 @@ from dbx_cd.smoke.compare import compare_model
 from dbx_cd.smoke.report import CheckResult, SmokeReport
 from dbx_cd.smoke.run import load_suites, run_smoke
 from memory.log_table import MemoryLogTable
+from spark_kind import STG
 
 CASE = Path(__file__).resolve().parents[2] / "fixtures" / "cases" / "10-values-that-break-checks" / "base"
-SCHEMA = "stg.smoke_values"
+SCHEMA = f"{STG}.smoke_values"
 
 
 @pytest.fixture(scope="module")

@@ -19,14 +19,17 @@ MISSING_FILE = (
 )
 
 
+CONFLICT = "[DELTA_CONCURRENT_APPEND] ConcurrentAppendException: Files were added to the root of the table by another."
+
+
 class Refusing:
     """A session that refuses every statement."""
 
-    def __init__(self, message: str) -> None:
-        self._message = message
+    def __init__(self, error: Exception) -> None:
+        self._error = error
 
     def sql(self, _statement: str, args: object = None) -> Never:
-        raise AnalysisException(self._message)
+        raise self._error
 
 
 @pytest.mark.parametrize(
@@ -38,12 +41,13 @@ class Refusing:
             "Cannot time travel Delta table to version 1. Available versions: [0, 0].",
             "DELTA_VERSION_NOT_FOUND",
         ),
+        (CONFLICT, CONFLICT, "DELTA_CONCURRENT_APPEND"),
         ("Job aborted.\nby somebody", "Job aborted.", ""),
     ],
 )
 def test_a_failure_says_what_failed_and_has_its_condition(message: str, what: str, condition: str) -> None:
     with pytest.raises(SqlFailed) as failure:
-        Sql(Refusing(message)).query("SELECT 1")  # type: ignore[arg-type]
+        Sql(Refusing(AnalysisException(message))).query("SELECT 1")  # type: ignore[arg-type]
     assert (failure.value.what, failure.value.condition) == (what, condition)
 
 
