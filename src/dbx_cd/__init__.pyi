@@ -164,7 +164,7 @@ from .rollback.restore import (
     RestoreResult as RestoreResult,
     restore as restore,
 )
-from .setup.check_report import (
+from .setup.check.report import (
     CheckReport as CheckReport,
 )
 from .setup.checks import (

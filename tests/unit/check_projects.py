@@ -11,9 +11,9 @@ from git_repositories import commit, fill
 
 from dbx_cd.dbt.artifacts import Manifest
 from dbx_cd.dbt.runner import DbtOutcome
-from dbx_cd.setup.check_report import CheckLine
-from dbx_cd.setup.check_scene import Scene
-from dbx_cd.setup.project_lists import TargetLists
+from dbx_cd.setup.check.project_lists import TargetLists
+from dbx_cd.setup.check.report import CheckLine
+from dbx_cd.setup.check.scene import Scene
 
 PROFILE = """
 shop:

@@ -11,21 +11,21 @@ from typing import TYPE_CHECKING, Literal
 from dbx_cd.errors import DbxCdError, what_failed
 from dbx_cd.release.context import find_project
 from dbx_cd.secret_names import SecretReader
-from dbx_cd.setup import (
-    check_bundle,
-    check_driver,
-    check_job,
-    check_log,
-    check_login,
-    check_parse,
-    check_people,
-    check_project,
-    check_retention,
-    check_rights,
-)
 from dbx_cd.setup.bundle_reading import bundle_file
-from dbx_cd.setup.check_report import CheckLine, CheckReport, fail, skipped
-from dbx_cd.setup.check_scene import Scene
+from dbx_cd.setup.check import (
+    of_bundle,
+    of_driver,
+    of_job,
+    of_log,
+    of_login,
+    of_parse,
+    of_people,
+    of_project,
+    of_retention,
+    of_rights,
+)
+from dbx_cd.setup.check.report import CheckLine, CheckReport, fail, skipped
+from dbx_cd.setup.check.scene import Scene
 from dbx_cd.workspace_host import current_workspace
 
 if TYPE_CHECKING:
@@ -67,39 +67,39 @@ PROJECT, DBT, BUNDLE = "The project's files", "The project in dbt", "The bundle"
 WORKSPACE, DATA, DRIVER = "The workspace", "Data and rights", "This cluster"
 
 CHECKS: tuple[Check, ...] = (
-    Check(PROJECT, "settings", check_project.settings),
-    Check(PROJECT, "gate", check_project.gate),
-    Check(PROJECT, "target", of_target=check_project.target),
-    Check(PROJECT, "targets apart", check_project.apart),
-    Check(PROJECT, "login", of_target=check_login.login),
-    Check(PROJECT, "secrets", check_project.secrets),
-    Check(PROJECT, "committed", check_project.committed),
-    Check(PROJECT, "dbt packages", check_project.packages),
-    Check(DBT, "parse", of_target=check_parse.parses),
-    Check(DBT, "selection", of_target=check_parse.selection),
-    Check(DBT, "relations apart", check_parse.relations_apart),
-    Check(DBT, "left out", of_target=check_parse.heavy),
-    Check(DBT, "smoke suites", check_parse.smoke),
-    Check(DBT, "tests", of_target=check_parse.tested),
-    Check(BUNDLE, "job", check_bundle.bundle),
-    Check(BUNDLE, "job's targets", check_bundle.job_targets),
-    Check(BUNDLE, "linter", check_bundle.linter),
-    Check(BUNDLE, "start", check_bundle.ci),
-    Check(BUNDLE, "dbt's packages", check_bundle.dbt_requirements),
-    Check(WORKSPACE, "identity", check_people.identity, needs="workspace"),
-    Check(WORKSPACE, "approvers", check_people.approvers, needs="workspace"),
-    Check(WORKSPACE, "job as deployed", check_job.deployed, needs="workspace"),
-    Check(WORKSPACE, "rights on the job", check_job.permissions, needs="workspace"),
-    Check(WORKSPACE, "own runs", check_job.runs, needs="workspace"),
-    Check(WORKSPACE, "warehouse", of_target=check_driver.warehouse, needs="workspace"),
-    Check(DATA, "artifacts", check_log.artifacts, needs="workspace"),
-    Check(DATA, "rights", check_rights.rights, needs="workspace"),
-    Check(DATA, "catalog", of_target=check_rights.catalog, needs="notebook"),
-    Check(DATA, "release log", check_log.log, needs="notebook"),
-    Check(DATA, "retention", of_target=check_retention.retained, needs="notebook"),
-    Check(DRIVER, "runtime", check_driver.runtime, needs="notebook"),
-    Check(DRIVER, "packages", check_driver.packages, needs="notebook"),
-    Check(DRIVER, "connection", of_target=check_driver.connection, needs="notebook"),
+    Check(PROJECT, "settings", of_project.settings),
+    Check(PROJECT, "gate", of_project.gate),
+    Check(PROJECT, "target", of_target=of_project.target),
+    Check(PROJECT, "targets apart", of_project.apart),
+    Check(PROJECT, "login", of_target=of_login.login),
+    Check(PROJECT, "secrets", of_project.secrets),
+    Check(PROJECT, "committed", of_project.committed),
+    Check(PROJECT, "dbt packages", of_project.packages),
+    Check(DBT, "parse", of_target=of_parse.parses),
+    Check(DBT, "selection", of_target=of_parse.selection),
+    Check(DBT, "relations apart", of_parse.relations_apart),
+    Check(DBT, "left out", of_target=of_parse.heavy),
+    Check(DBT, "smoke suites", of_parse.smoke),
+    Check(DBT, "tests", of_target=of_parse.tested),
+    Check(BUNDLE, "job", of_bundle.bundle),
+    Check(BUNDLE, "job's targets", of_bundle.job_targets),
+    Check(BUNDLE, "linter", of_bundle.linter),
+    Check(BUNDLE, "start", of_bundle.ci),
+    Check(BUNDLE, "dbt's packages", of_bundle.dbt_requirements),
+    Check(WORKSPACE, "identity", of_people.identity, needs="workspace"),
+    Check(WORKSPACE, "approvers", of_people.approvers, needs="workspace"),
+    Check(WORKSPACE, "job as deployed", of_job.deployed, needs="workspace"),
+    Check(WORKSPACE, "rights on the job", of_job.permissions, needs="workspace"),
+    Check(WORKSPACE, "own runs", of_job.runs, needs="workspace"),
+    Check(WORKSPACE, "warehouse", of_target=of_driver.warehouse, needs="workspace"),
+    Check(DATA, "artifacts", of_log.artifacts, needs="workspace"),
+    Check(DATA, "rights", of_rights.rights, needs="workspace"),
+    Check(DATA, "catalog", of_target=of_rights.catalog, needs="notebook"),
+    Check(DATA, "release log", of_log.log, needs="notebook"),
+    Check(DATA, "retention", of_target=of_retention.retained, needs="notebook"),
+    Check(DRIVER, "runtime", of_driver.runtime, needs="notebook"),
+    Check(DRIVER, "packages", of_driver.packages, needs="notebook"),
+    Check(DRIVER, "connection", of_target=of_driver.connection, needs="notebook"),
 )
 """All checks, in the order in which they are read."""
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from check_projects import only, project, scene, statuses
 
-from dbx_cd.setup import check_driver
+from dbx_cd.setup.check import of_driver
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,7 @@ def test_the_runtime_is_new_enough(
         monkeypatch.setenv("DATABRICKS_RUNTIME_VERSION", version)
     found = scene(project(tmp_path))
     found.facts["sql"] = (Session(), None)
-    line = only(check_driver.runtime(found))
+    line = only(of_driver.runtime(found))
     assert line.status == expected
     assert bool(line.next_step) == (expected in ("warn", "fail"))
 
@@ -44,7 +44,7 @@ def test_a_runtime_as_it_is_shipped_is_ok(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(platform, "python_version", lambda: "3.12.3")
     found = scene(project(tmp_path))
     found.facts["sql"] = (Session(), None)
-    assert only(check_driver.runtime(found)).message == "16.4 LTS"
+    assert only(of_driver.runtime(found)).message == "16.4 LTS"
 
 
 @pytest.mark.parametrize(
@@ -65,4 +65,4 @@ def test_what_the_wheel_requires_is_installed(
 
     monkeypatch.setattr(metadata, "requires", lambda _name: wanted)
     monkeypatch.setattr(metadata, "version", version)
-    assert statuses(check_driver.packages(scene(project(tmp_path)))) == expected
+    assert statuses(of_driver.packages(scene(project(tmp_path)))) == expected

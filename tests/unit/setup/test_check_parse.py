@@ -10,9 +10,9 @@ from artifact_folders import manifest, node, write
 from check_projects import only, plant, planted, project, said, scene, statuses
 
 from dbx_cd import DbtOutcome
-from dbx_cd.setup import check_parse
-from dbx_cd.setup.project_lists import list_target
-from dbx_cd.setup.written_job import BuildTask
+from dbx_cd.setup.check import of_parse
+from dbx_cd.setup.check.project_lists import list_target
+from dbx_cd.setup.check.written_job import BuildTask
 
 Json = dict[str, Any]
 SUITE = """
@@ -38,37 +38,37 @@ CONTRACT: Json = {"config": {"contract": {"enforced": True}}, "columns": {"id": 
 
 def test_an_empty_selection_fails_and_says_what_was_selected(tmp_path: Path) -> None:
     found = planted(project(tmp_path), "stg", ORDERS)
-    assert said(check_parse.parses, found, "stg") == [
+    assert said(of_parse.parses, found, "stg") == [
         "ok stg: dbt 1.11.0 parses the project: 1 models, seeds and snapshots -> None"
     ]
-    assert statuses(check_parse.selection(found, "stg")) == ["ok"]
+    assert statuses(of_parse.selection(found, "stg")) == ["ok"]
     empty = planted(found.project, "stg", ORDERS, built=[])
-    line = only(check_parse.selection(empty, "stg"))
+    line = only(of_parse.selection(empty, "stg"))
     assert (line.status, line.message) == ("fail", "`tag:deploy` without `tag:heavy` selects nothing to build")
 
 
 def test_a_relation_that_two_targets_build_fails_whatever_the_profile_says(tmp_path: Path) -> None:
     found = planted(project(tmp_path), "stg", ORDERS)
     plant(found, "prod", model("orders", catalog="prod"))
-    assert statuses(check_parse.relations_apart(found)) == ["ok"]
+    assert statuses(of_parse.relations_apart(found)) == ["ok"]
     plant(found, "prod", model("orders", catalog="STG"))
-    line = only(check_parse.relations_apart(found))
+    line = only(of_parse.relations_apart(found))
     assert (line.status, line.subject) == ("fail", "stg.shop.orders")
 
 
 def test_what_is_left_out_is_not_what_is_read(tmp_path: Path) -> None:
     folder = project(tmp_path / "a")
     heavy, reader = model("events"), model("orders", "model.shop.events")
-    assert statuses(check_parse.heavy(planted(folder, "stg", heavy, reader), "stg")) == ["ok"]
+    assert statuses(of_parse.heavy(planted(folder, "stg", heavy, reader), "stg")) == ["ok"]
     left_out = planted(folder, "stg", heavy, reader, built=["model.shop.orders"])
-    line = only(check_parse.heavy(left_out, "stg"))
+    line = only(of_parse.heavy(left_out, "stg"))
     assert line.status == "warn"
     assert line.message.startswith("events (by orders) is left out and read")
     from_prod = project(tmp_path / "b", dbx_cd_yml="policies: {heavy_from: prod}\n")
-    assert statuses(
-        check_parse.heavy(planted(from_prod, "stg", heavy, reader, built=["model.shop.orders"]), "stg")
-    ) == ["ok"]
-    assert statuses(check_parse.heavy(left_out, "prod")) == []
+    assert statuses(of_parse.heavy(planted(from_prod, "stg", heavy, reader, built=["model.shop.orders"]), "stg")) == [
+        "ok"
+    ]
+    assert statuses(of_parse.heavy(left_out, "prod")) == []
 
 
 @pytest.mark.parametrize(
@@ -83,35 +83,35 @@ def test_a_suite_names_models_and_columns_that_there_are(tmp_path: Path, name: s
     found = planted(project(tmp_path), "stg", model("orders", **CONTRACT))
     (found.project / "smoke").mkdir()
     (found.project / "smoke" / "sales.yml").write_text(SUITE.format(model=name, column=column))
-    lines = said(check_parse.smoke, found)
+    lines = said(of_parse.smoke, found)
     assert len(lines) == 1
     assert expected in lines[0]
 
 
 def test_a_suite_that_cannot_be_read_fails_and_none_at_all_does_not(tmp_path: Path) -> None:
     found = planted(project(tmp_path), "stg", ORDERS)
-    assert statuses(check_parse.smoke(found)) == ["ok"]
+    assert statuses(of_parse.smoke(found)) == ["ok"]
     (found.project / "smoke").mkdir()
     (found.project / "smoke" / "sales.yml").write_text("tables: 3\n")
-    assert "fail" in statuses(check_parse.smoke(found))
+    assert "fail" in statuses(of_parse.smoke(found))
 
 
 def test_a_release_of_which_nothing_is_tested_fails(tmp_path: Path) -> None:
     folder = project(tmp_path)
-    assert statuses(check_parse.tested(planted(folder, "stg", ORDERS), "stg")) == ["fail"]
+    assert statuses(of_parse.tested(planted(folder, "stg", ORDERS), "stg")) == ["fail"]
     for tests in ([data_test("unique_id", "model.shop.orders")], []):
         orders = ORDERS if tests else model("orders", **CONTRACT)
-        assert statuses(check_parse.tested(planted(folder, "stg", orders, *tests), "stg")) == ["ok"]
-    assert statuses(check_parse.tested(planted(folder, "stg", ORDERS), "prod")) == []
+        assert statuses(of_parse.tested(planted(folder, "stg", orders, *tests), "stg")) == ["ok"]
+    assert statuses(of_parse.tested(planted(folder, "stg", ORDERS), "prod")) == []
 
 
 def test_models_that_no_test_looks_at_are_named(tmp_path: Path) -> None:
     found = planted(project(tmp_path), "stg", ORDERS, model("lines"), data_test("t", "model.shop.orders"))
-    lines = list(check_parse.tested(found, "stg"))
+    lines = list(of_parse.tested(found, "stg"))
     assert [(line.status, line.message) for line in lines][1] == ("warn", "no test looks at lines")
     (found.project / "smoke").mkdir()
     (found.project / "smoke" / "sales.yml").write_text(SUITE.format(model="lines", column="id"))
-    assert statuses(check_parse.tested(found, "stg")) == ["ok"]
+    assert statuses(of_parse.tested(found, "stg")) == ["ok"]
 
 
 class Listing:
@@ -151,4 +151,4 @@ def test_a_target_without_an_output_is_not_parsed(tmp_path: Path) -> None:
         project(tmp_path, dbx_cd_yml="targets: {qa: {}, prod: {gate: approval, defer_to: qa}}\n", databricks_yml=None)
     )
     with pytest.raises(Exception, match="no output of this name"):
-        list(check_parse.parses(found, "qa"))
+        list(of_parse.parses(found, "qa"))

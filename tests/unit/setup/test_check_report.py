@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from dbx_cd import CheckFailed, CheckReport
-from dbx_cd.setup.check_report import CheckLine, fail, ok, skipped, warn
+from dbx_cd.setup.check.report import CheckLine, fail, ok, skipped, warn
 
 
 def named(group: str, name: str, line: CheckLine) -> CheckLine:

@@ -16,9 +16,9 @@ from dbx_cd.local.rest.identity import User
 from dbx_cd.local.rest.server import RestServer
 from dbx_cd.local.rest.unity_catalog_api import NotAllowed, NotSeen
 from dbx_cd.release.job import as_the_api_writes
-from dbx_cd.setup import check_driver, check_job, check_log, check_people, check_rights
-from dbx_cd.setup.check_scene import Scene
-from dbx_cd.setup.written_job import written_job
+from dbx_cd.setup.check import of_driver, of_job, of_log, of_people, of_rights
+from dbx_cd.setup.check.scene import Scene
+from dbx_cd.setup.check.written_job import written_job
 
 USERS = (
     User("ci", "token-ci", service_principal=True),
@@ -101,8 +101,8 @@ def world(tmp_path: Path) -> Iterator[World]:
 
 def test_as_whom_is_asked_is_told_beside_whom_the_job_runs_as(world: World) -> None:
     world.deploy()
-    assert "whom the job runs as" in only(check_people.identity(world.as_("job-identity"))).message
-    assert "the job runs as job-identity" in only(check_people.identity(world.as_("ci"))).message
+    assert "whom the job runs as" in only(of_people.identity(world.as_("job-identity"))).message
+    assert "the job runs as job-identity" in only(of_people.identity(world.as_("ci"))).message
 
 
 def with_group(world: World, group: str) -> Scene:
@@ -114,7 +114,7 @@ def with_group(world: World, group: str) -> Scene:
 
 def test_who_may_approve_is_named(world: World) -> None:
     world.deploy()
-    lines = list(check_people.approvers(world.as_("ci")))
+    lines = list(of_people.approvers(world.as_("ci")))
     assert [line.message for line in lines] == ["2 members: anna@example.org, ben@example.org"]
 
 
@@ -128,26 +128,26 @@ def test_who_may_approve_is_named(world: World) -> None:
 def test_a_group_without_a_second_person_cannot_approve_what_that_one_starts(
     world: World, group: str, expected: list[str]
 ) -> None:
-    lines = list(check_people.approvers(with_group(world, group)))
+    lines = list(of_people.approvers(with_group(world, group)))
     assert all(f"{line.status}: {line.message}".startswith(text) for line, text in zip(lines, expected, strict=True))
 
 
 def test_the_job_s_own_identity_may_not_approve(world: World) -> None:
     text = (world.folder / "databricks.yml").read_text().replace("job-identity", "inside")
     (world.folder / "databricks.yml").write_text(text)
-    lines = list(check_people.approvers(with_group(world, "with-job")))
+    lines = list(of_people.approvers(with_group(world, "with-job")))
     assert statuses(lines) == ["ok", "fail"]
     assert lines[1].message == "the job runs as inside, which is in it"
 
 
 def test_an_empty_group_fails(world: World) -> None:
     found = with_group(world, "admins")  # of a directory in which nobody is an administrator
-    assert said(check_people.approvers, found)[0].startswith("fail admins: nobody is in it")
+    assert said(of_people.approvers, found)[0].startswith("fail admins: nobody is in it")
 
 
 def test_a_job_as_it_was_deployed_is_the_one_that_is_written(world: World) -> None:
     world.deploy()
-    assert statuses(check_job.deployed(world.as_("ci"))) == ["ok"]
+    assert statuses(of_job.deployed(world.as_("ci"))) == ["ok"]
     client = world.server.client("ci")
     pinned = {"git_url": URL, "git_provider": "gitHub", "git_commit": "a" * 40}
     client.api_client.do(
@@ -155,29 +155,29 @@ def test_a_job_as_it_was_deployed_is_the_one_that_is_written(world: World) -> No
         "/api/2.2/jobs/update",
         body={"job_id": world.job_id, "new_settings": {"git_source": pinned}},
     )
-    assert statuses(check_job.deployed(world.as_("ci"))) == ["ok"]
+    assert statuses(of_job.deployed(world.as_("ci"))) == ["ok"]
     client.api_client.do(
         "POST", "/api/2.2/jobs/update", body={"job_id": world.job_id, "new_settings": {"max_concurrent_runs": 3}}
     )
-    line = only(check_job.deployed(world.as_("ci")))
+    line = only(of_job.deployed(world.as_("ci")))
     assert (line.status, line.message) == ("fail", "max_concurrent_runs is 3, of which the bundle says nothing")
 
 
 def test_a_job_that_is_not_deployed_says_so(world: World) -> None:
     with pytest.raises(WorkflowError, match="0 jobs are named 'dbx_cd'"):
-        list(check_job.deployed(world.as_("ci")))
+        list(of_job.deployed(world.as_("ci")))
 
 
 def test_the_rights_on_the_job_are_those_that_are_written(world: World) -> None:
     world.deploy()
-    assert statuses(check_job.permissions(world.as_("ci"))) == ["ok", "ok"]
+    assert statuses(of_job.permissions(world.as_("ci"))) == ["ok", "ok"]
     permissions = world.server.client("ci").api_client
     path = f"/api/2.0/permissions/jobs/{world.job_id}"
     owner = {"service_principal_name": "ci", "permission_level": "IS_OWNER"}
     group = {"group_name": "dbx_cd_approvers", "permission_level": "CAN_VIEW"}
     dev = {"user_name": "dev@example.org", "permission_level": "CAN_MANAGE"}
     permissions.do("PUT", path, body={"access_control_list": [owner, group, dev]})
-    lines = list(check_job.permissions(world.as_("ci")))
+    lines = list(of_job.permissions(world.as_("ci")))
     assert [(line.status, line.subject) for line in lines] == [
         ("fail", "dbx_cd_approvers"),
         ("fail", "job-identity"),
@@ -189,14 +189,14 @@ def test_the_rights_on_the_job_are_those_that_are_written(world: World) -> None:
 
 def test_the_job_s_identity_sees_its_own_runs(world: World) -> None:
     world.deploy()
-    assert statuses(check_job.runs(world.as_("job-identity"))) == ["ok"]
-    assert statuses(check_job.runs(world.as_("ci"))) == ["skipped"]
+    assert statuses(of_job.runs(world.as_("job-identity"))) == ["ok"]
+    assert statuses(of_job.runs(world.as_("ci"))) == ["skipped"]
     owner = {"service_principal_name": "ci", "permission_level": "IS_OWNER"}
     world.server.client("ci").api_client.do(
         "PUT", f"/api/2.0/permissions/jobs/{world.job_id}", body={"access_control_list": [owner]}
     )
     with pytest.raises(WorkflowError, match="permission denied"):
-        list(check_job.runs(world.as_("job-identity")))
+        list(of_job.runs(world.as_("job-identity")))
 
 
 JOB_NEEDS = {
@@ -209,7 +209,7 @@ JOB_NEEDS = {
 
 
 def of(found: Scene, who: str) -> list[str]:
-    return [f"{line.status}: {line.message}" for line in check_rights.rights(found) if line.subject == who]
+    return [f"{line.status}: {line.message}" for line in of_rights.rights(found) if line.subject == who]
 
 
 def test_each_right_that_is_missing_is_named_with_the_statement_that_gives_it(world: World) -> None:
@@ -218,7 +218,7 @@ def test_each_right_that_is_missing_is_named_with_the_statement_that_gives_it(wo
         world.securables.grant("job-identity", privileges, kind, name)
     assert of(world.as_("job-identity"), "job-identity") == ["ok: has 9 of the privileges that the Workflow needs"]
     world.securables.granted = [g for g in world.securables.granted if g[1:] != ("CREATE SCHEMA", "CATALOG", "prod")]
-    lines = [line for line in check_rights.rights(world.as_("job-identity")) if line.status == "fail"]
+    lines = [line for line in of_rights.rights(world.as_("job-identity")) if line.status == "fail"]
     assert [(line.subject, line.message) for line in lines] == [
         ("job-identity", "lacks CREATE SCHEMA on CATALOG `prod`")
     ]
@@ -256,20 +256,20 @@ def test_what_cannot_be_seen_is_skipped_and_never_ok(world: World) -> None:
 
 
 def test_the_warehouse_of_the_profile_is_looked_up(world: World) -> None:
-    assert said(check_driver.warehouse, world.as_("ci"), "stg")[0].startswith(
+    assert said(of_driver.warehouse, world.as_("ci"), "stg")[0].startswith(
         "ok stg: abc: warehouse abc is there (RUNNING)"
     )
-    assert "this workspace is" in said(check_driver.warehouse, world.as_("ci"), "stg")[1]
+    assert "this workspace is" in said(of_driver.warehouse, world.as_("ci"), "stg")[1]
     (world.folder / "profiles.yml").write_text(PROFILE.replace("warehouses/abc", "warehouses/xyz"))
     with pytest.raises(WorkflowError, match="SQL warehouse xyz does not exist"):
-        list(check_driver.warehouse(world.as_("ci"), "stg"))
+        list(of_driver.warehouse(world.as_("ci"), "stg"))
     (world.folder / "profiles.yml").write_text(PROFILE.replace("/sql/1.0/warehouses/abc", "/sql/protocolv1/o/1/0"))
-    assert statuses(check_driver.warehouse(world.as_("ci"), "stg")) == ["skipped"]
+    assert statuses(of_driver.warehouse(world.as_("ci"), "stg")) == ["skipped"]
 
 
 def test_a_file_is_written_read_and_removed_by_the_files_api(world: World) -> None:
-    assert statuses(check_log.artifacts(world.as_("ci"))) == ["ok"]
+    assert statuses(of_log.artifacts(world.as_("ci"))) == ["ok"]
     state = world.folder.parent / "state"
     assert list(state.rglob("dbx_cd-check-*")) == []
     with pytest.raises(WorkflowError, match="the file cannot be written"):
-        list(check_log.artifacts(world.as_("dev@example.org")))
+        list(of_log.artifacts(world.as_("dev@example.org")))

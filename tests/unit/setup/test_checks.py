@@ -16,8 +16,8 @@ from dbx_cd.cli.main import main
 from dbx_cd.errors import ConfigError
 from dbx_cd.setup.bundle import bundle_text, job_text, packaged_folder
 from dbx_cd.setup.bundle_options import BundleOptions
-from dbx_cd.setup.check_report import CheckLine, ok
-from dbx_cd.setup.check_scene import Scene
+from dbx_cd.setup.check.report import CheckLine, ok
+from dbx_cd.setup.check.scene import Scene
 from dbx_cd.setup.checks import CHECKS, Check, run_checks
 
 FILES_ONLY = [check for check in CHECKS if check.needs == "nothing" and check.group != "The project in dbt"]

@@ -7,7 +7,7 @@ import pytest
 from check_projects import JOB
 
 from dbx_cd.release.job import as_the_api_writes
-from dbx_cd.setup.job_differences import differences
+from dbx_cd.setup.check.job_differences import differences
 from dbx_cd.yaml_text import load_yaml
 
 WRITTEN: dict[str, Any] = as_the_api_writes(

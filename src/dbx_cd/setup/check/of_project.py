@@ -15,8 +15,8 @@ from dbx_cd.dbt.profiles import PROFILES_FILE, profiles_folder
 from dbx_cd.enumeration import listed
 from dbx_cd.errors import ConfigError
 from dbx_cd.setup.bundle_reading import BUNDLE_FILES
-from dbx_cd.setup.check_report import CheckLine, fail, ok, skipped, warn
-from dbx_cd.setup.check_scene import Scene
+from dbx_cd.setup.check.report import CheckLine, fail, ok, skipped, warn
+from dbx_cd.setup.check.scene import Scene
 
 _SHOWN = 5
 _SOURCES = (".sql", ".csv", ".yml", ".yaml", ".py")

@@ -10,11 +10,11 @@ from dbx_cd.enumeration import listed
 from dbx_cd.errors import SqlFailed, WorkflowError
 from dbx_cd.people import same_person
 from dbx_cd.relations import quote
-from dbx_cd.setup.check_report import CheckLine, fail, ok, skipped
-from dbx_cd.setup.check_scene import Scene
-from dbx_cd.setup.effective_rights import Rights, is_there, rights_on
-from dbx_cd.setup.needed_grants import NeededGrant, needed_grants
-from dbx_cd.setup.workspace_people import EVERYBODY, groups_of
+from dbx_cd.setup.check.effective_rights import Rights, is_there, rights_on
+from dbx_cd.setup.check.needed_grants import NeededGrant, needed_grants
+from dbx_cd.setup.check.report import CheckLine, fail, ok, skipped
+from dbx_cd.setup.check.scene import Scene
+from dbx_cd.setup.check.workspace_people import EVERYBODY, groups_of
 
 _SHOWN = 5
 

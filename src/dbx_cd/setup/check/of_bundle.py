@@ -10,10 +10,10 @@ from dbx_cd.config import bundle_variables
 from dbx_cd.release.standing import require_targets
 from dbx_cd.setup.bundle_options import CI_FILE
 from dbx_cd.setup.bundle_reading import bundle_file, read_bundle
-from dbx_cd.setup.check_report import CheckLine, fail, ok, skipped, warn
-from dbx_cd.setup.check_scene import Scene
+from dbx_cd.setup.check.report import CheckLine, fail, ok, skipped, warn
+from dbx_cd.setup.check.scene import Scene
+from dbx_cd.setup.check.written_job import WrittenJob
 from dbx_cd.setup.job_lint import RULES, lint_bundle
-from dbx_cd.setup.written_job import WrittenJob
 
 _TRIGGER = re.compile(r"dbx_cd\s+trigger\b([^\n]*)")
 _JOB = re.compile(r"--job[ =]+[\"']?([\w.-]+)")

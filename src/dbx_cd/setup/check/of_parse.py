@@ -9,9 +9,9 @@ from dbx_cd.dbt.keys import enforces_contract
 from dbx_cd.dbt.lookup import require_model
 from dbx_cd.enumeration import listed
 from dbx_cd.errors import DbxCdError
-from dbx_cd.setup.check_report import CheckLine, fail, ok, warn
-from dbx_cd.setup.check_scene import Scene
-from dbx_cd.setup.project_lists import TargetLists
+from dbx_cd.setup.check.project_lists import TargetLists
+from dbx_cd.setup.check.report import CheckLine, fail, ok, warn
+from dbx_cd.setup.check.scene import Scene
 from dbx_cd.smoke.checks import Check, ExpectationCheck, InvalidCheck
 from dbx_cd.smoke.folder import suites_in
 

@@ -17,8 +17,8 @@ from dbx_cd.patience import Patience, passing_answer
 from dbx_cd.relations import RelationName, quote
 from dbx_cd.release.anchor import ANCHOR_NAME
 from dbx_cd.release.authorship import Identities
-from dbx_cd.setup.check_report import CheckLine, fail, ok, warn
-from dbx_cd.setup.check_scene import Scene
+from dbx_cd.setup.check.report import CheckLine, fail, ok, warn
+from dbx_cd.setup.check.scene import Scene
 from dbx_cd.setup.places import volume_of
 from dbx_cd.workspace_calls import calling
 

@@ -11,8 +11,8 @@ from dbx_cd.delta.retention import FILES_KEPT, LOG_KEPT, in_days, retention
 from dbx_cd.delta.sql import THREADS, in_parallel
 from dbx_cd.enumeration import listed
 from dbx_cd.relations import RelationName
-from dbx_cd.setup.check_report import CheckLine, fail, ok, skipped, warn
-from dbx_cd.setup.check_scene import Scene
+from dbx_cd.setup.check.report import CheckLine, fail, ok, skipped, warn
+from dbx_cd.setup.check.scene import Scene
 
 _DEPLOYS = 10
 _SHOWN = 4

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from dbx_cd.approval.approver import is_member
 from dbx_cd.enumeration import listed
 from dbx_cd.people import same_person
-from dbx_cd.setup.check_report import CheckLine, fail, ok, skipped, warn
-from dbx_cd.setup.check_scene import Scene
-from dbx_cd.setup.workspace_people import members_of
+from dbx_cd.setup.check.report import CheckLine, fail, ok, skipped, warn
+from dbx_cd.setup.check.scene import Scene
+from dbx_cd.setup.check.workspace_people import members_of
 
 _SHOWN = 10
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from dbx_cd.plan.connection import way_of
-from dbx_cd.setup.check_report import CheckLine, fail, ok, skipped, warn
-from dbx_cd.setup.check_scene import Scene
-from dbx_cd.setup.profile_outputs import Output
+from dbx_cd.setup.check.profile_outputs import Output
+from dbx_cd.setup.check.report import CheckLine, fail, ok, skipped, warn
+from dbx_cd.setup.check.scene import Scene
 
 _SERVICE_PRINCIPAL = (
     "log in as a service principal: `auth_type: oauth` with `client_id` and `client_secret` from the environment"

@@ -11,10 +11,10 @@ from dbx_cd.patience import Patience, passing_answer
 from dbx_cd.people import same_person
 from dbx_cd.release.job import as_the_api_writes
 from dbx_cd.release.jobs import Jobs
-from dbx_cd.setup.check_report import CheckLine, fail, ok, skipped, warn
-from dbx_cd.setup.check_scene import DeployedJob, Scene
-from dbx_cd.setup.job_differences import differences
-from dbx_cd.setup.written_job import WrittenJob, is_unknown
+from dbx_cd.setup.check.job_differences import differences
+from dbx_cd.setup.check.report import CheckLine, fail, ok, skipped, warn
+from dbx_cd.setup.check.scene import DeployedJob, Scene
+from dbx_cd.setup.check.written_job import WrittenJob, is_unknown
 from dbx_cd.workspace_calls import calling
 
 LEVELS = ("CAN_VIEW", "CAN_MANAGE_RUN", "CAN_MANAGE", "IS_OWNER")

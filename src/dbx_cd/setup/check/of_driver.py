@@ -11,8 +11,8 @@ from dbx_cd.config import runtime_version
 from dbx_cd.dbt.invocation import run_dbt
 from dbx_cd.deploy.connection import connected
 from dbx_cd.plan.connection import way_of
-from dbx_cd.setup.check_report import CheckLine, fail, ok, skipped, warn
-from dbx_cd.setup.check_scene import Scene
+from dbx_cd.setup.check.report import CheckLine, fail, ok, skipped, warn
+from dbx_cd.setup.check.scene import Scene
 from dbx_cd.setup.runtimes import Driver, runtime_of
 
 _WHEEL = "dbx-cd"

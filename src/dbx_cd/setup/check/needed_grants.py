@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from dbx_cd.relations import split_name
-from dbx_cd.setup.check_scene import Scene
+from dbx_cd.setup.check.scene import Scene
 from dbx_cd.setup.grants import APPROVERS, JOB, Grant
 from dbx_cd.setup.places import places_of
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dbx_cd.setup.written_job import is_unknown
+from dbx_cd.setup.check.written_job import is_unknown
 
 # What entries of a list are known by; of any other list the order counts.
 _KEYS = ("task_key", "job_cluster_key", "environment_key", "name")
