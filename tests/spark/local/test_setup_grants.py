@@ -124,10 +124,10 @@ def test_without_a_grant_what_needs_it_is_refused_and_names_it(
 ) -> None:
     kind, name = on.replace("`", "").split()
     user = PEOPLE[role]
-    # All variants are granted at once; what is granted above counts below.
+    # All variants are granted at once: what is granted above or below the object counts as well.
     everything = privileges_of(grant for places in VARIANTS.values() for grant in places.grants())
     held = dict.fromkeys(other for who, one, other in everything if (who, one) == (role, privilege))
-    taken = [other for other in held if f"{name}.".startswith(f"{other.replace('`', '').split()[1]}.")]
+    taken = [other for other in held if _is_on_the_way(other.replace("`", "").split()[1], name)]
     for other in taken:
         rights.revoke(workspace.spark, user, privilege, other)
     try:
@@ -140,6 +140,10 @@ def test_without_a_grant_what_needs_it_is_refused_and_names_it(
     finally:
         for other in taken:
             rights.grant(workspace.spark, user, privilege, other)
+
+
+def _is_on_the_way(one: str, other: str) -> bool:
+    return f"{one}.".startswith(f"{other}.") or f"{other}.".startswith(f"{one}.")
 
 
 def test_every_line_of_the_list_is_among_these() -> None:
