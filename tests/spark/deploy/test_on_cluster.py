@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import threading
@@ -76,7 +77,6 @@ def own(workspace: EmbeddedWorkspace, tmp_path: Path, monkeypatch: pytest.Monkey
     )
     # What a notebook's process has: every session of it knows what open-source Spark lacks.
     monkeypatch.setattr(SparkSession, "sql", _Emulated(SparkSession.sql))
-    monkeypatch.setattr(workspace.endpoint, "_server", None)  # nothing here may take the workspace's own endpoint
     return made
 
 
@@ -103,6 +103,9 @@ def test_a_build_runs_on_the_session_of_the_notebook_and_its_endpoint_ends_with_
     history = own.workspace.spark.sql(f"DESCRIBE HISTORY stg.{own.schema}.letters").collect()
     assert {row.userName for row in history} == {RELEASE_BOT}
     (port,) = ports
+    assert port != own.workspace.endpoint.port
+    ran_with = json.loads((artifacts / "run_results.json").read_text())["args"]["profiles_dir"]
+    assert Path(ran_with).name == "connection"
     with socket.socket() as probe:
         assert probe.connect_ex(("127.0.0.1", port)) != 0
     assert endpoint_threads() == before
