@@ -67,7 +67,8 @@ class OnCluster:
 @pytest.fixture
 def own(workspace: EmbeddedWorkspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> OnCluster:
     made = OnCluster(workspace, tmp_path, f"own_{uuid.uuid4().hex[:8]}")
-    outputs = {"stg": {"type": "databricks", "catalog": "stg", "schema": made.schema, "threads": 2}}
+    names = {"type": "databricks", "schema": made.schema, "threads": 2}
+    outputs = {target: {**names, "catalog": target} for target in ("stg", "prod")}
     made.write(
         **{
             "dbt_project.yml": yaml.safe_dump(PROJECT),
@@ -113,6 +114,7 @@ def test_a_build_runs_on_the_session_of_the_notebook_and_its_endpoint_ends_with_
     assert not [file for file in artifacts.rglob("*") if file.is_file() and SECRET[:6].encode() in file.read_bytes()]
 
 
+@pytest.mark.deep
 def test_the_endpoint_ends_with_a_build_that_fails(own: OnCluster) -> None:
     before = endpoint_threads()
     own.write(models__broken_sql="select cast(raise_error('no such day') as int) as day")
@@ -121,6 +123,7 @@ def test_the_endpoint_ends_with_a_build_that_fails(own: OnCluster) -> None:
     assert endpoint_threads() == before
 
 
+@pytest.mark.deep
 def test_what_only_a_warehouse_builds_is_refused_before_anything_is_built(own: OnCluster) -> None:
     own.write(
         models__letters_sql="select 1 as id", models__live_sql="{{ config(materialized='materialized_view') }} select 1"
