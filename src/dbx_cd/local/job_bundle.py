@@ -8,9 +8,9 @@ from pathlib import Path
 from databricks.sdk.service.jobs import JobSettings
 
 from dbx_cd.setup.bundle import bundle_text, job_text, packaged_folder
-from dbx_cd.setup.bundle_options import BUNDLE_FILE, JOB_FILE, BundleOptions, TargetNames
+from dbx_cd.setup.bundle_options import BUNDLE_FILE, JOB_FILE, PRODUCTION_JOB_FILE, BundleOptions, TargetNames
 from dbx_cd.setup.bundle_reading import read_bundle
-from dbx_cd.setup.bundled_job import JOB_KEY, BundledJob, bundled_job
+from dbx_cd.setup.bundled_job import JOB_KEY, PRODUCTION_JOB_KEY, BundledJob, bundled_job
 
 
 def load_job(
@@ -39,5 +39,6 @@ def load_bundled_job(
     base = repository if own else packaged_folder()
     options = BundleOptions(targets=names or TargetNames())
     texts = {} if own else {BUNDLE_FILE: bundle_text(options), JOB_FILE: job_text(options)}
-    bundle = read_bundle(base, variables=variables, texts=texts, also=(JOB_FILE,))
-    return bundled_job(bundle, job=job, file=base / JOB_FILE)
+    file = PRODUCTION_JOB_FILE if job == PRODUCTION_JOB_KEY else JOB_FILE
+    bundle = read_bundle(base, variables=variables, texts=texts, also=(file,))
+    return bundled_job(bundle, job=job, file=base / file)

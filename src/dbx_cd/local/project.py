@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import yaml
@@ -15,12 +15,12 @@ from dbx_cd.dbt.profiles import profiles_folder
 from dbx_cd.errors import ConfigError
 from dbx_cd.jinja import EarlyJinja
 from dbx_cd.local.job_bundle import load_bundled_job
-from dbx_cd.local.workspace import CI, RELEASE_BOT
+from dbx_cd.local.workspace import CI, PRODUCTION_BOT, RELEASE_BOT
 from dbx_cd.relations import RelationName
 from dbx_cd.release.job import JobDefinition
 from dbx_cd.release.standing import require_targets
-from dbx_cd.setup.bundle_options import TargetNames
-from dbx_cd.setup.bundled_job import BundledJob
+from dbx_cd.setup.bundle_options import PRODUCTION_JOB_FILE, TargetNames
+from dbx_cd.setup.bundled_job import JOB_KEY, PRODUCTION_JOB_KEY, BundledJob
 from dbx_cd.setup.grants import Places
 from dbx_cd.setup.places import places_of
 from dbx_cd.sql_endpoint import profile_targets
@@ -95,10 +95,18 @@ class LocalProject:
         """These, and what dbt's parse for each target says of catalogs and sources."""
         targets = profile_targets(self.profiles_dir, self.profile, targets=self.config.targets)
         catalogs = {name: target.catalog for name, target in targets.items()}
-        return places_of(self.config, catalogs=catalogs, manifests=manifests)
+        places = places_of(self.config, catalogs=catalogs, manifests=manifests)
+        return replace(places, has_two_identities=self.has_two_identities)
 
-    def job(self, *, artifacts_root: str | None = None) -> BundledJob:
+    @property
+    def has_two_identities(self) -> bool:
+        """Whether what has a gate is a job of its own in the repository's bundle, which runs as another identity."""
+        return (self.repository / PRODUCTION_JOB_FILE).is_file()
+
+    def jobs(self, *, artifacts_root: str | None = None) -> list[BundledJob]:
         """The Workflow's definition: the repository's own, else the packaged one for this project's targets.
+
+        The second job, where there is one, is what the last task of the first runs.
 
         Args:
             artifacts_root: the folder of artifacts; by default as the project's settings have it.
@@ -113,12 +121,16 @@ class LocalProject:
             "release_log": self.config.release_log,
             "approvers": self.config.approvers,
             "run_as": RELEASE_BOT,
+            "production_run_as": PRODUCTION_BOT,
             "ci": CI,
             "sres": self.config.approvers,  # who rolls back here are the owners, and they approve
         }
-        job = load_bundled_job(self.repository, variables=variables, names=TargetNames.of(self.config))
-        require_targets(self.config, JobDefinition.of(job.settings).standing)
-        return job
+        keys = (JOB_KEY, PRODUCTION_JOB_KEY) if self.has_two_identities else (JOB_KEY,)
+        names = TargetNames.of(self.config)
+        jobs = [load_bundled_job(self.repository, variables=variables, names=names, job=key) for key in keys]
+        for job in jobs:
+            require_targets(self.config, JobDefinition.of(job.settings).standing)
+        return jobs
 
     def commit(self, revision: str) -> str:
         """The full SHA of a revision.

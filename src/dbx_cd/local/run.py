@@ -7,17 +7,19 @@ import sys
 import time
 from collections.abc import Callable
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from databricks.sdk.service.jobs import JobSettings, NotebookTask, Source, SubmitTask
+from databricks.sdk.service.jobs import NotebookTask, Source, SubmitTask
 
 from dbx_cd.approval.decision import pending_approvals
 from dbx_cd.approval.request import ApprovalRequest, Decision
+from dbx_cd.local.deployed_bundle import DeployedBundle
 from dbx_cd.local.project import LocalProject
 from dbx_cd.local.session_user import act_as
 from dbx_cd.local.standard_grants import grant_standard
 from dbx_cd.local.workspace import CI, OWNER, RELEASE_BOT, EmbeddedWorkspace
 from dbx_cd.relations import quote
+from dbx_cd.release.anchor import LogAnchor, read_anchor
 from dbx_cd.release.context import Cd, open_cd
 from dbx_cd.release.job import JobDefinition
 from dbx_cd.release.jobs import Jobs
@@ -43,15 +45,26 @@ class LocalWorkflow:
         self.artifacts_root = workspace.volume_path(project.config.artifacts_root)
         self._ci: WorkspaceClient = workspace.client(CI)
         self._set_up()
-        job = self._job()
-        self.job_id = self._deploy(job)
-        self.cd: Cd = open_cd(
-            act_as(workspace.spark, RELEASE_BOT),
-            project_dir=project.repository / project.subfolder,
-            workspace=workspace.client(RELEASE_BOT),
-            overrides={"artifacts_root": str(self.artifacts_root)},
-            definition=JobDefinition.of(job.settings).standing,
-        )
+        first, *second = self._jobs()
+        bundle = DeployedBundle(self._ci, repository=project.repository, state_dir=workspace.state_dir)
+        self.job_id = bundle.deploy(first, *second)
+        self._definition = JobDefinition.of(first.settings).standing
+        self._opened: tuple[LogAnchor | None, Cd] | None = None
+
+    @property
+    def cd(self) -> Cd:
+        """The context of the job's identity; anew once the Volume says that another one builds production."""
+        anchor = read_anchor(self.artifacts_root)
+        if self._opened is None or self._opened[0] != anchor:
+            opened = open_cd(
+                act_as(self.workspace.spark, RELEASE_BOT),
+                project_dir=self.project.repository / self.project.subfolder,
+                workspace=self.workspace.client(RELEASE_BOT),
+                overrides={"artifacts_root": str(self.artifacts_root)},
+                definition=self._definition,
+            )
+            self._opened = (anchor, opened)
+        return self._opened[1]
 
     def release(self, commit: str, *, reason: str | None = None, full_refresh: bool = False) -> ReleaseRun:
         """Trigger the Workflow at a commit, as CI does."""
@@ -116,7 +129,7 @@ class LocalWorkflow:
             self.workspace.administer(f"CREATE VOLUME IF NOT EXISTS {'.'.join(map(quote, places.artifacts))}")
         grant_standard(self.workspace.spark, places, principals=self.workspace.roles)
 
-    def _job(self) -> BundledJob:
+    def _jobs(self) -> list[BundledJob]:
         profiles = with_connection(
             self.project.profiles_dir,
             self.workspace.profile_connection,
@@ -124,22 +137,11 @@ class LocalWorkflow:
             profile_name=self.project.profile,
             targets=self.project.config.targets,
         )
-        job = self.project.job(artifacts_root=str(self.artifacts_root))
-        for parameter in job.settings.parameters or ():
+        jobs = self.project.jobs(artifacts_root=str(self.artifacts_root))
+        for parameter in (p for job in jobs for p in job.settings.parameters or ()):
             if parameter.name == "profiles_dir":
                 parameter.default = str(profiles.parent)
-        return job
-
-    def _deploy(self, job: BundledJob) -> int:
-        """As a deploy of the bundle does: settings and permissions are set anew, and who deploys owns the job."""
-        named = [j.job_id for j in self._ci.jobs.list(name=job.settings.name) if j.job_id is not None]
-        if named:
-            job_id = named[0]
-            self._ci.jobs.reset(job_id, job.settings)
-        else:
-            job_id = int(self._ci.jobs.create(**_create_arguments(job.settings)).job_id or 0)
-        self._ci.permissions.set("jobs", str(job_id), access_control_list=job.deployed_by(CI))
-        return job_id
+        return jobs
 
 
 def submit_notebook(client: WorkspaceClient, notebook: str, parameters: dict[str, str]) -> str:
@@ -202,8 +204,3 @@ def follow(workflow: LocalWorkflow, run: ReleaseRun, *, approve_as: str | None, 
             asked.add(request.seal)
             say(f"{request}\nwaits for approval. From another terminal:\n  {workflow.approve_command(request)}")
         time.sleep(_LOOK_AGAIN_SECONDS)
-
-
-def _create_arguments(settings: JobSettings) -> dict[str, Any]:
-    """`jobs.create` takes the fields of the settings one by one."""
-    return {name: value for name, value in vars(settings).items() if value is not None}

@@ -17,7 +17,7 @@ from dbx_cd.local.sources.loading import load_sources, missing_sources
 from dbx_cd.local.sources.tables import source_tables, with_files
 from dbx_cd.local.spark_session import catalog_names, may_be_catalog
 from dbx_cd.local.standard_grants import grant_standard
-from dbx_cd.local.workspace import RELEASE_BOT, EmbeddedWorkspace, task_connection
+from dbx_cd.local.workspace import PRODUCTION_BOT, RELEASE_BOT, EmbeddedWorkspace, task_connection
 from dbx_cd.setup.grants import Places
 from dbx_cd.shell_environment import as_in_the_shell
 from dbx_cd.sql_endpoint import ReservedAddress, with_connection
@@ -61,7 +61,7 @@ def project_workspace(
         ConfigError: the job, the profile or what is asked for is wrong; then Spark has not started.
         SetupError: as `EmbeddedWorkspace.start`.
     """
-    project.job()
+    project.jobs()
     catalog_names(wanted.catalogs)
     address = ReservedAddress()
     parsed = _parsed(project, commit, address)
@@ -102,7 +102,8 @@ def _lend_secrets(workspace: EmbeddedWorkspace, project: LocalProject, *, say: C
     unset = [variable for variable in project.config.secrets if not shell.get(variable)]
     for variable, name in project.config.secrets.items():
         value = shell.get(variable) or f"no-value-of-{variable}"
-        workspace.rest.secrets.lend(name.scope, name.key, value, to=RELEASE_BOT)
+        for bot in (RELEASE_BOT, PRODUCTION_BOT):
+            workspace.rest.secrets.lend(name.scope, name.key, value, to=bot)
     if unset:
         say(f"not set in this shell, so that dbt gets placeholders: {', '.join(unset)}")
 
@@ -114,6 +115,7 @@ def places_of(project: LocalProject, parsed: ParsedProject) -> Places:
         places,
         targets=tuple(filter(may_be_catalog, places.targets)),
         gated=tuple(filter(may_be_catalog, places.gated)),
+        open=tuple(filter(may_be_catalog, places.open)),
         sources=tuple(source for source in places.sources if may_be_catalog(source[0])),
     )
 

@@ -45,6 +45,7 @@ CONNECTION_FILE = "connection.json"
 _ANSWERS_WITHIN = 10  # seconds
 CI = "ci"
 RELEASE_BOT = "dbx-cd-release"
+PRODUCTION_BOT = "dbx-cd-production"
 OWNER = "owner@example.org"
 DEVELOPER = "dev@example.org"
 _OF_THE_PLATFORM = ("account users", "admins")
@@ -197,7 +198,7 @@ class EmbeddedWorkspace:
         self.rest = RestServer(
             self.state_dir,
             users=self._users,
-            service_principal_users={RELEASE_BOT: (CI,)},
+            service_principal_users={RELEASE_BOT: (CI,), PRODUCTION_BOT: (CI,)},
             spark_gateway=_gateway(self.spark),
             running=self.endpoint.running,
             monitors=(self._approvers,),
@@ -260,6 +261,7 @@ class EmbeddedWorkspace:
         """Users and groups by the roles of docs/deploy.md."""
         return {
             grants.JOB: [RELEASE_BOT],
+            grants.PRODUCTION: [PRODUCTION_BOT],
             grants.APPROVERS: [self._approvers],
             grants.SRE: self.owners,
             grants.READERS: [DEVELOPER],
@@ -295,10 +297,11 @@ def task_connection(address: ReservedAddress) -> dict[str, Any]:
 
 
 def _users(approvers: str, owners: Iterable[str]) -> list[User]:
-    """CI triggers, the release bot runs, owners decide, a developer may look."""
+    """CI triggers, a bot runs the release, or one for each half of it, owners decide, a developer may look."""
     return [
         User(CI, secrets.token_urlsafe(24), service_principal=True),
         User(RELEASE_BOT, secrets.token_urlsafe(24), service_principal=True),
+        User(PRODUCTION_BOT, secrets.token_urlsafe(24), service_principal=True),
         *(User(name, secrets.token_urlsafe(24), groups=(approvers,)) for name in owners),
         User(DEVELOPER, secrets.token_urlsafe(24)),
     ]

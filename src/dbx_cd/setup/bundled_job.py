@@ -15,6 +15,8 @@ from dbx_cd.setup.yaml_places import Place
 
 JOB_KEY = "dbx_cd"
 """The key of the Workflow's job below `resources.jobs`: the same in every project, whatever the job is called."""
+PRODUCTION_JOB_KEY = "dbx_cd_production"
+"""The key of the job of what has a gate, where that is one of its own."""
 # Keys of a bundle's job that the Jobs API does not take in its settings (asset bundle reference).
 BUNDLE_ONLY = ("permissions", "lifecycle")
 _PERMISSION_LEVELS = ("CAN_VIEW", "CAN_MANAGE_RUN", "CAN_MANAGE", "IS_OWNER")
