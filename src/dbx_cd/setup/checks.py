@@ -99,6 +99,7 @@ CHECKS: tuple[Check, ...] = (
     Check(DATA, "retention", of_target=of_retention.retained, needs="notebook"),
     Check(DRIVER, "runtime", of_driver.runtime, needs="notebook"),
     Check(DRIVER, "packages", of_driver.packages, needs="notebook"),
+    Check(DRIVER, "dbt's environment", of_driver.environment, needs="notebook"),
     Check(DRIVER, "connection", of_target=of_driver.connection, needs="notebook"),
 )
 """All checks, in the order in which they are read."""

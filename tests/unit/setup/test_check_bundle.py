@@ -118,7 +118,8 @@ def test_a_merge_starts_this_very_job(tmp_path: Path, text: str | None, expected
     assert statuses(of_bundle.ci(found)) == [expected]
 
 
-PINS = "dbt-core==1.11.0 \\\n    --hash=sha256:aa\ndbt-databricks==1.12.7 \\\n    --hash=sha256:bb\n"
+HASH = "    --hash=sha256:" + "a" * 64 + "\n"
+PINS = f"dbt-core==1.11.0 \\\n{HASH}dbt-databricks==1.12.7 \\\n{HASH}"
 
 
 @pytest.mark.parametrize(
@@ -126,12 +127,17 @@ PINS = "dbt-core==1.11.0 \\\n    --hash=sha256:aa\ndbt-databricks==1.12.7 \\\n  
     [
         (None, "warn"),
         (PINS, "ok"),
-        (PINS.replace("dbt-core", "dbt-bore"), "fail"),
-        (PINS.replace("    --hash=sha256:bb\n", ""), "fail"),
+        (PINS.replace("dbt-databricks", "dbt-postgres"), "fail"),
+        (PINS.replace("dbt-core", "dbt-bore"), "raises"),
+        (PINS.removesuffix(HASH), "raises"),
     ],
 )
 def test_dbt_s_packages_are_locked_with_hashes(tmp_path: Path, text: str | None, expected: str) -> None:
     found = scene(project(tmp_path))
     if text is not None:
         (found.project / "requirements-dbt.txt").write_text(text)
-    assert only(of_bundle.dbt_requirements(found)).status == expected
+    if expected == "raises":  # what a check raises is a failure of it
+        with pytest.raises(ConfigError, match="lock-dbt"):
+            list(of_bundle.dbt_requirements(found))
+    else:
+        assert only(of_bundle.dbt_requirements(found)).status == expected

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from check_projects import only, project, scene, statuses
 
+from dbx_cd import ConfigError
 from dbx_cd.setup.check import of_driver
 
 
@@ -66,3 +67,18 @@ def test_what_the_wheel_requires_is_installed(
     monkeypatch.setattr(metadata, "requires", lambda _name: wanted)
     monkeypatch.setattr(metadata, "version", version)
     assert statuses(of_driver.packages(scene(project(tmp_path)))) == expected
+
+
+def test_the_environment_that_dbt_runs_in_is_made_and_named(tmp_path: Path) -> None:
+    line = only(of_driver.environment(scene(project(tmp_path))))
+    assert (line.status, "the job's own, without requirements-dbt.txt" in line.subject) == ("ok", True)
+    assert (
+        f"dbt-core {metadata.version('dbt-core')}, dbt-databricks {metadata.version('dbt-databricks')}" in line.message
+    )
+
+
+def test_a_lock_that_is_none_is_a_failure_with_the_command_that_writes_it(tmp_path: Path) -> None:
+    found = scene(project(tmp_path))
+    (found.project / "requirements-dbt.txt").write_text("dbt-core\n")
+    with pytest.raises(ConfigError, match="lock-dbt"):
+        list(of_driver.environment(found))

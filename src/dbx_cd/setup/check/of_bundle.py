@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dbx_cd.config import bundle_variables
+from dbx_cd.dbt.requirements_lock import FILE_NAME as LOCK_NAME, RequirementsLock
 from dbx_cd.release.standing import require_targets
 from dbx_cd.setup.bundle_options import CI_FILE
 from dbx_cd.setup.bundle_reading import bundle_file, read_bundle
@@ -116,37 +117,16 @@ def ci(scene: Scene) -> Iterator[CheckLine]:
 
 def dbt_requirements(scene: Scene) -> Iterator[CheckLine]:
     """The packages of dbt are locked, so that production is built with those of staging."""
-    lock = scene.project / "requirements-dbt.txt"
-    if lock.is_file():
-        yield from _of_lock(lock)
-        return
-    loose = scene.repository / "requirements" / "dbt.txt"
-    if loose.is_file():
+    lock = RequirementsLock.find(scene.project)
+    if lock is None:
         yield warn(
-            "requirements/dbt.txt",
-            "names dbt without hashes: a later installation may take other packages",
-            next_step="run `python -m dbx_cd lock-dbt`, and commit requirements-dbt.txt",
-        )
-    else:
-        yield warn(
-            "requirements-dbt.txt",
-            "is not there, so the dbt that happens to be installed is used",
-            next_step="run `python -m dbx_cd lock-dbt`, and commit it",
-        )
-
-
-def _of_lock(lock: Path) -> Iterator[CheckLine]:
-    text = lock.read_text(encoding="utf-8", errors="replace")
-    pins = re.findall(r"^([A-Za-z0-9][\w.-]*)==([^\s;\\]+)", text, re.MULTILINE)
-    names = {name.lower().replace("_", "-"): version for name, version in pins}
-    missing = [name for name in ("dbt-core", "dbt-databricks") if name not in names]
-    if missing:
-        yield fail(lock.name, f"does not pin {' and '.join(missing)}", next_step="run `python -m dbx_cd lock-dbt`")
-    elif text.count("--hash=") < len(pins):
-        yield fail(
-            lock.name,
-            "has packages without a hash",
+            LOCK_NAME,
+            "is not there, so the dbt that happens to be installed is used, and a later repair may take another one",
             next_step="run `python -m dbx_cd lock-dbt`, and commit what it writes",
         )
+        return
+    versions = {pin.name: pin.version for pin in lock.pins}
+    if "dbt-databricks" not in versions:
+        yield fail(LOCK_NAME, "does not lock dbt-databricks", next_step="run `python -m dbx_cd lock-dbt`")
     else:
-        yield ok(lock.name, f"locks dbt-core {names['dbt-core']}, dbt-databricks {names['dbt-databricks']}")
+        yield ok(LOCK_NAME, f"locks dbt-core {versions['dbt-core']}, dbt-databricks {versions['dbt-databricks']}")

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from importlib import metadata
 
 from dbx_cd.config import runtime_version
+from dbx_cd.dbt.environment import DbtEnvironment
 from dbx_cd.dbt.invocation import run_dbt
 from dbx_cd.deploy.connection import connected
 from dbx_cd.plan.connection import way_of
@@ -87,6 +88,16 @@ def connection(scene: Scene, target: str) -> Iterator[CheckLine]:
             "dbt does not connect: " + (run.errors[0] if run.errors else "it does not say why"),
             next_step="correct the output in profiles.yml, or the rights of its identity on the warehouse (CAN USE)",
         )
+
+
+def environment(scene: Scene) -> Iterator[CheckLine]:
+    """The environment that dbt runs in can be made here, with the adapter in it."""
+    made = DbtEnvironment.of(scene.project, stands_in=scene.runner is not None)
+    adapter = made.version("dbt-databricks")
+    if adapter:
+        yield ok(str(made.record), f"dbt-core {made.version('dbt-core')}, dbt-databricks {adapter}")
+    else:
+        yield fail(str(made.record), "has no dbt-databricks", next_step="run `python -m dbx_cd lock-dbt`")
 
 
 def warehouse(scene: Scene, target: str) -> Iterator[CheckLine]:
