@@ -249,7 +249,7 @@ PARAMETERS = [
     ),
     Fault(
         "artifacts on no volume",
-        "no-place",
+        "no-volume",
         "artifacts_root is /dbfs/artifacts",
         "{name: artifacts_root",
         (Edit(r'default: "\$\{var.artifacts_root\}"', "default: /dbfs/artifacts"),),

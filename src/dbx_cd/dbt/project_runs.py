@@ -24,6 +24,9 @@ from dbx_cd.dbt.without_hooks import without_hooks
 
 LISTING = ("--output", "json", "--output-keys", "unique_id")
 
+# These commands do not know the option (dbt-core 1.11, cli/main.py).
+_WITHOUT_TARGET_PATH = ("debug", "deps")
+
 _log = logging.getLogger(__name__)
 
 
@@ -112,7 +115,8 @@ class ProjectRuns:
         with without_hooks(self.project) if only_asks else nullcontext(self.project) as given:
             carried = self._carried(given, words) if self.carries else None
             listing = LISTING if words[0] in ("ls", "list") else ()
-            outcome = self.run([*words, *given.flags(self.target), *flags, *listing, *OUTPUT])
+            places = given.flags(self.target, paths=words[0] not in _WITHOUT_TARGET_PATH)
+            outcome = self.run([*words, *places, *flags, *listing, *OUTPUT])
             if carried is not None and outcome.success:
                 carried.keep(given.target_path)
         return outcome

@@ -35,7 +35,7 @@ def test_a_secret_reaches_a_fork_and_nothing_that_dbt_leaves(
     work = tmp_path / "work"
     # A profile may take a name from a secret, and then it is in every manifest.
     refused = pytest.raises(ConfigError, match="a secret that dbt is told is in its manifest")
-    with caplog.at_level(logging.DEBUG), warm_dbt(told.variables) as parent, refused:
+    with caplog.at_level(logging.DEBUG), warm_dbt(known=told.variables) as parent, refused:
         run_dbt("ls", target="t", project_dir=project, work_dir=work, connection=told, warm_parent=parent)
     assert "dbt starts cold" not in caplog.text
     assert NAME not in os.environ

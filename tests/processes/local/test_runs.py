@@ -44,6 +44,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
         die="import os\nos._exit(7)",
         spark="spark.sql('select 1')",
         secrets="dbutils.secrets.get('scope', 'key')",
+        credentials="dbutils.credentials.showCurrentRole()",
     )
     yield workspace
     workspace.server.stop()
@@ -279,8 +280,14 @@ def test_spark_without_a_gateway_says_so(workspace: Workspace) -> None:
 
 
 def test_unsupported_dbutils_are_named(workspace: Workspace) -> None:
+    run = workspace.run(workspace.job(task("credentials")))
+    assert "dbutils.credentials" in workspace.owner.jobs.get_run_output(latest(run)["credentials"].run_id).error
+
+
+def test_a_secret_that_is_not_there_is_named_by_its_scope(workspace: Workspace) -> None:
     run = workspace.run(workspace.job(task("secrets")))
-    assert "dbutils.secrets.get" in workspace.owner.jobs.get_run_output(latest(run)["secrets"].run_id).error
+    error = workspace.owner.jobs.get_run_output(latest(run)["secrets"].run_id).error
+    assert "ResourceDoesNotExist: Scope scope does not exist!" in error
 
 
 def test_failed_task_is_retried_as_a_new_attempt(workspace: Workspace) -> None:

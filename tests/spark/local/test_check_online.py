@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from databricks.sdk.service.jobs import JobSettings
-from git_repositories import commit, fill
+from git_repositories import commit, fill, git
 
 from dbx_cd.errors import WorkflowError
 from dbx_cd.local.project import LocalProject
@@ -66,6 +66,7 @@ def deployed(workspace: EmbeddedWorkspace, tmp_path: Path) -> Iterator[Deployed]
     notebooks = {f"notebooks/{p.name}": p.read_text() for p in (packaged_folder() / "notebooks").glob("*.py")}
     fill(folder, {"databricks.yml": bundle_text(options), "resources/dbx_cd.job.yml": job, **notebooks})
     commit(folder)
+    git(folder, "branch", "--move", "--force", "main")  # which the job checks out
     let_nobody(workspace)
     try:
         workflow = LocalWorkflow(workspace, LocalProject.find(folder))

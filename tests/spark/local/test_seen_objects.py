@@ -151,7 +151,7 @@ def test_sparks_older_lists_are_refused_to_users_because_they_hide_nothing(
     for session in (own, of_reader):
         session.conf.set("spark.sql.legacy.useV1Command", "true")
     assert [row.tableName for row in own.sql(wanted).collect()] == ["orders"]
-    with pytest.raises(PySparkException, match=r"INSUFFICIENT_PERMISSIONS.*ShowTablesCommand"):
+    with pytest.raises(PySparkException, match=r"INSUFFICIENT_PERMISSIONS.*\n.*ShowTablesCommand"):
         of_reader.sql(wanted)
 
 

@@ -134,12 +134,12 @@ def test_every_task_runs_a_packaged_notebook_of_the_commit_with_the_wheel(packag
         assert parameters(packaged, key)["run_id"] == "{{job.run_id}}"
 
 
-def test_every_task_has_dbt_installed_beside_the_wheel(packaged: JobSettings) -> None:
+def test_every_task_installs_what_its_runtime_lacks_before_the_wheel_and_no_dbt(packaged: JobSettings) -> None:
     """All the same: a library of one task is one of the cluster that they share."""
     of_tasks = [[library.as_dict() for library in t.libraries or ()] for t in packaged.tasks or ()]
-    wheel, dbt = of_tasks[0]
-    assert (set(wheel), set(dbt)) == ({"whl"}, {"requirements"})
-    assert dbt["requirements"].startswith("/Volumes/")
+    lacking, wheel = of_tasks[0]
+    assert (set(lacking), set(wheel)) == ({"requirements"}, {"whl"})
+    assert lacking["requirements"] == "/Volumes/ops/dbt_meta/wheels/dbx_cd-16.4.txt"
     assert of_tasks == [of_tasks[0]] * len(of_tasks)
 
 

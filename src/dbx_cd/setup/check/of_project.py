@@ -113,7 +113,9 @@ def apart(scene: Scene) -> Iterator[CheckLine]:
 def secrets(scene: Scene) -> Iterator[CheckLine]:
     """No file that is committed or archived holds a secret in clear, or is one by its name."""
     folder = profiles_folder(scene.project, given=scene.profiles_dir)
-    files = [*((folder / PROFILES_FILE,) if folder is not None else ()), scene.project / FILE_NAME]
+    # One that lies elsewhere, such as on the Volume, is neither.
+    own = folder is not None and folder.resolve().is_relative_to(scene.repository.resolve())
+    files = [*((folder / PROFILES_FILE,) if folder is not None and own else ()), scene.project / FILE_NAME]
     files += [scene.repository / name for name in BUNDLE_FILES]
     files += [scene.written.file] if scene.written is not None else []
     found = False

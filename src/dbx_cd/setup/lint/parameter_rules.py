@@ -75,7 +75,7 @@ def _places(job: LintedJob) -> Iterator[Finding]:
     if root and "${" not in root and not _VOLUME.match(root):
         message = f"artifacts_root is {root}, which is no folder on a Volume"
         yield job.found(
-            "no-place", job.place_of_parameter("artifacts_root"), message, next_step="write /Volumes/<catalog>/..."
+            "no-volume", job.place_of_parameter("artifacts_root"), message, next_step="write /Volumes/<catalog>/..."
         )
     if log and "${" not in log:
         try:
