@@ -27,7 +27,8 @@ _LOGIN_KEYS = frozenset(
         "oidc_token_filepath",
     }
 )
-_CONNECTION_KEYS = _LOGIN_KEYS | {"host", "http_path", "connection_parameters"}
+CONNECTION_KEYS = _LOGIN_KEYS | {"host", "http_path", "connection_parameters"}
+"""The keys of an output that say where and as whom to connect."""
 # What a dbt task of the platform sets, and profiles for it read (Databricks documentation, "dbt task for jobs").
 TASK_TOKEN = "DBT_ACCESS_TOKEN"
 # With these the adapter logs in by itself; `auth_type: oauth` without a secret would open a browser.
@@ -256,7 +257,7 @@ def _load(source: Path) -> dict[str, Any]:
 
 
 def _connected(output: Mapping[str, Any], connection: Mapping[str, Any]) -> dict[str, Any]:
-    kept = {key: value for key, value in output.items() if key not in _CONNECTION_KEYS}
+    kept = {key: value for key, value in output.items() if key not in CONNECTION_KEYS}
     own = output.get("connection_parameters")
     parameters = own if isinstance(own, dict) else {}  # Jinja for all of them is about a workspace, as their names are
     patience = {key: value for key, value in parameters.items() if key.startswith(_KEPT_PARAMETERS)}

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from dbx_cd.plan.connection import way_of
-from dbx_cd.setup.check.profile_outputs import Output
+from dbx_cd.setup.check.outputs import Output
 from dbx_cd.setup.check.report import CheckLine, fail, ok, skipped, warn
 from dbx_cd.setup.check.scene import Scene
 

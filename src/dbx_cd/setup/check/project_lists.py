@@ -12,7 +12,7 @@ from dbx_cd.dbt.listing import ListQuery, list_nodes
 from dbx_cd.dbt.profiles import PROFILES_FILE
 from dbx_cd.dbt.runner import Runner
 from dbx_cd.dbt.selection import Selection, WithParents
-from dbx_cd.setup.check.profile_outputs import write_without_login
+from dbx_cd.setup.check.outputs import write_without_login
 from dbx_cd.setup.check.written_job import BuildTask
 
 _BUILT, _WHOLE = "built", "whole"

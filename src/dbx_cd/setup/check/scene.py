@@ -25,7 +25,7 @@ from dbx_cd.release.log import ReleaseLog
 from dbx_cd.release.standing import settle
 from dbx_cd.release.workflow import JOB_NAME
 from dbx_cd.secret_names import SecretReader
-from dbx_cd.setup.check.profile_outputs import Output, outputs_of
+from dbx_cd.setup.check.outputs import Output, outputs_of
 from dbx_cd.setup.check.project_lists import TargetLists, list_target
 from dbx_cd.setup.check.written_job import BuildTask, WrittenJob, is_unknown, written_job
 from dbx_cd.workspace_calls import calling, whoami

@@ -103,7 +103,7 @@ def written_job(repository: Path, *, job: str | None = None) -> WrittenJob:
     """
     declared = read_bundle(repository).content.get("variables") or {}
     bundle = read_bundle(repository, variables=bundle_variables(declared))
-    values = _values(bundle)
+    values = bundle.variables
     jobs = {key: _job(bundle, key, values) for key in bundle.defined_jobs}
     key = _chosen(jobs, job, where=bundle.file)
     others = tuple(j for name, j in jobs.items() if name != key and j.name != jobs[key].name and _is_ours(j))
@@ -147,12 +147,3 @@ def _is_ours(job: WrittenJob) -> bool:
 def _notebook(task: Mapping[str, Any]) -> str:
     path = str((task.get("notebook_task") or {}).get("notebook_path") or "")
     return PurePosixPath(path.removesuffix(".py")).name
-
-
-def _values(bundle: Bundle) -> dict[str, Any]:
-    """What the variables come to: a bundle fills them in wherever they stand, and these stand by themselves."""
-    declared = bundle.content.get("variables") or {}
-    over = ((bundle.content.get("targets") or {}).get(bundle.target) or {}).get("variables") or {}
-    both = {**declared, **over}
-    values = {name: value.get("default") if isinstance(value, dict) else value for name, value in both.items()}
-    return {n: v for n, v in values.items() if v is not None} | bundle_variables(declared)

@@ -14,13 +14,9 @@ from dbx_cd.dbt.packages import project_settings
 from dbx_cd.dbt.profiles import PROFILES_FILE, profiles_folder
 from dbx_cd.errors import ConfigError
 from dbx_cd.jinja import EarlyJinja
+from dbx_cd.profile_outputs import CONNECTION_KEYS
 from dbx_cd.yaml_text import load_yaml
 
-LOGIN_KEYS = (
-    "host", "http_path", "token", "client_id", "client_secret", "azure_client_id", "azure_client_secret", "auth_type",
-    "oidc_token_filepath", "oauth_redirect_url", "oauth_scopes", "connection_parameters",
-)  # fmt: skip
-"""The keys that say where and as whom to connect (dbt-databricks 1.12, credentials.py)."""
 _NAMES = ("type", "catalog", "database", "schema", "threads")
 _VARIABLE = re.compile(r"env_var\s*\(\s*['\"]([^'\"]+)['\"]\s*\)")
 
@@ -127,7 +123,7 @@ def write_without_login(source: Path, folder: Path) -> None:
         outputs = profile.get("outputs") if isinstance(profile, dict) else None
         for output in outputs.values() if isinstance(outputs, dict) else ():
             if isinstance(output, dict):
-                for key in LOGIN_KEYS:
+                for key in CONNECTION_KEYS:
                     output.pop(key, None)
                 output |= {"host": "nowhere.invalid", "http_path": "/sql/1.0/warehouses/0", "token": "none"}
     text = yaml.safe_dump(profiles, sort_keys=False, allow_unicode=True)
@@ -149,6 +145,6 @@ def _output(name: str, given: Mapping[str, Any], *, where: str) -> Output:
             values[key] = str(value)
             if key in _NAMES:
                 faults[key] = exc.what
-            elif key in LOGIN_KEYS:
+            elif key in CONNECTION_KEYS:
                 unset += _VARIABLE.findall(str(value)) or [key]
     return Output(name, where, values, faults, tuple(dict.fromkeys(unset)))
