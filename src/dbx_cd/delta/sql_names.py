@@ -60,7 +60,7 @@ def names_in(text: str) -> list[Name]:
         if at == start:
             at += 1
             continue
-        if parts is not None and parts[0][0].isdigit() and tokens[start].kind == "word":
+        if parts is not None and parts[0][:1].isdigit() and tokens[start].kind == "word":
             continue  # a number
         before = "".join(t.text.lower() for t in tokens[max(0, start - 2) : start])
         before = before if before == "table(" else tokens[start - 1].text.lower() if start else ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import example, given, strategies as st
 
 from dbx_cd.delta.references import References, references
 from dbx_cd.relations import RelationName, quote
@@ -182,5 +182,6 @@ def test_any_quoted_name_is_found(one: RelationName, other: RelationName, query:
 
 
 @given(st.text(max_size=40))
+@example("``")
 def test_any_text_has_an_answer(text: str) -> None:
     assert isinstance(references(text, namespace=HERE), References)
