@@ -23,7 +23,7 @@ _LEVELS = (
 RUN_AS_NEEDS = PermissionLevel.CAN_MANAGE_RUN
 """What the job's identity needs on its own job: to run as an identity gives it no right to see its own
 runs, and a rollback by itself ends what of its run is still at work."""
-_FILL_IN = "set its variable in the bundle to the application id of the service principal"
+_FILL_IN = "set the variables run_as, ci and the like in the bundle to the application ids of service principals"
 _EVERYONE = ("users", "account users")
 _NAMES = re.compile(
     r"(?i)(?:.*[_.\-])?(?:token|secret|passw(?:or)?d|passphrase|private_?key|api_?key|access_?key|client_?secret)"
@@ -38,6 +38,7 @@ _TOKENS = re.compile(
 
 def rights_findings(job: LintedJob) -> Iterator[Finding]:
     """Everything that is wrong with identities, rights and secrets."""
+    yield from _placeholders(job)
     yield from _run_as(job)
     yield from _permissions(job)
     yield from secret_findings(job)
@@ -63,6 +64,17 @@ def may_at_most(job: LintedJob, name: str) -> int:
     return max((level for _, level in rights_of(job, name)), default=-1)
 
 
+def _placeholders(job: LintedJob) -> Iterator[Finding]:
+    """One for all of a job's identities: the next step is one, too."""
+    named: dict[Place, str] = {("run_as",): job.runs_as}
+    named |= {("permissions", number): principal(line) for number, line in enumerate(job.permissions)}
+    unknown = [place for place, name in named.items() if name == NOBODY]
+    if unknown:
+        what = "whom it runs as" if unknown[0] == ("run_as",) else "whose right this is"
+        more = f", and {len(unknown) - 1} more of its identities are not" if len(unknown) > 1 else ""
+        yield job.found("placeholder", unknown[0], f"{what} is not filled in{more}", next_step=_FILL_IN)
+
+
 def _run_as(job: LintedJob) -> Iterator[Finding]:
     run_as = job.settings.run_as
     next_step = "give it run_as: {service_principal_name: ...}, by its application id"
@@ -75,7 +87,6 @@ def _run_as(job: LintedJob) -> Iterator[Finding]:
         yield job.found("runs-as-person", ("run_as",), message, next_step=next_step)
     name = run_as.service_principal_name or run_as.user_name or run_as.group_name
     if name == NOBODY:
-        yield job.found("placeholder", ("run_as",), "whom it runs as is not filled in", next_step=_FILL_IN)
         return
     if may_at_most(job, name or "") < rank(RUN_AS_NEEDS):
         message = (
@@ -112,7 +123,6 @@ def _permissions(job: LintedJob) -> Iterator[Finding]:
             message = f"the group {name} is everybody: each may start, repair or change the job"
             yield job.found("everyone", place, message, next_step="give them CAN_VIEW, or nothing")
         if name == NOBODY:
-            yield job.found("placeholder", place, "whose right this is is not filled in", next_step=_FILL_IN)
             continue
         if name in seen:
             message = f"{name} has two levels"

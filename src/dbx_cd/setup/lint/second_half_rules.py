@@ -9,6 +9,7 @@ from databricks.sdk.service.iam import PermissionLevel
 
 from dbx_cd.release.job import SETTLED
 from dbx_cd.release.second_half import STAGING_IDENTITY
+from dbx_cd.setup.bundle_options import NOBODY
 from dbx_cd.setup.lint.finding import Finding
 from dbx_cd.setup.lint.linted_job import LintedJob, PlacedTask
 from dbx_cd.setup.lint.rights_rules import may_at_most, rank, rights_of
@@ -36,7 +37,7 @@ def second_half_findings(job: LintedJob) -> Iterator[Finding]:
 
 def _rights_of_staging(job: LintedJob) -> Iterator[Finding]:
     staging = job.parameters.get(STAGING_IDENTITY, "")
-    if not staging:
+    if staging in ("", NOBODY):
         return
     if staging == job.runs_as:
         message = f"it runs as {staging}, which builds staging: any merged macro may write what has a gate"
