@@ -132,7 +132,8 @@ def test_up_says_where_everything_is(ran: Ran, up: Up) -> None:
         f"workspace  {up.connection.host}",
         f"SQL        {up.connection.sql_host}/sql/1.0/warehouses/local",
         "catalogs   ops, acme_qa, acme",
-        f"users      ci, dbx-cd-release, dbx-cd-production, owner@example.org, dev@example.org (tokens: {ran.state}/connection.json)",
+        "users      ci, dbx-cd-release, dbx-cd-production, owner@example.org, dev@example.org "
+        f"(tokens: {ran.state}/connection.json)",
         "job        dbx_cd. Stop with Ctrl-C.",
         f"stopping the workspace on {ran.state}",
     ]

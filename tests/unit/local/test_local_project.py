@@ -86,7 +86,7 @@ def test_a_project_file_that_is_no_mapping_is_named(project: Path, text: str) ->
 
 
 def gates(project: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    definition = JobDefinition.of(LocalProject.find(project).job().settings)
+    definition = JobDefinition.of(LocalProject.find(project).jobs()[0].settings)
     return definition.open_targets, definition.gates
 
 
@@ -105,7 +105,7 @@ def test_a_job_of_the_repository_s_own_for_other_targets_is_named_with_both(proj
     fill(tmp_path / "repository", {JOB_FILE: job_text(BundleOptions()), BUNDLE_FILE: bundle_text(BundleOptions())})
     fill(project, {"dbx_cd.yml": SETTINGS})
     with pytest.raises(ConfigError, match=r"the job builds stg, prod, and the project's targets are qa, production"):
-        LocalProject.find(project).job()
+        LocalProject.find(project).jobs()
 
 
 def test_targets_that_the_profile_has_not_are_named_beside_its_outputs(project: Path) -> None:
